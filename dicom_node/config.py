@@ -1,0 +1,198 @@
+"""config.yaml (and the environment over it) to one frozen `Config`.
+
+Every mistake is reported at once. ``DICOM_NODE__NODE__PORT=11113`` overrides ``node.port``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dicom_node.errors import ConfigError
+
+#: An AE title: 1 to 16 characters of the default repertoire, no backslash (PS3.5 6.2, VR AE).
+AETitle = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CallingPeer(_Section):
+    """One peer that may call the node; ``address`` None means from anywhere."""
+
+    ae_title: AETitle
+    address: str | None = None
+
+
+class NodeConfig(_Section):
+    """Who the node is on the network, and where it keeps its state."""
+
+    ae_title: AETitle = "DICOM_NODE"
+    host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens to its hospital's network
+    port: Port = 11112
+    data_dir: Path = Path("data")
+    require_called: bool = False
+    allowed_calling: tuple[CallingPeer, ...] = ()
+    max_associations: Annotated[int, Field(ge=1)] = 64
+    network_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+
+
+class Destination(_Section):
+    """A PACS that gets the results."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    ae_title: AETitle
+    host: str
+    port: Port
+
+
+class StudyConfig(_Section):
+    """When a study is read."""
+
+    quiet_seconds: Annotated[float, Field(ge=0)] = 5.0
+
+
+class SelectConfig(_Section):
+    """Which instances are frontal chest films."""
+
+    body_parts: tuple[str, ...] = ("CHEST", "THORAX", "LUNG", "LUNGS", "CHEST PA", "CHEST AP")
+    accept_blank_body_part: bool = True
+    accept_blank_view: bool = True
+    accept_for_processing: bool = True
+    min_side: Annotated[int, Field(ge=64)] = 256  # pixels
+    max_aspect: Annotated[float, Field(gt=1)] = 2.0  # long side over short side
+
+
+class ModelsConfig(_Section):
+    """Which networks read."""
+
+    dir: Path | None = None
+
+
+class WorkersConfig(_Section):
+    """How much of the machine inference takes."""
+
+    count: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1)] = 2
+    lease_seconds: Annotated[float, Field(gt=0)] = 300.0
+    max_attempts: Annotated[int, Field(ge=1)] = 5
+
+
+class ReportConfig(_Section):
+    """How the Structured Report is written."""
+
+    sop_class: Literal["comprehensive_3d", "comprehensive", "enhanced"] = "comprehensive_3d"
+    stage3_code: bool = True
+    max_regions: Annotated[int, Field(ge=0, le=3)] = 3
+
+
+class ResultsConfig(_Section):
+    """How the Secondary Capture objects are made, and who signs."""
+
+    max_side: Annotated[int, Field(ge=512)] = 2048  # pixels, longest side of a map; never upsampled
+    manufacturer: str = "dicom-node project"
+    station_serial_number: str = "0"
+
+
+class DeliveryConfig(_Section):
+    """How hard the node tries to deliver."""
+
+    first_retry_seconds: Annotated[float, Field(gt=0)] = 5.0
+    max_retry_seconds: Annotated[float, Field(gt=0)] = 900.0
+    max_attempts: Annotated[int, Field(ge=1)] = 200
+    timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+    lease_seconds: Annotated[float, Field(gt=0)] = 600.0
+
+
+class LogConfig(_Section):
+    """What the log looks like."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Config(BaseSettings):
+    """The node's whole configuration, frozen."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DICOM_NODE__", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    node: NodeConfig = NodeConfig()
+    destinations: tuple[Destination, ...] = ()
+    study: StudyConfig = StudyConfig()
+    select: SelectConfig = SelectConfig()
+    models: ModelsConfig = ModelsConfig()
+    workers: WorkersConfig = WorkersConfig()
+    report: ReportConfig = ReportConfig()
+    results: ResultsConfig = ResultsConfig()
+    delivery: DeliveryConfig = DeliveryConfig()
+    log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _destination_names_are_unique(self) -> Config:
+        names = [destination.name for destination in self.destinations]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"destinations: named twice: {', '.join(twice)}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return env_settings, init_settings
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what changes a result: same digest, same film, same model, same objects."""
+        parts = self.model_dump_json(include={"report", "results"})
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def load(path: Path | None) -> Config:
+    """Read a configuration file; None gives the defaults (and the environment).
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or holds mistakes; the message lists all of them.
+    """
+    values: object = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: the top level must be a mapping of sections")
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in mistake['loc']) or 'config'}: {mistake['msg']}"
+            for mistake in error.errors()
+        ]
+        raise ConfigError(f"{path or 'environment'}:\n  " + "\n  ".join(lines)) from error

@@ -1,0 +1,249 @@
+"""What the node keeps and decides: frozen values, enumerations and the two state tables.
+
+Nothing here touches a socket, a clock, a disk or SQL. Times are timezone-aware UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RefusalCode(StrEnum):
+    """Why a film is not read. The value is stable: it stands in audit lines and JSON."""
+
+    SOP_CLASS = "sop-class"  # not CR, DX or Secondary Capture
+    MODALITY = "modality"
+    BODY_PART = "body-part"
+    VIEW = "view"  # lateral or oblique
+    SIZE = "size"  # too small, or not the shape of a film
+    INTENT = "presentation-intent"
+    IMAGE_TYPE = "image-type"  # somebody's derived result, not a film
+    PHOTOMETRIC = "photometric"  # colour
+    FRAMES = "frames"  # more than one
+    UNREADABLE = "unreadable"  # the pixels do not decode
+    FILE = "file"  # not a DICOM file
+
+
+class JobStatus(StrEnum):
+    """Where the reading of one study revision stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    PARKED = "parked"  # failed too often; a person must look
+
+
+class JobEvent(StrEnum):
+    """What happens to a job."""
+
+    CLAIMED = "claimed"
+    FINISHED = "finished"
+    FAILED = "failed"
+    GAVE_UP = "gave-up"
+    LEASE_LOST = "lease-lost"
+    RETRIED = "retried"
+
+
+# (status, event) -> status. Every pair that is not here is an error.
+JOB_TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
+    (JobStatus.WAITING, JobEvent.CLAIMED): JobStatus.RUNNING,
+    (JobStatus.RUNNING, JobEvent.FINISHED): JobStatus.DONE,
+    (JobStatus.RUNNING, JobEvent.FAILED): JobStatus.WAITING,
+    (JobStatus.RUNNING, JobEvent.GAVE_UP): JobStatus.PARKED,
+    (JobStatus.RUNNING, JobEvent.LEASE_LOST): JobStatus.WAITING,
+    (JobStatus.PARKED, JobEvent.RETRIED): JobStatus.WAITING,
+}
+
+
+class DeliveryStatus(StrEnum):
+    """Where one object's way to one destination stands."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    HELD = "held"  # refused, or tried too often; a person must look
+
+
+class DeliveryEvent(StrEnum):
+    """What happens to a delivery."""
+
+    CLAIMED = "claimed"
+    ACCEPTED = "accepted"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+    GAVE_UP = "gave-up"
+    LEASE_LOST = "lease-lost"
+    RETRIED = "retried"
+
+
+DELIVERY_TRANSITIONS: dict[tuple[DeliveryStatus, DeliveryEvent], DeliveryStatus] = {
+    (DeliveryStatus.PENDING, DeliveryEvent.CLAIMED): DeliveryStatus.SENDING,
+    (DeliveryStatus.SENDING, DeliveryEvent.ACCEPTED): DeliveryStatus.DELIVERED,
+    (DeliveryStatus.SENDING, DeliveryEvent.UNAVAILABLE): DeliveryStatus.PENDING,
+    (DeliveryStatus.SENDING, DeliveryEvent.REFUSED): DeliveryStatus.HELD,
+    (DeliveryStatus.SENDING, DeliveryEvent.GAVE_UP): DeliveryStatus.HELD,
+    (DeliveryStatus.SENDING, DeliveryEvent.LEASE_LOST): DeliveryStatus.PENDING,
+    (DeliveryStatus.HELD, DeliveryEvent.RETRIED): DeliveryStatus.PENDING,
+}
+
+
+class AuditKind(StrEnum):
+    """What an audit line can tell."""
+
+    NODE_STARTED = "node-started"
+    NODE_STOPPED = "node-stopped"
+    PROCESS_STARTED = "process-started"
+    PROCESS_EXITED = "process-exited"
+    ASSOCIATION_ACCEPTED = "association-accepted"
+    ASSOCIATION_REJECTED = "association-rejected"
+    ASSOCIATION_ENDED = "association-ended"
+    INSTANCE_RECEIVED = "instance-received"
+    INSTANCE_REFUSED = "instance-refused"
+    INSTANCE_DUPLICATE = "instance-duplicate"
+    INSTANCE_DIFFERS = "instance-differs"  # a known SOP Instance UID with other bytes
+    OWN_RESULT_RECEIVED = "own-result-received"
+    STUDY_READY = "study-ready"
+    FILM_SELECTED = "film-selected"
+    FILM_REFUSED = "film-refused"
+    FILM_READ = "film-read"
+    OBJECTS_COMPOSED = "objects-composed"
+    JOB_FAILED = "job-failed"
+    JOB_PARKED = "job-parked"
+    JOB_RETRIED = "job-retried"
+    DELIVERY_ACCEPTED = "delivery-accepted"
+    DELIVERY_DEFERRED = "delivery-deferred"
+    DELIVERY_HELD = "delivery-held"
+    DELIVERY_RETRIED = "delivery-retried"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One received SOP instance, on disk."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    path: Path  # relative to node.data_dir
+    size: int  # bytes
+    sha256: str  # of the data set as it came, hex
+    calling_ae_title: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A coded no, and one sentence for a person."""
+
+    code: RefusalCode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One thing that happened. ``detail`` is JSON-ready and never holds patient identity."""
+
+    kind: AuditKind
+    study_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
+    detail: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """An audit line as written: ``hash`` chains over ``previous_hash`` and everything else."""
+
+    sequence: int
+    at: datetime
+    event: AuditEvent
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The reading of one study revision: the instances not yet decided on when it was claimed."""
+
+    id: int
+    study_instance_uid: str
+    revision: int  # 1 for the first reading of the study
+    attempt: int  # 1 for the first try
+    lease: str  # fencing token; only its holder may finish the job
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A composed DICOM object, on disk."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    modality: str
+    series_description: str
+    path: Path  # relative to node.data_dir, or to the --out folder of `read`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmOutcome:
+    """What became of one instance: refused with a reason, or read with these results.
+
+    ``reading`` is the JSON-ready summary `dicom-node read --json` prints; None where refused.
+    """
+
+    sop_instance_uid: str
+    refusal: Refusal | None
+    reading: dict[str, object] | None
+    results: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One object's way to one destination."""
+
+    id: int
+    result: Result
+    attempt: int  # 1 for the first try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """Everything due for one study at one destination: one association carries it."""
+
+    study_instance_uid: str
+    destination: str
+    lease: str
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How one delivery of a shipment went, and when to try again (None: not again)."""
+
+    delivery_id: int
+    event: DeliveryEvent  # ACCEPTED, UNAVAILABLE, REFUSED or GAVE_UP
+    status_code: int | None  # DIMSE status, None where no answer came
+    reason: str
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A film's pixels as a person would see them: white is dense, one window applied.
+
+    ``pixels`` is (rows, columns) float32 in [0, 1]. ``spacing_mm`` is (row, column) at the detector
+    or the patient plane, None where the header does not say.
+    """
+
+    pixels: NDArray[np.float32]
+    spacing_mm: tuple[float, float] | None
+    notes: dict[str, str] = field(
+        default_factory=dict
+    )  # e.g. {"window": "header", "inverted": "yes"}

@@ -1,0 +1,129 @@
+"""The node's side effects, each behind a Protocol small enough to fake in ten lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from dicom_node.domain import (
+    AuditEvent,
+    AuditRecord,
+    FilmOutcome,
+    Image,
+    Instance,
+    Job,
+    Settlement,
+    Shipment,
+)
+from models.reading import ModelIdentity, Reading
+
+#: Aware UTC now. A clock is passed in wherever time matters, so that tests own it.
+Clock: TypeAlias = Callable[[], datetime]
+
+
+class Audit(Protocol):
+    """The append-only trail."""
+
+    def append(self, *events: AuditEvent) -> None:
+        """Write the events, durably, in order; raises AuditError when that fails."""
+
+
+class Inbox(Protocol):
+    """What reception needs to know and to keep."""
+
+    def find(self, sop_instance_uid: str) -> Instance | None:
+        """The instance received earlier under this UID."""
+
+    def is_own_result(self, sop_instance_uid: str) -> bool:
+        """Whether this node composed the object of this UID."""
+
+    def add(self, instance: Instance, *events: AuditEvent) -> bool:
+        """Keep the row, wake its study, write the events: one transaction.
+
+        False, and nothing written, where the UID is there already (a race lost).
+        """
+
+
+class Jobs(Protocol):
+    """The readings to do."""
+
+    def open_ready(self, quiet_before: datetime) -> int:
+        """Make a job of every study with undecided instances and none newer than this; how many."""
+
+    def claim(self, owner: str, lease_until: datetime) -> Job | None:
+        """Lease the oldest due job, or None."""
+
+    def finish(
+        self,
+        job: Job,
+        outcomes: Sequence[FilmOutcome],
+        destinations: Sequence[str],
+        events: Iterable[AuditEvent],
+    ) -> None:
+        """Decide the instances, fill the outbox, close the job, write the events: one transaction.
+
+        Raises LeaseLost, and writes nothing, where the job's lease has passed on.
+        """
+
+    def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
+        """Try again at ``due_at``, or park the job (None). Raises LeaseLost as `finish` does."""
+
+    def release(self, owner: str | None = None) -> int:
+        """Give back the leases of a dead owner, or of everybody's that ran out; how many."""
+
+    def retry(self, study_instance_uid: str | None) -> int:
+        """Wake parked jobs of the study, or of all; how many."""
+
+
+class Outbox(Protocol):
+    """The objects on their way."""
+
+    def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
+        """Lease everything due for one study and destination, or None."""
+
+    def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
+        """Record how each delivery went, with its audit line: one transaction.
+
+        Raises LeaseLost, and writes nothing, where the shipment's lease has passed on.
+        """
+
+    def release(self, owner: str | None = None) -> int:
+        """Give back the leases of a dead owner, or all that ran out; how many."""
+
+    def retry(self, study_instance_uid: str | None) -> int:
+        """Wake held deliveries of the study, or of all; how many."""
+
+
+class Reader(Protocol):
+    """The networks."""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which networks these are."""
+
+    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+        """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too."""
+
+
+class Sender(Protocol):
+    """The way to a peer."""
+
+    def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
+        """C-STORE the files in one association.
+
+        Each gets its DIMSE status (None: no answer came) and a sentence.
+        """
+
+
+__all__ = [
+    "Audit",
+    "AuditRecord",
+    "Clock",
+    "Inbox",
+    "Jobs",
+    "Outbox",
+    "Reader",
+    "Sender",
+]

@@ -1,0 +1,1 @@
+"""The three networks of the cascade and what is needed to trust them."""

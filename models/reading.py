@@ -1,0 +1,109 @@
+"""What the networks said about one film: the word shared by networks, node and training.
+
+Numpy only, so that anyone may import it. All maps are in the network frame: square, the film
+letterboxed into it; `Frame` leads back to the film's own pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatMap: TypeAlias = NDArray[np.float32]
+BoolMap: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Where a film of ``rows`` x ``columns`` lies inside the square network frame.
+
+    The film is scaled by ``scale`` (network pixels per film pixel), its aspect kept, and placed
+    with its first row at ``top`` and its first column at ``left``.
+    """
+
+    rows: int
+    columns: int
+    size: int  # side of the network frame, pixels
+    scale: float
+    top: int  # network pixels
+    left: int  # network pixels
+    height: int  # of the film in the network frame, pixels
+    width: int  # of the film in the network frame, pixels
+
+    def crop(self, network_map: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Cut the padding off: (size, size) -> (height, width)."""
+        return network_map[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def to_film(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Network (column, row) points, (N, 2), to the film's; pixel centres are whole numbers."""
+        origin = np.array([self.left, self.top], dtype=np.float64)
+        ratio = np.array([self.columns / self.width, self.rows / self.height])
+        film: NDArray[np.float64] = (points + 0.5 - origin) * ratio - 0.5
+        return film
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageResult:
+    """One network's decision.
+
+    ``probability`` is calibrated (temperature applied) and in [0, 1]; ``threshold`` belongs to the
+    model version; ``logit`` is what came out of the network before calibration.
+    """
+
+    probability: float
+    threshold: float
+    logit: float
+
+    @property
+    def positive(self) -> bool:
+        """At or above the threshold."""
+        return self.probability >= self.threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lungs:
+    """Stage 1: the lung field (heart shadow included) that later stages see, without margin."""
+
+    mask: BoolMap  # (size, size)
+    area_fraction: float  # of the film's own area, in [0, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The cascade's whole answer for one film.
+
+    ``h2`` is the stage-2 heatmap (paper eq. 1, as the manifest's variant reads it), ``h3`` the
+    stage-3 Grad-CAM, ``guided`` the Guided Grad-CAM; each (size, size) float32 in [0, 1], 0 where
+    it says nothing, the last two None where stage 3 did not run. ``seconds`` holds wall times under
+    ``lungs``, ``pneumonia``, ``covid19`` and ``explain``.
+    """
+
+    frame: Frame
+    lungs: Lungs
+    pneumonia: StageResult
+    covid19: StageResult | None
+    h2: FloatMap
+    h3: FloatMap | None
+    guided: FloatMap | None
+    model: ModelIdentity
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """Which networks spoke: a version for people, SHA-256 digests for machines."""
+
+    version: str
+    digests: dict[str, str]  # network name -> sha256 of its weights file, hex
+    h2_variant: str  # "cam" or "paper-eq1"
+
+    @property
+    def digest(self) -> str:
+        """One SHA-256 over version, variant and every network's digest."""
+        parts = [self.version, self.h2_variant]
+        parts += [f"{name}={digest}" for name, digest in sorted(self.digests.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
