@@ -6,8 +6,10 @@ Every mistake is reported at once. ``DICOM_NODE__NODE__PORT=11113`` overrides ``
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -18,9 +20,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import ConfigError
+
+_ENVIRONMENT_PREFIX = "DICOM_NODE__"
 
 #: An AE title: 1 to 16 characters of the default repertoire, no backslash (PS3.5 6.2, VR AE).
 AETitle = Annotated[
@@ -128,12 +131,8 @@ class LogConfig(_Section):
     format: Literal["console", "json"] = "console"
 
 
-class Config(BaseSettings):
+class Config(_Section):
     """The node's whole configuration, frozen."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="DICOM_NODE__", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
 
     node: NodeConfig = NodeConfig()
     destinations: tuple[Destination, ...] = ()
@@ -153,18 +152,6 @@ class Config(BaseSettings):
             raise ValueError(f"destinations: named twice: {', '.join(twice)}")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over the file."""
-        return env_settings, init_settings
-
     @property
     def digest(self) -> str:
         """SHA-256 over what changes a result: same digest, same film, same model, same objects."""
@@ -172,8 +159,8 @@ class Config(BaseSettings):
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def load(path: Path | None) -> Config:
-    """Read a configuration file; None gives the defaults (and the environment).
+def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read a configuration file; None gives the defaults. The environment wins over both.
 
     Raises
     ------
@@ -181,18 +168,35 @@ def load(path: Path | None) -> Config:
         The file cannot be read, or holds mistakes; the message lists all of them.
     """
     values: object = {}
-    if path is not None:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: the top level must be a mapping of sections")
     try:
-        return Config(**values)
+        if path is not None:
+            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: the top level must be a mapping of sections")
+        return Config.model_validate(_override(values, environment))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from error
     except ValidationError as error:
-        lines = [
+        mistakes = [
             f"{'.'.join(str(part) for part in mistake['loc']) or 'config'}: {mistake['msg']}"
             for mistake in error.errors()
         ]
-        raise ConfigError(f"{path or 'environment'}:\n  " + "\n  ".join(lines)) from error
+        raise ConfigError(f"{path or 'configuration'}:\n  " + "\n  ".join(mistakes)) from error
+
+
+def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Lay ``DICOM_NODE__SECTION__KEY`` variables, written as YAML, over the file's values.
+
+    pydantic-settings does the same, and more, for 0.12 s at every start of the command line.
+    """
+    merged = {
+        section: dict(keys) if isinstance(keys, dict) else keys for section, keys in values.items()
+    }
+    for name, text in environment.items():
+        if name.startswith(_ENVIRONMENT_PREFIX):
+            section, _, key = name.removeprefix(_ENVIRONMENT_PREFIX).lower().partition("__")
+            if not key:
+                merged[section] = yaml.safe_load(text)
+            elif isinstance(keys := merged.setdefault(section, {}), dict):
+                keys[key] = yaml.safe_load(text)
+    return merged

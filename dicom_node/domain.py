@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the commands that only ask for state start without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class RefusalCode(StrEnum):

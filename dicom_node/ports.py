@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from dicom_node.domain import (
     AuditEvent,
@@ -17,7 +17,9 @@ from dicom_node.domain import (
     Settlement,
     Shipment,
 )
-from models.reading import ModelIdentity, Reading
+
+if TYPE_CHECKING:
+    from models.reading import ModelIdentity, Reading
 
 #: Aware UTC now. A clock is passed in wherever time matters, so that tests own it.
 Clock: TypeAlias = Callable[[], datetime]

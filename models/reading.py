@@ -66,9 +66,13 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lungs:
-    """Stage 1: the lung field (heart shadow included) that later stages see, without margin."""
+    """Stage 1: the lung field (heart shadow included) that later stages see, without margin.
+
+    ``aerated`` is the same lungs with the heart left out, as radiologists outline them.
+    """
 
     mask: BoolMap  # (size, size)
+    aerated: BoolMap  # (size, size)
     area_fraction: float  # of the film's own area, in [0, 1]
 
 

@@ -1,0 +1,42 @@
+# `make demo` and `make test` are the two commands; the rest is for people who work on the node.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATA ?=
+
+.PHONY: demo test check bench train clean
+
+demo: $(VENV)/.demo
+	$(BIN)/dicom-node demo --out demo
+
+test: check
+	$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check dicom_node models train tests
+	$(BIN)/ruff format --check dicom_node models train tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench
+
+# DATA=/path/to/data make train: all three stages, then the numbers, then the weights.
+train: $(VENV)/.dev
+	@test -n "$(DATA)" || { echo "say where the films are: DATA=/path/to/data make train"; exit 2; }
+	$(BIN)/python -m train all --data $(DATA) --out runs
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) demo build dist *.egg-info

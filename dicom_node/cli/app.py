@@ -1,0 +1,129 @@
+"""The commands that run something, and the application the others hang on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dicom_node import __version__
+from dicom_node.cli import operate
+from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json
+from dicom_node.config import load
+from dicom_node.errors import NodeError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=f"A DICOM node that reads frontal chest radiographs. {NOT_FOR_DIAGNOSIS}",
+)
+app.add_typer(operate.audit, name="audit")
+config_commands = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+app.add_typer(config_commands, name="config")
+operate.register(app)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one sentence and exit status 1."""
+    try:
+        app()
+    except NodeError as error:
+        sys.stderr.write(f"dicom-node: {error}\n")
+        sys.exit(1)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    context: typer.Context,
+    show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Answer --version."""
+    if show:
+        typer.echo(f"dicom-node {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Run the node: receiver, inference workers and deliverer, until SIGTERM."""
+    from dicom_node.log import configure
+    from dicom_node.node import Supervisor
+
+    settings = load(config)
+    configure(settings.log, "supervisor")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Supervisor(config=settings, config_path=config).run(stop)
+
+
+@app.command(hidden=True)
+def role(
+    name: Annotated[str, typer.Argument(help="receiver, worker or deliverer")],
+    owner: Annotated[str, typer.Option(help="Name under which this process leases work.")],
+    config: ConfigOption = None,
+) -> None:
+    """Be one of the node's processes; `run` starts these."""
+    from dicom_node import roles
+    from dicom_node.log import configure
+
+    settings = load(config)
+    configure(settings.log, owner)
+    roles.run(roles.role_named(name), owner, settings)
+
+
+@app.command()
+def read(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the composed objects.")],
+    force_stage3: Annotated[
+        bool, typer.Option(help="Run stage 3 below stage 2's threshold too.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read films from files with the node's own pipeline, without a network."""
+    from dicom_node.cli.films import files_of, print_readings, read_files
+    from dicom_node.log import configure
+
+    settings = load(config)
+    configure(settings.log, "read")
+    entries = read_files(settings, files_of(paths), out, force_stage3=force_stage3)
+    if as_json:
+        print_json(entries)
+    else:
+        print_readings(entries)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for what comes back.")] = Path("demo"),
+) -> None:
+    """Run the node and a little PACS on loopback, send public radiographs, show the results."""
+    from dicom_node.demo.show import run_demo
+
+    raise typer.Exit(run_demo(out))
+
+
+@config_commands.command("check")
+def check(
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the configuration; print it with defaults filled in, or every mistake in it."""
+    settings = load(config)
+    if as_json:
+        print_json(json.loads(settings.model_dump_json()))
+    else:
+        import yaml
+
+        typer.echo(yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False), nl=False)
+        typer.echo("# the configuration is in order", err=True)
+

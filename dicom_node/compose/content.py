@@ -1,0 +1,229 @@
+"""What a report says: the content tree of TID 1500 (PS3.16), as real viewers want it.
+
+Every measurement has coordinates, for OHIF dies of one without; regions are polylines, the only
+shape it always draws; and a measurement is named after its finding, for the name is all it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from dicom_node.compose import codes
+from dicom_node.compose.clean import clean
+from dicom_node.compose.lineage import MODEL_NAME, Lineage
+from models.reading import Reading, StageResult
+
+if TYPE_CHECKING:
+    from dicom_node.explain import Explanation, Polygon, Region
+
+Group: TypeAlias = (
+    hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+)
+
+_ACQUISITION = hd.sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """How one stage's decision is told."""
+
+    name: str
+    algorithm: str
+    finding: Code
+    probability: Code
+    heat: Code
+    says_presence: bool = True
+
+
+_PNEUMONIA = _Stage(
+    name="stage 2",
+    algorithm="Pneumonia classifier",
+    finding=codes.PNEUMONIA,
+    probability=codes.PNEUMONIA_PROBABILITY,
+    heat=codes.PNEUMONIA_HEAT,
+)
+_COVID19 = _Stage(
+    name="stage 3",
+    algorithm="COVID-19 classifier",
+    finding=codes.COVID19,
+    probability=codes.COVID19_PROBABILITY,
+    heat=codes.COVID19_HEAT,
+)
+# Where a site wants no COVID-19 code: a property of the pneumonia, which itself stays present.
+_COVID19_UNCODED = _Stage(
+    name="stage 3",
+    algorithm="COVID-19 classifier",
+    finding=codes.PNEUMONIA,
+    probability=codes.COVID19_PROBABILITY,
+    heat=codes.COVID19_HEAT,
+    says_presence=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the groups of one film's report."""
+
+    lineage: Lineage
+    reading: Reading
+    explanation: Explanation
+
+    def groups(self) -> Iterator[Group]:
+        reading, explanation = self.reading, self.explanation
+        yield self.decision(_PNEUMONIA, reading.pneumonia)
+        yield from self.heat(_PNEUMONIA, explanation.pneumonia)
+        if reading.covid19 is not None:
+            coded = self.lineage.context.report.stage3_code
+            stage = _COVID19 if coded else _COVID19_UNCODED
+            yield self.decision(stage, reading.covid19)
+            yield from self.heat(stage, explanation.covid19)
+
+    def decision(self, stage: _Stage, result: StageResult) -> Group:
+        """TID 1501: what a stage says of the whole film."""
+        source = self.lineage.source
+        presence = codes.PRESENT if result.positive else codes.ABSENT
+        where = hd.sr.CoordinatesForMeasurement(
+            "POLYLINE", self._scoord(self.explanation.lungs), self._region_source()
+        )
+        return hd.sr.MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=self._tracking(stage.name),
+            finding_type=stage.finding,
+            finding_sites=[hd.sr.FindingSite(codes.LUNG)],
+            algorithm_id=self._algorithm(stage, result),
+            source_images=[
+                hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)
+            ],
+            measurements=[
+                _percent(stage.probability, result.probability, referenced_coordinates=[where])
+            ],
+            qualitative_evaluations=[hd.sr.QualitativeEvaluation(codes.PRESENCE, presence)]
+            if stage.says_presence
+            else None,
+        )
+
+    def heat(self, stage: _Stage, regions: tuple[Region, ...]) -> Iterator[Group]:
+        """TID 1410: one group for each outlined region."""
+        for number, region in enumerate(regions, 1):
+            yield hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+                tracking_identifier=self._tracking(f"{stage.name} region {number}"),
+                referenced_region=hd.sr.ImageRegion(
+                    "POLYLINE", self._scoord(region.points), self._region_source()
+                ),
+                finding_type=stage.finding,
+                finding_sites=[hd.sr.FindingSite(codes.LUNG, laterality=self._side(region))],
+                measurements=[_percent(stage.heat, region.share)],
+            )
+
+    def _tracking(self, name: str) -> hd.sr.TrackingIdentifier:
+        uid = self.lineage.root.uid(f"tracking {name}")
+        return hd.sr.TrackingIdentifier(uid=uid, identifier=name)
+
+    def _algorithm(self, stage: _Stage, result: StageResult) -> hd.sr.AlgorithmIdentification:
+        model = self.reading.model
+        parameters = [
+            f"threshold={result.threshold:g}",
+            f"probability={result.probability:.6f}",
+            f"logit={result.logit:.6g}",
+            f"heatmap={model.h2_variant if stage is _PNEUMONIA else 'grad-cam'}",
+            f"model sha256={model.digest}",
+            *(f"{name} weights sha256={sha}" for name, sha in sorted(model.digests.items())),
+            f"config sha256={self.lineage.context.config_digest}",
+        ]
+        if self.reading.covid19 is None:
+            parameters.append("stage3=not run (stage2 below threshold)")
+        return hd.sr.AlgorithmIdentification(
+            name=stage.algorithm, version=model.version, parameters=parameters, family=codes.AI
+        )
+
+    def _region_source(self) -> hd.sr.SourceImageForRegion:
+        source = self.lineage.source
+        return hd.sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
+
+    def _scoord(self, points: Polygon) -> Polygon:
+        """Film points to SCOORD's, whose origin is the corner of the first pixel (C.18.6.1.2)."""
+        frame = self.reading.frame
+        inside: Polygon = np.clip(points + 0.5, 0.0, [frame.columns, frame.rows])
+        return np.round(inside, 2)
+
+    def _side(self, region: Region) -> Code | None:
+        """Which lung, where the header says which way the film hangs."""
+        orientation = clean(self.lineage.source, ["PatientOrientation"]).get("PatientOrientation")
+        towards = str(orientation[0])[:1] if orientation else ""
+        if towards not in ("L", "R"):
+            return None
+        middle = (self.explanation.lungs[:, 0].min() + self.explanation.lungs[:, 0].max()) / 2
+        beyond = float(region.points[:, 0].mean()) > middle
+        return codes.LEFT if beyond == (towards == "L") else codes.RIGHT
+
+
+def content(lineage: Lineage, reading: Reading, explanation: Explanation) -> Dataset:
+    """The root container of the report."""
+    root = hd.sr.MeasurementReport(
+        observation_context=_observer(lineage),
+        procedure_reported=codes.PROCEDURE,
+        imaging_measurements=list(_Writer(lineage, reading, explanation).groups()),
+        title=codes.REPORT,
+    )[0]
+    root.ContentSequence.insert(len(root.ContentSequence) - 1, _library(lineage.source))
+    return root
+
+
+def _observer(lineage: Lineage) -> hd.sr.ObservationContext:
+    """TID 1001 and 1004: a device, not a person, looked."""
+    context = lineage.context
+    device = hd.sr.DeviceObserverIdentifyingAttributes(
+        uid=lineage.device_uid,
+        name=context.ae_title,
+        manufacturer_name=context.results.manufacturer,
+        model_name=MODEL_NAME,
+        serial_number=context.results.station_serial_number,
+        physical_location=context.ae_title,
+    )
+    return hd.sr.ObservationContext(
+        observer_device_context=hd.sr.ObserverContext(codes.DEVICE, device)
+    )
+
+
+def _percent(name: Code, fraction: float, **where: object) -> hd.sr.Measurement:
+    """TID 300 in per cent."""
+    value = round(100 * fraction, 2)
+    return hd.sr.Measurement(name=name, value=value, unit=codes.PERCENT, **where)
+
+
+def _library(source: Dataset) -> hd.sr.ContainerContentItem:
+    """TID 1600: the film. highdicom's own stops at films without orientation or spacing."""
+    contains = hd.sr.RelationshipTypeValues.CONTAINS
+    image = hd.sr.ImageContentItem(
+        codes.SOURCE, source.SOPClassUID, source.SOPInstanceUID, relationship_type=contains
+    )
+    image.ContentSequence = hd.sr.ContentSequence(list(_descriptors(source)))
+    group = hd.sr.ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, relationship_type=contains)
+    group.ContentSequence = hd.sr.ContentSequence([image])
+    library = hd.sr.ContainerContentItem(codes.IMAGE_LIBRARY, relationship_type=contains)
+    library.ContentSequence = hd.sr.ContentSequence([group])
+    return library
+
+
+def _descriptors(source: Dataset) -> Iterator[hd.sr.ContentItem]:
+    """TID 1602 and 1603, as far as the header goes."""
+    modality = codes.MODALITIES.get(source.get("Modality", ""), codes.OTHER_MODALITY)
+    yield hd.sr.CodeContentItem(codes.MODALITY, modality, _ACQUISITION)
+    yield hd.sr.NumContentItem(codes.ROWS, source.Rows, codes.PIXELS, None, _ACQUISITION)
+    yield hd.sr.NumContentItem(codes.COLUMNS, source.Columns, codes.PIXELS, None, _ACQUISITION)
+    known = clean(source, ["PatientOrientation", "ImagerPixelSpacing", "PixelSpacing"])
+    if len(orientation := known.get("PatientOrientation") or ()) == 2:
+        names = (codes.ORIENTATION_ROW, codes.ORIENTATION_COLUMN)
+        for name, value in zip(names, orientation, strict=True):
+            yield hd.sr.TextContentItem(name, value, _ACQUISITION)
+    spacing = known.get("ImagerPixelSpacing") or known.get("PixelSpacing")
+    if spacing:
+        names = (codes.VERTICAL_SPACING, codes.HORIZONTAL_SPACING)  # row spacing comes first
+        for name, value in zip(names, spacing, strict=True):
+            yield hd.sr.NumContentItem(name, float(value), codes.MILLIMETER, None, _ACQUISITION)

@@ -1,0 +1,127 @@
+"""An overlay as a Secondary Capture image (PS3.3 A.8), the one object every viewer shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    JPEG2000,
+    JPEG2000MC,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+    SecondaryCaptureImageStorage,
+)
+from pydicom.valuerep import DSfloat
+
+from dicom_node.compose import codes
+from dicom_node.compose.clean import clean
+from dicom_node.compose.lineage import Kind, Lineage, item, reference
+
+if TYPE_CHECKING:
+    from dicom_node.explain import Overlay
+
+SERIES = Kind(
+    name="sc",
+    sop_class_uid=SecondaryCaptureImageStorage,
+    modality="OT",
+    series_number=9902,
+    series_description="AI heatmaps - NOT FOR DIAGNOSTIC USE",
+)
+
+_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, JPEG2000MC)
+# Where the film lacks Patient Orientation: how a frontal chest hangs, patient facing us
+_FRONTAL = ("L", "F")
+
+
+def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) -> Dataset:
+    """Put one picture in a DICOM object, uncompressed."""
+    ds = lineage.derive(SERIES, f"sc-{overlay.kind}", instance_number)
+    request = clean(lineage.source, ["RequestAttributesSequence"])
+    if request.get("RequestAttributesSequence"):
+        ds.RequestAttributesSequence = request.RequestAttributesSequence
+    # We accept nothing but chests, and with an unpaired part nobody demands Laterality.
+    ds.BodyPartExamined = "CHEST"
+    ds.ConversionType = "SYN"
+    ds.ImageType = ["DERIVED", "SECONDARY"]
+    ds.BurnedInAnnotation = "YES"
+    ds.ImageComments = overlay.title
+    _orient(ds, lineage.source)
+    _lossy(ds, lineage.source)
+    _descend(ds, lineage.source, overlay)
+    _space(ds, lineage.source, overlay.factor)
+    _pixels(ds, overlay)
+    return ds
+
+
+def _orient(ds: Dataset, source: Dataset) -> None:
+    """Patient Orientation (Type 2C) and Image Laterality."""
+    for element in clean(source, ["PatientOrientation", "ImageLaterality"]):
+        ds.add(element)
+    if not ds.get("PatientOrientation"):
+        frontal = source.get("ViewPosition") in ("PA", "AP")
+        ds.PatientOrientation = list(_FRONTAL) if frontal else None
+
+
+def _lossy(ds: Dataset, source: Dataset) -> None:
+    """Once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
+    syntax = source.file_meta.get("TransferSyntaxUID") if hasattr(source, "file_meta") else None
+    if source.get("LossyImageCompression") != "01" and syntax not in _LOSSY:
+        ds.LossyImageCompression = "00"
+        return
+    ds.LossyImageCompression = "01"
+    for element in clean(source, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"]):
+        ds.add(element)
+
+
+def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
+    """Say which film this was made of, and how."""
+    ds.DerivationDescription = overlay.description[:1024]  # ST
+    origin = reference(source)
+    origin.PurposeOfReferenceCodeSequence = Sequence([item(codes.SOURCE_IMAGE)])
+    # the strip of words is below the film, so that unscaled pixels stay where they were
+    origin.SpatialLocationsPreserved = "YES" if overlay.factor == 1 else "NO"
+    ds.SourceImageSequence = Sequence([origin])
+    if overlay.factor != 1:
+        ds.DerivationCodeSequence = Sequence([item(codes.RESAMPLING)])
+    series = Dataset()
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    series.ReferencedInstanceSequence = Sequence([reference(source)])
+    ds.ReferencedSeriesSequence = Sequence([series])
+
+
+def _space(ds: Dataset, source: Dataset, factor: float | None) -> None:
+    """Pixel spacing, where one factor leads back to the film: a wrong one mismeasures."""
+    if factor is None:
+        return
+    film = clean(source, ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"])
+    if film.get("PixelSpacing"):
+        ds.PixelSpacing = _scaled(film.PixelSpacing, factor)
+        calibration = clean(
+            source, ["PixelSpacingCalibrationType", "PixelSpacingCalibrationDescription"]
+        )
+        for element in calibration:
+            ds.add(element)
+        return
+    nominal = film.get("ImagerPixelSpacing") or film.get("NominalScannedPixelSpacing")
+    if nominal:
+        ds.NominalScannedPixelSpacing = _scaled(nominal, factor)
+
+
+def _scaled(spacing: list[float], factor: float) -> list[DSfloat]:
+    return [DSfloat(float(value) * factor, auto_format=True) for value in spacing]
+
+
+def _pixels(ds: Dataset, overlay: Overlay) -> None:
+    """Image Pixel module, PS3.3 C.7.6.3."""
+    ds.Rows, ds.Columns, ds.SamplesPerPixel = overlay.rgb.shape
+    ds.PhotometricInterpretation = "RGB"
+    ds.PlanarConfiguration = 0
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit = 7
+    ds.PixelRepresentation = 0
+    data = overlay.rgb.tobytes()
+    ds.PixelData = data + b"\0" * (len(data) % 2)
+    ds["PixelData"].VR = "OB"

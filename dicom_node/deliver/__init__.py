@@ -1,0 +1,1 @@
+"""The way out: composed objects to their destinations, with retry."""

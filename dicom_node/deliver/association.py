@@ -1,0 +1,171 @@
+"""One outgoing association: asked for, held, and let go, in bounded time whatever the peer does."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from pynetdicom import AE, _config, evt
+
+from dicom_node.errors import PeerRefused, PeerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pynetdicom.association import Association
+    from pynetdicom.events import Event
+    from pynetdicom.presentation import PresentationContext
+
+    from dicom_node.config import Destination
+
+# A path goes out as its bytes lie on disk, never decoded. Only calls that pass a path heed this.
+_config.STORE_SEND_CHUNKED_DATASET = True
+# Formatting every PDU for a log nobody reads costs more than sending it.
+_config.LOG_HANDLER_LEVEL = "none"
+
+#: How long to look for the reason of a connection that failed at once.
+_DIAGNOSIS_SECONDS = 1.0
+
+
+class _Wire:
+    """What pynetdicom does not tell or bound by itself: the TCP connection of one association."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self._timeout = timeout_seconds
+        self._socket: socket.socket | None = None
+        self.connected = False
+
+    @property
+    def handlers(self) -> list[tuple[evt.EventType, object]]:
+        return [
+            (evt.EVT_ACSE_SENT, self._remember),
+            (evt.EVT_CONN_OPEN, self._bound),
+            (evt.EVT_ABORTED, self._cut),
+        ]
+
+    def close(self) -> None:
+        """Free the descriptor; pynetdicom forgets it where the connection failed."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _remember(self, event: Event) -> None:
+        wrapped = event.assoc.dul.socket
+        if wrapped is not None and wrapped.socket is not None:
+            self._socket = wrapped.socket
+
+    def _bound(self, _event: Event) -> None:
+        # pynetdicom clears the socket's time-out on connecting: with a peer that stops reading, its
+        # thread would stay in send() for ever, and abort() would wait for that thread.
+        self.connected = True
+        if self._socket is not None:
+            self._socket.settimeout(self._timeout)
+
+    def _cut(self, event: Event) -> None:
+        # An abort queues behind the data. A peer that reads a byte now and then would keep us for
+        # hours, so a connection with data still waiting is cut instead.
+        if event.assoc.dul.to_provider_queue.qsize() > 1 and self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def association(
+    ae_title: str,
+    destination: Destination,
+    contexts: Sequence[PresentationContext],
+    timeout_seconds: float,
+) -> Iterator[Association]:
+    """Hold an association with the destination for the length of a ``with`` block.
+
+    Raises
+    ------
+    PeerUnavailable
+        Nothing listens, nobody answers, or the association is rejected or aborted.
+    PeerRefused
+        The peer accepts none of the presentation contexts.
+    """
+    wire = _Wire(timeout_seconds)
+    try:
+        assoc = _request(ae_title, destination, contexts, wire, timeout_seconds)
+        try:
+            yield assoc
+        finally:
+            assoc.release()
+    finally:
+        wire.close()
+
+
+def where(destination: Destination) -> str:
+    """Host and port, as a person writes them."""
+    return f"{destination.host}:{destination.port}"
+
+
+def _request(
+    ae_title: str,
+    destination: Destination,
+    contexts: Sequence[PresentationContext],
+    wire: _Wire,
+    timeout_seconds: float,
+) -> Association:
+    ae = AE(ae_title)
+    ae.connection_timeout = ae.acse_timeout = timeout_seconds
+    ae.dimse_timeout = ae.network_timeout = timeout_seconds
+    started = time.monotonic()
+    try:
+        assoc = ae.associate(
+            destination.host,
+            destination.port,
+            contexts=list(contexts),
+            ae_title=destination.ae_title,
+            evt_handlers=wire.handlers,  # type: ignore[arg-type]
+        )
+    except OSError as error:  # the name does not resolve, or no descriptor is left
+        raise PeerUnavailable(f"cannot reach {where(destination)}: {_strerror(error)}") from error
+    if not assoc.is_established:
+        late = time.monotonic() - started >= timeout_seconds
+        _raise_why(assoc, destination, wire.connected, timeout_seconds if late else None)
+    return assoc
+
+
+def _raise_why(
+    assoc: Association, destination: Destination, connected: bool, waited: float | None
+) -> None:
+    """Say why there is no association. ``waited`` is the time-out where it ran out."""
+    if not connected:
+        raise PeerUnavailable(_why_not_connected(destination, waited))
+    if assoc.rejected_contexts:
+        raise PeerRefused("peer accepts none of the presentation contexts")
+    if assoc.is_rejected:
+        raise PeerUnavailable(f"peer rejected: {_rejection(assoc)}")
+    if waited is not None:
+        raise PeerUnavailable(
+            f"{where(destination)} does not answer the association request within {waited:g} s"
+        )
+    raise PeerUnavailable(f"{where(destination)} hung up during the association request")
+
+
+def _why_not_connected(destination: Destination, waited: float | None) -> str:
+    if waited is not None:
+        return f"no answer from {where(destination)} within {waited:g} s"
+    # pynetdicom keeps the error to itself, so ask once more, briefly.
+    try:
+        address = (destination.host, destination.port)
+        socket.create_connection(address, timeout=_DIAGNOSIS_SECONDS).close()
+    except ConnectionRefusedError:
+        return f"nothing listens at {where(destination)}"
+    except OSError as error:
+        return f"cannot reach {where(destination)}: {_strerror(error)}"
+    return f"the connection to {where(destination)} failed"
+
+
+def _rejection(assoc: Association) -> str:
+    """The reason of an A-ASSOCIATE-RJ in words, PS3.8 9.3.4."""
+    answer = assoc.acceptor.primitive
+    reason = answer.reason_str if answer is not None else "No reason given"
+    return reason[0].lower() + reason[1:]
+
+
+def _strerror(error: OSError) -> str:
+    return error.strerror or str(error)

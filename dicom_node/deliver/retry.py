@@ -1,0 +1,81 @@
+"""Backoff as a pure function: an attempt and a time in, a decision out; someone else acts on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from dicom_node.config import DeliveryConfig
+
+#: The share of a delay that jitter may take away, so that what failed together is spread apart.
+JITTER_SHARE = 0.25
+
+#: Doublings after which a delay stops growing, whatever the configuration; keeps the float finite.
+_MOST_DOUBLINGS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Try again at this time."""
+
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Tried often enough; a person must look."""
+
+    attempts: int
+
+
+Decision: TypeAlias = RetryAt | GiveUp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Doubling delays up to a longest one, and an end.
+
+    Parameters
+    ----------
+    first
+        Delay after the first failed attempt, before jitter.
+    longest
+        No delay is longer than this.
+    max_attempts
+        How many attempts fail before nobody tries again.
+    """
+
+    first: timedelta
+    longest: timedelta
+    max_attempts: int
+
+    @classmethod
+    def of(cls, config: DeliveryConfig) -> RetryPolicy:
+        """Take the policy from the configuration's ``delivery`` section."""
+        return cls(
+            first=timedelta(seconds=config.first_retry_seconds),
+            longest=timedelta(seconds=config.max_retry_seconds),
+            max_attempts=config.max_attempts,
+        )
+
+    def next(self, attempt: int, now: datetime, jitter: float) -> Decision:
+        """Decide what follows a failed attempt.
+
+        Parameters
+        ----------
+        attempt
+            The attempt that failed; 1 for the first.
+        now
+            When it failed.
+        jitter
+            In [0, 1); 0 waits longest.
+        """
+        if attempt >= self.max_attempts:
+            return GiveUp(attempt)
+        return RetryAt(now + self._delay(attempt) * (1 - JITTER_SHARE * jitter))
+
+    def _delay(self, attempt: int) -> timedelta:
+        doubled = self.first.total_seconds() * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
+        return timedelta(seconds=min(doubled, self.longest.total_seconds()))

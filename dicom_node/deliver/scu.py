@@ -1,0 +1,230 @@
+"""The C-STORE and C-ECHO SCU: many files, one association, an answer for each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+from pynetdicom import build_context
+from pynetdicom.dsutils import split_dataset
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from dicom_node.deliver.association import association, where
+from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE, sentence
+from dicom_node.errors import PeerRefused, PeerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+    from typing import TypeAlias
+
+    from pydicom.dataset import Dataset
+    from pynetdicom.association import Association
+    from pynetdicom.presentation import PresentationContext
+
+    from dicom_node.config import Destination
+
+    #: A DIMSE status, a code of `dicom_node.deliver.status`, or None (no answer); and a sentence.
+    Answer: TypeAlias = tuple[int | None, str]
+
+#: Presentation contexts have odd one-byte IDs: 1 to 255 (PS3.8 Table 9-13).
+MAX_CONTEXTS = 128
+
+#: What we re-encode to where the peer does not take the file as it is, preferred first.
+FALLBACKS = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+
+#: What can be re-encoded: the same values in other words. Pixel compression is never touched.
+_CONVERTIBLE = frozenset({*FALLBACKS, DeflatedExplicitVRLittleEndian})
+
+#: Bytes a second. A line slower than this counts as a peer that stopped answering.
+SLOWEST_LINE = 128 * 1024.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoResult:
+    """What came of a C-ECHO. ``status`` is None where no answer came."""
+
+    ok: bool
+    status: int | None
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A file to send, as its File Meta Information describes it."""
+
+    path: Path
+    sop_class: UID
+    syntax: UID
+    size: int  # bytes of the data set
+
+    @property
+    def syntaxes(self) -> list[UID]:
+        """The transfer syntaxes it can be sent in; its own first."""
+        others = FALLBACKS if self.syntax in _CONVERTIBLE else ()
+        return list(dict.fromkeys((self.syntax, *others)))
+
+
+class StoreSender:
+    """Sends files to configured destinations.
+
+    Parameters
+    ----------
+    ae_title
+        Ours, the calling one.
+    destinations
+        Whom `send` and `echo` can name.
+    timeout_seconds
+        For connecting, and for each answer.
+    slowest_line
+        Bytes a second; an answer is waited for as much longer as the file then takes to travel.
+    """
+
+    def __init__(
+        self,
+        ae_title: str,
+        destinations: Iterable[Destination],
+        timeout_seconds: float,
+        slowest_line: float = SLOWEST_LINE,
+    ) -> None:
+        self._ae_title = ae_title
+        self._destinations = {destination.name: destination for destination in destinations}
+        self._timeout = timeout_seconds
+        self._slowest_line = slowest_line
+
+    def send(self, destination: str, paths: Sequence[Path]) -> list[Answer]:
+        """C-STORE the files in one association; the answers are in the files' order.
+
+        A file the peer did not answer for has status None, or a code of
+        `dicom_node.deliver.status` that says why the peer was not asked.
+        """
+        parcels = [_parcel(path) for path in paths]
+        good = [parcel for parcel in parcels if isinstance(parcel, Parcel)]
+        answers = iter(self._send(destination, good) if good else ())
+        return [
+            next(answers) if isinstance(parcel, Parcel) else parcel  # a parcel, or why it is none
+            for parcel in parcels
+        ]
+
+    def echo(self, destination: str) -> EchoResult:
+        """Ask the destination whether it is there (C-ECHO, PS3.4 Annex A)."""
+        started = time.monotonic()
+        try:
+            peer = self._find(destination)
+            contexts = [build_context(Verification)]
+            with association(self._ae_title, peer, contexts, self._timeout) as assoc:
+                status = _status(assoc.send_c_echo())
+            reason = f"no answer from {where(peer)}" if status is None else sentence(status)
+            if status == 0x0000:
+                reason = f"{where(peer)} answers"
+        except (PeerUnavailable, PeerRefused) as error:
+            status, reason = None, str(error)
+        seconds = time.monotonic() - started
+        return EchoResult(ok=status == 0x0000, status=status, reason=reason, seconds=seconds)
+
+    def _find(self, name: str) -> Destination:
+        try:
+            return self._destinations[name]
+        except KeyError:
+            raise PeerUnavailable(f"no destination named {name!r} is configured") from None
+
+    def _send(self, destination: str, parcels: Sequence[Parcel]) -> list[Answer]:
+        try:
+            peer = self._find(destination)
+            contexts = contexts_for(parcels)
+            with association(self._ae_title, peer, contexts, self._timeout) as assoc:
+                return self._store_all(assoc, parcels)
+        except PeerUnavailable as error:
+            return [(None, str(error))] * len(parcels)
+        except PeerRefused as error:
+            return [(NO_CONTEXT, str(error))] * len(parcels)
+
+    def _store_all(self, assoc: Association, parcels: Sequence[Parcel]) -> list[Answer]:
+        answers: list[Answer] = []
+        for parcel in parcels:
+            # pynetdicom queues the whole file and starts the clock: add the line's share.
+            assoc.dimse_timeout = self._timeout + parcel.size / self._slowest_line
+            try:
+                answers.append(_store(assoc, parcel, message_id=len(answers) % 0xFFFF + 1))
+            except PeerUnavailable as error:  # the association is gone
+                behind = len(parcels) - len(answers) - 1
+                return [*answers, (None, str(error)), *[(NOT_SENT, f"not sent: {error}")] * behind]
+        return answers
+
+
+def contexts_for(parcels: Sequence[Parcel]) -> list[PresentationContext]:
+    """What to propose: each file's SOP class and transfer syntax, then the ways to re-encode it.
+
+    One transfer syntax a context, so that the peer's choice never costs us the exact one.
+    """
+    exact = [(parcel.sop_class, parcel.syntax) for parcel in parcels]
+    others = [(parcel.sop_class, ts) for parcel in parcels for ts in parcel.syntaxes[1:]]
+    wanted = list(dict.fromkeys((*exact, *others)))[:MAX_CONTEXTS]
+    return [build_context(sop_class, syntax) for sop_class, syntax in wanted]
+
+
+def _parcel(path: Path) -> Parcel | Answer:
+    """Read what a file is; or the answer that says why it cannot be sent."""
+    try:
+        meta, offset = split_dataset(path)
+        parcel = Parcel(
+            path=path,
+            sop_class=UID(meta.MediaStorageSOPClassUID),
+            syntax=UID(meta.TransferSyntaxUID),
+            size=path.stat().st_size - offset,
+        )
+    except FileNotFoundError:
+        return UNREADABLE, f"{path.name} is missing on disk"
+    except (InvalidDicomError, AttributeError, EOFError, IsADirectoryError):
+        return UNREADABLE, f"{path.name} is not a DICOM file"
+    except OSError as error:  # may pass: a mount that is away, no descriptor left
+        return None, f"cannot read {path.name}: {error.strerror}"
+    # PS3.5 7.1.1: a data set is even. DCMTK aborts on an odd one, and takes the others along. Many
+    # writers forget the padding byte of PS3.5 A.5 after deflating, though.
+    if parcel.size % 2 and parcel.syntax != DeflatedExplicitVRLittleEndian:
+        return UNREADABLE, f"{path.name} is cut short"
+    return parcel
+
+
+def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
+    if not assoc.is_established:
+        raise PeerUnavailable("the peer ended the association")
+    accepted = {(cx.abstract_syntax, cx.transfer_syntax[0]) for cx in assoc.accepted_contexts}
+    syntax = next((ts for ts in parcel.syntaxes if (parcel.sop_class, ts) in accepted), None)
+    if syntax is None:
+        return NO_CONTEXT, f"peer does not accept {parcel.sop_class.name} in {parcel.syntax.name}"
+    patience, started = assoc.dimse_timeout or 0.0, time.monotonic()
+    try:
+        content = parcel.path if syntax == parcel.syntax else dcmread(parcel.path)
+        status = _status(assoc.send_c_store(content, msg_id=message_id))
+    except (OSError, ValueError, RuntimeError) as error:
+        return _not_sent(assoc, parcel, error)
+    if status is None:
+        late = time.monotonic() - started >= patience
+        raise PeerUnavailable(f"no answer in {patience:.1f} s" if late else "the peer hung up")
+    return status, sentence(status)
+
+
+def _not_sent(assoc: Association, parcel: Parcel, error: Exception) -> Answer:
+    """Tell a file that vanished or cannot be re-encoded from an association that broke."""
+    if isinstance(error, RuntimeError):
+        raise PeerUnavailable("the peer ended the association") from error
+    if isinstance(error, OSError):
+        assoc.abort()  # perhaps half a message is out
+        return None, f"cannot read {parcel.path.name}: {error.strerror}"
+    return UNREADABLE, f"{parcel.path.name} cannot be re-encoded for this peer"
+
+
+def _status(response: Dataset) -> int | None:
+    """The Status (0000,0900) of a response; None where pynetdicom got no valid one."""
+    return int(response.Status) if "Status" in response else None

@@ -1,0 +1,147 @@
+"""Shipments: claimed from the outbox, sent, settled; a `Settlement` for each delivery."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from dicom_node.deliver.retry import RetryAt
+from dicom_node.deliver.status import NOT_SENT, dimse_status, event_for
+from dicom_node.domain import DeliveryEvent, Settlement
+from dicom_node.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from dicom_node.deliver.retry import RetryPolicy
+    from dicom_node.domain import Delivery, Shipment
+    from dicom_node.ports import Clock, Outbox, Sender
+
+log = structlog.get_logger()
+
+
+def ship(
+    shipment: Shipment,
+    sender: Sender,
+    policy: RetryPolicy,
+    data_dir: Path,
+    clock: Clock,
+    jitter: Callable[[], float],
+) -> tuple[Settlement, ...]:
+    """Send everything in the shipment and say how each delivery went.
+
+    Parameters
+    ----------
+    data_dir
+        What the results' paths are relative to.
+    jitter
+        Draws from [0, 1). One draw serves the shipment: what failed together is due together, and
+        shares an association again.
+    """
+    paths = [data_dir / delivery.result.path for delivery in shipment.deliveries]
+    answers = sender.send(shipment.destination, paths)
+    now, drawn = clock(), jitter()
+    return tuple(
+        settle(delivery, status, reason, policy=policy, now=now, jitter=drawn)
+        for delivery, (status, reason) in zip(shipment.deliveries, answers, strict=True)
+    )
+
+
+def settle(
+    delivery: Delivery,
+    status: int | None,
+    reason: str,
+    *,
+    policy: RetryPolicy,
+    now: datetime,
+    jitter: float,
+) -> Settlement:
+    """Turn one answer into what happens next."""
+    event, due_at = event_for(status), None
+    if event is DeliveryEvent.UNAVAILABLE:
+        # What stood behind the object that broke the association comes before it next time.
+        attempt = 1 if status == NOT_SENT else delivery.attempt
+        decision = policy.next(attempt, now, jitter)
+        if isinstance(decision, RetryAt):
+            due_at = decision.due_at
+        else:
+            event = DeliveryEvent.GAVE_UP
+            reason = f"gave up after {decision.attempts} attempts: {reason}"
+    return Settlement(
+        delivery_id=delivery.id,
+        event=event,
+        status_code=dimse_status(status),
+        reason=reason,
+        due_at=due_at,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliverer:
+    """Empties the outbox, one shipment after the other.
+
+    Parameters
+    ----------
+    jitter
+        Draws from [0, 1).
+    stopping
+        Once set, the shipment under way is finished and no other begun.
+    """
+
+    owner: str
+    outbox: Outbox
+    sender: Sender
+    policy: RetryPolicy
+    data_dir: Path
+    lease_seconds: float
+    clock: Clock
+    jitter: Callable[[], float]
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def deliver_due(self) -> int:
+        """Ship until nothing is due; how many shipments went out or were put off.
+
+        A destination that did not answer is not asked again in this round: its other shipments are
+        put off untried, so that it costs the other destinations one time-out at most.
+        """
+        shipped = 0
+        sender = _AskOnce(self.sender)
+        while not self.stopping.is_set() and (shipment := self._claim()) is not None:
+            self._settle(shipment, self._ship(shipment, sender))
+            shipped += 1
+        return shipped
+
+    def _claim(self) -> Shipment | None:
+        lease_until = self.clock() + timedelta(seconds=self.lease_seconds)
+        return self.outbox.claim(self.owner, lease_until)
+
+    def _ship(self, shipment: Shipment, sender: Sender) -> tuple[Settlement, ...]:
+        return ship(shipment, sender, self.policy, self.data_dir, self.clock, self.jitter)
+
+    def _settle(self, shipment: Shipment, settlements: tuple[Settlement, ...]) -> None:
+        try:
+            self.outbox.settle(shipment, settlements)
+        except LeaseLost:
+            log.warning("lease lost, settlement dropped", study=shipment.study_instance_uid)
+
+
+@dataclass(frozen=True, slots=True)
+class _AskOnce:
+    """A `Sender` that does not ask a destination again after it answered nothing at all."""
+
+    sender: Sender
+    down: dict[str, str] = field(default_factory=dict)  # destination -> why
+
+    def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
+        if destination in self.down:
+            return [(None, f"not tried: {self.down[destination]}")] * len(paths)
+        answers = self.sender.send(destination, paths)
+        if answers and all(status is None for status, _ in answers):
+            self.down[destination] = answers[0][1]
+        return answers

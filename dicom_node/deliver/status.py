@@ -1,0 +1,83 @@
+"""What a C-STORE answer means for the delivery, as a table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dicom_node.domain import DeliveryEvent
+
+ACCEPTED = DeliveryEvent.ACCEPTED
+UNAVAILABLE = DeliveryEvent.UNAVAILABLE
+REFUSED = DeliveryEvent.REFUSED
+
+#: Not DIMSE: a DIMSE status has 16 bits. The peer was not asked about this object.
+UNREADABLE = 0x1_0000  # the file is missing, or is not a DICOM file; asking would not help
+NO_CONTEXT = 0x1_0001  # no presentation context was accepted that it fits; asking would not help
+NOT_SENT = 0x1_0002  # the association broke at an object before it; ask soon
+
+
+class Row(NamedTuple):
+    """One or more statuses (first to last, both included) and what follows."""
+
+    first: int
+    last: int
+    event: DeliveryEvent
+    meaning: str
+
+
+# C-STORE status -> what we do next, PS3.4 B.2.3 (its own) and PS3.7 Annex C (the general ones).
+# The first row that holds the status wins.
+STORE_STATUS: tuple[Row, ...] = (
+    Row(0x0000, 0x0000, ACCEPTED, "stored"),
+    Row(0x0001, 0x0001, ACCEPTED, "stored, with a warning"),
+    Row(0x0106, 0x0106, REFUSED, "invalid attribute value"),
+    Row(0x0107, 0x0107, ACCEPTED, "stored, some attributes were not recognised"),
+    # Often a busy database behind the peer; what is wrong with the object itself has its own codes.
+    Row(0x0110, 0x0110, UNAVAILABLE, "processing failure"),
+    # The answer to an earlier attempt was lost. Our UIDs are deterministic: it is this very object.
+    Row(0x0111, 0x0111, ACCEPTED, "the peer has it already"),
+    Row(0x0116, 0x0116, ACCEPTED, "stored, an attribute value was out of range"),
+    Row(0x0117, 0x0117, REFUSED, "invalid SOP Instance UID"),
+    Row(0x0118, 0x0118, REFUSED, "no such SOP Class"),
+    Row(0x0119, 0x0119, REFUSED, "the instance is not of this SOP Class"),
+    Row(0x0120, 0x0121, REFUSED, "an attribute or its value is missing"),
+    Row(0x0122, 0x0122, REFUSED, "SOP Class not supported"),
+    Row(0x0124, 0x0124, REFUSED, "not authorised"),  # until somebody changes the peer's set-up
+    Row(0x0210, 0x0210, UNAVAILABLE, "duplicate invocation"),  # a new association counts anew
+    Row(0x0211, 0x0212, REFUSED, "the peer does not understand the request"),
+    Row(0x0213, 0x0213, UNAVAILABLE, "resource limitation"),
+    Row(0xA700, 0xA7FF, UNAVAILABLE, "out of resources"),
+    Row(0xA900, 0xA9FF, REFUSED, "the data set does not match its SOP Class"),
+    Row(0xB000, 0xB000, ACCEPTED, "stored, elements were coerced"),
+    Row(0xB006, 0xB006, ACCEPTED, "stored, elements were discarded"),
+    Row(0xB007, 0xB007, ACCEPTED, "stored, the data set does not match its SOP Class"),
+    Row(0xB000, 0xBFFF, ACCEPTED, "stored, with a warning"),  # PS3.7 C.3: Bxxx is a warning
+    Row(0xC000, 0xCFFF, REFUSED, "the peer cannot understand the object"),
+    Row(0xFE00, 0xFE00, UNAVAILABLE, "cancelled by the peer"),
+)
+
+_UNKNOWN = Row(0x0000, 0xFFFF, REFUSED, "a failure C-STORE does not define")
+
+
+def event_for(status: int | None) -> DeliveryEvent:
+    """What an answer (None: there was none) does to the delivery."""
+    if status is None or status == NOT_SENT:
+        return UNAVAILABLE
+    return _row(status).event
+
+
+def sentence(status: int) -> str:
+    """A DIMSE status for a person: ``0xA700 out of resources``.
+
+    The peer's Error Comment (0000,0902) is left out: free text may name the patient.
+    """
+    return f"0x{status:04X} {_row(status).meaning}"
+
+
+def dimse_status(status: int | None) -> int | None:
+    """The status a peer really sent; None where none did."""
+    return None if status is None or status > 0xFFFF else status
+
+
+def _row(status: int) -> Row:
+    return next((row for row in STORE_STATUS if row.first <= status <= row.last), _UNKNOWN)

@@ -1,0 +1,41 @@
+"""The colours of the pictures, all told apart with any colour vision."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# matplotlib's inferno (CC0) at 17 even steps; straight lines between them are within 3 grey levels.
+_INFERNO = bytes.fromhex(
+    "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754"
+    "d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 fcffa4"
+)
+
+#: Nothing is drawn below this activation, and the contour runs along it.
+ISO = 0.35
+
+# Opacity at activation 1; it falls in proportion, so that the film always shows through.
+_OPACITY = 0.7
+
+LUNGS = (86, 180, 233)  # sky blue of Okabe and Ito's colour-blind-safe set
+CONTOUR = (255, 255, 255)
+TEXT = (225, 225, 225)
+FAINT = (150, 150, 150)
+WARNING = (255, 200, 60)
+
+
+def inferno() -> list[int]:
+    """256 RGB triples, flat, as Pillow's palettes want them."""
+    anchors = np.frombuffer(_INFERNO, np.uint8).reshape(-1, 3)
+    place = np.linspace(0, len(anchors) - 1, 256)
+    channels = [np.interp(place, np.arange(len(anchors)), channel) for channel in anchors.T]
+    return [int(value) for value in np.stack(channels, axis=1).round().ravel()]
+
+
+def opacity() -> list[int]:
+    """256 alpha values: in proportion to the activation, nothing below `ISO`."""
+    return [round(_OPACITY * level) if level >= ISO * 255 else 0 for level in range(256)]
+
+
+def guided() -> list[int]:
+    """256 grey values: the square root lifts what is faint."""
+    return [round((level / 255) ** 0.5 * 255) for level in range(256)]

@@ -1,0 +1,97 @@
+"""Where the heat is, and where the lungs are: outlines in the film's own pixels.
+
+A polygon is (N, 2) float64, (column, row), closed: the last point repeats the first. Pixel centres
+are whole numbers, as in `models.reading.Frame`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from skimage import measure
+
+from dicom_node.explain.palette import ISO
+from models.reading import BoolMap, FloatMap, Frame
+
+Polygon: TypeAlias = NDArray[np.float64]
+
+_MIN_AREA = 0.0005  # of the network frame; a smaller spot is noise, not a region
+_TOLERANCE = 1.5  # network pixels a simplified outline may stray: a few dozen vertices remain
+_SMOOTHING = 1.5  # network pixels; takes the stairs out of a mask's outline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """One island of heat. ``share`` is its part of the map's whole heat, in (0, 1]."""
+
+    points: Polygon
+    share: float
+
+
+def regions(heat: FloatMap, frame: Frame, limit: int) -> tuple[Region, ...]:
+    """The islands above the iso level that hold most heat, the hottest first."""
+    crop = frame.crop(heat).astype(np.float64)
+    labels, count = ndimage.label(crop >= ISO)
+    if not (limit and count):
+        return ()
+    numbers = np.arange(1, count + 1)
+    heats = ndimage.sum_labels(crop, labels, numbers)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    big = [n for n in numbers if areas[n - 1] >= _MIN_AREA * crop.size]
+    best = sorted(big, key=lambda n: -heats[n - 1])[:limit]
+    total = crop.sum()
+    return tuple(
+        Region(
+            points=_simple(_longest(np.where(labels == n, crop, 0.0), ISO), frame),
+            share=float(heats[n - 1] / total),
+        )
+        for n in best
+    )
+
+
+def contours(heat: FloatMap, frame: Frame) -> list[Polygon]:
+    """Every iso line of a heatmap."""
+    crop = frame.crop(heat).astype(np.float64)
+    return [_to_film(line, frame) for line in _lines(crop, ISO)]
+
+
+def outline(mask: BoolMap, frame: Frame) -> list[Polygon]:
+    """The smoothed border of a mask, one polygon for each piece."""
+    soft = ndimage.gaussian_filter(frame.crop(mask).astype(np.float64), _SMOOTHING)
+    return [_to_film(line, frame) for line in _lines(soft, 0.5)]
+
+
+def hull(mask: BoolMap, frame: Frame) -> Polygon:
+    """One convex polygon around a mask; around the whole film where the mask is (nearly) empty."""
+    lines = outline(mask, frame)
+    if not lines:
+        right, bottom = frame.columns - 1.0, frame.rows - 1.0
+        return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom], [0, 0]], np.float64)
+    points = np.concatenate(lines)
+    corners = points[ConvexHull(points).vertices]
+    closed = np.concatenate([corners, corners[:1]])
+    simple: Polygon = measure.approximate_polygon(closed, _TOLERANCE / frame.scale)
+    return simple
+
+
+def _lines(values: NDArray[np.float64], level: float) -> list[Polygon]:
+    """Iso lines as (row, column) of the unpadded map; the rim of zeros closes every one."""
+    return [line - 1 for line in measure.find_contours(np.pad(values, 1), level)]
+
+
+def _longest(values: NDArray[np.float64], level: float) -> Polygon:
+    return max(_lines(values, level), key=len)
+
+
+def _simple(line: Polygon, frame: Frame) -> Polygon:
+    return _to_film(measure.approximate_polygon(line, _TOLERANCE), frame)
+
+
+def _to_film(line: Polygon, frame: Frame) -> Polygon:
+    points = line[:, ::-1] + np.array([frame.left, frame.top], np.float64)
+    return np.clip(frame.to_film(points), -0.5, [frame.columns - 0.5, frame.rows - 0.5])

@@ -1,0 +1,53 @@
+"""The node's only door to torch: load, warm up, one Image in, one Reading out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dicom_node.errors import ModelError
+from models import registry
+
+if TYPE_CHECKING:
+    from dicom_node.domain import Image
+    from models.reading import ModelIdentity, Reading
+
+
+class CascadeReader:
+    """The cascade as a `dicom_node.ports.Reader`.
+
+    Parameters
+    ----------
+    directory
+        Folder with ``manifest.yaml``, ``weights/`` and ``cards/``; None for the packaged one.
+    threads
+        CPU threads torch may use in this process.
+
+    Raises
+    ------
+    ModelError
+        A file is missing, altered, or does not fit its network.
+    """
+
+    def __init__(self, directory: Path | None, threads: int) -> None:
+        torch.set_num_threads(threads)
+        try:
+            self._cascade = registry.load(directory)
+        except registry.WeightsError as error:
+            raise ModelError(str(error)) from error
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which networks these are."""
+        return self._cascade.identity
+
+    def warm_up(self) -> None:
+        """Read one grey square with every stage, so that the first film does not pay for it."""
+        self._cascade.read(np.full((512, 512), 0.5, dtype=np.float32), force_stage3=True)
+
+    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+        """Run the cascade on one film."""
+        return self._cascade.read(image.pixels, force_stage3=force_stage3)

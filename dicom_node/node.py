@@ -1,0 +1,199 @@
+"""The supervisor: starts the node's processes, restarts one that dies, drains them on SIGTERM."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import structlog
+
+from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.errors import NodeError
+from dicom_node.roles import ROLES, Role, utc_now
+from dicom_node.store import open_store
+
+if TYPE_CHECKING:
+    from dicom_node.config import Config
+    from dicom_node.store import Store
+
+_POLL_SECONDS = 0.2
+_LOCK_WAIT_SECONDS = 90.0  # processes of a killed supervisor notice within a second, then drain
+_DRAIN_SECONDS = {"receiver": 15.0, "worker": 60.0, "deliverer": 60.0}
+_STEADY_SECONDS = 30.0  # a process that lived this long starts its backoff anew
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Child:
+    role: Role
+    name: str  # also the owner of its leases, e.g. "worker-1"
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0  # monotonic seconds
+    failures: int = 0
+    due: float = 0.0  # monotonic seconds; not started before
+
+    def next_start(self, now: float) -> float:
+        """When to start again after an exit at ``now``; quick deaths wait longer each time."""
+        self.failures = 1 if now - self.started > _STEADY_SECONDS else self.failures + 1
+        return now + min(_LONGEST_BACKOFF_SECONDS, 0.25 * 2 ** (self.failures - 1))
+
+
+@dataclass(slots=True, kw_only=True)
+class Supervisor:
+    """Keeps one receiver, the workers and one deliverer alive over one data folder.
+
+    Parameters
+    ----------
+    config
+        The node's configuration.
+    config_path
+        The file it came from, handed to the processes; None where all is default.
+    """
+
+    config: Config
+    config_path: Path | None
+    children: list[_Child] = field(default_factory=list)
+
+    def run(self, stop: threading.Event) -> None:
+        """Run the node until ``stop`` is set, then drain.
+
+        Raises
+        ------
+        NodeError
+            Another node runs over the same data folder.
+        """
+        data_dir = self.config.node.data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with _lock(data_dir / "node.lock", stop) as lock:
+            store = open_store(data_dir, utc_now)
+            self.children = [
+                _Child(role=role, name=f"{role}-{number}")
+                for role in ROLES
+                for number in range(1, (self.config.workers.count if role == "worker" else 1) + 1)
+            ]
+            for child in self.children:
+                _release(store, child.name)
+            store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
+            while not stop.wait(_POLL_SECONDS):
+                self._tend(store, lock)
+            self._drain(store)
+            store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
+            store.close()
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "ae_title": self.config.node.ae_title,
+            "port": self.config.node.port,
+            "config_digest": self.config.digest,
+        }
+
+    def _tend(self, store: Store, lock: IO[str]) -> None:
+        """Bury the dead, start what is due."""
+        now = time.monotonic()
+        for child in self.children:
+            if child.process is not None and child.process.poll() is not None:
+                self._bury(store, child, now)
+            if child.process is None and now >= child.due:
+                self._start(store, child, lock)
+
+    def _bury(self, store: Store, child: _Child, now: float) -> None:
+        assert child.process is not None  # noqa: S101 - for the type checker
+        code, child.process = child.process.returncode, None
+        child.due = child.next_start(now)
+        log.error("process died", name=child.name, exit_code=code)
+        detail: dict[str, object] = {"process": child.name, "exit_code": code}
+        store.audit.append(AuditEvent(kind=AuditKind.PROCESS_EXITED, detail=detail))
+        _release(store, child.name)
+        self._publish()
+
+    def _start(self, store: Store, child: _Child, lock: IO[str]) -> None:
+        command = [sys.executable, "-m", "dicom_node", "role", child.role, "--owner", child.name]
+        if self.config_path is not None:
+            command += ["--config", str(self.config_path)]
+        # The lock goes along: while any process of this node lives, no second node starts.
+        child.process = subprocess.Popen(command, pass_fds=[lock.fileno()])  # noqa: S603
+        child.started = time.monotonic()
+        detail: dict[str, object] = {"process": child.name, "pid": child.process.pid}
+        store.audit.append(AuditEvent(kind=AuditKind.PROCESS_STARTED, detail=detail))
+        self._publish()
+
+    def _publish(self) -> None:
+        """Write who is alive for `dicom-node status`."""
+        alive = {child.name: child.process.pid for child in self.children if child.process}
+        path = self.config.node.data_dir / "processes.json"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"supervisor": os.getpid(), **alive}))
+        temporary.replace(path)
+
+    def _drain(self, store: Store) -> None:
+        """Stop receiving first, then reading, then delivering; each finishes what it is at."""
+        log.info("draining")
+        for role in ROLES:
+            running = [c for c in self.children if c.role == role and c.process is not None]
+            for child in running:
+                assert child.process is not None  # noqa: S101 - for the type checker
+                child.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + _DRAIN_SECONDS[role]
+            for child in running:
+                self._await(store, child, deadline)
+        (self.config.node.data_dir / "processes.json").unlink(missing_ok=True)
+
+    def _await(self, store: Store, child: _Child, deadline: float) -> None:
+        assert child.process is not None  # noqa: S101 - for the type checker
+        try:
+            child.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.error("process did not drain, killed", name=child.name)
+            child.process.kill()
+            child.process.wait()
+        _release(store, child.name)
+
+
+def _release(store: Store, owner: str) -> None:
+    store.jobs.release(owner)
+    store.outbox.release(owner)
+
+
+def _lock(path: Path, stop: threading.Event) -> IO[str]:
+    """Hold the data folder for this node alone."""
+    lock = path.open("w")
+    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline or stop.wait(_POLL_SECONDS):
+                lock.close()
+                raise NodeError(f"another node is running over {path.parent}") from None
+        else:
+            return lock
+
+
+def processes(data_dir: Path) -> dict[str, int]:
+    """Process ids of the node running over this folder, by name; empty where none runs."""
+    try:
+        named: dict[str, int] = json.loads((data_dir / "processes.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: pid for name, pid in named.items() if _alive(pid)}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

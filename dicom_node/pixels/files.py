@@ -1,0 +1,125 @@
+"""A file on disk to a data set, leniently; strict is what we write, not what we read."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from dicom_node.domain import RefusalCode
+from dicom_node.errors import NotAFrontalChestFilm
+
+# What pydicom and the decoders raise for bytes that are not what they claim to be.
+BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+# How a compressed frame begins -> transfer syntax, for files that do not say. The second JPEG
+# marker tells the process (ISO/IEC 10918-1 table B.1), CAP in a JPEG 2000 header HTJ2K.
+_JPEG_PROCESS: dict[int, UID] = {
+    0xC0: JPEGBaseline8Bit,
+    0xC1: JPEGExtended12Bit,
+    0xC3: JPEGLossless,
+    0xF7: JPEGLSLossless,
+}
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Read a file, leniently: without preamble or file meta, with values that break their VR.
+
+    Elements that no reading makes sense of are left out, so that nobody meets them later.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    NotAFrontalChestFilm
+        It is not a DICOM file, or not one of an object (a DICOMDIR).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ds: Dataset = dcmread(path, force=True)
+        except BROKEN as error:
+            raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not a DICOM file") from error
+        _drop_unparsable(ds)
+    if "SOPClassUID" not in ds and "PixelData" not in ds:
+        raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not the DICOM file of an image")
+    _complete_file_meta(ds)
+    return ds
+
+
+def _drop_unparsable(ds: Dataset) -> None:
+    """Convert every raw element now, while warnings are off; drop the ones that cannot be."""
+    for tag in list(ds.keys()):
+        try:
+            element = ds[tag]
+        except BROKEN:
+            del ds[tag]
+            continue
+        for item in element.value if element.VR == "SQ" else ():
+            _drop_unparsable(item)
+
+
+def _complete_file_meta(ds: Dataset) -> None:
+    if not hasattr(ds, "file_meta"):
+        ds.file_meta = FileMetaDataset()
+    if not ds.file_meta.get("TransferSyntaxUID"):
+        ds.file_meta.TransferSyntaxUID = _guess_syntax(ds)
+
+
+def _guess_syntax(ds: Dataset) -> UID:
+    """Name the syntax of a data set without file meta by how it read and how its frame begins."""
+    data = ds.get("PixelData")
+    if isinstance(data, bytes) and data[:4] == b"\xfe\xff\x00\xe0":  # Item: encapsulated
+        return _guess_codec(data[: 1 << 16])
+    implicit, little = ds.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little in (True, None) else ExplicitVRBigEndian
+
+
+def _guess_codec(data: bytes) -> UID:
+    table = struct.unpack("<I", data[4:8])[0]
+    frame = data[8 + table + 8 :]  # past the offset table and the fragment's item header
+    if frame[:4] == b"\xff\x4f\xff\x51":
+        return HTJ2KLossless if b"\xff\x50" in frame[:256] else JPEG2000
+    if frame[:2] != b"\xff\xd8":
+        return RLELossless
+    at = 2
+    while at + 4 <= len(frame) and frame[at] == 0xFF:
+        if syntax := _JPEG_PROCESS.get(frame[at + 1]):
+            return syntax
+        at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
+    return JPEGBaseline8Bit

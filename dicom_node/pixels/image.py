@@ -1,0 +1,122 @@
+"""The grayscale pipeline from stored values to the picture; `dicom_node.pixels` lists its steps."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalXRayImageStorageForProcessing
+
+from dicom_node.domain import Image
+from dicom_node.pixels.decode import Stored, decode, meaning, refuse_unreadable_kinds, word
+from dicom_node.windows import Counts, Table, logarithm, modality, number, numbers, stretch, voi
+
+#: About this many pixels are counted for the film's own range.
+SAMPLE = 250_000
+
+
+def to_image(ds: Dataset) -> Image:
+    """Make the film's picture; see the module for the steps.
+
+    Returns
+    -------
+    ``notes`` says where the window came from (``window``: header, lut or pixels), whether stored
+    values were turned over (``inverted``), ``transfer_syntax`` and ``decoder``, and, only where
+    they apply, ``logarithm`` and ``polarity`` (the header contradicts itself).
+
+    Raises
+    ------
+    UnreadablePixels
+        Colour, several frames, too many pixels, or bytes that do not decode.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        refuse_unreadable_kinds(ds)
+        stored, decoder = decode(ds)
+        counts = _count(stored)
+        grey, notes = _grey(ds, counts)
+        pixels = grey.astype(np.float32)[stored]
+        notes |= {"transfer_syntax": str(ds.file_meta.TransferSyntaxUID), "decoder": decoder}
+        return Image(pixels=pixels, spacing_mm=_spacing(ds), notes=notes)
+
+
+def _count(stored: Stored) -> Counts:
+    """How many pixels of a regular sample take each pattern."""
+    step = max(1, int((stored.size / SAMPLE) ** 0.5))
+    return np.bincount(stored[::step, ::step].ravel(), minlength=1 << (8 * stored.itemsize))
+
+
+def _grey(ds: Dataset, counts: Counts) -> tuple[Table, dict[str, str]]:
+    """Work steps 1 to 5 out for every pattern."""
+    stored = meaning(ds, counts)
+    padding = _padding(ds, stored)
+    film = np.where(padding, 0, counts)
+    values = modality(ds, stored)
+    dense_is_low = _dense_is_low(ds)
+    notes = {"inverted": "yes" if dense_is_low else "no"}
+    if _contradictory(ds):
+        notes["polarity"] = "the header contradicts itself"
+    if (shown := voi(ds, values, film)) is not None:
+        grey, notes["window"] = shown
+    else:
+        if _is_linear(ds):
+            values = logarithm(values, film, dense_is_low=dense_is_low)
+            notes["logarithm"] = "yes"
+        grey, notes["window"] = stretch(values, film), "pixels"
+    if dense_is_low:
+        grey = 1 - grey
+    return np.where(padding, 0.0, grey), notes
+
+
+def _padding(ds: Dataset, stored: Table) -> NDArray[np.bool_]:
+    """Which stored values are Pixel Padding, whichever sign its limits were read in."""
+    limits = numbers(ds, "PixelPaddingValue") + numbers(ds, "PixelPaddingRangeLimit")
+    if not limits:
+        return np.zeros(stored.shape, dtype=bool)
+    wrap = 0x10000
+    inside = [limit + wrap if limit < stored.min() else limit for limit in limits]
+    inside = [limit - wrap if limit > stored.max() else limit for limit in inside]
+    padding: NDArray[np.bool_] = (stored >= min(inside)) & (stored <= max(inside))
+    return padding
+
+
+def _dense_is_low(ds: Dataset) -> bool:
+    """Whether bone has the low values, so that grey must be turned over to make it white.
+
+    A film for presentation: MONOCHROME1, or Presentation LUT Shape INVERSE. The two do not cancel
+    out: the standard requires INVERSE *with* MONOCHROME1 (PS3.3 C.8.11.3). A film for processing
+    is not made for looking; its Pixel Intensity Relationship Sign says what low means.
+    """
+    sign = number(ds, "PixelIntensityRelationshipSign", 0)
+    if _for_processing(ds) and sign:
+        return sign > 0  # 1: lower values, less beam (PS3.3 C.8.11.3.1.2)
+    inverse = word(ds, "PresentationLUTShape") == "INVERSE"
+    return word(ds, "PhotometricInterpretation") == "MONOCHROME1" or inverse
+
+
+def _contradictory(ds: Dataset) -> bool:
+    shape = word(ds, "PresentationLUTShape")
+    monochrome1 = word(ds, "PhotometricInterpretation") == "MONOCHROME1"
+    return shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != monochrome1
+
+
+def _for_processing(ds: Dataset) -> bool:
+    intent = word(ds, "PresentationIntentType")
+    return intent == "FOR PROCESSING" or ds.get("SOPClassUID") == (
+        DigitalXRayImageStorageForProcessing
+    )
+
+
+def _is_linear(ds: Dataset) -> bool:
+    return _for_processing(ds) and word(ds, "PixelIntensityRelationship") == "LIN"
+
+
+def _spacing(ds: Dataset) -> tuple[float, float] | None:
+    """Millimetres between (rows, columns); some writers fill in zeros."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        spacing = numbers(ds, keyword)
+        if len(spacing) == 2 and min(spacing) > 0:
+            return spacing[0], spacing[1]
+    return None

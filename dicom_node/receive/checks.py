@@ -1,0 +1,89 @@
+"""What must be true of an object before the node takes it; each check has its own fault.
+
+Only what makes an object that object is checked: its identity and whether its bytes are all there.
+What can be read of it is for the selection to say, later and with a reason.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicom_node.receive.contexts import COMPRESSED, STORED
+from dicom_node.receive.faults import Fault, Unacceptable
+
+if TYPE_CHECKING:
+    from dicom_node.receive.header import Header
+
+# PS3.5 9.1, but for leading zeros in a component: forbidden, and common in the field
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_UID_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """The General Equipment (PS3.3 C.7.5.1) that this node's results carry."""
+
+    manufacturer: str
+    model_name: str
+    serial_number: str
+
+    def made(self, header: Header) -> bool:
+        """Whether an object of this header was made by this node."""
+        return (header.manufacturer, header.model_name, header.serial_number) == (
+            self.manufacturer,
+            self.model_name,
+            self.serial_number,
+        )
+
+
+def is_uid(text: str) -> bool:
+    """Whether this can be a UID; what is not must reach neither a path nor a log."""
+    return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
+
+
+def check_command(sop_class_uid: str, sop_instance_uid: str, abstract_syntax: str) -> None:
+    """Check a C-STORE-RQ's Affected SOP Class and Instance UID, before any data set arrives."""
+    if sop_class_uid != abstract_syntax or sop_class_uid not in STORED:
+        raise Unacceptable(Fault.SOP_CLASS, "SOP class is not that of the presentation context")
+    if not is_uid(sop_instance_uid):
+        raise Unacceptable(Fault.UID_SYNTAX, "Affected SOP Instance UID is not a UID")
+
+
+def check_identity(header: Header, sop_class_uid: str, sop_instance_uid: str) -> None:
+    """Check that the data set is the object the command announced, in a study and a series."""
+    if header.sop_class_uid != sop_class_uid:
+        raise Unacceptable(Fault.CLASS_MISMATCH, "SOP Class UID differs from the command's")
+    if header.sop_instance_uid != sop_instance_uid:
+        raise Unacceptable(Fault.INSTANCE_MISMATCH, "SOP Instance UID differs from the command's")
+    if not is_uid(header.study_instance_uid):
+        raise Unacceptable(Fault.MISSING_UID, "Study Instance UID is missing or not a UID")
+    if not is_uid(header.series_instance_uid):
+        raise Unacceptable(Fault.MISSING_UID, "Series Instance UID is missing or not a UID")
+
+
+def check_pixels(header: Header, transfer_syntax_uid: str) -> None:
+    """Check that an image has its pixels, and that uncompressed ones are all there."""
+    if not STORED[header.sop_class_uid].needs_pixels:
+        return
+    if not header.pixel_bytes:
+        raise Unacceptable(Fault.NO_PIXELS, "no Pixel Data")
+    if transfer_syntax_uid in COMPRESSED:
+        return
+    if header.encapsulated:
+        raise Unacceptable(Fault.UNPARSABLE, "encapsulated Pixel Data, uncompressed syntax")
+    if header.pixel_bytes < native_bytes(header):
+        raise Unacceptable(Fault.SHORT_PIXELS, "Pixel Data shorter than rows x columns say")
+
+
+def native_bytes(header: Header) -> int:
+    """Bytes of uncompressed Pixel Data the header promises (PS3.5 8.1.1); 0 where it does not say.
+
+    YBR_FULL_422 shares two colour samples between two pixels (PS3.3 C.7.6.3.1.2).
+    """
+    if header.rows is None or header.columns is None or header.bits_allocated is None:
+        return 0
+    samples = 2 if header.photometric.endswith("_422") else header.samples_per_pixel or 1
+    pixels = header.rows * header.columns * (header.frames or 1)
+    return (pixels * samples * header.bits_allocated + 7) // 8

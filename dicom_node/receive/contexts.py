@@ -1,0 +1,86 @@
+"""What the receiver offers to accept: SOP classes and transfer syntaxes, under the standard's names.
+
+The order of the transfer syntaxes is the order of preference where a peer proposes several in one
+presentation context: what every peer can produce comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom import uid
+from pydicom.uid import UID
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+
+
+@dataclass(frozen=True, slots=True)
+class SopClass:
+    """A SOP class the receiver accepts, and the encodings it accepts it in."""
+
+    uid: UID
+    transfer_syntaxes: tuple[UID, ...]
+    needs_pixels: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in PS3.6 Annex A."""
+        return self.uid.name
+
+
+# PS3.5 Annex A.1, A.2 and A.5
+UNCOMPRESSED = (
+    uid.ExplicitVRLittleEndian,
+    uid.ImplicitVRLittleEndian,
+    uid.DeflatedExplicitVRLittleEndian,
+)
+# PS3.5 Annex A.4: lossless before lossy
+COMPRESSED = (
+    uid.RLELossless,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLossless,
+    uid.JPEGLSLossless,
+    uid.JPEG2000Lossless,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+    uid.JPEGBaseline8Bit,
+    uid.JPEGExtended12Bit,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000,
+    uid.HTJ2K,
+)
+ALL_SYNTAXES = UNCOMPRESSED + COMPRESSED
+
+# PS3.4 B.5: what may hold a film
+FILMS = tuple(
+    SopClass(sop_class, ALL_SYNTAXES, needs_pixels=True)
+    for sop_class in (
+        uid.ComputedRadiographyImageStorage,
+        uid.DigitalXRayImageStorageForPresentation,
+        uid.DigitalXRayImageStorageForProcessing,
+        uid.SecondaryCaptureImageStorage,
+    )
+)
+# PS3.4 B.5: what travels along when an archive routes a whole study; kept, and never read
+COMPANIONS = tuple(
+    SopClass(sop_class, UNCOMPRESSED)
+    for sop_class in (
+        uid.BasicTextSRStorage,
+        uid.EnhancedSRStorage,
+        uid.ComprehensiveSRStorage,
+        uid.Comprehensive3DSRStorage,
+        uid.XRayRadiationDoseSRStorage,
+        uid.KeyObjectSelectionDocumentStorage,
+        uid.GrayscaleSoftcopyPresentationStateStorage,
+        uid.SegmentationStorage,
+    )
+)
+STORED = {sop_class.uid: sop_class for sop_class in FILMS + COMPANIONS}
+
+
+def supported_contexts() -> list[PresentationContext]:
+    """Every presentation context of the receiver: Verification (PS3.4 Annex A) and Storage."""
+    return [build_context(Verification, list(UNCOMPRESSED[:2]))] + [
+        build_context(sop_class.uid, list(sop_class.transfer_syntaxes))
+        for sop_class in STORED.values()
+    ]

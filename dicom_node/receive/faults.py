@@ -1,0 +1,62 @@
+"""Why a C-STORE is answered with a failure, and with which status."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from dicom_node.errors import NodeError
+
+SUCCESS = 0x0000
+
+
+class Fault(StrEnum):
+    """What is wrong with a C-STORE. The value is stable: it stands in audit lines."""
+
+    SOP_CLASS = "sop-class"  # not the class its presentation context was accepted for
+    UID_SYNTAX = "uid-syntax"  # the SOP Instance UID is not a UID
+    NO_DATA_SET = "no-data-set"
+    UNPARSABLE = "unparsable"
+    TRUNCATED = "truncated"
+    BOUNDS = "bounds"  # nested too deep, or more elements than any real object has
+    CLASS_MISMATCH = "class-mismatch"  # command and data set disagree
+    INSTANCE_MISMATCH = "instance-mismatch"  # command and data set disagree
+    MISSING_UID = "missing-uid"  # no Study or Series Instance UID
+    NO_PIXELS = "no-pixels"
+    SHORT_PIXELS = "short-pixels"  # fewer bytes than rows x columns x ... says
+    RESOURCES = "resources"  # the disk or the database does not take it now
+    INTERNAL = "internal"
+
+
+# fault -> C-STORE status, PS3.4 Table B.2-1 (Axxx, Cxxx) and PS3.7 Annex C (01xx)
+STATUS: dict[Fault, int] = {
+    Fault.SOP_CLASS: 0x0122,  # Refused: SOP Class not supported, PS3.7 C.5.23
+    Fault.UID_SYNTAX: 0x0117,  # Invalid SOP Instance: violates the UID construction rules
+    Fault.NO_DATA_SET: 0xC000,  # Error: Cannot understand
+    Fault.UNPARSABLE: 0xC000,
+    Fault.TRUNCATED: 0xC000,
+    Fault.BOUNDS: 0xC000,
+    Fault.SHORT_PIXELS: 0xC000,
+    Fault.CLASS_MISMATCH: 0xA900,  # Error: Data Set does not match SOP Class
+    Fault.INSTANCE_MISMATCH: 0xA900,
+    Fault.MISSING_UID: 0xA900,
+    Fault.NO_PIXELS: 0xA900,
+    Fault.RESOURCES: 0xA700,  # Refused: Out of Resources
+    Fault.INTERNAL: 0x0110,  # Processing failure
+}
+
+
+class Unacceptable(NodeError):
+    """This C-STORE is answered with a failure.
+
+    Parameters
+    ----------
+    fault
+        Decides the status.
+    reason
+        For the peer's Error Comment (0000,0902): at most 64 characters, no patient identity.
+    """
+
+    def __init__(self, fault: Fault, reason: str) -> None:
+        super().__init__(f"{fault}: {reason}")
+        self.fault = fault
+        self.reason = reason

@@ -1,0 +1,220 @@
+"""The few elements reception needs, found without decoding, in bounded time and memory.
+
+A forward walk over the encoded data set (PS3.5 7.1): values are stepped over, not read; what nests
+is kept on a list, not on the call stack. Leniency ends where the structure does: an element that
+claims more bytes than came is an error, a wrong VR or an odd value is not.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicom_node.receive.faults import Fault, Unacceptable
+from dicom_node.receive.source import Inflated, Plain, Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_DEPTH = 64  # sequences within sequences; real reports stay below 20
+MAX_ELEMENTS = 500_000  # half a second of walking
+MAX_VALUE = 1024  # bytes; a longer value of a wanted element counts as absent
+
+# Explicit VRs with a 32-bit length after two reserved bytes, PS3.5 Table 7.1-1
+_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_UNDEFINED = 0xFFFFFFFF  # PS3.5 7.1.3
+# PS3.5 7.5
+_DELIMITER_GROUP, _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE, 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+
+_PIXEL_DATA = 0x7FE00010
+# tag -> field of Header, PS3.6
+_WANTED = {
+    0x00080016: "sop_class_uid",
+    0x00080018: "sop_instance_uid",
+    0x00080070: "manufacturer",
+    0x00081090: "model_name",
+    0x00181000: "serial_number",
+    0x0020000D: "study_instance_uid",
+    0x0020000E: "series_instance_uid",
+    0x00280002: "samples_per_pixel",
+    0x00280004: "photometric",
+    0x00280008: "frames",
+    0x00280010: "rows",
+    0x00280011: "columns",
+    0x00280100: "bits_allocated",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The elements of the top level that reception looks at; empty or None where absent."""
+
+    sop_class_uid: str = ""
+    sop_instance_uid: str = ""
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
+    manufacturer: str = ""
+    model_name: str = ""
+    serial_number: str = ""
+    photometric: str = ""
+    samples_per_pixel: int | None = None
+    frames: int | None = None
+    rows: int | None = None
+    columns: int | None = None
+    bits_allocated: int | None = None
+    pixel_bytes: int | None = None  # None: no Pixel Data; of all fragments where encapsulated
+    encapsulated: bool = False
+
+
+_NUMBERS = {"samples_per_pixel", "frames", "rows", "columns", "bits_allocated"}
+_DIGITS = {"frames"}  # VR IS; the other numbers are US
+
+
+def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Header:
+    """Walk the data set that begins ``offset`` bytes into the file.
+
+    Raises
+    ------
+    Unacceptable
+        The data set does not parse, ends too early, or is beyond all bounds.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        deflated = transfer_syntax_uid == DeflatedExplicitVRLittleEndian
+        source: Source = Inflated(file) if deflated else Plain(file)
+        implicit = transfer_syntax_uid == ImplicitVRLittleEndian
+        walk = _Walk(source, implicit=implicit and not _looks_explicit(source))
+        walk.run()
+    fields = {_WANTED[tag]: value for tag, value in walk.values.items()}
+    return Header(
+        **{name: _text(value) for name, value in fields.items() if name not in _NUMBERS},
+        **{
+            name: _digits(value) if name in _DIGITS or len(value) != 2 else _short(value)
+            for name, value in fields.items()
+            if name in _NUMBERS
+        },
+        pixel_bytes=walk.pixel_bytes,
+        encapsulated=walk.encapsulated,
+    )
+
+
+def _looks_explicit(source: Source) -> bool:
+    """Whether the first element carries a VR though Implicit VR was negotiated (seen in the field).
+
+    Read as an implicit length, two capital letters would mean a first value above 16 kB.
+    """
+    vr = source.peek(6)[4:]
+    return len(vr) == 2 and vr.isalpha() and vr.isupper()
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip("\0 ")
+
+
+def _short(value: bytes) -> int:
+    return int.from_bytes(value, "little")
+
+
+def _digits(value: bytes) -> int | None:
+    """A number in digits, as IS has it and as others come with a wrong VR."""
+    text = value.strip(b"\0 ")
+    return int(text) if text.isdigit() and len(text) < 10 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Where the walk stands: among the elements of a data set, or among the items of a sequence."""
+
+    sequence: bool
+    implicit: bool
+
+
+class _Walk:
+    def __init__(self, source: Source, *, implicit: bool) -> None:
+        self.values: dict[int, bytes] = {}
+        self.pixel_bytes: int | None = None
+        self.encapsulated = False
+        self._source = source
+        self._levels = [_Level(sequence=False, implicit=implicit)]
+
+    def run(self) -> None:
+        for _ in range(MAX_ELEMENTS):
+            if not self._step():
+                return
+        raise Unacceptable(Fault.BOUNDS, f"more than {MAX_ELEMENTS} elements")
+
+    def _step(self) -> bool:
+        """Take one element; False at the end. What follows the Pixel Data is nobody's concern."""
+        at_top = len(self._levels) == 1
+        if at_top and self.pixel_bytes is not None:
+            return False
+        head = self._source.take(8)
+        if at_top and not head:
+            return False
+        if len(head) < 8:
+            raise Unacceptable(Fault.TRUNCATED, "the data set ends within an element")
+        group, element, length = struct.unpack("<HHI", head)
+        if group == _DELIMITER_GROUP:
+            self._delimiter(group << 16 | element, length)
+        else:
+            self._element(group << 16 | element, head)
+        return True
+
+    def _delimiter(self, tag: int, length: int) -> None:
+        level = self._levels[-1]
+        if tag == _ITEM and level.sequence:
+            self._item(length)
+        elif len(self._levels) > 1 and tag == (_SEQUENCE_END if level.sequence else _ITEM_END):
+            self._levels.pop()
+        else:
+            raise Unacceptable(Fault.UNPARSABLE, "an item or delimiter where none can be")
+
+    def _item(self, length: int) -> None:
+        if length == _UNDEFINED:
+            self._open(sequence=False, implicit=self._levels[-1].implicit)
+            return
+        self._source.skip(length)
+        if self.encapsulated:
+            self.pixel_bytes = (self.pixel_bytes or 0) + length
+
+    def _element(self, tag: int, head: bytes) -> None:
+        level, at_top = self._levels[-1], len(self._levels) == 1
+        if level.sequence:
+            raise Unacceptable(Fault.UNPARSABLE, "an element where an item should be")
+        vr, length = self._length(level, head)
+        if at_top and tag == _PIXEL_DATA:
+            self.encapsulated = length == _UNDEFINED
+            self.pixel_bytes = 0 if self.encapsulated else length
+        if length == _UNDEFINED:
+            # Within UN everything is implicit, whatever was negotiated (PS3.5 6.2.2)
+            self._open(sequence=True, implicit=level.implicit or vr == b"UN")
+        elif at_top and tag in _WANTED and length <= MAX_VALUE:
+            self._value(tag, length)
+        else:
+            self._source.skip(length)
+
+    def _length(self, level: _Level, head: bytes) -> tuple[bytes, int]:
+        """VR (empty where the element is implicit) and value length of an element."""
+        vr = head[4:6]
+        if level.implicit or not (vr.isalpha() and vr.isupper()):
+            return b"", int.from_bytes(head[4:], "little")
+        if vr not in _LONG_VRS:
+            return vr, int.from_bytes(head[6:], "little")
+        length = self._source.take(4)
+        if len(length) < 4:
+            raise Unacceptable(Fault.TRUNCATED, "the data set ends within an element")
+        return vr, int.from_bytes(length, "little")
+
+    def _value(self, tag: int, length: int) -> None:
+        value = self._source.take(length)
+        if len(value) < length:
+            raise Unacceptable(Fault.TRUNCATED, "the data set ends within a value")
+        self.values.setdefault(tag, value)
+
+    def _open(self, *, sequence: bool, implicit: bool) -> None:
+        if len(self._levels) > 2 * MAX_DEPTH:
+            raise Unacceptable(Fault.BOUNDS, f"nested more than {MAX_DEPTH} deep")
+        self._levels.append(_Level(sequence=sequence, implicit=implicit))

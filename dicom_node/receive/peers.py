@@ -1,0 +1,146 @@
+"""Who may call, and what the trail says of each association."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dicom_node.config import CallingPeer, NodeConfig
+
+
+class Rejection(Enum):
+    """(result, source, reason) of an A-ASSOCIATE-RJ, PS3.8 Table 9-21."""
+
+    CALLED = (1, 1, 7)  # permanent, service user, called AE title not recognised
+    CALLING = (1, 1, 3)  # permanent, service user, calling AE title not recognised
+    LIMIT = (2, 3, 2)  # transient, service provider (presentation), local limit exceeded
+
+    @property
+    def word(self) -> str:
+        """What audit lines call it."""
+        return _REJECTION_WORDS[self]
+
+
+_REJECTION_WORDS = {
+    Rejection.CALLED: "called-ae-title",
+    Rejection.CALLING: "calling-ae-title",
+    Rejection.LIMIT: "local-limit",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One association as the trail knows it.
+
+    An association that stores nothing (C-ECHO, a load balancer's probe, a port scan) leaves no line
+    in the trail, only in the log: its acceptance is written with the first object it brings.
+    """
+
+    address: str
+    opened: float = field(default_factory=time.monotonic)
+    called: str = ""
+    calling: str = ""
+    ending: str = "lost"  # or released, aborted, rejected
+    kept: int = 0
+    refused: int = 0
+    introduced: bool = False
+    overdue: int = 0  # looks at it in a row that found it hanging
+
+    @property
+    def peer(self) -> dict[str, object]:
+        """Who is at the other end, for an event's detail."""
+        return {"calling": self.calling, "called": self.called, "address": self.address}
+
+    @contextmanager
+    def introduction(self) -> Iterator[tuple[AuditEvent, ...]]:
+        """The events that must precede the first line about this association's objects."""
+        if self.introduced:
+            yield ()
+        else:
+            yield (AuditEvent(kind=AuditKind.ASSOCIATION_ACCEPTED, detail=self.peer),)
+            self.introduced = True
+
+    def farewell(self) -> AuditEvent:
+        """The last line of an association that was introduced."""
+        return AuditEvent(
+            kind=AuditKind.ASSOCIATION_ENDED,
+            detail={
+                **self.peer,
+                "ending": self.ending,
+                "kept": self.kept,
+                "refused": self.refused,
+                "seconds": round(time.monotonic() - self.opened, 3),
+            },
+        )
+
+
+class DoorKeeper:
+    """The allow-list of calling peers, and the called title."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._called = config.ae_title if config.require_called else None
+        self._allowed = [(peer.ae_title, _network(peer)) for peer in config.allowed_calling]
+
+    def refuses(self, link: Link) -> Rejection | None:
+        """Why this association is not accepted; None where it is."""
+        if self._called is not None and link.called != self._called:
+            return Rejection.CALLED
+        if self._allowed and not any(
+            link.calling == title and (network is None or _address(link.address) in network)
+            for title, network in self._allowed
+        ):
+            return Rejection.CALLING
+        return None
+
+
+def _network(peer: CallingPeer) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    if peer.address is None:
+        return None
+    try:
+        return ipaddress.ip_network(peer.address, strict=False)
+    except ValueError as error:
+        raise ConfigError(f"node.allowed_calling: {peer.ae_title}: {error}") from error
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """A peer's address; an IPv4 peer of an IPv6 socket is an IPv4 peer."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+class Links:
+    """Every association from its connection to its last line; safe to use from all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._links: dict[object, Link] = {}
+
+    def add(self, assoc: object, link: Link) -> None:
+        """Begin to know an association."""
+        with self._lock:
+            self._links[assoc] = link
+
+    def of(self, assoc: object) -> Link:
+        """What is known of an association."""
+        with self._lock:
+            return self._links[assoc]
+
+    def remove(self, assoc: object) -> None:
+        """Forget an association."""
+        with self._lock:
+            self._links.pop(assoc, None)
+
+    def items(self) -> list[tuple[object, Link]]:
+        """All of them, as they are now."""
+        with self._lock:
+            return list(self._links.items())

@@ -1,0 +1,126 @@
+"""The three processes of a running node, each put together from its parts."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+import structlog
+
+from dicom_node.errors import NodeError
+from dicom_node.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_node.config import Config
+
+Role: TypeAlias = Literal["receiver", "worker", "deliverer"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_PARENT_POLL_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+def role_named(name: str) -> Role:
+    """Turn a word into a role; raises NodeError for another word."""
+    for role in ROLES:
+        if role == name:
+            return role
+    raise NodeError(f"no such role: {name} (there are {', '.join(ROLES)})")
+
+
+def utc_now() -> datetime:
+    """The wall clock every process of the node uses."""
+    return datetime.now(UTC)
+
+
+def run(role: Role, owner: str, config: Config) -> None:
+    """Be one of the node's processes until SIGTERM, or until the supervisor is gone."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+    threading.Thread(target=_watch_parent, args=(os.getppid(), stop), daemon=True).start()
+    _RUN[role](owner, config, stop)
+
+
+def _watch_parent(parent: int, stop: threading.Event) -> None:
+    while not stop.wait(_PARENT_POLL_SECONDS):
+        if os.getppid() != parent:
+            log.error("supervisor is gone, stopping")
+            stop.set()
+
+
+def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
+    from dicom_node.receive.scp import Receiver
+
+    store = open_store(config.node.data_dir, utc_now)
+    receiver = Receiver(config.node, store.inbox, store.audit, utc_now)
+    receiver.start()
+    log.info("listening", ae_title=config.node.ae_title, port=config.node.port)
+    stop.wait()
+    receiver.stop()
+    store.close()
+
+
+def _work(owner: str, config: Config, stop: threading.Event) -> None:
+    # Here and nowhere else in the service is torch imported; the other processes stay small.
+    from dicom_node.infer import CascadeReader
+    from dicom_node.pipeline import Pipeline
+    from dicom_node.work import Worker
+
+    store = open_store(config.node.data_dir, utc_now)
+    reader = CascadeReader(config.models.dir, config.workers.threads)
+    reader.warm_up()
+    log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
+    pipeline = Pipeline(config=config, reader=reader, clock=utc_now)
+    worker = Worker(owner=owner, config=config, jobs=store.jobs, pipeline=pipeline, clock=utc_now)
+    worker.run(stop)
+    store.close()
+
+
+def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
+    from dicom_node.deliver.retry import RetryPolicy
+    from dicom_node.deliver.scu import StoreSender
+    from dicom_node.deliver.ship import Deliverer
+    from dicom_node.schedule import Ticks, scheduler
+
+    store = open_store(config.node.data_dir, utc_now)
+    deliverer = Deliverer(
+        owner=owner,
+        outbox=store.outbox,
+        sender=StoreSender(
+            config.node.ae_title, config.destinations, config.delivery.timeout_seconds
+        ),
+        policy=RetryPolicy.of(config.delivery),
+        data_dir=config.node.data_dir,
+        lease_seconds=config.delivery.lease_seconds,
+        clock=utc_now,
+        jitter=random.random,
+        stopping=stop,
+    )
+    ticking = scheduler(
+        Ticks(
+            study=config.study,
+            jobs=store.jobs,
+            outbox=store.outbox,
+            deliver=deliverer.deliver_due,
+            clock=utc_now,
+        )
+    )
+    ticking.start()
+    stop.wait()
+    ticking.shutdown(wait=True)  # a delivery under way is finished
+    store.close()
+
+
+_RUN: dict[Role, Callable[[str, Config, threading.Event], None]] = {
+    "receiver": _receive,
+    "worker": _work,
+    "deliverer": _deliver,
+}

@@ -1,0 +1,69 @@
+"""The APScheduler ticks: whole studies, due deliveries, leases that ran out.
+
+One process runs them; the state they move is in the store, so a tick that never ran is simply late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from dicom_node.log import where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dicom_node.config import StudyConfig
+    from dicom_node.ports import Clock, Jobs, Outbox
+
+_ASSEMBLE_SECONDS = 0.25  # how late a quiet study may be noticed
+_DELIVER_SECONDS = 0.25  # how late a due delivery may be noticed
+_LEASE_SECONDS = 10.0  # how late a lease that ran out may be noticed
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticks:
+    """What is done again and again."""
+
+    study: StudyConfig
+    jobs: Jobs
+    outbox: Outbox
+    deliver: Callable[[], object]  # sends everything due, returns when nothing is
+    clock: Clock
+
+    def assemble(self) -> None:
+        """Make a job of every study that has been quiet long enough."""
+        self.jobs.open_ready(self.clock() - timedelta(seconds=self.study.quiet_seconds))
+
+    def sweep_leases(self) -> None:
+        """Give back the work of holders that let their lease run out."""
+        released = self.jobs.release() + self.outbox.release()
+        if released:
+            log.warning("leases ran out", released=released)
+
+
+def scheduler(ticks: Ticks) -> BackgroundScheduler:
+    """A scheduler with all ticks in it, not yet started.
+
+    A tick that is still running is not started again; ticks missed meanwhile become one.
+    """
+    ticking = BackgroundScheduler(
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        timezone="UTC",
+    )
+    ticking.add_job(ticks.assemble, "interval", seconds=_ASSEMBLE_SECONDS)
+    ticking.add_job(ticks.deliver, "interval", seconds=_DELIVER_SECONDS)
+    ticking.add_job(ticks.sweep_leases, "interval", seconds=_LEASE_SECONDS)
+    ticking.add_listener(_report, EVENT_JOB_ERROR)
+    return ticking
+
+
+def _report(event: JobExecutionEvent) -> None:
+    log.error("tick failed", tick=event.job_id, error=where(event.exception))

@@ -1,0 +1,189 @@
+"""Stored values to grey: the modality and VOI steps of the grayscale pipeline (PS3.3 C.11).
+
+Nothing here touches a picture. A `Table` holds one number for each value a pixel can take (256 or
+65536 of them), ``counts`` how many pixels take it; `dicom_node.pixels` looks the film up in the
+last table.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+Table: TypeAlias = NDArray[np.float64]
+Counts: TypeAlias = NDArray[np.intp]
+
+#: Share of the pixels left out at each end of a window made from the pixels.
+TAIL = 0.005
+#: A header's window must give this share of pixels a grey between black and white, and spread the
+#: film over this part of the grey scale; below that it shows nothing and is ignored.
+LEAST_GREY = 0.02
+#: Rescaled values beyond this are nonsense in the header, not density.
+LARGEST_VALUE = 1e12
+
+
+def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
+    """All finite numbers of an element; empty where it is missing, blank or not numeric."""
+    try:
+        value = ds.get(keyword)
+        if isinstance(value, bytes):  # US or SS that nobody resolved
+            value = np.frombuffer(value, "<u2").tolist()
+        several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
+        found = [float(one) for one in several if one not in (None, "")]
+    except (ValueError, TypeError, OverflowError):
+        return ()
+    return tuple(number for number in found if math.isfinite(number))
+
+
+def number(ds: Dataset, keyword: str, default: float) -> float:
+    """The first number of an element, or the default."""
+    return next(iter(numbers(ds, keyword)), default)
+
+
+def modality(ds: Dataset, values: Table) -> Table:
+    """Apply the Modality LUT, else Rescale Slope and Intercept (PS3.3 C.11.1)."""
+    item = _first_item(ds, "ModalityLUTSequence")
+    looked_up = None if item is None else _look_up(item, values)
+    if looked_up is not None:
+        return looked_up
+    slope, intercept = number(ds, "RescaleSlope", 1.0), number(ds, "RescaleIntercept", 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rescaled = values * (slope or 1.0) + intercept
+    sane = bool(np.all(np.abs(rescaled) < LARGEST_VALUE)) and np.ptp(rescaled) > 0
+    return rescaled if sane else values
+
+
+def voi(ds: Dataset, values: Table, counts: Counts) -> tuple[Table, str] | None:
+    """Apply the header's first VOI LUT, else its first window (PS3.3 C.11.2).
+
+    Returns
+    -------
+    greys in [0, 1] and their source, "lut" or "header"; None where the header has neither, or
+    only one that shows nothing of this film.
+    """
+    for source, apply in (("lut", _voi_lut), ("header", _window)):
+        grey = apply(ds, values)
+        if grey is not None and _shows_something(grey, counts):
+            return grey, source
+    return None
+
+
+def stretch(values: Table, counts: Counts) -> Table:
+    """Map the film's own range, without its tails, to [0, 1]; an even film becomes 0.5."""
+    low, high = extent(values, counts)
+    return _linear_exact(values, (low + high) / 2, (high - low) or 1.0)
+
+
+def logarithm(values: Table, counts: Counts, *, dense_is_low: bool) -> Table:
+    """Detector counts to something linear in density, in the order of the values.
+
+    The beam weakens exponentially on its way (Beer-Lambert), so its logarithm is the thickness.
+    Where dense is high the detector's answer was turned over; the beam is what lacks to the top.
+    """
+    if dense_is_low:
+        return np.asarray(np.log1p(np.clip(values, 0, None)))
+    top = values[counts > 0].max(initial=values.min())
+    return np.asarray(-np.log1p(np.clip(top - values, 0, None)))
+
+
+def extent(values: Table, counts: Counts) -> tuple[float, float]:
+    """Lowest and highest value of the film without `TAIL` at each end, symmetrically counted."""
+    present = np.flatnonzero(counts)
+    if not present.size:
+        return 0.0, 1.0
+    order = present[np.argsort(values[present], kind="stable")]
+    weights = counts[order]
+    tail = TAIL * weights.sum()
+    low = order[np.searchsorted(np.cumsum(weights), tail, side="right")]
+    high = order[::-1][np.searchsorted(np.cumsum(weights[::-1]), tail, side="right")]
+    return float(values[low]), float(values[high])
+
+
+def _shows_something(grey: Table, counts: Counts) -> bool:
+    between = counts[(grey > 0) & (grey < 1)].sum()
+    low, high = extent(grey, counts)
+    return bool(between >= LEAST_GREY * counts.sum()) and high - low >= LEAST_GREY
+
+
+def _voi_lut(ds: Dataset, values: Table) -> Table | None:
+    """The first VOI LUT, its output scaled by the bits its data use (PS3.3 C.11.2.1.1).
+
+    The descriptor's own number of bits is not trusted: 16 is declared for 12 bit tables.
+    """
+    item = _first_item(ds, "VOILUTSequence")
+    looked_up = None if item is None else _look_up(item, values)
+    if looked_up is None:
+        return None
+    white = (1 << int(looked_up.max()).bit_length()) - 1
+    return looked_up / white if white else None
+
+
+def _window(ds: Dataset, values: Table) -> Table | None:
+    """The first window, by its VOI LUT Function (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
+    centres, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
+    if not centres or not widths or widths[0] <= 0:
+        return None
+    centre, width = centres[0], widths[0]
+    match str(ds.get("VOILUTFunction") or "LINEAR").strip().upper():
+        case "SIGMOID":
+            return _sigmoid(values, centre, width)
+        case "LINEAR_EXACT":
+            return _linear_exact(values, centre, width)
+        case _:
+            return _linear(values, centre, width)
+
+
+def _linear(values: Table, centre: float, width: float) -> Table | None:
+    if width < 1:
+        return None
+    if width == 1:
+        return np.asarray(values > centre - 0.5, dtype=np.float64)
+    return _linear_exact(values, centre - 0.5, width - 1)
+
+
+def _linear_exact(values: Table, centre: float, width: float) -> Table:
+    with np.errstate(over="ignore"):
+        grey: Table = np.clip((values - centre) / width + 0.5, 0, 1)
+    return grey
+
+
+def _sigmoid(values: Table, centre: float, width: float) -> Table:
+    with np.errstate(over="ignore"):
+        exponent = np.clip(-4 * ((values - centre) / width), -700, 700)
+    return 1 / (1 + np.exp(exponent))
+
+
+def _first_item(ds: Dataset, keyword: str) -> Dataset | None:
+    sequence = ds.get(keyword)
+    return sequence[0] if sequence else None
+
+
+def _look_up(item: Dataset, values: Table) -> Table | None:
+    """A LUT by its descriptor: number of entries, first value mapped, bits (PS3.3 C.11.1.1)."""
+    descriptor = numbers(item, "LUTDescriptor")
+    if len(descriptor) != 3:
+        return None
+    data = _lut_data(item, int(descriptor[0]) & 0xFFFF or 0x10000)
+    if not data.size:
+        return None
+    first = descriptor[1]
+    if values.min() < 0 and first >= 0x8000:  # read as US where SS was meant
+        first -= 0x10000
+    elif values.min() >= 0 and first < 0:  # and the reverse
+        first += 0x10000
+    index = np.clip(np.rint(values) - first, 0, data.size - 1)
+    return data[index.astype(np.intp)]
+
+
+def _lut_data(item: Dataset, entries: int) -> Table:
+    data = item.get("LUTData")
+    if isinstance(data, bytes):
+        kind = "<u2" if len(data) >= 2 * entries else "u1"
+        return np.frombuffer(data[: len(data) & ~1], kind)[:entries].astype(np.float64)
+    return np.array(numbers(item, "LUTData")[:entries], dtype=np.float64)

@@ -1,0 +1,104 @@
+"""The job runner: claim a study, read its films, put the results in the outbox, or say why not."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import structlog
+
+from dicom_node.domain import FilmOutcome
+from dicom_node.errors import LeaseLost
+from dicom_node.log import where
+
+if TYPE_CHECKING:
+    from dicom_node.config import Config
+    from dicom_node.domain import Job
+    from dicom_node.pipeline import Pipeline
+    from dicom_node.ports import Clock, Jobs
+
+_POLL_SECONDS = 0.1  # an empty claim costs well under a millisecond
+_RETRY_SECONDS = 10.0  # a failed reading is tried again after this, times the attempt
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Reads studies, one at a time, until told to stop."""
+
+    owner: str
+    config: Config
+    jobs: Jobs
+    pipeline: Pipeline
+    clock: Clock
+
+    def run(self, stop: Event) -> None:
+        """Work until ``stop`` is set; a reading in progress is finished first."""
+        while not stop.is_set():
+            if not self.step():
+                stop.wait(_POLL_SECONDS)
+
+    def step(self) -> bool:
+        """Do one job; False where there was none."""
+        lease_until = self.clock() + timedelta(seconds=self.config.workers.lease_seconds)
+        job = self.jobs.claim(self.owner, lease_until)
+        if job is None:
+            return False
+        with structlog.contextvars.bound_contextvars(
+            study=job.study_instance_uid, revision=job.revision
+        ):
+            try:
+                self._do(job)
+            except LeaseLost:
+                log.warning("lease lost, result dropped", attempt=job.attempt)
+            except Exception as error:
+                # The job runner must record whatever went wrong, or the study is lost in silence.
+                log.error("reading failed", attempt=job.attempt, error=where(error))
+                log.debug("reading failed", exc_info=True)
+                self._fail(job, where(error))
+        return True
+
+    def _do(self, job: Job) -> None:
+        if job.attempt > self.config.workers.max_attempts:
+            # Its earlier attempts ended with the process, not with an error.
+            self.jobs.fail(job, "the worker died each time it read this study", None)
+            return
+        outcomes = [self._read(job, index) for index in range(len(job.instances))]
+        destinations = [destination.name for destination in self.config.destinations]
+        self.jobs.finish(job, outcomes, destinations, ())
+        log.info(
+            "study read",
+            films=sum(outcome.refusal is None for outcome in outcomes),
+            refused=sum(outcome.refusal is not None for outcome in outcomes),
+        )
+
+    def _read(self, job: Job, index: int) -> FilmOutcome:
+        instance = job.instances[index]
+        data_dir = self.config.node.data_dir
+        folder = results_folder(job.study_instance_uid)
+        outcome = self.pipeline.read(data_dir / instance.path, data_dir / folder)
+        return replace(
+            outcome,
+            sop_instance_uid=instance.sop_instance_uid,
+            results=tuple(replace(result, path=folder / result.path) for result in outcome.results),
+        )
+
+    def _fail(self, job: Job, reason: str) -> None:
+        due_at = None
+        if job.attempt < self.config.workers.max_attempts:
+            due_at = self.clock() + timedelta(seconds=_RETRY_SECONDS * job.attempt)
+        try:
+            self.jobs.fail(job, reason, due_at)
+        except LeaseLost:
+            log.warning("lease lost, failure dropped", attempt=job.attempt)
+
+
+def results_folder(study_instance_uid: str) -> Path:
+    """Where a study's results lie below the data folder; never a path a peer can choose."""
+    digest = hashlib.sha256(study_instance_uid.encode()).hexdigest()
+    return Path("results") / digest[:2] / digest[:32]

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Healthy means: our own receiver answers a C-ECHO.
+exec dicom-node echo --self

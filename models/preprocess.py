@@ -1,0 +1,97 @@
+"""A film becomes network input: the one path that training and the node share.
+
+Maps are tensors (B, 1, S, S), S the side of the network frame. Nothing here is learned.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from models.reading import Frame
+
+#: Darkest and brightest shares of the film that contrast stretching clips, percent.
+CONTRAST_PERCENTILES = (1.0, 99.0)
+#: Standardised pixels are clipped to this many standard deviations.
+CLIP = 4.0
+
+
+def frame_of(rows: int, columns: int, size: int = 512) -> Frame:
+    """Where a film lies in the square frame: its long side fills it, the short side is centred."""
+    scale = size / max(rows, columns)
+    height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
+    return Frame(
+        rows=rows,
+        columns=columns,
+        size=size,
+        scale=scale,
+        top=(size - height) // 2,
+        left=(size - width) // 2,
+        height=height,
+        width=width,
+    )
+
+
+def to_network(
+    image: NDArray[np.float32], size: int = 512
+) -> tuple[NDArray[np.float32], Frame]:
+    """Film (H, W) float32 in [0, 1] -> ((size, size) float32 in [0, 1], its frame).
+
+    Antialiased resize with the aspect kept, then contrast stretched between two percentiles of the
+    film's own pixels, so that windows and exposures compare; the padding around it is 0.
+    """
+    frame = frame_of(*image.shape, size=size)
+    film = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None, None]
+    film = functional.interpolate(
+        film, (frame.height, frame.width), mode="bilinear", align_corners=False, antialias=True
+    )
+    pixels = stretch(film[0, 0].numpy())
+    network = np.zeros((size, size), np.float32)
+    network[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = pixels
+    return network, frame
+
+
+def stretch(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Spread the pixels between `CONTRAST_PERCENTILES` over [0, 1]; a flat film becomes 0."""
+    low, high = np.percentile(pixels, CONTRAST_PERCENTILES)
+    if high - low < 1e-6:
+        return np.zeros_like(pixels)
+    return np.clip((pixels - low) / (high - low), 0.0, 1.0).astype(np.float32)
+
+
+def film_area(frame: Frame) -> NDArray[np.bool_]:
+    """True where the frame holds film, False in the padding: (size, size)."""
+    area = np.zeros((frame.size, frame.size), np.bool_)
+    area[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = True
+    return area
+
+
+def dilate(mask: Tensor, margin: int) -> Tensor:
+    """Grow a mask of zeros and ones by ``margin`` pixels in each direction."""
+    if margin <= 0:
+        return mask
+    side = 2 * margin + 1
+    rows = functional.max_pool2d(mask, (side, 1), stride=1, padding=(margin, 0))
+    return functional.max_pool2d(rows, (1, side), stride=1, padding=(0, margin))
+
+
+def mask_film(x: Tensor, lungs: Tensor, margin: int) -> Tensor:
+    """What stage 2 sees: the film inside the lungs grown by ``margin`` pixels, 0 elsewhere.
+
+    Inside, the pixels are standardised by their own mean and deviation (clipped at `CLIP`), which
+    takes away exposure and window, the traits that give a film's source away. ``lungs`` holds
+    zeros and ones. A film without lungs comes out as zeros.
+    """
+    inside = dilate(lungs.to(x.dtype), margin)
+    count = inside.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
+    mean = (x * inside).sum(dim=(2, 3), keepdim=True) / count
+    variance = ((x - mean).square() * inside).sum(dim=(2, 3), keepdim=True) / count
+    return ((x - mean) / (variance + 1e-6).sqrt()).clamp(-CLIP, CLIP) * inside
+
+
+def gate(x: Tensor, h2: Tensor) -> Tensor:
+    """Stage 3's input, x ⊙ H2 (paper eq. 3); ``x`` is the film as stage 2 saw it."""
+    return x * h2

@@ -1,0 +1,88 @@
+"""SIGKILL in the middle of twenty studies: each result arrives, and each exactly once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pydicom
+import pytest
+from support.film import film, write
+from support.peer import Peer, destination
+from support.running import RunningNode, running_node
+
+STUDIES = 20
+
+
+@pytest.mark.timeout(420)
+def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    """Receiver, worker, deliverer and supervisor die once each while twenty studies pass."""
+    (tmp_path / "node").mkdir()
+    films = [film(seed=n, opacity=0.9 * (n % 2), patient_id=f"P{n}") for n in range(STUDIES)]
+    paths = [write(ds, tmp_path / "in" / f"{n}.dcm") for n, ds in enumerate(films)]
+    with (
+        Peer(tmp_path / "pacs", delay_seconds=0.05) as pacs,
+        running_node(tmp_path / "node", [destination(pacs.port)]) as node,
+    ):
+        victims = {3: "receiver-1", 7: "worker-1", 12: "deliverer-1", 16: "supervisor"}
+        for number, path in enumerate(paths):
+            if number in victims:
+                # Let the node be in the middle of something before it dies.
+                node.wait_until(lambda: len(pacs.instances()) > 0, seconds=120)
+                _kill(node, victims[number])
+            _send_until_stored(node, path)
+        node.wait_until(lambda: _settled(node), seconds=240)
+        _each_film_has_one_set_of_results(films, pacs)
+        verify = node.run("audit", "verify")
+        assert verify.returncode == 0, verify.stdout
+        story = node.cli("audit", "tail", "-n", "5000", "--json")
+        exits = [line["detail"]["process"] for line in story if line["kind"] == "process-exited"]
+        assert {"receiver-1", "worker-1", "deliverer-1"} <= set(exits)
+        assert _files_without_a_row(node) == set()
+
+
+def _kill(node: RunningNode, victim: str) -> None:
+    node.kill(victim)
+    if victim == "supervisor":
+        assert node.process is not None
+        node.process.wait(10)
+        node.start()  # waits for the orphans to notice and to give up the data folder
+
+
+def _send_until_stored(node: RunningNode, path: Path) -> None:
+    """As a modality does: what was not answered Success is sent again."""
+    node.wait_until(lambda: node.send([path]) == [0x0000], seconds=120)
+
+
+def _settled(node: RunningNode) -> bool:
+    status = node.cli("status", "--json")
+    jobs, deliveries = status["jobs"], status["deliveries"]["pacs"]
+    return (
+        status["instances"].get("undecided", 0) == 0
+        and jobs.get("done", 0) >= STUDIES
+        and jobs.get("waiting", 0) + jobs.get("running", 0) == 0
+        and set(deliveries) == {"delivered"}
+    )
+
+
+def _each_film_has_one_set_of_results(films: list[pydicom.Dataset], pacs: Peer) -> None:
+    kinds: dict[str, Counter[str]] = {ds.StudyInstanceUID: Counter() for ds in films}
+    for path in pacs.instances().values():
+        ds = pydicom.dcmread(path, stop_before_pixels=True)
+        kinds[ds.StudyInstanceUID][f"{ds.Modality} {ds.get('InstanceNumber')}"] += 1
+    for study, counted in kinds.items():
+        assert counted, f"nothing came back for {study}"
+        assert set(counted.values()) == {1}, f"{study}: {json.dumps(counted)}"
+        assert sum(key.startswith("SR") for key in counted) == 1
+
+
+def _files_without_a_row(node: RunningNode) -> set[str]:
+    """Composed objects on disk that no study's story knows."""
+    on_disk = {path.stem for path in (node.data_dir / "results").rglob("*.dcm")}
+    told = {
+        result["sop_instance_uid"]
+        for study in node.cli("studies", "--limit", "1000", "--json")
+        for result in node.cli("show", study["study_instance_uid"], "--json")["results"]
+    }
+    return on_disk - told

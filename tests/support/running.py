@@ -1,0 +1,113 @@
+"""The installed command as a process: a node on loopback that tests may kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from support.peer import free_port
+
+from dicom_node.config import Destination
+from dicom_node.deliver.scu import StoreSender
+
+COMMAND = Path(sys.executable).with_name("dicom-node")
+
+
+@dataclass(slots=True)
+class RunningNode:
+    """A node somebody started; `cli` speaks to it as an administrator would."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    def start(self) -> None:
+        with (self.folder / "log.txt").open("ab") as log:
+            self.process = subprocess.Popen(
+                [COMMAND, "run", "--config", self.config], stdout=log, stderr=log
+            )
+        self.wait_until(self.answers, seconds=60)
+
+    def answers(self) -> bool:
+        return self.sender().echo("node").ok
+
+    def sender(self) -> StoreSender:
+        node = Destination(name="node", ae_title="DICOM_NODE", host="127.0.0.1", port=self.port)
+        return StoreSender("MODALITY", [node], timeout_seconds=20.0)
+
+    def send(self, paths: Sequence[Path]) -> list[int | None]:
+        return [status for status, _ in self.sender().send("node", paths)]
+
+    def stop(self, seconds: float = 60) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one process of the node by name, e.g. "worker-1", or "supervisor"."""
+        os.kill(self.pids()[name], signal.SIGKILL)
+
+    def pids(self) -> dict[str, int]:
+        processes: dict[str, int] = self.cli("status", "--json")["processes"]
+        return processes
+
+    def cli(self, *words: str) -> Any:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [COMMAND, *words, "--config", self.config], capture_output=True, text=True, check=False
+        )
+
+    def wait_until(self, true: Callable[[], object], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > deadline:
+                raise AssertionError("waited in vain; the node's log:\n" + self.log()[-6000:])
+            time.sleep(0.1)
+
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text()
+
+
+@contextmanager
+def running_node(
+    folder: Path, destinations: Sequence[Destination], **sections: dict[str, Any]
+) -> Iterator[RunningNode]:
+    """Start a node over ``folder``; whatever the test did, none of its processes outlives it."""
+    node = RunningNode(folder=folder, port=free_port())
+    values: dict[str, Any] = {
+        "node": {"host": "127.0.0.1", "port": node.port, "data_dir": str(node.data_dir)},
+        "destinations": [destination.model_dump() for destination in destinations],
+        "study": {"quiet_seconds": 0.5},
+        "delivery": {"first_retry_seconds": 0.5, "max_retry_seconds": 2.0},
+    }
+    for section, keys in sections.items():
+        values[section] = {**values.get(section, {}), **keys}
+    node.config.write_text(yaml.safe_dump(values))
+    node.start()
+    try:
+        yield node
+    finally:
+        if node.process is not None and node.process.poll() is None:
+            node.stop(120)
