@@ -2,7 +2,7 @@
 
 Nothing here touches a picture. A `Table` holds one number for each value a pixel can take (256 or
 65536 of them), ``counts`` how many pixels take it; `dicom_node.pixels` looks the film up in the
-last table.
+last table. `numbers` and `word` read a header that may be wrong, and never raise for it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,17 @@ def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
 def number(ds: Dataset, keyword: str, default: float) -> float:
     """The first number of an element, or the default."""
     return next(iter(numbers(ds, keyword)), default)
+
+
+def word(ds: Dataset, keyword: str) -> str:
+    """The text of an element, in capitals and trimmed, several values apart by a backslash."""
+    try:
+        value = ds.get(keyword)
+    except (ValueError, TypeError):
+        return ""
+    several = [value] if isinstance(value, str) else value or ()
+    parts = several if hasattr(several, "__iter__") else (several,)
+    return "\\".join(str(part).strip().upper() for part in parts)
 
 
 def modality(ds: Dataset, values: Table) -> Table:
@@ -130,7 +141,7 @@ def _window(ds: Dataset, values: Table) -> Table | None:
     if not centres or not widths or widths[0] <= 0:
         return None
     centre, width = centres[0], widths[0]
-    match str(ds.get("VOILUTFunction") or "LINEAR").strip().upper():
+    match word(ds, "VOILUTFunction"):
         case "SIGMOID":
             return _sigmoid(values, centre, width)
         case "LINEAR_EXACT":

@@ -90,7 +90,7 @@ class _Writer:
         source = self.lineage.source
         presence = codes.PRESENT if result.positive else codes.ABSENT
         where = hd.sr.CoordinatesForMeasurement(
-            "POLYLINE", self._scoord(self.explanation.lungs), self._region_source()
+            "POLYLINE", self._scoord(self._ground(stage)), self._region_source()
         )
         return hd.sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=self._tracking(stage.name),
@@ -146,11 +146,28 @@ class _Writer:
         source = self.lineage.source
         return hd.sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
 
+    def _ground(self, stage: _Stage) -> Polygon:
+        """What a decision was inferred from: the lungs.
+
+        OHIF writes a label beside the middle of its outline, so stage 3's is drawn longer by a
+        tenth of the film, upwards or where there is room: else the two labels cover each other.
+        """
+        lungs = self.explanation.lungs
+        if stage is _PNEUMONIA:
+            return lungs
+        tenth = self.reading.frame.rows / 10
+        top, bottom = lungs[:, 1].min(), lungs[:, 1].max()
+        upwards = top >= tenth or top >= self.reading.frame.rows - bottom
+        beyond = lungs[:, 1] < (top + bottom) / 2 if upwards else lungs[:, 1] > (top + bottom) / 2
+        longer = lungs.copy()
+        longer[beyond, 1] += -tenth if upwards else tenth
+        return longer
+
     def _scoord(self, points: Polygon) -> Polygon:
         """Film points to SCOORD's, whose origin is the corner of the first pixel (C.18.6.1.2)."""
         frame = self.reading.frame
         inside: Polygon = np.clip(points + 0.5, 0.0, [frame.columns, frame.rows])
-        return np.round(inside, 2)
+        return np.round(inside, 1)
 
     def _side(self, region: Region) -> Code | None:
         """Which lung, where the header says which way the film hangs."""
@@ -193,7 +210,7 @@ def _observer(lineage: Lineage) -> hd.sr.ObservationContext:
 
 def _percent(name: Code, fraction: float, **where: object) -> hd.sr.Measurement:
     """TID 300 in per cent."""
-    value = round(100 * fraction, 2)
+    value = round(100 * fraction, 1)
     return hd.sr.Measurement(name=name, value=value, unit=codes.PERCENT, **where)
 
 

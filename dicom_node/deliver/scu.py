@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import time
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,19 @@ FALLBACKS = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 #: What can be re-encoded: the same values in other words. Pixel compression is never touched.
 _CONVERTIBLE = frozenset({*FALLBACKS, DeflatedExplicitVRLittleEndian})
+
+#: What pydicom raises on bytes that are no DICOM, as fuzzing its readers tells.
+_UNDECODABLE = (
+    AttributeError,
+    EOFError,
+    InvalidDicomError,
+    KeyError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 #: Bytes a second. A line slower than this counts as a peer that stopped answering.
 SLOWEST_LINE = 128 * 1024.0
@@ -179,13 +194,13 @@ def _parcel(path: Path) -> Parcel | Answer:
         meta, offset = split_dataset(path)
         parcel = Parcel(
             path=path,
-            sop_class=UID(meta.MediaStorageSOPClassUID),
-            syntax=UID(meta.TransferSyntaxUID),
+            sop_class=_uid(meta.MediaStorageSOPClassUID),
+            syntax=_uid(meta.TransferSyntaxUID),
             size=path.stat().st_size - offset,
         )
     except FileNotFoundError:
         return UNREADABLE, f"{path.name} is missing on disk"
-    except (InvalidDicomError, AttributeError, EOFError, IsADirectoryError):
+    except (IsADirectoryError, *_UNDECODABLE):
         return UNREADABLE, f"{path.name} is not a DICOM file"
     except OSError as error:  # may pass: a mount that is away, no descriptor left
         return None, f"cannot read {path.name}: {error.strerror}"
@@ -194,6 +209,12 @@ def _parcel(path: Path) -> Parcel | Answer:
     if parcel.size % 2 and parcel.syntax != DeflatedExplicitVRLittleEndian:
         return UNREADABLE, f"{path.name} is cut short"
     return parcel
+
+
+def _uid(value: object) -> UID:
+    if not isinstance(value, str) or not (uid := UID(value)).is_valid:
+        raise ValueError(value)
+    return uid
 
 
 def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
@@ -207,7 +228,7 @@ def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
     try:
         content = parcel.path if syntax == parcel.syntax else dcmread(parcel.path)
         status = _status(assoc.send_c_store(content, msg_id=message_id))
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, RuntimeError, *_UNDECODABLE) as error:
         return _not_sent(assoc, parcel, error)
     if status is None:
         late = time.monotonic() - started >= patience
@@ -216,8 +237,8 @@ def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
 
 
 def _not_sent(assoc: Association, parcel: Parcel, error: Exception) -> Answer:
-    """Tell a file that vanished or cannot be re-encoded from an association that broke."""
-    if isinstance(error, RuntimeError):
+    """Tell an association that broke from a file that vanished or cannot be re-encoded."""
+    if not assoc.is_established:
         raise PeerUnavailable("the peer ended the association") from error
     if isinstance(error, OSError):
         assoc.abort()  # perhaps half a message is out

@@ -27,7 +27,7 @@ from pydicom.uid import (
 from dicom_node.domain import RefusalCode
 from dicom_node.errors import UnreadablePixels
 from dicom_node.pixels.files import BROKEN
-from dicom_node.windows import Counts, Table, number
+from dicom_node.windows import Counts, Table, number, word
 
 #: The values as the unsigned patterns they are in the file, (rows, columns).
 Stored: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -138,8 +138,3 @@ def bits_stored(ds: Dataset) -> int:
 def signed(ds: Dataset) -> bool:
     """Whether stored values are two's complement."""
     return number(ds, "PixelRepresentation", 0) == 1
-
-
-def word(ds: Dataset, keyword: str) -> str:
-    """The text of an element, trimmed and in capitals; "" where it is missing."""
-    return str(ds.get(keyword) or "").strip().upper()

@@ -10,8 +10,18 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from dicom_node.domain import Image
-from dicom_node.pixels.decode import Stored, decode, meaning, refuse_unreadable_kinds, word
-from dicom_node.windows import Counts, Table, logarithm, modality, number, numbers, stretch, voi
+from dicom_node.pixels.decode import Stored, decode, meaning, refuse_unreadable_kinds
+from dicom_node.windows import (
+    Counts,
+    Table,
+    logarithm,
+    modality,
+    number,
+    numbers,
+    stretch,
+    voi,
+    word,
+)
 
 #: About this many pixels are counted for the film's own range.
 SAMPLE = 250_000

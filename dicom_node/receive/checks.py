@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydicom.uid import UID
+
 from dicom_node.receive.contexts import COMPRESSED, STORED
 from dicom_node.receive.faults import Fault, Unacceptable
 
@@ -65,7 +67,7 @@ def check_identity(header: Header, sop_class_uid: str, sop_instance_uid: str) ->
 
 def check_pixels(header: Header, transfer_syntax_uid: str) -> None:
     """Check that an image has its pixels, and that uncompressed ones are all there."""
-    if not STORED[header.sop_class_uid].needs_pixels:
+    if not STORED[UID(header.sop_class_uid)].needs_pixels:
         return
     if not header.pixel_bytes:
         raise Unacceptable(Fault.NO_PIXELS, "no Pixel Data")

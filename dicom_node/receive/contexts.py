@@ -1,4 +1,4 @@
-"""What the receiver offers to accept: SOP classes and transfer syntaxes, under the standard's names.
+"""What the receiver accepts: SOP classes and transfer syntaxes, under the standard's names.
 
 The order of the transfer syntaxes is the order of preference where a peer proposes several in one
 presentation context: what every peer can produce comes first.

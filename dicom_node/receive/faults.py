@@ -46,7 +46,7 @@ STATUS: dict[Fault, int] = {
 
 
 class Unacceptable(NodeError):
-    """This C-STORE is answered with a failure.
+    """A C-STORE to be answered with a failure.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -88,17 +88,10 @@ def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Header:
         implicit = transfer_syntax_uid == ImplicitVRLittleEndian
         walk = _Walk(source, implicit=implicit and not _looks_explicit(source))
         walk.run()
-    fields = {_WANTED[tag]: value for tag, value in walk.values.items()}
-    return Header(
-        **{name: _text(value) for name, value in fields.items() if name not in _NUMBERS},
-        **{
-            name: _digits(value) if name in _DIGITS or len(value) != 2 else _short(value)
-            for name, value in fields.items()
-            if name in _NUMBERS
-        },
-        pixel_bytes=walk.pixel_bytes,
-        encapsulated=walk.encapsulated,
-    )
+    fields: dict[str, Any] = {
+        _WANTED[tag]: _value(_WANTED[tag], value) for tag, value in walk.values.items()
+    }
+    return Header(pixel_bytes=walk.pixel_bytes, encapsulated=walk.encapsulated, **fields)
 
 
 def _looks_explicit(source: Source) -> bool:
@@ -110,12 +103,12 @@ def _looks_explicit(source: Source) -> bool:
     return len(vr) == 2 and vr.isalpha() and vr.isupper()
 
 
-def _text(value: bytes) -> str:
-    return value.decode("latin-1").strip("\0 ")
-
-
-def _short(value: bytes) -> int:
-    return int.from_bytes(value, "little")
+def _value(name: str, value: bytes) -> str | int | None:
+    if name not in _NUMBERS:
+        return value.decode("latin-1").strip("\0 ")
+    if len(value) == 2 and name not in _DIGITS:
+        return int.from_bytes(value, "little")
+    return _digits(value)
 
 
 def _digits(value: bytes) -> int | None:

@@ -135,8 +135,9 @@ class Reception:
             received_at=self._clock(),
         )
         received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link)
-        with link.introduction() as introduction:
-            return self._inbox.add(instance, *introduction, received)
+        added = self._inbox.add(instance, *link.introduction, received)
+        link.introduced |= added
+        return added
 
     def _again(self, known: Instance, header: Header, arrival: Arrival, link: Link) -> None:
         """Answer for an UID that is there already: a UID names one object, the first one stays."""
@@ -155,8 +156,8 @@ class Reception:
         self, kind: AuditKind, header: Header, arrival: Arrival, link: Link, **more: str
     ) -> None:
         log.info(kind.value, sop_instance_uid=header.sop_instance_uid, calling=link.calling)
-        with link.introduction() as introduction:
-            self._audit.append(*introduction, _event(kind, header, arrival, link, **more))
+        self._audit.append(*link.introduction, _event(kind, header, arrival, link, **more))
+        link.introduced = True
 
 
 def _event(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -50,7 +48,8 @@ class Link:
     opened: float = field(default_factory=time.monotonic)
     called: str = ""
     calling: str = ""
-    ending: str = "lost"  # or released, aborted, rejected
+    admitted: bool = False
+    ending: str = ""  # released, aborted or rejected; nothing while it lasts, or where it is lost
     kept: int = 0
     refused: int = 0
     introduced: bool = False
@@ -61,14 +60,15 @@ class Link:
         """Who is at the other end, for an event's detail."""
         return {"calling": self.calling, "called": self.called, "address": self.address}
 
-    @contextmanager
-    def introduction(self) -> Iterator[tuple[AuditEvent, ...]]:
-        """The events that must precede the first line about this association's objects."""
+    @property
+    def introduction(self) -> tuple[AuditEvent, ...]:
+        """What must precede the first line about this association's objects.
+
+        Whoever has written it sets ``introduced``.
+        """
         if self.introduced:
-            yield ()
-        else:
-            yield (AuditEvent(kind=AuditKind.ASSOCIATION_ACCEPTED, detail=self.peer),)
-            self.introduced = True
+            return ()
+        return (AuditEvent(kind=AuditKind.ASSOCIATION_ACCEPTED, detail=self.peer),)
 
     def farewell(self) -> AuditEvent:
         """The last line of an association that was introduced."""
@@ -76,7 +76,7 @@ class Link:
             kind=AuditKind.ASSOCIATION_ENDED,
             detail={
                 **self.peer,
-                "ending": self.ending,
+                "ending": self.ending or "lost",
                 "kept": self.kept,
                 "refused": self.refused,
                 "seconds": round(time.monotonic() - self.opened, 3),
@@ -130,6 +130,17 @@ class Links:
         with self._lock:
             self._links[assoc] = link
 
+    def admit(self, link: Link, limit: int) -> bool:
+        """Count one more association, unless as many as the limit are going on.
+
+        Connections that have asked for nothing yet do not count: forty of them that hang must
+        not keep a film out. pynetdicom's own limit counts them.
+        """
+        with self._lock:
+            going_on = sum(other.admitted and not other.ending for other in self._links.values())
+            link.admitted = going_on < limit
+            return link.admitted
+
     def of(self, assoc: object) -> Link:
         """What is known of an association."""
         with self._lock:
@@ -139,6 +150,10 @@ class Links:
         """Forget an association."""
         with self._lock:
             self._links.pop(assoc, None)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._links)
 
     def items(self) -> list[tuple[object, Link]]:
         """All of them, as they are now."""

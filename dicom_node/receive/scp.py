@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +24,7 @@ from dicom_node.receive.peers import DoorKeeper, Link, Links, Rejection
 from dicom_node.receive.watch import Watch, cut
 
 if TYPE_CHECKING:
-    from pynetdicom.association import Association
+    from pynetdicom.dimse_primitives import C_STORE
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
@@ -36,6 +37,7 @@ _config.LOG_HANDLER_LEVEL = "none"
 MAX_PDU = 128 * 2**10  # bytes; what DCMTK sends at most, and an eighth of the turns of 16 KiB
 ACSE_SECONDS = 30.0  # for the A-ASSOCIATE-RQ to come after the connection, PS3.8 9.1.5 (ARTIM)
 DRAIN_SECONDS = 10.0  # for associations to end by themselves when the receiver stops
+MAX_WAITING = 256  # connections without an association; each costs two threads
 _BACKLOG = 128  # connections the kernel holds while threads start
 
 log = structlog.get_logger()
@@ -82,10 +84,12 @@ class Receiver:
 
     def start(self) -> None:
         """Prepare the spool, bind the port, accept associations in the background."""
+        # pydicom quotes a malformed UID of a command set, and remembers each text it has quoted.
+        warnings.filterwarnings("ignore", module="pydicom.valuerep")
         self._spool.prepare()
         ae = AE(ae_title=self._node.ae_title)
         ae.supported_contexts = supported_contexts()
-        ae.maximum_associations = self._node.max_associations
+        ae.maximum_associations = self._node.max_associations + MAX_WAITING  # ours are stricter
         ae.maximum_pdu_size = MAX_PDU
         ae.network_timeout = ae.dimse_timeout = self._node.network_timeout_seconds
         ae.acse_timeout = min(ACSE_SECONDS, self._node.network_timeout_seconds)
@@ -114,7 +118,6 @@ class Receiver:
         return [
             (evt.EVT_CONN_OPEN, self._on_connection),
             (evt.EVT_REQUESTED, self._on_request),
-            (evt.EVT_REJECTED, self._on_limit),
             (evt.EVT_ESTABLISHED, self._on_established),
             (evt.EVT_RELEASED, self._on_end, ["released"]),
             (evt.EVT_ABORTED, self._on_end, ["aborted"]),
@@ -125,25 +128,28 @@ class Receiver:
     def _on_connection(self, event: Event) -> None:
         """Take a TCP connection in hand before pynetdicom reads from it."""
         assoc = event.assoc
-        self._links.add(assoc, Link(address=event.address[0]))
+        self._links.add(assoc, Link(address=str(assoc.requestor.address)))
         assoc.dimse = SpoolingDimse(assoc, self._spool.incoming)
         if (wrapped := assoc.dul.socket) is not None and wrapped.socket is not None:
             wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Without one, a peer that stops in the middle of a PDU holds a thread for ever.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
+        if len(self._links) > self._node.max_associations + MAX_WAITING:
+            log.warning("too many connections, cut", address=str(assoc.requestor.address))
+            cut(assoc)
 
     def _on_request(self, event: Event) -> None:
         assoc, link = event.assoc, self._links.of(event.assoc)
-        request = assoc.requestor.primitive
-        link.calling = _title(request.calling_ae_title)
-        link.called = _title(request.called_ae_title)
-        if rejection := self._door.refuses(link):
-            self._rejected(link, rejection)
+        if (request := assoc.requestor.primitive) is not None:
+            link.calling = _title(request.calling_ae_title)
+            link.called = _title(request.called_ae_title)
+        rejection = self._door.refuses(link)
+        if rejection is None and not self._links.admit(link, self._node.max_associations):
+            rejection = Rejection.LIMIT
+        if rejection is not None:
             assoc.acse.send_reject(*rejection.value)
+            self._rejected(link, rejection)
             assoc.kill()  # waits until the rejection has left, as pynetdicom's own do
-
-    def _on_limit(self, event: Event) -> None:
-        self._rejected(self._links.of(event.assoc), Rejection.LIMIT)
 
     def _rejected(self, link: Link, rejection: Rejection) -> None:
         link.ending = "rejected"
@@ -165,12 +171,14 @@ class Receiver:
         """Answer a C-STORE-RQ, whatever happens."""
         link = self._links.of(event.assoc)
         arrival = cast("SpoolingDimse", event.assoc.dimse).claim(event.dataset_path)
-        sop_instance_uid = str(event.request.AffectedSOPInstanceUID)
+        sop_instance_uid = str(cast("C_STORE", event.request).AffectedSOPInstanceUID)
         try:
             return self._store(arrival, link, sop_instance_uid)
         except Exception as error:
             # The peer waits for an answer; without one it would hang, and perhaps think it stored.
-            log.error("store failed", sop_instance_uid=sop_instance_uid, error=where(error))
+            log.error(
+                "store failed", sop_instance_uid=_loggable(sop_instance_uid), error=where(error)
+            )
             log.debug("store failed", exc_info=True)
             fault = Unacceptable(Fault.INTERNAL, "unexpected error, see the node's log")
             return self._refuse(fault, link, sop_instance_uid)
@@ -183,25 +191,28 @@ class Receiver:
             if arrival is None:
                 raise Unacceptable(Fault.NO_DATA_SET, "no data set came with the command")
             self._reception.keep(arrival, link)
-        except Unacceptable as fault:
-            return self._refuse(fault, link, sop_instance_uid)
+        except Unacceptable as error:
+            return self._refuse(error, link, sop_instance_uid)
         except (OSError, AuditError) as error:
-            log.error("out of resources", sop_instance_uid=sop_instance_uid, error=where(error))
-            fault = Unacceptable(Fault.RESOURCES, "the node cannot store now; send again later")
-            return self._refuse(fault, link, sop_instance_uid)
+            log.error(
+                "out of resources", sop_instance_uid=_loggable(sop_instance_uid), error=where(error)
+            )
+            full = Unacceptable(Fault.RESOURCES, "the node cannot store now; send again later")
+            return self._refuse(full, link, sop_instance_uid)
         link.kept += 1
         return SUCCESS
 
     def _refuse(self, fault: Unacceptable, link: Link, sop_instance_uid: str) -> Dataset:
         link.refused += 1
-        uid = sop_instance_uid if is_uid(sop_instance_uid) else None
+        uid = _loggable(sop_instance_uid)
         reason = {"fault": fault.fault.value, "reason": fault.reason}
         log.warning("instance refused", sop_instance_uid=uid, calling=link.calling, **reason)
         detail = {**link.peer, **reason, "status": f"0x{STATUS[fault.fault]:04X}"}
         refused = AuditEvent(kind=AuditKind.INSTANCE_REFUSED, sop_instance_uid=uid, detail=detail)
-        with suppress(OSError, AuditError), link.introduction() as introduction:
+        with suppress(OSError, AuditError):
             # Nothing was taken: where the trail cannot be written, the refusal stands in the log.
-            self._audit.append(*introduction, refused)
+            self._audit.append(*link.introduction, refused)
+            link.introduced = True
         answer = Dataset()
         answer.Status = STATUS[fault.fault]
         answer.ErrorComment = fault.reason[:64]  # VR LO
@@ -213,4 +224,6 @@ def _title(text: str | None) -> str:
     return "".join(c if c.isprintable() else "?" for c in (text or "")).strip()
 
 
-__all__ = ["Receiver", "cut"]
+def _loggable(uid: str) -> str | None:
+    """A UID, or None for what a peer sent in its place: that may be anything, a name even."""
+    return uid if is_uid(uid) else None

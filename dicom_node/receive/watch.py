@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
+from dicom_node.errors import AuditError
 from dicom_node.log import where
 from dicom_node.receive.arrival import SpoolingDimse
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 0.25
 _PATIENCE = 8  # looks; pynetdicom's own timers get two seconds to end it with an A-ABORT
+_UNBORN_SECONDS = 60.0  # a connection whose thread could not be started is forgotten
 _LAST_WAIT_SECONDS = 2.0  # for broken-off associations' threads when the receiver stops
 
 log = structlog.get_logger()
@@ -86,14 +88,15 @@ class Watch:
         )  # fmt: skip
         try:
             self._audit.append(link.farewell())
-        except (OSError, RuntimeError) as error:
+        except (OSError, AuditError) as error:
             log.error("association's end not audited", error=where(error))
 
 
 def _is_over(assoc: Association, link: Link) -> bool:
-    """Whether both its threads are gone; a fraction of a second after accept, none has begun."""
-    started = time.monotonic() - link.opened > 1.0 or assoc.ident is not None
-    return started and not assoc.is_alive() and not assoc.dul.is_alive()
+    """Whether both its threads are gone, or never began."""
+    if assoc.ident is None:
+        return time.monotonic() - link.opened > _UNBORN_SECONDS
+    return not assoc.is_alive() and not assoc.dul.is_alive()
 
 
 def cut(assoc: Association) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from pydicom import dcmread
@@ -20,7 +22,7 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     generate_uid,
 )
-from support.peer import Act, Peer, destination, free_port, send_files, silent_port
+from support.peer import Act, Peer, destination, free_port, send_files, silent_port, wait_until
 
 from dicom_node.deliver.scu import MAX_CONTEXTS, Parcel, StoreSender, contexts_for
 from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE
@@ -161,6 +163,46 @@ def test_file_problems(honest: Peer, tmp_path: Path, films: list[Path]) -> None:
         (UNREADABLE, f"{tmp_path.name} is not a DICOM file"),
         (UNREADABLE, f"{films[1].name} is cut short"),
     ]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about what we broke
+def test_garbled_meta(honest: Peer, tmp_path: Path) -> None:
+    """However the File Meta Information is damaged, `send` answers and does not raise."""
+    whole, random = write(tmp_path).read_bytes(), Random(1)  # noqa: S311
+    for number in range(200):
+        garbled = bytearray(whole)
+        garbled[random.randrange(132, 380)] = random.choice([0, 1, 2, random.randrange(256), 255])
+        (tmp_path / f"{number}.dcm").write_bytes(garbled)
+    paths = [tmp_path / f"{number}.dcm" for number in range(200)]
+    assert len(sender(honest.port, 5).send("pacs", paths)) == 200
+
+
+def test_cannot_be_re_encoded(tmp_path: Path, films: list[Path]) -> None:
+    """A file that would need re-encoding and cannot be decoded does not keep the others back."""
+    broken = write(tmp_path, DeflatedExplicitVRLittleEndian, size=1000)
+    content = bytearray(broken.read_bytes())
+    content[-200:-100] = bytes(100)
+    broken.write_bytes(content)
+    with Peer(tmp_path / "pacs", syntaxes=[ExplicitVRLittleEndian]) as peer:
+        answers = sender(peer.port).send("pacs", [broken, films[0]])
+    assert [status for status, _ in answers] == [UNREADABLE, 0x0000]
+
+
+def test_nothing_leaks(tmp_path: Path, films: list[Path]) -> None:
+    """Failing again and again leaves no descriptor and no thread behind."""
+    with Peer(tmp_path / "pacs", reject=(2, 3, 2)) as peer, silent_port() as silent:
+        ports = (peer.port, free_port(), silent)
+
+        def fail_everywhere() -> tuple[int, int]:
+            for port in ports:
+                sender(port, 0.1).send("pacs", films)
+            wait_until(lambda: threading.active_count() <= quiet)
+            return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+        quiet = threading.active_count()
+        first = fail_everywhere()
+        for _ in range(3):
+            assert fail_everywhere() <= first
 
 
 def test_nothing_to_send(tmp_path: Path) -> None:

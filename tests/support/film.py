@@ -41,6 +41,14 @@ SOP_CLASSES: dict[Kind, UID] = {
     "sc": SecondaryCaptureImageStorage,
 }
 
+# View Position -> View Code, CID 4010.
+VIEW_CODES = {
+    "PA": ("272479007", "SCT", "postero-anterior"),
+    "AP": ("399348003", "SCT", "antero-posterior"),
+    "LL": ("399173006", "SCT", "left lateral"),
+    "RL": ("399198007", "SCT", "right lateral"),
+}
+
 #: How strongly the phantom's densest point weakens the beam, for the linear "for processing" film.
 ATTENUATION = 3.5
 
@@ -103,6 +111,8 @@ def film(
     _set_spacing(ds, kind, spacing)
     for keyword, value in elements.items():
         setattr(ds, keyword, value)
+    if kind.startswith("dx"):
+        _dx_codes(ds)
     for keyword in without:
         if keyword in ds:
             delattr(ds, keyword)
@@ -159,10 +169,17 @@ def _dx_headers(ds: Dataset, kind: Kind) -> None:
     ds.LossyImageCompression = "00"
     ds.DetectorType, ds.DetectorConfiguration = "DIRECT", "AREA"
     ds.PositionerType = "NONE"
-    ds.AnatomicRegionSequence = Sequence([code("816094009", "SCT", "Chest")])
-    ds.ViewCodeSequence = Sequence([code("399348003", "SCT", "postero-anterior")])
-    ds.ViewCodeSequence[0].ViewModifierCodeSequence = Sequence()
     ds.AcquisitionContextSequence = Sequence()
+
+
+def _dx_codes(ds: Dataset) -> None:
+    """Body part and view once more as codes, where no test gave its own."""
+    if "AnatomicRegionSequence" not in ds and ds.BodyPartExamined == "CHEST":
+        ds.AnatomicRegionSequence = Sequence([code("816094009", "SCT", "Chest")])
+    if "ViewCodeSequence" not in ds and ds.ViewPosition in VIEW_CODES:
+        item = code(*VIEW_CODES[ds.ViewPosition])
+        item.ViewModifierCodeSequence = Sequence()
+        ds.ViewCodeSequence = Sequence([item])
 
 
 def _set_pixels(

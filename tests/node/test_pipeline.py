@@ -1,0 +1,123 @@
+"""One film through the middle of the node, with a Reader that needs no torch."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+from support.film import film, write
+from support.readings import MODEL, frame, negative, positive
+
+from dicom_node.config import Config
+from dicom_node.domain import Image, RefusalCode
+from dicom_node.pipeline import Pipeline, entry
+from models.reading import ModelIdentity, Reading
+
+
+class ScriptedReader:
+    """Says what it was told to say, about a film of whatever shape."""
+
+    def __init__(self, *, is_positive: bool) -> None:
+        self.is_positive = is_positive
+        self.images: list[Image] = []
+
+    @property
+    def identity(self) -> ModelIdentity:
+        return MODEL
+
+    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+        self.images.append(image)
+        where = frame(*image.pixels.shape)
+        return positive(where) if self.is_positive or force_stage3 else negative(where)
+
+
+def _pipeline(*, is_positive: bool = True) -> Pipeline:
+    return Pipeline(
+        config=Config(),
+        reader=ScriptedReader(is_positive=is_positive),
+        clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    )
+
+
+def test_a_frontal_film_becomes_objects_on_disk_and_a_summary(tmp_path: Path) -> None:
+    """Every result named in the outcome is a file, in the film's own study."""
+    source = film()
+    outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
+    assert outcome.refusal is None
+    assert outcome.sop_instance_uid == source.SOPInstanceUID
+    for result in outcome.results:
+        ds = pydicom.dcmread(tmp_path / "out" / result.path)
+        assert ds.StudyInstanceUID == source.StudyInstanceUID
+        assert (ds.SOPInstanceUID, ds.Modality) == (result.sop_instance_uid, result.modality)
+    assert outcome.reading is not None
+    json.dumps(outcome.reading)
+
+
+def test_reading_the_same_film_twice_gives_the_same_uids(tmp_path: Path) -> None:
+    """A retry after a crash makes the same objects again, not new ones."""
+    path = write(film(), tmp_path / "a.dcm")
+    once = _pipeline().read(path, tmp_path / "out")
+    again = _pipeline().read(path, tmp_path / "out")
+    assert [r.sop_instance_uid for r in once.results] == [r.sop_instance_uid for r in again.results]
+
+
+def test_a_refused_film_has_a_code_and_nothing_else(tmp_path: Path) -> None:
+    """A lateral gets no probability and no object."""
+    path = write(film(ViewPosition="LL"), tmp_path / "a.dcm")
+    outcome = _pipeline().read(path, tmp_path / "out")
+    assert outcome.refusal is not None
+    assert outcome.refusal.code is RefusalCode.VIEW
+    assert (outcome.reading, outcome.results) == (None, ())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"", RefusalCode.FILE), (b"no film at all" * 99, RefusalCode.FILE)]
+)
+def test_a_file_that_is_no_dicom_is_refused(
+    tmp_path: Path, content: bytes, code: RefusalCode
+) -> None:
+    """Whatever lies in the folder, the answer is a coded no."""
+    path = tmp_path / "a.dcm"
+    path.write_bytes(content)
+    outcome = _pipeline().read(path, tmp_path / "out")
+    assert outcome.refusal is not None
+    assert outcome.refusal.code is code
+
+
+def test_truncated_pixels_are_refused_as_unreadable(tmp_path: Path) -> None:
+    """A film cut short is not half read."""
+    source = film()
+    source.PixelData = source.PixelData[: len(source.PixelData) // 2]
+    outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
+    assert outcome.refusal is not None
+    assert outcome.refusal.code is RefusalCode.UNREADABLE
+
+
+def test_a_negative_film_gets_pictures_and_a_report_but_no_stage_3(tmp_path: Path) -> None:
+    """Below stage 2's threshold the summary has no COVID-19 entry, and the objects are fewer."""
+    path = write(film(), tmp_path / "a.dcm")
+    quiet = _pipeline(is_positive=False).read(path, tmp_path / "quiet")
+    loud = _pipeline(is_positive=True).read(path, tmp_path / "loud")
+    assert quiet.reading is not None
+    assert quiet.reading["covid19"] is None
+    assert [r.modality for r in quiet.results].count("SR") == 1
+    assert 0 < len(quiet.results) < len(loud.results)
+
+
+def test_the_json_entry_has_the_documented_keys(tmp_path: Path) -> None:
+    """Accepted or refused, programs find the same keys."""
+    accepted = entry(
+        Path("a"), _pipeline().read(write(film(), tmp_path / "a.dcm"), tmp_path / "out")
+    )
+    refused = entry(
+        Path("b"),
+        _pipeline().read(write(film(ViewPosition="LL"), tmp_path / "b.dcm"), tmp_path / "out"),
+    )
+    assert set(accepted) == set(refused)
+    seconds = accepted["seconds"]
+    assert isinstance(seconds, dict)
+    assert set(seconds) == {"decode", "lungs", "pneumonia", "covid19", "explain", "compose"}
