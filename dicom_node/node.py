@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -18,12 +17,13 @@ import structlog
 
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import NodeError
+from dicom_node.processes import publish
 from dicom_node.roles import ROLES, Role, utc_now
-from dicom_node.store import open_store
+from dicom_node.store.opening import open_store
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
-    from dicom_node.store import Store
+    from dicom_node.store.opening import Store
 
 _POLL_SECONDS = 0.2
 _LOCK_WAIT_SECONDS = 90.0  # processes of a killed supervisor notice within a second, then drain
@@ -46,7 +46,7 @@ class _Child:
     def next_start(self, now: float) -> float:
         """When to start again after an exit at ``now``; quick deaths wait longer each time."""
         self.failures = 1 if now - self.started > _STEADY_SECONDS else self.failures + 1
-        return now + min(_LONGEST_BACKOFF_SECONDS, 0.25 * 2 ** (self.failures - 1))
+        return now + min(_LONGEST_BACKOFF_SECONDS, 0.25 * 2.0 ** (self.failures - 1))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,12 +129,8 @@ class Supervisor:
         self._publish()
 
     def _publish(self) -> None:
-        """Write who is alive for `dicom-node status`."""
         alive = {child.name: child.process.pid for child in self.children if child.process}
-        path = self.config.node.data_dir / "processes.json"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"supervisor": os.getpid(), **alive}))
-        temporary.replace(path)
+        publish(self.config.node.data_dir, {"supervisor": os.getpid(), **alive})
 
     def _drain(self, store: Store) -> None:
         """Stop receiving first, then reading, then delivering; each finishes what it is at."""
@@ -147,7 +143,7 @@ class Supervisor:
             deadline = time.monotonic() + _DRAIN_SECONDS[role]
             for child in running:
                 self._await(store, child, deadline)
-        (self.config.node.data_dir / "processes.json").unlink(missing_ok=True)
+        publish(self.config.node.data_dir, {})
 
     def _await(self, store: Store, child: _Child, deadline: float) -> None:
         assert child.process is not None  # noqa: S101 - for the type checker
@@ -178,22 +174,3 @@ def _lock(path: Path, stop: threading.Event) -> IO[str]:
                 raise NodeError(f"another node is running over {path.parent}") from None
         else:
             return lock
-
-
-def processes(data_dir: Path) -> dict[str, int]:
-    """Process ids of the node running over this folder, by name; empty where none runs."""
-    try:
-        named: dict[str, int] = json.loads((data_dir / "processes.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return {name: pid for name, pid in named.items() if _alive(pid)}
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

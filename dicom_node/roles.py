@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import structlog
 
 from dicom_node.errors import NodeError
-from dicom_node.store import open_store
+from dicom_node.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

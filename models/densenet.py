@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from monai.networks.nets import DenseNet121
+from monai.networks.nets.densenet import DenseNet121
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,15 +14,15 @@ class _GuidedReLU(torch.autograd.Function):
     """ReLU whose gradient passes only where input and gradient are positive (Springenberg 2015)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ANN401 - torch's own signature
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         y = functional.relu(x)
         ctx.save_for_backward(y)
         return y
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return gradients[0].clamp(min=0.0) * (y > 0)
+        return cast(Tensor, gradients[0].clamp(min=0.0) * (y > 0))
 
 
 class SwitchedReLU(nn.Module):

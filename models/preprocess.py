@@ -35,15 +35,14 @@ def frame_of(rows: int, columns: int, size: int = 512) -> Frame:
     )
 
 
-def to_network(
-    image: NDArray[np.float32], size: int = 512
-) -> tuple[NDArray[np.float32], Frame]:
+def to_network(image: NDArray[np.float32], size: int = 512) -> tuple[NDArray[np.float32], Frame]:
     """Film (H, W) float32 in [0, 1] -> ((size, size) float32 in [0, 1], its frame).
 
     Antialiased resize with the aspect kept, then contrast stretched between two percentiles of the
     film's own pixels, so that windows and exposures compare; the padding around it is 0.
     """
-    frame = frame_of(*image.shape, size=size)
+    rows, columns = image.shape
+    frame = frame_of(rows, columns, size)
     film = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))[None, None]
     film = functional.interpolate(
         film, (frame.height, frame.width), mode="bilinear", align_corners=False, antialias=True
@@ -59,7 +58,8 @@ def stretch(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = np.percentile(pixels, CONTRAST_PERCENTILES)
     if high - low < 1e-6:
         return np.zeros_like(pixels)
-    return np.clip((pixels - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    spread: NDArray[np.float32] = np.clip((pixels - low) / (high - low), 0.0, 1.0, dtype=np.float32)
+    return spread
 
 
 def film_area(frame: Frame) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from monai.networks.nets import UNet
+from monai.networks.nets.unet import UNet
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
@@ -52,7 +52,7 @@ def clean(mask: NDArray[np.bool_], smallest: float = 0.005) -> NDArray[np.bool_]
     areas = np.bincount(labels.ravel())[1:]
     order = np.argsort(areas)[::-1][:2]
     kept = [i + 1 for i in order if areas[i] >= smallest * mask.size] or [int(order[0]) + 1]
-    return cast("NDArray[np.bool_]", np.isin(labels, kept))
+    return np.isin(labels, kept)
 
 
 def masks(logits: Tensor, area: NDArray[np.bool_], threshold: float) -> list[NDArray[np.bool_]]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dicom_node import __version__
-from dicom_node.cli import operate
+from dicom_node.cli import network, operate, trail
 from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json
 from dicom_node.config import load
 from dicom_node.errors import NodeError
@@ -22,10 +22,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=f"A DICOM node that reads frontal chest radiographs. {NOT_FOR_DIAGNOSIS}",
 )
-app.add_typer(operate.audit, name="audit")
+app.add_typer(trail.audit, name="audit")
 config_commands = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 app.add_typer(config_commands, name="config")
 operate.register(app)
+network.register(app)
 
 
 def main() -> None:
@@ -90,7 +91,8 @@ def read(
     config: ConfigOption = None,
 ) -> None:
     """Read films from files with the node's own pipeline, without a network."""
-    from dicom_node.cli.films import files_of, print_readings, read_files
+    from dicom_node.cli.films import print_readings, read_files
+    from dicom_node.cli.paths import files_of
     from dicom_node.log import configure
 
     settings = load(config)
@@ -124,6 +126,7 @@ def check(
     else:
         import yaml
 
-        typer.echo(yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False), nl=False)
+        typer.echo(
+            yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False), nl=False
+        )
         typer.echo("# the configuration is in order", err=True)
-

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, print_line, print_table
-from dicom_node.errors import NodeError
+from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, print_line, print_table, probability
 from dicom_node.pipeline import Pipeline, entry
 from dicom_node.roles import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dicom_node.config import Config
-
-
-def files_of(paths: Iterable[Path]) -> list[Path]:
-    """Every file named, and every file below every folder named, in order.
-
-    Raises
-    ------
-    NodeError
-        A path does not exist.
-    """
-    files: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise NodeError(f"no such file or folder: {path}")
-        files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return files
 
 
 def read_files(
@@ -70,14 +53,6 @@ def print_readings(entries: Sequence[Mapping[str, object]]) -> None:
         ),
     )
     print_line("Probabilities stand against the threshold of the model version in brackets.")
-
-
-def probability(stage: object) -> str:
-    """A stage's JSON as ``0.91 (>= 0.50)``; empty where it did not run."""
-    if not isinstance(stage, dict):
-        return ""
-    sign = ">=" if stage["positive"] else "<"
-    return f"{stage['probability']:.2f} ({sign} {stage['threshold']:.2f})"
 
 
 def _reason(refusal: object) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dicom_node.cli.output import (
+    NOT_FOR_DIAGNOSIS,
     ConfigOption,
     JsonOption,
     print_json,
@@ -18,7 +18,109 @@ from dicom_node.config import load
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
-    from dicom_node.config import Config
-    from dicom_node.store import Store
+    from collections.abc import Mapping
 
-audit = typer.Typer(no_args_is_help=True, help="Read and verify the audit log.")
+    from dicom_node.config import Config
+    from dicom_node.store.opening import Store
+
+
+def register(app: typer.Typer) -> None:
+    """Hang these commands on the application."""
+    for command in (status, studies, show, retry):
+        app.command()(command)
+
+
+def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Say who is alive and what waits."""
+    from dicom_node.processes import processes
+    from dicom_node.store.status import read_status
+
+    settings = load(config)
+    data_dir = settings.node.data_dir
+    told = {**read_status(data_dir), "processes": processes(data_dir)}
+    if as_json:
+        print_json(told)
+        return
+    alive = told["processes"]
+    print_line(NOT_FOR_DIAGNOSIS)
+    print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
+    print_line(f"studies    {told['studies']}")
+    print_line(f"instances  {_counts(told['instances'])}")
+    print_line(f"readings   {_counts(told['jobs'])}")
+    for destination, counts in told["deliveries"].items():
+        print_line(f"to {destination:8} {_counts(counts)}")
+    print_line(f"waiting    since {told['oldest_waiting'] or 'nothing waits'}")
+    print_line(f"audit      {told['audit_lines']} lines")
+
+
+def studies(
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the latest studies."""
+    found = store_of(load(config)).queries.studies(limit)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        NOT_FOR_DIAGNOSIS,
+        ["study", "last film", "films", "read", "refused", "reading", "deliveries"],
+        (
+            [
+                row["study_instance_uid"],
+                f"{row['last_received_at']:%Y-%m-%d %H:%M:%S}",
+                row["instances"],
+                row["read"],
+                row["refused"],
+                row["job"],
+                _counts(row["deliveries"]),
+            ]
+            for row in found
+        ),
+    )
+
+
+def show(
+    study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Tell the whole story of one study."""
+    story = store_of(load(config)).queries.story(study_uid)
+    if story is None:
+        raise NodeError(f"no study {study_uid} has come here")
+    if as_json:
+        print_json(story)
+    else:
+        from dicom_node.cli.story import print_story
+
+        print_story(story)
+
+
+def retry(
+    study_uid: Annotated[str | None, typer.Argument(help="Study; all when left out.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Wake parked readings and held deliveries."""
+    store = store_of(load(config))
+    woken = {"readings": store.jobs.retry(study_uid), "deliveries": store.outbox.retry(study_uid)}
+    if as_json:
+        print_json(woken)
+    else:
+        print_line(f"woken: {_counts(woken)}")
+
+
+def store_of(config: Config) -> Store:
+    """Open the store of a folder some node has run over; looking never makes one."""
+    from dicom_node.roles import utc_now
+    from dicom_node.store.opening import open_store
+    from dicom_node.store.status import read_status
+
+    read_status(config.node.data_dir)
+    return open_store(config.node.data_dir, utc_now)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"

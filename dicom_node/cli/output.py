@@ -40,3 +40,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 def print_line(text: str) -> None:
     """Print one line on standard output."""
     sys.stdout.write(text + "\n")
+
+
+def probability(stage: object) -> str:
+    """A stage's JSON as ``0.91 (>= 0.50)``; empty where it did not run."""
+    if not isinstance(stage, dict):
+        return ""
+    sign = ">=" if stage["positive"] else "<"
+    return f"{stage['probability']:.2f} ({sign} {stage['threshold']:.2f})"

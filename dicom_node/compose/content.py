@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from dicom_node.explain import Explanation, Polygon, Region
 
 Group: TypeAlias = (
-    hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+    hd.sr.MeasurementsAndQualitativeEvaluations
+    | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
 )
 
 _ACQUISITION = hd.sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
@@ -100,9 +101,7 @@ class _Writer:
             source_images=[
                 hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)
             ],
-            measurements=[
-                _percent(stage.probability, result.probability, referenced_coordinates=[where])
-            ],
+            measurements=[_percent(stage.probability, result.probability, where)],
             qualitative_evaluations=[hd.sr.QualitativeEvaluation(codes.PRESENCE, presence)]
             if stage.says_presence
             else None,
@@ -204,14 +203,22 @@ def _observer(lineage: Lineage) -> hd.sr.ObservationContext:
         physical_location=context.ae_title,
     )
     return hd.sr.ObservationContext(
-        observer_device_context=hd.sr.ObserverContext(codes.DEVICE, device)
+        observer_device_context=hd.sr.ObserverContext(
+            hd.sr.CodedConcept.from_code(codes.DEVICE), device
+        )
     )
 
 
-def _percent(name: Code, fraction: float, **where: object) -> hd.sr.Measurement:
+def _percent(
+    name: Code, fraction: float, where: hd.sr.CoordinatesForMeasurement | None = None
+) -> hd.sr.Measurement:
     """TID 300 in per cent."""
-    value = round(100 * fraction, 1)
-    return hd.sr.Measurement(name=name, value=value, unit=codes.PERCENT, **where)
+    return hd.sr.Measurement(
+        name=name,
+        value=round(100 * fraction, 1),
+        unit=codes.PERCENT,
+        referenced_coordinates=[where] if where else None,
+    )
 
 
 def _library(source: Dataset) -> hd.sr.ContainerContentItem:

@@ -49,11 +49,14 @@ def write(ds: Dataset, path: Path) -> None:
     """Write a Part 10 file that is either whole or not there, even after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        ds.save_as(file, enforce_file_format=True)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            ds.save_as(file, enforce_file_format=True)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # still there only where something failed
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -17,48 +17,12 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 import dicom_node
 from dicom_node import uids
-from dicom_node.compose import codes
+from dicom_node.compose import codes, modules
 from dicom_node.compose.clean import clean
 from dicom_node.config import ReportConfig, ResultsConfig
 from models.reading import ModelIdentity
 
 MODEL_NAME = "dicom-node"
-
-# Patient, PS3.3 C.7.1.1, and Clinical Trial Subject, C.7.1.3
-_PATIENT = (
-    "PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence "
-    "TypeOfPatientID OtherPatientIDs OtherPatientIDsSequence OtherPatientNames PatientBirthDate "
-    "PatientBirthTime PatientSex EthnicGroup PatientComments PatientIdentityRemoved "
-    "DeidentificationMethod DeidentificationMethodCodeSequence ClinicalTrialSponsorName "
-    "ClinicalTrialProtocolID ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSiteName "
-    "ClinicalTrialSubjectID ClinicalTrialSubjectReadingID"
-).split()
-# General Study, C.7.2.1, Patient Study, C.7.2.2, and Clinical Trial Study, C.7.2.3
-_STUDY = (
-    "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName "
-    "ReferringPhysicianIdentificationSequence ConsultingPhysicianName StudyID AccessionNumber "
-    "IssuerOfAccessionNumberSequence StudyDescription PhysiciansOfRecord "
-    "NameOfPhysiciansReadingStudy RequestingService ReferencedStudySequence ProcedureCodeSequence "
-    "ReasonForPerformedProcedureCodeSequence AdmittingDiagnosesDescription PatientAge PatientSize "
-    "PatientWeight MedicalAlerts Allergies PregnancyStatus SmokingStatus Occupation "
-    "AdditionalPatientHistory AdmissionID IssuerOfAdmissionIDSequence ServiceEpisodeID "
-    "ServiceEpisodeDescription PatientState ClinicalTrialTimePointID "
-    "ClinicalTrialTimePointDescription LongitudinalTemporalInformationModified"
-).split()
-# Where the node stands, and how the film's times are meant
-_SITE = (
-    "InstitutionName InstitutionAddress InstitutionalDepartmentName TimezoneOffsetFromUTC"
-).split()
-# Type 2 in those modules: present, if need be empty
-_TYPE_2 = (
-    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber "
-    "ReferringPhysicianName StudyID"
-).split()
-# The film's modality, for Contributing Equipment, C.12.1.5
-_EQUIPMENT = (
-    "Manufacturer InstitutionName StationName InstitutionalDepartmentName ManufacturerModelName "
-    "DeviceSerialNumber SoftwareVersions"
-).split()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +84,8 @@ class Lineage:
 
     def derive(self, kind: Kind, name: str, instance_number: int) -> Dataset:
         """A new object without content: patient, study, series, equipment and SOP common."""
-        ds = clean(self.source, [*_PATIENT, *_STUDY, *_SITE])
-        for keyword in _TYPE_2:
+        ds = clean(self.source, [*modules.PATIENT, *modules.STUDY, *modules.SITE])
+        for keyword in modules.TYPE_2:
             if keyword not in ds:
                 setattr(ds, keyword, None)
         ds.SpecificCharacterSet = "ISO_IR 192"
@@ -142,19 +106,19 @@ class Lineage:
         ds.InstanceCreationTime = ds.SeriesTime = ds.ContentTime = time
 
     def _sign(self, ds: Dataset) -> None:
-        """General Equipment, C.7.5.1, and Contributing Equipment: who made this, from whose film."""
+        """General Equipment, C.7.5.1, and Contributing Equipment: by whom, from whose film."""
         ds.Manufacturer = self.context.results.manufacturer
         ds.ManufacturerModelName = MODEL_NAME
         ds.DeviceSerialNumber = self.context.results.station_serial_number
         ds.SoftwareVersions = [dicom_node.__version__, f"model {self.model.version}"]
         ds.DeviceUID = ds.InstanceCreatorUID = self.device_uid
         node = Dataset()
-        for keyword in _EQUIPMENT:
+        for keyword in modules.EQUIPMENT:
             if keyword in ds:
                 node[keyword] = ds[keyword]
         node.PurposeOfReferenceCodeSequence = Sequence([item(codes.PROCESSING_EQUIPMENT)])
         node.ContributionDescription = "Read the film and made this object"
-        modality = clean(self.source, _EQUIPMENT)
+        modality = clean(self.source, modules.EQUIPMENT)
         modality.PurposeOfReferenceCodeSequence = Sequence([item(codes.ACQUISITION_EQUIPMENT)])
         known = [modality] if modality.get("Manufacturer") else []
         ds.ContributingEquipmentSequence = Sequence([*known, node])

@@ -1,4 +1,4 @@
-"""`dicom-node demo`: a node, a little PACS and public radiographs on loopback; then what happened."""
+"""`dicom-node demo`: public radiographs through a node and a little PACS on loopback."""
 
 from __future__ import annotations
 
@@ -8,29 +8,25 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
-from PIL import Image as PILImage
-from pydicom import dcmread
 from rich.console import Console
-from rich.table import Table
 
 from dicom_node.config import Destination
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.demo.pacs import LittlePacs
 from dicom_node.errors import NodeError
 from dicom_node.roles import utc_now
-from dicom_node.store import open_store
+from dicom_node.store.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from dicom_node.store import Store
 
 # From the PyPI package pydicom-data: DICOM WG04's compression samples, real and public.
 FILMS = {
@@ -92,6 +88,7 @@ def run_demo(out: Path) -> int:
     console = Console()
     console.print("[bold]Research software, not a medical device: NOT FOR DIAGNOSTIC USE.[/bold]")
     _clear(out)
+    started = time.monotonic()
     with LittlePacs(out / "returned") as pacs:
         demo = _Demo(out, _free_port(), pacs.port)
         demo.write_config()
@@ -99,15 +96,22 @@ def run_demo(out: Path) -> int:
             sender = StoreSender("MODALITY", [demo.node], timeout_seconds=30.0)
             _wait(lambda: sender.echo("node").ok, "the node does not answer C-ECHO")
             status.update(f"sending {len(films)} films and waiting for the results")
-            answers = sender.send("node", list(films.values()))
+            sender.send("node", list(films.values()))
             store = open_store(demo.data_dir, utc_now)
             _wait(lambda: _is_settled(store, len(films)), "the results did not arrive")
-        summary = _summary(store, films, [status for status, _ in answers], pacs)
-        store.close()
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    _write_overlays(pacs, out / "overlays")
+            told = [_story_of(store, name, path) for name, path in films.items()]
+            store.close()
+        returned = pacs.instances()
+    summary = {
+        "not_for_diagnostic_use": True,
+        "seconds": round(time.monotonic() - started, 1),
+        "films": told,
+        "returned": {uid: str(path) for uid, path in returned.items()},
+        "overlays": [str(path) for path in _write_overlays(returned.values(), out / "overlays")],
+    }
+    (out / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n")
     _print(console, summary, out)
-    return 0 if _is_as_expected(summary) else 1
+    return 0 if _is_as_expected(told, returned) else 1
 
 
 def _public_film(name: str) -> Path:
@@ -154,3 +158,99 @@ def _wait(true: Any, otherwise: str) -> None:
         if time.monotonic() > deadline:
             raise NodeError(f"{otherwise} within {_PATIENCE_SECONDS:.0f} s; see node.log")
         time.sleep(_POLL_SECONDS)
+
+
+def _is_settled(store: Store, films: int) -> bool:
+    """Every film decided on, every result delivered."""
+    studies = store.queries.studies(limit=films)
+    decided = sum(study["read"] + study["refused"] for study in studies)
+    done = all(set(study["deliveries"]) <= {"delivered"} for study in studies)
+    return decided == films and done
+
+
+def _story_of(store: Store, name: str, path: Path) -> dict[str, Any]:
+    """What became of one film, as the store tells it."""
+    source = dcmread(path, stop_before_pixels=True)
+    story = store.queries.story(str(source.StudyInstanceUID)) or {}
+    film = next(
+        instance
+        for instance in story["instances"]
+        if instance["sop_instance_uid"] == source.SOPInstanceUID
+    )
+    objects = [
+        {
+            "sop_instance_uid": result["sop_instance_uid"],
+            "modality": result["modality"],
+            "series_description": result["series_description"],
+            "deliveries": {each["destination"]: each["status"] for each in result["deliveries"]},
+        }
+        for result in story["results"]
+        if result["source_sop_instance_uid"] == source.SOPInstanceUID
+    ]
+    refusal = film["refusal_code"] and {
+        "code": film["refusal_code"],
+        "reason": film["refusal_reason"],
+    }
+    return {
+        "film": name,
+        "shows": FILMS[name],
+        "study_instance_uid": film["study_instance_uid"],
+        "sop_instance_uid": film["sop_instance_uid"],
+        "refusal": refusal,
+        "reading": film["reading"],
+        "objects": objects,
+    }
+
+
+def _write_overlays(returned: Iterable[Path], folder: Path) -> list[Path]:
+    """A PNG of each picture that came back, in the order of its film and instance number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in returned:
+        ds = dcmread(path)
+        if "PixelData" in ds:
+            source = str(ds.SourceImageSequence[0].ReferencedSOPInstanceUID)
+            png = folder / f"{source}_{ds.InstanceNumber}.png"
+            PILImage.fromarray(np.asarray(ds.pixel_array)).save(png)
+            written.append(png)
+    return sorted(written)
+
+
+def _print(console: Console, summary: Mapping[str, Any], out: Path) -> None:
+    table = Table("film", "what it is", "pneumonia", "COVID-19", "came back", header_style="bold")
+    for film in summary["films"]:
+        reading = film["reading"] or {}
+        kinds = Counter(each["modality"] for each in film["objects"])
+        came_back = ", ".join(f"{count} {modality}" for modality, count in kinds.items())
+        table.add_row(
+            film["film"],
+            film["shows"],
+            f"refused: {film['refusal']['reason']}"
+            if film["refusal"]
+            else _stage(reading["pneumonia"]),
+            _stage(reading.get("covid19")),
+            came_back or "nothing",
+        )
+    console.print(table)
+    console.print(
+        f"{len(summary['returned'])} objects came back in {summary['seconds']} s. "
+        f"Look at {out}/overlays, {out}/returned and {out}/summary.json; "
+        f"ask the stopped node: dicom-node studies --config {out}/config.yaml"
+    )
+
+
+def _stage(stage: Mapping[str, Any] | None) -> str:
+    if stage is None:
+        return ""
+    sign = ">=" if stage["positive"] else "<"
+    return f"{stage['probability']:.2f} {sign} {stage['threshold']:.2f}"
+
+
+def _is_as_expected(films: Sequence[Mapping[str, Any]], returned: Mapping[str, Path]) -> bool:
+    """Chests read and answered for, the extremity refused, every object at the PACS."""
+    for film in films:
+        if ("chest" in film["shows"]) is (film["refusal"] is not None):
+            return False
+        if not all(each["sop_instance_uid"] in returned for each in film["objects"]):
+            return False
+    return bool(returned)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +125,7 @@ def _body(size: tuple[int, int]) -> float:
     return min(max(13.0, min(width / 62, height / 26)), 48.0)
 
 
+@cache
 def _font(size: float) -> ImageFont.FreeTypeFont:
     """Pillow's built-in face."""
     font = ImageFont.load_default(round(size))
@@ -135,6 +137,8 @@ def _font(size: float) -> ImageFont.FreeTypeFont:
 def _wrapped(line: Line, body: float, width: int) -> list[Line]:
     """The line broken at spaces where it is wider than ``width``."""
     font = _font(body * line.scale)
+    if font.getlength(line.text) <= width:
+        return [line]
     pieces: list[str] = []
     for word in line.text.split():
         longer = f"{pieces[-1]} {word}" if pieces else word

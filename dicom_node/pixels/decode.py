@@ -6,12 +6,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     JPEG2000,
     UID,
-    ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
     JPEG2000Lossless,
@@ -36,8 +36,8 @@ Stored: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 #: use has some 20 million pixels.
 MOST_PIXELS = 100_000_000
 
-# Transfer syntax -> the quickest decoder, measured at 2500 x 2048, 12 bit. The others follow
-# where it fails; HTJ2K has one only.
+# Transfer syntax -> the quickest decoder, measured at 2500 x 2048, 12 bit; others follow where it
+# fails.
 QUICKEST: dict[str, str] = {
     RLELossless: "pylibjpeg",  # 22 ms; pydicom's own 280
     JPEGBaseline8Bit: "pillow",  # 29 ms; gdcm 104
@@ -72,19 +72,42 @@ def refuse_unreadable_kinds(ds: Dataset) -> None:
         raise UnreadablePixels(RefusalCode.UNREADABLE, reason)
 
 
+class _PanicIsAnError:
+    """Turn a panic of pylibjpeg-rle, written in Rust, into a RuntimeError.
+
+    It raises on some streams that are cut short, and is no Exception: it would end the process.
+    """
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, panic: object, trace: object) -> None:
+        if kind is not None and kind.__name__ == "PanicException":
+            raise RuntimeError(f"the decoder panicked: {panic}")
+
+
 def decode(ds: Dataset) -> tuple[Stored, str]:
     """Stored values as the unsigned patterns they are in the file, (rows, columns); and by whom."""
-    syntax = UID(str(ds.file_meta.get("TransferSyntaxUID", ExplicitVRLittleEndian)))
-    plugins = [QUICKEST[syntax], ""] if syntax in QUICKEST else [""]  # "": whoever can
-    for plugin in plugins:
+    syntax = UID(word(ds.file_meta, "TransferSyntaxUID"), validation_mode=IGNORE)
+    failure: Exception | None = None
+    for plugin in _plugins(syntax):
         try:
-            values = _decode_with(ds, syntax, plugin)
+            with _PanicIsAnError():
+                return _decode_with(ds, syntax, plugin), plugin or "none"
         except (*BROKEN, OSError) as error:
             failure = error
-            continue
-        return values, plugin or ("none" if not syntax.is_encapsulated else "any")
-    reason = f"the pixels do not decode ({syntax.name[:80]}, {type(failure).__name__})"
+    reason = f"the pixels do not decode ({syntax.name[:80]})"
     raise UnreadablePixels(RefusalCode.UNREADABLE, reason) from failure
+
+
+def _plugins(syntax: UID) -> list[str]:
+    """Decoders of this syntax, the quickest first; "" is numpy alone; none for what we cannot."""
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        return []
+    if decoder.is_native:
+        return [""]
+    return sorted(decoder.available_plugins, key=lambda name: name != QUICKEST.get(syntax))
 
 
 def _decode_with(ds: Dataset, syntax: UID, plugin: str) -> Stored:
@@ -118,9 +141,8 @@ def meaning(ds: Dataset, counts: Counts) -> Table:
     patterns = np.arange(counts.size, dtype=np.int64)
     bits = bits_stored(ds)
     shift = int(number(ds, "HighBit", bits - 1)) - bits + 1
-    below = (1 << max(shift, 0)) - 1
-    fits = shift > 0 and counts.size >= 1 << (bits + shift)
-    if fits and not counts[(patterns & below) != 0].any():
+    fits = shift > 0 and bits + shift <= number(ds, "BitsAllocated", 16)
+    if fits and not counts[(patterns & ((1 << shift) - 1)) != 0].any():
         patterns >>= shift
     values = patterns & ((1 << bits) - 1)
     if signed(ds):

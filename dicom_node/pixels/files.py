@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydicom import dcmread
@@ -55,6 +58,20 @@ _JPEG_PROCESS: dict[int, UID] = {
 }
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence pydicom's complaints about values: they quote them, names of patients among them."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def read_dataset(path: Path) -> Dataset:
     """Read a file, leniently: without preamble or file meta, with values that break their VR.
 
@@ -67,8 +84,7 @@ def read_dataset(path: Path) -> Dataset:
     NotAFrontalChestFilm
         It is not a DICOM file, or not one of an object (a DICOMDIR).
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             ds: Dataset = dcmread(path, force=True)
         except BROKEN as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -11,6 +9,7 @@ from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from dicom_node.domain import Image
 from dicom_node.pixels.decode import Stored, decode, meaning, refuse_unreadable_kinds
+from dicom_node.pixels.files import quiet
 from dicom_node.windows import (
     Counts,
     Table,
@@ -41,8 +40,7 @@ def to_image(ds: Dataset) -> Image:
     UnreadablePixels
         Colour, several frames, too many pixels, or bytes that do not decode.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         refuse_unreadable_kinds(ds)
         stored, decoder = decode(ds)
         counts = _count(stored)
@@ -85,7 +83,7 @@ def _padding(ds: Dataset, stored: Table) -> NDArray[np.bool_]:
     limits = numbers(ds, "PixelPaddingValue") + numbers(ds, "PixelPaddingRangeLimit")
     if not limits:
         return np.zeros(stored.shape, dtype=bool)
-    wrap = 0x10000
+    wrap = stored.size
     inside = [limit + wrap if limit < stored.min() else limit for limit in limits]
     inside = [limit - wrap if limit > stored.max() else limit for limit in inside]
     padding: NDArray[np.bool_] = (stored >= min(inside)) & (stored <= max(inside))

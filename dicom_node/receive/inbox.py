@@ -60,14 +60,16 @@ class Spool:
         self.incoming.mkdir(parents=True, exist_ok=True)
         for part in self.incoming.glob("*.part"):
             part.unlink()
-        for number in range(256):
-            (self.data_dir / INSTANCES / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        for folder in (INSTANCES, INSTANCES.parent, Path()):
+        (self.data_dir / INSTANCES).mkdir(exist_ok=True)
+        for folder in (INSTANCES.parent, Path()):
             _sync(self.data_dir / folder)
 
     def place(self, arrival: Arrival, path: Path) -> None:
         """Move a sealed arrival to its last place, durably."""
         target = self.data_dir / path
+        if not target.parent.exists():  # 256 times in a node's life
+            target.parent.mkdir(exist_ok=True)
+            _sync(target.parent.parent)
         arrival.path.rename(target)
         _sync(target.parent)
 

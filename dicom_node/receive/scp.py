@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import warnings
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from pydicom.dataset import Dataset
 from pynetdicom import AE, _config, evt
+from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import AuditError
@@ -26,7 +28,6 @@ from dicom_node.receive.watch import Watch, cut
 if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
     from pynetdicom.events import Event
-    from pynetdicom.transport import ThreadedAssociationServer
 
     from dicom_node.config import NodeConfig
     from dicom_node.ports import Audit, Clock, Inbox
@@ -38,6 +39,7 @@ MAX_PDU = 128 * 2**10  # bytes; what DCMTK sends at most, and an eighth of the t
 ACSE_SECONDS = 30.0  # for the A-ASSOCIATE-RQ to come after the connection, PS3.8 9.1.5 (ARTIM)
 DRAIN_SECONDS = 10.0  # for associations to end by themselves when the receiver stops
 MAX_WAITING = 256  # connections without an association; each costs two threads
+_POLL_SECONDS = 0.1  # how soon the accepting thread notices that it should stop
 _BACKLOG = 128  # connections the kernel holds while threads start
 
 log = structlog.get_logger()
@@ -93,12 +95,24 @@ class Receiver:
         ae.maximum_pdu_size = MAX_PDU
         ae.network_timeout = ae.dimse_timeout = self._node.network_timeout_seconds
         ae.acse_timeout = min(ACSE_SECONDS, self._node.network_timeout_seconds)
-        self._server = ae.start_server(
-            (self._node.host, self._node.port), block=False, evt_handlers=self._handlers()
-        )
-        if self._server is not None and self._server.socket is not None:
-            self._server.socket.listen(_BACKLOG)
+        self._server = self._serve(ae)
         self._watch.start()
+
+    def _serve(self, ae: AE) -> ThreadedAssociationServer:
+        """As `AE.start_server` does, but to be stopped in a tenth of a second."""
+        server: ThreadedAssociationServer = ae.make_server(
+            (self._node.host, self._node.port),
+            evt_handlers=self._handlers(),
+            server_class=ThreadedAssociationServer,
+        )
+        ae._servers.append(server)  # its shutdown looks for itself there
+        if server.socket is not None:
+            server.socket.listen(_BACKLOG)
+        loop = threading.Thread(
+            target=server.serve_forever, args=(_POLL_SECONDS,), name="accept", daemon=True
+        )
+        loop.start()
+        return server
 
     def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Accept nothing new, let associations end, break off those that do not in time."""

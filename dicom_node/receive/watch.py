@@ -21,6 +21,7 @@ from dicom_node.receive.arrival import SpoolingDimse
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
+    from pynetdicom.pdu_primitives import A_ASSOCIATE
 
     from dicom_node.ports import Audit
     from dicom_node.receive.peers import Link, Links
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.25
 _PATIENCE = 8  # looks; pynetdicom's own timers get two seconds to end it with an A-ABORT
 _UNBORN_SECONDS = 60.0  # a connection whose thread could not be started is forgotten
+_BEGIN_SECONDS = 1.0  # in which an association leaves Sta1, the state it also ends in
 _LAST_WAIT_SECONDS = 2.0  # for broken-off associations' threads when the receiver stops
 
 log = structlog.get_logger()
@@ -70,6 +72,8 @@ class Watch:
             elif self._hangs(assoc, link):
                 log.warning("association hangs, cut", **link.peer)
                 cut(assoc)
+            else:
+                _help_to_end(assoc, link)
 
     def _hangs(self, assoc: Association, link: Link) -> bool:
         late = not assoc.is_established and time.monotonic() - link.opened > self._acse_seconds
@@ -80,11 +84,11 @@ class Watch:
         self._links.remove(assoc)
         cast("SpoolingDimse", assoc.dimse).discard()
         if not link.introduced:
-            log.debug("association ended", ending=link.ending, **link.peer)
+            log.debug("association ended", ending=link.ending or "lost", **link.peer)
             return
         log.info(
             "association ended",
-            ending=link.ending, kept=link.kept, refused=link.refused, **link.peer,
+            ending=link.ending or "lost", kept=link.kept, refused=link.refused, **link.peer,
         )  # fmt: skip
         try:
             self._audit.append(link.farewell())
@@ -97,6 +101,18 @@ def _is_over(assoc: Association, link: Link) -> bool:
     if assoc.ident is None:
         return time.monotonic() - link.opened > _UNBORN_SECONDS
     return not assoc.is_alive() and not assoc.dul.is_alive()
+
+
+def _help_to_end(assoc: Association, link: Link) -> None:
+    """Wake what pynetdicom 3.0 leaves behind when a connection ends in an unforeseen way."""
+    if time.monotonic() - link.opened < _BEGIN_SECONDS:
+        return
+    if assoc.ident is not None and not assoc.is_alive():
+        assoc.dul.kill_dul()  # negotiation raised: the upper layer's thread would run for ever
+        cut(assoc)
+    elif not assoc.is_established and assoc.dul.state_machine.current_state == "Sta1":
+        # Closed before an A-ASSOCIATE-RQ came: the reactor would wait for it to the end of its time
+        assoc.dul.to_user_queue.put(cast("A_ASSOCIATE", None))
 
 
 def cut(assoc: Association) -> None:

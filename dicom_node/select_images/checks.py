@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
@@ -80,16 +81,16 @@ def select(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _sop_class(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    uid = UID(str(ds.get("SOPClassUID") or ""))
+    uid = word(ds, "SOPClassUID")
     if uid in SOP_CLASSES:
         return None
-    name = _quote(uid.name) if uid else "missing"
+    name = _quote(UID(uid, validation_mode=IGNORE).name) if uid else "missing"
     return _no(RefusalCode.SOP_CLASS, f"the SOP class is {name}, not CR, DX or Secondary Capture")
 
 
 def _modality(ds: Dataset, config: SelectConfig) -> Refusal | None:
     modality = word(ds, "Modality")
-    captured = ds.SOPClassUID == SecondaryCaptureImageStorage
+    captured = word(ds, "SOPClassUID") == SecondaryCaptureImageStorage
     if modality in MODALITIES or (not modality and not captured):
         return None
     if captured and modality in VAGUE_MODALITIES:
@@ -101,7 +102,7 @@ def _modality(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _intent(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    processing = ds.SOPClassUID == DigitalXRayImageStorageForProcessing
+    processing = word(ds, "SOPClassUID") == DigitalXRayImageStorageForProcessing
     processing |= word(ds, "PresentationIntentType") == "FOR PROCESSING"
     if not processing or config.accept_for_processing:
         return None
@@ -114,7 +115,7 @@ def _image_type(ds: Dataset, config: SelectConfig) -> Refusal | None:
     DERIVED\SECONDARY alone does not tell of a Secondary Capture: scanned films have it too.
     """
     kind = word(ds, "ImageType").split("\\")
-    captured = ds.SOPClassUID == SecondaryCaptureImageStorage
+    captured = word(ds, "SOPClassUID") == SecondaryCaptureImageStorage
     if kind[:2] == ["DERIVED", "SECONDARY"] and not captured:
         return _no(RefusalCode.IMAGE_TYPE, "the image type is DERIVED\\SECONDARY: made from a film")
     if (conversion := word(ds, "ConversionType")) in NOT_FILMED:

@@ -1,0 +1,95 @@
+"""The commands that speak DICOM to a peer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dicom_node.cli.output import ConfigOption, JsonOption, print_json, print_line, print_table
+from dicom_node.config import load
+from dicom_node.errors import NodeError
+
+if TYPE_CHECKING:
+    from dicom_node.config import Config, Destination
+
+
+def register(app: typer.Typer) -> None:
+    """Hang these commands on the application."""
+    for command in (echo, send):
+        app.command()(command)
+
+
+def echo(
+    destination: Annotated[str | None, typer.Argument(help="One; all when left out.")] = None,
+    own: Annotated[bool, typer.Option("--self", help="Ask our own receiver.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """C-ECHO a destination, or all of them; exit status 1 where one does not answer."""
+    from dicom_node.config import Destination
+    from dicom_node.deliver.scu import StoreSender
+
+    settings = load(config)
+    peers = {each.name: each for each in settings.destinations}
+    if own:
+        node = settings.node
+        host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104 - any address
+        peers = {
+            "self": Destination(name="self", ae_title=node.ae_title, host=host, port=node.port)
+        }
+    elif destination is not None:
+        peers = {destination: _named(settings, destination)}
+    sender = StoreSender(
+        settings.node.ae_title, list(peers.values()), settings.delivery.timeout_seconds
+    )
+    answers = {name: sender.echo(name) for name in peers}
+    if as_json:
+        print_json({name: asdict(answer) for name, answer in answers.items()})
+    for name, answer in answers.items():
+        if not as_json:
+            print_line(f"{name}: {'answers' if answer.ok else 'NO'}, {answer.reason}")
+    if not all(answer.ok for answer in answers.values()):
+        raise typer.Exit(1)
+
+
+def send(
+    destination: Annotated[str, typer.Argument(help="Name of a destination.")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """C-STORE files to a destination in one association; exit status 1 where one was not taken."""
+    from dicom_node.cli.paths import files_of
+    from dicom_node.deliver.scu import StoreSender
+    from dicom_node.deliver.status import dimse_status
+
+    settings = load(config)
+    peer = _named(settings, destination)
+    sender = StoreSender(settings.node.ae_title, [peer], settings.delivery.timeout_seconds)
+    files = files_of(paths)
+    answers = [
+        {"path": str(path), "status": dimse_status(status), "reason": reason}
+        for path, (status, reason) in zip(files, sender.send(destination, files), strict=True)
+    ]
+    if as_json:
+        print_json(answers)
+    else:
+        print_table("", ["file", "status", "answer"], (_answer(each) for each in answers))
+    if any(answer["status"] != 0 for answer in answers):
+        raise typer.Exit(1)
+
+
+def _answer(answer: dict[str, Any]) -> list[object]:
+    status = answer["status"]
+    return [answer["path"], "none" if status is None else f"0x{status:04X}", answer["reason"]]
+
+
+def _named(config: Config, name: str) -> Destination:
+    for destination in config.destinations:
+        if destination.name == name:
+            return destination
+    names = ", ".join(each.name for each in config.destinations) or "none"
+    raise NodeError(f"no destination {name} in the configuration (there: {names})")

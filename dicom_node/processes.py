@@ -1,0 +1,37 @@
+"""Who is alive: a small file the supervisor writes and `dicom-node status` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+_FILE = "processes.json"
+
+
+def publish(data_dir: Path, alive: Mapping[str, int]) -> None:
+    """Write the process ids by name; an empty mapping says that none runs."""
+    path = data_dir / _FILE
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(alive))
+    temporary.replace(path)
+
+
+def processes(data_dir: Path) -> dict[str, int]:
+    """Process ids of the node running over this folder, by name; empty where none runs."""
+    try:
+        named: dict[str, int] = json.loads((data_dir / _FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return {name: pid for name, pid in named.items() if _alive(pid)}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

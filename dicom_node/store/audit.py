@@ -1,0 +1,162 @@
+"""The audit trail: append-only, each line's hash covers the line before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import desc, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from dicom_node.domain import AuditEvent, AuditKind, AuditRecord
+from dicom_node.errors import AuditError
+from dicom_node.store import schema
+from dicom_node.store.database import reading, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sqlalchemy import Connection, Engine, RowMapping
+
+    from dicom_node.ports import Clock
+
+#: What the first line chains to.
+GENESIS = "0" * 64
+_PAGE = 1000  # rows read at a time when the whole trail is walked
+
+_LAST = (
+    select(schema.audit.c.sequence, schema.audit.c.hash)
+    .order_by(desc(schema.audit.c.sequence))
+    .limit(1)
+)
+_INSERT = insert(schema.audit)
+
+
+class AuditLog:
+    """The trail in the database; implements `dicom_node.ports.Audit`."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def append(self, *events: AuditEvent) -> None:
+        """Write the events in one transaction; raises AuditError when that fails."""
+        try:
+            with writing(self._engine) as connection:
+                write(connection, self._clock(), events)
+        except SQLAlchemyError as error:
+            raise AuditError(f"the audit trail cannot be written: {error}") from error
+
+    def tail(self, count: int) -> list[AuditRecord]:
+        """The last ``count`` lines, oldest first."""
+        query = select(schema.audit).order_by(desc(schema.audit.c.sequence)).limit(count)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [_record(row) for row in reversed(rows)]
+
+    def of_study(self, study_instance_uid: str) -> list[AuditRecord]:
+        """Every line of one study, oldest first."""
+        query = (
+            select(schema.audit)
+            .where(schema.audit.c.study_instance_uid == study_instance_uid)
+            .order_by(schema.audit.c.sequence)
+        )
+        with reading(self._engine) as connection:
+            return [_record(row) for row in connection.execute(query).mappings()]
+
+    def all(self) -> Iterator[AuditRecord]:
+        """Every line, oldest first."""
+        return map(_record, self._rows())
+
+    def verify(self) -> list[str]:
+        """Walk the chain; a sentence for every line that was edited, deleted or put in."""
+        problems, expected, previous = [], 1, GENESIS
+        for row in self._rows():
+            if row["sequence"] != expected:
+                problems.append(f"line {expected} to {row['sequence'] - 1}: missing")
+            elif row["previous_hash"] != previous:
+                problems.append(f"line {row['sequence']}: does not follow the line before it")
+            if row["hash"] != _hash(row):
+                problems.append(f"line {row['sequence']}: content does not match its hash")
+            expected, previous = row["sequence"] + 1, row["hash"]
+        return problems
+
+    def _rows(self) -> Iterator[RowMapping]:
+        """Every row in order, a page at a time."""
+        last = 0
+        while True:
+            query = (
+                select(schema.audit)
+                .where(schema.audit.c.sequence > last)
+                .order_by(schema.audit.c.sequence)
+                .limit(_PAGE)
+            )
+            with reading(self._engine) as connection:
+                rows = connection.execute(query).mappings().all()
+            if not rows:
+                return
+            yield from rows
+            last = rows[-1]["sequence"]
+
+
+def write(connection: Connection, at: datetime, events: Iterable[AuditEvent]) -> None:
+    """Append events inside a transaction that somebody else commits."""
+    last = connection.execute(_LAST).first()
+    newest, previous = (last.sequence, last.hash) if last else (0, GENESIS)
+    rows = []
+    for sequence, event in enumerate(events, newest + 1):
+        row = {
+            "sequence": sequence,
+            "at": schema.iso(at),
+            "kind": event.kind.value,
+            "study_instance_uid": event.study_instance_uid,
+            "sop_instance_uid": event.sop_instance_uid,
+            "detail": json.dumps(event.detail, sort_keys=True, separators=(",", ":")),
+            "previous_hash": previous,
+        }
+        previous = _hash(row)
+        rows.append({**row, "hash": previous})
+    if rows:
+        connection.execute(_INSERT, rows)
+
+
+_HASHED = (
+    "previous_hash", "sequence", "at", "kind", "study_instance_uid", "sop_instance_uid", "detail"
+)  # fmt: skip
+
+
+def _hash(row: Mapping[Any, Any]) -> str:
+    """SHA-256 over the line before it and everything this line says."""
+    body = json.dumps([row[column] for column in _HASHED], separators=(",", ":"))
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _record(row: RowMapping) -> AuditRecord:
+    return AuditRecord(
+        sequence=row["sequence"],
+        at=datetime.fromisoformat(row["at"]),
+        event=AuditEvent(
+            kind=AuditKind(row["kind"]),
+            study_instance_uid=row["study_instance_uid"],
+            sop_instance_uid=row["sop_instance_uid"],
+            detail=json.loads(row["detail"]),
+        ),
+        previous_hash=row["previous_hash"],
+        hash=row["hash"],
+    )
+
+
+def as_json(record: AuditRecord) -> dict[str, object]:
+    """A line as `--json` and `audit export` print it."""
+    return {
+        "sequence": record.sequence,
+        "at": schema.iso(record.at),
+        "kind": record.event.kind.value,
+        "study_instance_uid": record.event.study_instance_uid,
+        "sop_instance_uid": record.event.sop_instance_uid,
+        "detail": record.event.detail,
+        "previous_hash": record.previous_hash,
+        "hash": record.hash,
+    }

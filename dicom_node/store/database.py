@@ -1,0 +1,59 @@
+"""The engine and its two kinds of transaction. SQLite in WAL mode, durable at each commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, true
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_BUSY_SECONDS = 30  # several processes write; each write is a few milliseconds
+_READ = {"dicom_node_read": True}
+
+
+def engine_for(path: Path) -> Engine:
+    """Open (or create) the database file."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: committed at the end, rolled back by any error."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent look; takes no lock that a writer waits for."""
+    with engine.connect().execution_options(**_READ) as connection, connection.begin():
+        yield connection
+
+
+def of(column: ColumnElement[str], value: str | None) -> ColumnElement[bool]:
+    """Rows whose column has the value; None means all rows."""
+    return true() if value is None else column == value
+
+
+def _prepare(raw: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
+    raw.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # a commit is on disk before it is answered for
+        "foreign_keys=ON",
+    ):
+        raw.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    options: dict[str, Any] = dict(connection.get_execution_options())
+    # A writer takes its lock at once: one that upgrades later may fail where it cannot wait.
+    begin = "BEGIN" if options.get("dicom_node_read") else "BEGIN IMMEDIATE"
+    connection.exec_driver_sql(begin)

@@ -1,0 +1,88 @@
+"""Reception's side of the store; implements `dicom_node.ports.Inbox`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+
+from dicom_node.domain import AuditEvent, Instance
+from dicom_node.store import audit, schema
+from dicom_node.store.database import reading, writing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, RowMapping
+
+    from dicom_node.ports import Clock
+
+UNDECIDED = "undecided"
+_COLUMNS = [schema.instances.c[name] for name in Instance.__dataclass_fields__]
+
+
+class InboxTable:
+    """Received instances."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def find(self, sop_instance_uid: str) -> Instance | None:
+        """The instance received earlier under this UID."""
+        query = select(*_COLUMNS).where(schema.instances.c.sop_instance_uid == sop_instance_uid)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else instance_of(row)
+
+    def is_own_result(self, sop_instance_uid: str) -> bool:
+        """Whether this node composed the object of this UID."""
+        column = schema.results.c.sop_instance_uid
+        with reading(self._engine) as connection:
+            return (
+                connection.execute(select(column).where(column == sop_instance_uid)).first()
+                is not None
+            )
+
+    def add(self, instance: Instance, *events: AuditEvent) -> bool:
+        """Keep the row, wake its study, write the events: one transaction.
+
+        False, and nothing written, where the UID is there already (a race lost).
+        """
+        known = select(schema.instances.c.sop_instance_uid).where(
+            schema.instances.c.sop_instance_uid == instance.sop_instance_uid
+        )
+        with writing(self._engine) as connection:
+            if connection.execute(known).first() is not None:
+                return False
+            _touch_study(connection, instance)
+            values = {**asdict(instance), "path": instance.path.as_posix(), "decision": UNDECIDED}
+            connection.execute(insert(schema.instances).values(values))
+            audit.write(connection, self._clock(), events)
+        return True
+
+
+def instance_of(row: RowMapping) -> Instance:
+    """A row as the value everybody else knows."""
+    return Instance(
+        **{**{column.name: row[column.name] for column in _COLUMNS}, "path": Path(row["path"])}
+    )
+
+
+def _touch_study(connection: Connection, instance: Instance) -> None:
+    """Note that something of the study came just now."""
+    table = schema.studies
+    touched = connection.execute(
+        update(table)
+        .where(table.c.study_instance_uid == instance.study_instance_uid)
+        .values(last_received_at=instance.received_at)
+    )
+    if touched.rowcount == 0:
+        connection.execute(
+            insert(table).values(
+                study_instance_uid=instance.study_instance_uid,
+                first_received_at=instance.received_at,
+                last_received_at=instance.received_at,
+                revision=0,
+            )
+        )

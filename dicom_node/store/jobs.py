@@ -1,0 +1,238 @@
+"""The readings to do; implements `dicom_node.ports.Jobs`.
+
+A claim hands out a lease: a token that every later write about the job must show. Whoever lost it
+changes no row.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, exists, insert, or_, select, update
+
+from dicom_node.domain import (
+    JOB_TRANSITIONS,
+    AuditEvent,
+    AuditKind,
+    Job,
+    JobEvent,
+    JobStatus,
+)
+from dicom_node.errors import LeaseLost
+from dicom_node.store import audit, outcomes, schema
+from dicom_node.store.database import of, reading, writing
+from dicom_node.store.inbox import UNDECIDED, instance_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Engine, Select
+
+    from dicom_node.domain import FilmOutcome
+    from dicom_node.ports import Clock
+
+_JOBS, _INSTANCES, _STUDIES = schema.jobs, schema.instances, schema.studies
+
+
+class JobTable:
+    """Jobs in the database."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def open_ready(self, quiet_before: datetime) -> int:
+        """Make a job of every study with films nobody decides on yet, and none newer than this.
+
+        A film that comes while a job waits joins it; while one runs it waits for the next
+        revision. Writes STUDY_READY for each.
+        """
+        query = _ready(quiet_before)
+        with reading(self._engine) as connection:  # most ticks end here, without a lock
+            if connection.execute(query).first() is None:
+                return 0
+        with writing(self._engine) as connection:
+            ready = connection.execute(query).tuples().all()
+            for study_instance_uid, revision in ready:
+                self._open(connection, study_instance_uid, revision + 1)
+        return len(ready)
+
+    def claim(self, owner: str, lease_until: datetime) -> Job | None:
+        """Lease the oldest due job, or None."""
+        query = _due(self._clock())
+        with reading(self._engine) as connection:
+            if connection.execute(query).first() is None:
+                return None
+        with writing(self._engine) as connection:
+            row = connection.execute(query).mappings().first()
+            if row is None:
+                return None
+            lease = str(uuid.uuid4())
+            connection.execute(
+                update(_JOBS)
+                .where(_JOBS.c.id == row["id"])
+                .values(
+                    status=JOB_TRANSITIONS[JobStatus.WAITING, JobEvent.CLAIMED],
+                    attempt=row["attempt"] + 1,
+                    owner=owner,
+                    lease=lease,
+                    lease_until=lease_until,
+                )
+            )
+            instances = _take_instances(connection, row["id"], row["study_instance_uid"])
+        return Job(
+            id=row["id"],
+            study_instance_uid=row["study_instance_uid"],
+            revision=row["revision"],
+            attempt=row["attempt"] + 1,
+            lease=lease,
+            instances=instances,
+        )
+
+    def finish(
+        self,
+        job: Job,
+        outcomes_: Sequence[FilmOutcome],
+        destinations: Sequence[str],
+        events: Iterable[AuditEvent],
+    ) -> None:
+        """Decide the instances, fill the outbox, close the job: one transaction.
+
+        Writes FILM_REFUSED, or FILM_SELECTED, FILM_READ and OBJECTS_COMPOSED for each film, then
+        the events given. Raises LeaseLost, and writes nothing, where the lease has passed on.
+        """
+        now = self._clock()
+        with writing(self._engine) as connection:
+            _settle(connection, job, JobEvent.FINISHED, {"finished_at": now, "last_reason": None})
+            for outcome in outcomes_:
+                outcomes.record(connection, job, outcome, destinations, now)
+            told = [event for outcome in outcomes_ for event in outcomes.events(job, outcome)]
+            audit.write(connection, now, [*told, *events])
+
+    def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
+        """Try again at ``due_at``, or park the job (None). Raises LeaseLost as `finish` does."""
+        event = JobEvent.GAVE_UP if due_at is None else JobEvent.FAILED
+        kind = AuditKind.JOB_PARKED if due_at is None else AuditKind.JOB_FAILED
+        now = self._clock()
+        with writing(self._engine) as connection:
+            _settle(connection, job, event, {"due_at": due_at or now, "last_reason": reason})
+            detail: dict[str, object] = {"attempt": job.attempt, "reason": reason}
+            audit.write(connection, now, [_told(kind, job.study_instance_uid, detail)])
+
+    def release(self, owner: str | None = None) -> int:
+        """Give back the leases of a dead owner, or all that ran out; how many."""
+        lost = _JOBS.c.owner == owner if owner else _JOBS.c.lease_until < self._clock()
+        return self._move(JobStatus.RUNNING, JobEvent.LEASE_LOST, lost)
+
+    def retry(self, study_instance_uid: str | None) -> int:
+        """Wake parked jobs of the study, or of all, with all their attempts ahead; how many."""
+        of_study = of(_JOBS.c.study_instance_uid, study_instance_uid)
+        return self._move(
+            JobStatus.PARKED, JobEvent.RETRIED, of_study, AuditKind.JOB_RETRIED, attempt=0
+        )
+
+    def _open(self, connection: Connection, study_instance_uid: str, revision: int) -> None:
+        now = self._clock()
+        connection.execute(
+            insert(_JOBS).values(
+                study_instance_uid=study_instance_uid,
+                revision=revision,
+                status=JobStatus.WAITING,
+                attempt=0,
+                created_at=now,
+                due_at=now,
+            )
+        )
+        connection.execute(
+            update(_STUDIES)
+            .where(_STUDIES.c.study_instance_uid == study_instance_uid)
+            .values(revision=revision)
+        )
+        ready = _told(AuditKind.STUDY_READY, study_instance_uid, {"revision": revision})
+        audit.write(connection, now, [ready])
+
+    def _move(
+        self,
+        status: JobStatus,
+        event: JobEvent,
+        which: ColumnElement[bool],
+        kind: AuditKind | None = None,
+        **values: object,
+    ) -> int:
+        """Apply an event to every job of a status; due at once, leased by nobody."""
+        now = self._clock()
+        chosen = and_(_JOBS.c.status == status, which)
+        with writing(self._engine) as connection:
+            studies = connection.execute(select(_JOBS.c.study_instance_uid).where(chosen)).scalars()
+            moved = studies.all()
+            if moved:
+                connection.execute(
+                    update(_JOBS)
+                    .where(chosen)
+                    .values(status=JOB_TRANSITIONS[status, event], due_at=now, **_FREE, **values)
+                )
+            if kind is not None:
+                audit.write(connection, now, [_told(kind, study, {}) for study in moved])
+        return len(moved)
+
+
+_FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
+
+
+def _ready(quiet_before: datetime) -> Select[tuple[str, int]]:
+    nobodys = exists().where(
+        _INSTANCES.c.study_instance_uid == _STUDIES.c.study_instance_uid,
+        _INSTANCES.c.decision == UNDECIDED,
+        _INSTANCES.c.job_id.is_(None),
+    )
+    at_work = exists().where(
+        _JOBS.c.study_instance_uid == _STUDIES.c.study_instance_uid,
+        _JOBS.c.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),
+    )
+    return select(_STUDIES.c.study_instance_uid, _STUDIES.c.revision).where(
+        nobodys, ~at_work, _STUDIES.c.last_received_at <= quiet_before
+    )
+
+
+def _due(now: datetime) -> Select[Any]:
+    return (
+        select(_JOBS)
+        .where(_JOBS.c.status == JobStatus.WAITING, _JOBS.c.due_at <= now)
+        .order_by(_JOBS.c.due_at, _JOBS.c.id)
+        .limit(1)
+    )
+
+
+def _take_instances(connection: Connection, job_id: int, study_instance_uid: str) -> Any:
+    """The undecided films of the study become this job's, and nobody else's."""
+    chosen = and_(
+        _INSTANCES.c.study_instance_uid == study_instance_uid,
+        _INSTANCES.c.decision == UNDECIDED,
+        or_(_INSTANCES.c.job_id.is_(None), _INSTANCES.c.job_id == job_id),
+    )
+    connection.execute(update(_INSTANCES).where(chosen).values(job_id=job_id))
+    rows = connection.execute(
+        select(_INSTANCES).where(chosen).order_by(_INSTANCES.c.received_at)
+    ).mappings()
+    return tuple(instance_of(row) for row in rows)
+
+
+def _settle(connection: Connection, job: Job, event: JobEvent, values: dict[str, Any]) -> None:
+    """Move a running job on, if the lease shown is still the one in force."""
+    settled = connection.execute(
+        update(_JOBS)
+        .where(
+            _JOBS.c.id == job.id,
+            _JOBS.c.status == JobStatus.RUNNING,
+            _JOBS.c.lease == job.lease,
+        )
+        .values(status=JOB_TRANSITIONS[JobStatus.RUNNING, event], **_FREE, **values)
+    )
+    if settled.rowcount == 0:
+        raise LeaseLost(f"job {job.id} of study {job.study_instance_uid}")
+
+
+def _told(kind: AuditKind, study_instance_uid: str, detail: dict[str, object]) -> AuditEvent:
+    return AuditEvent(kind=kind, study_instance_uid=study_instance_uid, detail=detail)

@@ -1,0 +1,64 @@
+"""Opening the node's database: migrated if it is older, refused if it is newer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from dicom_node.errors import NodeError
+from dicom_node.store import migrations
+from dicom_node.store.audit import AuditLog
+from dicom_node.store.database import engine_for
+from dicom_node.store.inbox import InboxTable
+from dicom_node.store.jobs import JobTable
+from dicom_node.store.outbox import OutboxTable
+from dicom_node.store.queries import Queries
+from dicom_node.store.status import DATABASE
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from dicom_node.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The node's memory, a room for each who needs one."""
+
+    inbox: InboxTable
+    jobs: JobTable
+    outbox: OutboxTable
+    audit: AuditLog
+    queries: Queries
+    _engine: Engine
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+
+def open_store(data_dir: Path, clock: Clock) -> Store:
+    """Open the database of a data folder, making or migrating it where needed.
+
+    Raises
+    ------
+    NodeError
+        The folder or the database cannot be used.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        engine = engine_for(data_dir / DATABASE)
+        migrations.upgrade(engine, data_dir)
+    except (OSError, SQLAlchemyError) as error:
+        raise NodeError(f"{data_dir / DATABASE} cannot be used: {error}") from error
+    return Store(
+        inbox=InboxTable(engine, clock),
+        jobs=JobTable(engine, clock),
+        outbox=OutboxTable(engine, clock),
+        audit=AuditLog(engine, clock),
+        queries=Queries(engine, clock),
+        _engine=engine,
+    )

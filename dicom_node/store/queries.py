@@ -1,0 +1,109 @@
+"""The read side for the command line: studies, and the whole story of one. All JSON-ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, desc, func, select
+
+from dicom_node.domain import DeliveryStatus
+from dicom_node.store import schema
+from dicom_node.store.audit import AuditLog, as_json
+from dicom_node.store.database import reading
+from dicom_node.store.outcomes import READ, REFUSED
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, Select, Table
+
+    from dicom_node.ports import Clock
+
+
+class Queries:
+    """What an administrator may ask."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._audit = AuditLog(engine, clock)
+
+    def studies(self, limit: int) -> list[dict[str, Any]]:
+        """The latest studies, newest first: what came, what was read, what was delivered."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(_studies(limit)).mappings().all()
+            return [{**row, **_work(connection, row["study_instance_uid"])} for row in rows]
+
+    def story(self, study_instance_uid: str) -> dict[str, Any] | None:
+        """Everything about one study, or None where it never came."""
+        with reading(self._engine) as connection:
+            study = _rows(connection, schema.studies, study_instance_uid)
+            if not study:
+                return None
+            told = {
+                **study[0],
+                "instances": _rows(connection, schema.instances, study_instance_uid),
+                "jobs": _rows(connection, schema.jobs, study_instance_uid),
+                "results": _rows(connection, schema.results, study_instance_uid),
+            }
+            summaries = _summaries(connection, study_instance_uid)
+            deliveries = _rows(connection, schema.deliveries, study_instance_uid)
+        for instance in told["instances"]:
+            instance["reading"] = summaries.get(instance["sop_instance_uid"])
+        for result in told["results"]:
+            result["deliveries"] = [
+                delivery
+                for delivery in deliveries
+                if delivery["sop_instance_uid"] == result["sop_instance_uid"]
+            ]
+        told["audit"] = [as_json(record) for record in self._audit.of_study(study_instance_uid)]
+        return told
+
+
+def _studies(limit: int) -> Select[Any]:
+    instances = schema.instances.c
+    return (
+        select(
+            schema.studies.c.study_instance_uid,
+            schema.studies.c.last_received_at,
+            schema.studies.c.revision,
+            func.count(instances.sop_instance_uid).label("instances"),
+            func.sum(case((instances.decision == READ, 1), else_=0)).label("read"),
+            func.sum(case((instances.decision == REFUSED, 1), else_=0)).label("refused"),
+        )
+        .join(schema.instances)
+        .group_by(schema.studies.c.study_instance_uid)
+        .order_by(desc(schema.studies.c.last_received_at))
+        .limit(limit)
+    )
+
+
+def _work(connection: Connection, study_instance_uid: str) -> dict[str, Any]:
+    """The newest job's status, and how many deliveries are where."""
+    jobs, deliveries = schema.jobs.c, schema.deliveries.c
+    status = connection.execute(
+        select(jobs.status)
+        .where(jobs.study_instance_uid == study_instance_uid)
+        .order_by(desc(jobs.revision))
+        .limit(1)
+    ).scalar()
+    counted = connection.execute(
+        select(deliveries.status, func.count())
+        .where(deliveries.study_instance_uid == study_instance_uid)
+        .group_by(deliveries.status)
+    ).all()
+    return {
+        "job": status,
+        "deliveries": {DeliveryStatus(name).value: count for name, count in counted},
+    }
+
+
+def _rows(connection: Connection, table: Table, study_instance_uid: str) -> list[dict[str, Any]]:
+    query = select(table).where(table.c.study_instance_uid == study_instance_uid)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _summaries(connection: Connection, study_instance_uid: str) -> dict[str, Any]:
+    query = (
+        select(schema.readings.c.sop_instance_uid, schema.readings.c.summary)
+        .join(schema.instances)
+        .where(schema.instances.c.study_instance_uid == study_instance_uid)
+    )
+    return dict(connection.execute(query).tuples().all())

@@ -1,0 +1,163 @@
+"""The tables. The only DDL beside the migrations, which a test holds against this."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time as ISO 8601 text of fixed width, which sorts as it reads."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Write it."""
+        return None if value is None else iso(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """Read it."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def iso(at: datetime) -> str:
+    """ISO 8601 in UTC with microseconds, always: 2026-01-02T03:04:05.000000+00:00."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+UID = String(64)  # PS3.5 6.2, VR UI
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("study_instance_uid", UID, primary_key=True),
+    Column("first_received_at", UtcTime, nullable=False),
+    Column("last_received_at", UtcTime, nullable=False),
+    Column("revision", Integer, nullable=False, default=0),  # of the newest job
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_instance_uid", UID, ForeignKey("studies.study_instance_uid"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("created_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("owner", String(64)),
+    Column("lease", String(36)),
+    Column("lease_until", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("last_reason", Text),
+    UniqueConstraint("study_instance_uid", "revision"),
+    Index(None, "status", "due_at"),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column("sop_class_uid", UID, nullable=False),
+    Column("study_instance_uid", UID, ForeignKey("studies.study_instance_uid"), nullable=False),
+    Column("series_instance_uid", UID, nullable=False),
+    Column("transfer_syntax_uid", UID, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("calling_ae_title", String(16), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("decision", String(16), nullable=False),  # undecided, read, refused
+    Column("refusal_code", String(32)),
+    Column("refusal_reason", Text),
+    Column("job_id", Integer, ForeignKey("jobs.id")),  # the job that decides on it
+    Index(None, "study_instance_uid"),
+    Index(None, "decision", "job_id"),
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("sop_instance_uid", UID, ForeignKey("instances.sop_instance_uid"), primary_key=True),
+    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
+    Column("read_at", UtcTime, nullable=False),
+    Column("summary", JSON, nullable=False),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("sop_instance_uid", UID, primary_key=True),
+    Column(
+        "source_sop_instance_uid", UID, ForeignKey("instances.sop_instance_uid"), nullable=False
+    ),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("sop_class_uid", UID, nullable=False),
+    Column("series_instance_uid", UID, nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("series_description", String(64), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("composed_at", UtcTime, nullable=False),
+    Index(None, "study_instance_uid"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", UID, ForeignKey("results.sop_instance_uid"), nullable=False),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("due_at", UtcTime, nullable=False),
+    Column("owner", String(64)),
+    Column("lease", String(36)),
+    Column("lease_until", UtcTime),
+    Column("last_status_code", Integer),  # DIMSE status of the last attempt
+    Column("last_reason", Text),
+    Column("delivered_at", UtcTime),
+    UniqueConstraint("sop_instance_uid", "destination"),
+    Index(None, "status", "due_at"),
+    Index(None, "study_instance_uid", "destination"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("study_instance_uid", UID),
+    Column("sop_instance_uid", UID),
+    Column("detail", Text, nullable=False),  # canonical JSON, as it was hashed
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index(None, "study_instance_uid"),
+)

@@ -1,0 +1,214 @@
+"""Lungs, then pneumonia, then COVID-19: the paper's three stages with an early exit.
+
+The functions ``stage1`` to ``stage3`` take batches and are what training and evaluation call too;
+`Cascade.read` is the same steps for one film, timed and explained. Everything is float32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models import cam, preprocess, unet
+from models.densenet import ChestDenseNet
+from models.reading import BoolMap, FloatMap, Lungs, ModelIdentity, Reading, StageResult
+
+H2Variant: TypeAlias = Literal["cam", "paper-eq1"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPoint:
+    """How a logit becomes a decision: sigmoid(logit / temperature) against a threshold."""
+
+    threshold: float  # probability in [0, 1]
+    temperature: float = 1.0  # > 0
+
+    def decide(self, logit: float) -> StageResult:
+        """Calibrate one logit."""
+        z = logit / self.temperature
+        # tanh never overflows, whatever the logit.
+        probability = 0.5 * (1.0 + math.tanh(0.5 * z))
+        return StageResult(probability=probability, threshold=self.threshold, logit=logit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that belongs to a model version besides its weights."""
+
+    size: int = 512  # side of the network frame, pixels
+    mask_margin: int = 16  # added around the lung field, network pixels
+    h2: H2Variant = "cam"
+    lung_threshold: float = 0.5
+    pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)
+    covid19: OperatingPoint = OperatingPoint(threshold=0.5)
+
+
+def stage1(network: unet.LungUNet, x: Tensor) -> Tensor:
+    """Films (B, 1, S, S) in [0, 1] -> lung logits (B, 2, S, S)."""
+    return cast(Tensor, network(x))
+
+
+def lung_masks(logits: Tensor, areas: Sequence[BoolMap], threshold: float) -> Tensor:
+    """Lung logits (B, 2, S, S) -> cleaned masks of zeros and ones, same shape, float32.
+
+    ``areas`` says for each film where the frame holds film; lungs in the padding are dropped.
+    """
+    films = zip(logits, areas, strict=True)
+    cleaned = [np.stack(unet.masks(one, area, threshold)) for one, area in films]
+    return torch.from_numpy(np.stack(cleaned)).float()
+
+
+def masked(x: Tensor, lungs: Tensor, margin: int) -> Tensor:
+    """What stage 2 sees, (B, 1, S, S): the film inside the lung field of `lung_masks`."""
+    return preprocess.mask_film(x, lungs[:, unet.FIELD : unet.FIELD + 1], margin)
+
+
+def stage2(
+    network: ChestDenseNet, x_masked: Tensor, variant: H2Variant = "cam"
+) -> tuple[Tensor, Tensor]:
+    """Masked films (B, 1, S, S) -> (pneumonia logits (B,), H2 (B, 1, S, S) without gradient)."""
+    features = network.features(x_masked)
+    maps, size, seen = features.detach(), x_masked.shape[-1], x_masked != 0
+    if variant == "paper-eq1":
+        h2 = cam.paper_eq1(maps.mean(dim=(2, 3)), size, seen=seen)
+    else:
+        h2 = cam.class_activation_map(maps, network.class_weight.detach(), size, seen=seen)
+    return network.classify(features), h2
+
+
+def stage3(network: ChestDenseNet, x_masked: Tensor, h2: Tensor) -> tuple[Tensor, Tensor]:
+    """Masked films and their H2 -> (COVID-19 logits (B,), H3 (B, 1, S, S) without gradient)."""
+    return _stage3_gated(network, preprocess.gate(x_masked, h2), x_masked != 0)
+
+
+def guided_stage3(
+    network: ChestDenseNet, x_masked: Tensor, h2: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`stage3` on the same forward pass, ready for `guided_gradient`.
+
+    Returns
+    -------
+    logits, h3, gated
+        As `stage3`; ``gated`` is the stage's input (B, 1, S, S), the leaf of the graph.
+    """
+    # A clone outside inference mode is a tensor that autograd may use.
+    gated = preprocess.gate(x_masked, h2).clone().requires_grad_()
+    network.guide(True)
+    try:
+        with torch.enable_grad():
+            logits, h3 = _stage3_gated(network, gated, x_masked != 0)
+    finally:
+        network.guide(False)
+    return logits, h3, gated
+
+
+def guided_gradient(logits: Tensor, gated: Tensor) -> Tensor:
+    """Guided backpropagation of `guided_stage3`'s logits to its input: (B, 1, S, S)."""
+    (gradient,) = torch.autograd.grad(logits.sum(), gated)
+    return gradient
+
+
+def _stage3_gated(network: ChestDenseNet, gated: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    features = network.features(gated)
+    weight = network.class_weight.detach()
+    h3 = cam.grad_cam(features.detach(), weight, gated.shape[-1], seen=seen)
+    return network.classify(features), h3
+
+
+class Cascade:
+    """The three networks with their settings, ready to read; one film at a time.
+
+    The networks are put into eval mode and frozen. Not for sharing between threads: guided
+    backpropagation switches the third network's ReLUs for the time of a forward pass.
+    """
+
+    def __init__(
+        self,
+        *,
+        lungs: unet.LungUNet,
+        pneumonia: ChestDenseNet,
+        covid19: ChestDenseNet,
+        settings: Settings,
+        identity: ModelIdentity,
+    ) -> None:
+        self.lungs, self.pneumonia, self.covid19 = lungs, pneumonia, covid19
+        self.settings = settings
+        self.identity = identity
+        for network in (lungs, pneumonia, covid19):
+            network.eval().requires_grad_(False)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def read(self, image: NDArray[np.float32], *, force_stage3: bool = False) -> Reading:
+        """Read one film, (H, W) float32 in [0, 1], 1 white.
+
+        Stage 3 runs where stage 2 is positive, or always with ``force_stage3``. A film without
+        lungs is read too, with ``lungs.area_fraction`` 0. Under ``seconds["lungs"]`` stand
+        letterboxing and masking as well, under ``explain`` Guided Grad-CAM.
+        """
+        reading, x_masked, h2 = self._screen(image)
+        if not (reading.pneumonia.positive or force_stage3):
+            return reading
+        return self._differentiate(reading, x_masked, h2)
+
+    @torch.inference_mode()
+    def _screen(self, image: NDArray[np.float32]) -> tuple[Reading, Tensor, Tensor]:
+        """Stages 1 and 2: a reading without stage 3, and what stage 3 would be given."""
+        began = perf_counter()
+        pixels, frame = preprocess.to_network(image, self.settings.size)
+        area = preprocess.film_area(frame)
+        x = torch.from_numpy(pixels)[None, None]
+        lungs = lung_masks(stage1(self.lungs, x), [area], self.settings.lung_threshold)
+        x_masked = masked(x, lungs, self.settings.mask_margin)
+        segmented = perf_counter()
+        logit, h2 = stage2(self.pneumonia, x_masked, self.settings.h2)
+        reading = Reading(
+            frame=frame,
+            lungs=_lungs(lungs[0], area),
+            pneumonia=self.settings.pneumonia.decide(logit.item()),
+            covid19=None,
+            h2=_on_film(h2, area),
+            h3=None,
+            guided=None,
+            model=self.identity,
+            seconds=_seconds(lungs=segmented - began, pneumonia=perf_counter() - segmented),
+        )
+        return reading, x_masked, h2
+
+    def _differentiate(self, reading: Reading, x_masked: Tensor, h2: Tensor) -> Reading:
+        """Stage 3 and its maps, added to a reading of stages 1 and 2."""
+        began = perf_counter()
+        area = preprocess.film_area(reading.frame)
+        logits, h3, gated = guided_stage3(self.covid19, x_masked, h2)
+        covid19 = self.settings.covid19.decide(logits.item())
+        classified = perf_counter()
+        guided = cam.guided_grad_cam(guided_gradient(logits, gated), h3)
+        spent = {"covid19": classified - began, "explain": perf_counter() - classified}
+        return replace(
+            reading,
+            covid19=covid19,
+            h3=_on_film(h3, area),
+            guided=_on_film(guided, area),
+            seconds=reading.seconds | spent,
+        )
+
+
+def _lungs(masks: Tensor, area: BoolMap) -> Lungs:
+    aerated, field = (mask.numpy().astype(np.bool_) for mask in masks)
+    return Lungs(mask=field, aerated=aerated, area_fraction=float(field.sum() / area.sum()))
+
+
+def _on_film(heat: Tensor, area: BoolMap) -> FloatMap:
+    """One map (1, 1, S, S) as numpy; the mask's margin may reach into the padding, heat may not."""
+    return np.where(area, heat[0, 0].numpy(), np.float32(0.0))
+
+
+def _seconds(*, lungs: float, pneumonia: float) -> dict[str, float]:
+    return {"lungs": lungs, "pneumonia": pneumonia, "covid19": 0.0, "explain": 0.0}

@@ -1,0 +1,92 @@
+"""Networks with random weights, small films, and a models directory made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from support.phantom import phantom
+
+from models import registry
+from models.cascade import Cascade, OperatingPoint, Settings
+from models.densenet import ChestDenseNet
+from models.reading import ModelIdentity
+from models.unet import LungUNet
+
+SIZE = 128
+IDENTITY = ModelIdentity(version="test", digests={"lungs": "a" * 64}, h2_variant="cam")
+
+Build = Callable[..., Cascade]
+
+
+def random_densenet(seed: int) -> ChestDenseNet:
+    """A classifier whose normalisation has seen its own noise, so that every layer is alive."""
+    torch.manual_seed(seed)
+    network = ChestDenseNet()
+    with torch.no_grad():
+        network.train()(torch.randn(4, 1, 64, 64))
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def densenet() -> ChestDenseNet:
+    return random_densenet(1)
+
+
+@pytest.fixture(scope="session")
+def networks(densenet: ChestDenseNet) -> tuple[LungUNet, ChestDenseNet, ChestDenseNet]:
+    torch.manual_seed(0)
+    return LungUNet().eval(), densenet, random_densenet(2)
+
+
+@pytest.fixture
+def build(networks: tuple[LungUNet, ChestDenseNet, ChestDenseNet]) -> Build:
+    """Cascades over the same random networks: thresholds given, everything passes by default."""
+
+    def _build(*, lungs: float = 0.01, pneumonia: float = 0.0, **others: object) -> Cascade:
+        settings = Settings(
+            size=SIZE,
+            mask_margin=4,
+            lung_threshold=lungs,
+            pneumonia=OperatingPoint(threshold=pneumonia),
+            **others,  # type: ignore[arg-type]
+        )
+        unet, second, third = networks
+        return Cascade(
+            lungs=unet, pneumonia=second, covid19=third, settings=settings, identity=IDENTITY
+        )
+
+    return _build
+
+
+@pytest.fixture(scope="session")
+def film() -> NDArray[np.float32]:
+    return phantom(200, 160, seed=4, opacity=0.8)
+
+
+@pytest.fixture
+def directory(tmp_path: Path, networks: tuple[LungUNet, ChestDenseNet, ChestDenseNet]) -> Path:
+    """A models directory as `train export` leaves it."""
+    entries: dict[str, dict[str, object]] = {}
+    for name, network in zip(("lungs", "pneumonia", "covid19"), networks, strict=True):
+        file, card = f"weights/{name}.safetensors", f"cards/{name}.md"
+        digest = registry.save_weights(network.state_dict(), tmp_path / file)
+        (tmp_path / "cards").mkdir(exist_ok=True)
+        (tmp_path / card).write_text("# Random weights\n")
+        entries[name] = {
+            "file": file,
+            "sha256": digest,
+            "card": card,
+            "licence": "Apache-2.0",
+            "threshold": 0.5,
+        }
+    entries["pneumonia"]["temperature"] = entries["covid19"]["temperature"] = 2.0
+    manifest = registry.Manifest.model_validate(
+        {"version": "0.0.1", "size": SIZE, "mask_margin": 4, "h2": "cam", "networks": entries}
+    )
+    registry.write_manifest(manifest, tmp_path)
+    return tmp_path

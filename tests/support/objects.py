@@ -1,0 +1,66 @@
+"""Composed objects, written and read back as an archive would get them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from support import readings
+from support.film import film
+
+from dicom_node import compose
+from dicom_node.config import Config, ReportConfig
+from dicom_node.domain import Image
+from models.reading import Reading
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def context(report: ReportConfig | None = None, digest: str = "d" * 64) -> compose.Context:
+    """The defaults, read at `AT`."""
+    config = Config()
+    return compose.Context(
+        report=report or config.report,
+        results=config.results,
+        config_digest=digest,
+        ae_title="AINODE",
+        at=AT,
+    )
+
+
+def composed(
+    source: Dataset, reading: Reading | None = None, what: compose.Context | None = None
+) -> list[Dataset]:
+    """Compose a film's objects in memory."""
+    ramp = np.linspace(0, 1, source.Columns, dtype=np.float32)
+    pixels = np.tile(ramp, (source.Rows, 1))
+    reading = reading or readings.positive(readings.frame(source.Rows, source.Columns))
+    image = Image(pixels=pixels, spacing_mm=None)
+    return compose.compose(source, image, reading, what or context())
+
+
+def through_disk(objects: list[Dataset], folder: Path) -> list[Dataset]:
+    """Write the objects and read them again."""
+    paths = [folder / f"{number}.dcm" for number in range(len(objects))]
+    for ds, path in zip(objects, paths, strict=True):
+        compose.write(ds, path)
+    return [dcmread(path) for path in paths]
+
+
+def small_film(**elements: object) -> Dataset:
+    """A film that is quickly drawn."""
+    return film(**{"rows": 320, "columns": 288, **elements})  # type: ignore[arg-type]
+
+
+def fixed_film(**elements: object) -> Dataset:
+    """A DX film whose UIDs never change."""
+    return small_film(
+        kind="dx",
+        study_uid="1.2.826.0.1.1",
+        series_uid="1.2.826.0.1.1.1",
+        sop_uid="1.2.826.0.1.1.1.1",
+        **elements,
+    )

@@ -1,0 +1,195 @@
+"""What reception's tests are built from: a store in memory, a receiver on a free port, a sender."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID, ExplicitVRLittleEndian
+from pynetdicom import AE
+from pynetdicom.association import Association
+from support.film import film
+
+from dicom_node.config import NodeConfig
+from dicom_node.domain import AuditEvent, AuditKind, Instance
+from dicom_node.receive.checks import Equipment
+from dicom_node.receive.scp import Receiver
+
+OWN = Equipment(manufacturer="dicom-node project", model_name="dicom-node", serial_number="7")
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+def now() -> datetime:
+    """A clock that stands still."""
+    return datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class MemoryStore:
+    """Inbox and Audit in memory; `before_add` runs inside every add, and may raise."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Instance] = {}
+        self.events: list[AuditEvent] = []
+        self.own: set[str] = set()
+        self.before_add: Callable[[Instance], object] = lambda _: None
+        self._lock = threading.Lock()
+
+    def find(self, sop_instance_uid: str) -> Instance | None:
+        return self.rows.get(sop_instance_uid)
+
+    def is_own_result(self, sop_instance_uid: str) -> bool:
+        return sop_instance_uid in self.own
+
+    def add(self, instance: Instance, *events: AuditEvent) -> bool:
+        self.before_add(instance)
+        with self._lock:
+            if instance.sop_instance_uid in self.rows:
+                return False
+            self.rows[instance.sop_instance_uid] = instance
+            self.events += events
+            return True
+
+    def append(self, *events: AuditEvent) -> None:
+        with self._lock:
+            self.events += events
+
+    def kinds(self) -> list[AuditKind]:
+        return [event.kind for event in self.events]
+
+
+@contextmanager
+def receiver(data_dir: Path, store: MemoryStore, **node: object) -> Iterator[Receiver]:
+    """A receiver on a free port of the loopback."""
+    config = NodeConfig(ae_title="AINODE", host="127.0.0.1", data_dir=data_dir)
+    config = config.model_copy(update={"port": 0, **node})
+    running = Receiver(config, store, store, now, own=OWN)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop(drain_seconds=0.5)
+
+
+def small_film(**elements: Any) -> Dataset:
+    """A film of a few kilobytes."""
+    ds: Dataset = film(rows=64, columns=48, marker=None, **elements)
+    return ds
+
+
+def encoded(ds: Dataset, *, implicit: bool = False) -> bytes:
+    """The data set alone, uncompressed, as it travels."""
+    out = BytesIO()
+    plain = Dataset(ds)
+    dcmwrite(out, plain, implicit_vr=implicit, little_endian=True)
+    return out.getvalue()
+
+
+@contextmanager
+def association(
+    port: int, *sop_classes: str, syntax: str = ExplicitVRLittleEndian,
+    calling: str = "MODALITY", called: str = "AINODE",
+) -> Iterator[Association]:  # fmt: skip
+    """An association as a modality asks for it; it may have been rejected."""
+    ae = AE(calling)
+    for sop_class in sop_classes or (VERIFICATION,):
+        ae.add_requested_context(UID(sop_class), [syntax])
+    assoc = ae.associate("127.0.0.1", port, ae_title=called)
+    try:
+        yield assoc
+    finally:
+        if assoc.is_established:
+            assoc.release()
+
+
+def send(port: int, ds: Dataset, **asked: str) -> int:
+    """C-STORE one object over an association of its own; its status."""
+    syntax = str(ds.file_meta.TransferSyntaxUID)
+    with association(port, ds.SOPClassUID, syntax=syntax, **asked) as assoc:
+        return int(assoc.send_c_store(ds).Status)
+
+
+class RawPeer:
+    """A C-STORE SCU that sends what it likes, byte by byte (PS3.8 9.3)."""
+
+    def __init__(self, port: int, sop_class: str, syntax: str = ExplicitVRLittleEndian) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.sop_class = sop_class
+        context = b"\1\0\0\0" + _item(0x30, sop_class.encode()) + _item(0x40, syntax.encode())
+        user = _item(0x51, struct.pack(">I", 16384)) + _item(0x52, b"1.2.3")
+        self.socket.sendall(
+            _pdu(
+                1,
+                b"\0\1\0\0" + b"AINODE".ljust(16) + b"RAW".ljust(16) + b"\0" * 32
+                + _item(0x10, b"1.2.840.10008.3.1.1.1") + _item(0x20, context) + _item(0x50, user),
+            )
+        )  # fmt: skip
+        assert self.socket.recv(65536)[:1] == b"\2"
+
+    def command(self, sop_instance_uid: str, *, data_set: bool = True) -> None:
+        """Send a C-STORE-RQ command set."""
+        elements = (
+            _command(0x0002, self.sop_class.encode())
+            + _command(0x0100, b"\1\0") + _command(0x0110, b"\1\0") + _command(0x0700, b"\0\0")
+            + _command(0x0800, b"\0\0" if data_set else b"\1\1")
+            + _command(0x1000, sop_instance_uid.encode())
+        )  # fmt: skip
+        self._pdv(3, _command(0, struct.pack("<I", len(elements))) + elements)
+
+    def data(self, content: bytes, *, last: bool = True) -> None:
+        """Send a fragment of the data set."""
+        self._pdv(2 if last else 0, content)
+
+    def status(self) -> int:
+        """Read the answer's status; -1 for anything but an answer."""
+        answer = self.socket.recv(65536)
+        at = answer.find(struct.pack("<HHI", 0, 0x0900, 2))
+        return int(struct.unpack_from("<H", answer, at + 8)[0]) if at > 0 else -1
+
+    def store(self, sop_instance_uid: str, content: bytes) -> int:
+        """C-STORE, whole."""
+        self.command(sop_instance_uid)
+        self.data(content)
+        return self.status()
+
+    def _pdv(self, control: int, content: bytes) -> None:
+        value = struct.pack(">IBB", len(content) + 2, 1, control) + content
+        self.socket.sendall(_pdu(4, value))
+
+    def __enter__(self) -> RawPeer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+def _pdu(kind: int, content: bytes) -> bytes:
+    return struct.pack(">BBI", kind, 0, len(content)) + content
+
+
+def _item(kind: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", kind, 0, len(content)) + content
+
+
+def _command(element: int, value: bytes) -> bytes:
+    value += b"\0" * (len(value) % 2)
+    return struct.pack("<HHI", 0, element, len(value)) + value
+
+
+def eventually(condition: Callable[[], object], seconds: float = 5.0) -> bool:
+    """Wait for something that another thread does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
