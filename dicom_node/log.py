@@ -35,6 +35,8 @@ def configure(config: LogConfig, process: str) -> None:
     )
     structlog.contextvars.bind_contextvars(process=process)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    # A tick that is still running is not an event.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # These two quote values of a data set in their messages, names of patients among them.
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)

@@ -78,7 +78,7 @@ class Pipeline:
             results=self.config.results,
             config_digest=self.config.digest,
             ae_title=self.config.node.ae_title,
-            at=self.clock(),
+            at=self.clock().astimezone(),
         )
         return tuple(_write(ds, out) for ds in compose.compose(source, image, reading, context))
 

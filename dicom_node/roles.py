@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import structlog
 
+import dicom_node
 from dicom_node.errors import NodeError
 from dicom_node.store.opening import open_store
 
@@ -57,10 +58,16 @@ def _watch_parent(parent: int, stop: threading.Event) -> None:
 
 
 def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
+    from dicom_node.receive.checks import Equipment
     from dicom_node.receive.scp import Receiver
 
     store = open_store(config.node.data_dir, utc_now)
-    receiver = Receiver(config.node, store.inbox, store.audit, utc_now)
+    own = Equipment(
+        manufacturer=config.results.manufacturer,
+        model_name=dicom_node.MODEL_NAME,
+        serial_number=config.results.station_serial_number,
+    )
+    receiver = Receiver(config.node, store.inbox, store.audit, utc_now, own=own)
     receiver.start()
     log.info("listening", ae_title=config.node.ae_title, port=config.node.port)
     stop.wait()

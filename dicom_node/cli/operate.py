@@ -37,11 +37,10 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
     settings = load(config)
     data_dir = settings.node.data_dir
-    told = {**read_status(data_dir), "processes": processes(data_dir)}
+    told, alive = read_status(data_dir), processes(data_dir)
     if as_json:
-        print_json(told)
+        print_json({**told, "processes": alive})
         return
-    alive = told["processes"]
     print_line(NOT_FOR_DIAGNOSIS)
     print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
     print_line(f"studies    {told['studies']}")

@@ -15,9 +15,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
+import dicom_node
 from dicom_node.compose import codes
 from dicom_node.compose.clean import clean
-from dicom_node.compose.lineage import MODEL_NAME, Lineage
+from dicom_node.compose.lineage import Lineage
 from models.reading import Reading, StageResult
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _observer(lineage: Lineage) -> hd.sr.ObservationContext:
         uid=lineage.device_uid,
         name=context.ae_title,
         manufacturer_name=context.results.manufacturer,
-        model_name=MODEL_NAME,
+        model_name=dicom_node.MODEL_NAME,
         serial_number=context.results.station_serial_number,
         physical_location=context.ae_title,
     )

@@ -22,8 +22,6 @@ from dicom_node.compose.clean import clean
 from dicom_node.config import ReportConfig, ResultsConfig
 from models.reading import ModelIdentity
 
-MODEL_NAME = "dicom-node"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
@@ -108,7 +106,7 @@ class Lineage:
     def _sign(self, ds: Dataset) -> None:
         """General Equipment, C.7.5.1, and Contributing Equipment: by whom, from whose film."""
         ds.Manufacturer = self.context.results.manufacturer
-        ds.ManufacturerModelName = MODEL_NAME
+        ds.ManufacturerModelName = dicom_node.MODEL_NAME
         ds.DeviceSerialNumber = self.context.results.station_serial_number
         ds.SoftwareVersions = [dicom_node.__version__, f"model {self.model.version}"]
         ds.DeviceUID = ds.InstanceCreatorUID = self.device_uid

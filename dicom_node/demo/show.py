@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
+from PIL import Image as PILImage
+from pydicom import dcmread
 from rich.console import Console
+from rich.table import Table
 
 from dicom_node.config import Destination
 from dicom_node.deliver.scu import StoreSender
@@ -25,8 +29,9 @@ from dicom_node.roles import utc_now
 from dicom_node.store.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dicom_node.store.opening import Store
 
 # From the PyPI package pydicom-data: DICOM WG04's compression samples, real and public.
 FILMS = {

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import desc, insert, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from dicom_node.domain import AuditEvent, AuditKind, AuditRecord
 from dicom_node.errors import AuditError
@@ -43,11 +42,8 @@ class AuditLog:
 
     def append(self, *events: AuditEvent) -> None:
         """Write the events in one transaction; raises AuditError when that fails."""
-        try:
-            with writing(self._engine) as connection:
-                write(connection, self._clock(), events)
-        except SQLAlchemyError as error:
-            raise AuditError(f"the audit trail cannot be written: {error}") from error
+        with writing(self._engine) as connection:
+            write(connection, self._clock(), events)
 
     def tail(self, count: int) -> list[AuditRecord]:
         """The last ``count`` lines, oldest first."""
@@ -71,9 +67,15 @@ class AuditLog:
         return map(_record, self._rows())
 
     def verify(self) -> list[str]:
-        """Walk the chain; a sentence for every line that was edited, deleted or put in."""
+        """Walk the chain; a sentence for every line that was edited, deleted or put in.
+
+        Lines cut off at the end leave no trace in the table itself: keep exports elsewhere.
+        """
         problems, expected, previous = [], 1, GENESIS
         for row in self._rows():
+            if row["sequence"] < 1:
+                problems.append(f"line {row['sequence']}: before the first")
+                continue
             if row["sequence"] != expected:
                 problems.append(f"line {expected} to {row['sequence'] - 1}: missing")
             elif row["previous_hash"] != previous:
@@ -85,24 +87,22 @@ class AuditLog:
 
     def _rows(self) -> Iterator[RowMapping]:
         """Every row in order, a page at a time."""
-        last = 0
+        page = select(schema.audit).order_by(schema.audit.c.sequence).limit(_PAGE)
+        query = page
         while True:
-            query = (
-                select(schema.audit)
-                .where(schema.audit.c.sequence > last)
-                .order_by(schema.audit.c.sequence)
-                .limit(_PAGE)
-            )
             with reading(self._engine) as connection:
                 rows = connection.execute(query).mappings().all()
             if not rows:
                 return
             yield from rows
-            last = rows[-1]["sequence"]
+            query = page.where(schema.audit.c.sequence > rows[-1]["sequence"])
 
 
 def write(connection: Connection, at: datetime, events: Iterable[AuditEvent]) -> None:
-    """Append events inside a transaction that somebody else commits."""
+    """Append events inside a transaction that somebody else commits.
+
+    One writer at a time may be here: `writing` holds the database's write lock from its start.
+    """
     last = connection.execute(_LAST).first()
     newest, previous = (last.sequence, last.hash) if last else (0, GENESIS)
     rows = []
@@ -113,7 +113,7 @@ def write(connection: Connection, at: datetime, events: Iterable[AuditEvent]) ->
             "kind": event.kind.value,
             "study_instance_uid": event.study_instance_uid,
             "sop_instance_uid": event.sop_instance_uid,
-            "detail": json.dumps(event.detail, sort_keys=True, separators=(",", ":")),
+            "detail": _canonical(event.detail),
             "previous_hash": previous,
         }
         previous = _hash(row)
@@ -129,11 +129,25 @@ _HASHED = (
 
 def _hash(row: Mapping[Any, Any]) -> str:
     """SHA-256 over the line before it and everything this line says."""
-    body = json.dumps([row[column] for column in _HASHED], separators=(",", ":"))
+    body = _canonical([row[column] for column in _HASHED])
     return hashlib.sha256(body.encode()).hexdigest()
 
 
+def _canonical(value: object) -> str:
+    """JSON of one spelling, ASCII only; ValueError for what JSON cannot say (NaN)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def _record(row: RowMapping) -> AuditRecord:
+    """A row as a record; AuditError where somebody made it unreadable."""
+    try:
+        return _readable(row)
+    except (TypeError, ValueError) as error:
+        message = f"audit line {row['sequence']} was altered: {error}; see `audit verify`"
+        raise AuditError(message) from error
+
+
+def _readable(row: RowMapping) -> AuditRecord:
     return AuditRecord(
         sequence=row["sequence"],
         at=datetime.fromisoformat(row["at"]),

@@ -9,7 +9,10 @@ from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, true
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from dicom_node.errors import AuditError, NodeError
 
 _BUSY_SECONDS = 30  # several processes write; each write is a few milliseconds
 _READ = {"dicom_node_read": True}
@@ -25,16 +28,29 @@ def engine_for(path: Path) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One write transaction: committed at the end, rolled back by any error."""
-    with engine.connect() as connection, connection.begin():
-        yield connection
+    """One write transaction: committed at the end, rolled back by any error.
+
+    Raises
+    ------
+    AuditError
+        The disk or the database does not take it. Every write carries its audit lines, so that
+        the trail could not be written either.
+    """
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+    except SQLAlchemyError as error:
+        raise AuditError(f"{engine.url.database} cannot be written: {error}") from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent look; takes no lock that a writer waits for."""
-    with engine.connect().execution_options(**_READ) as connection, connection.begin():
-        yield connection
+    """One consistent look; takes no lock that a writer waits for. NodeError where it fails."""
+    try:
+        with engine.connect().execution_options(**_READ) as connection, connection.begin():
+            yield connection
+    except SQLAlchemyError as error:
+        raise NodeError(f"{engine.url.database} cannot be read: {error}") from error
 
 
 def of(column: ColumnElement[str], value: str | None) -> ColumnElement[bool]:

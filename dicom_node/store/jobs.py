@@ -20,9 +20,10 @@ from dicom_node.domain import (
     JobStatus,
 )
 from dicom_node.errors import LeaseLost
-from dicom_node.store import audit, outcomes, schema
+from dicom_node.store import audit, schema
 from dicom_node.store.database import of, reading, writing
 from dicom_node.store.inbox import UNDECIDED, instance_of
+from dicom_node.store.outcomes import record, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,14 +55,15 @@ class JobTable:
             if connection.execute(query).first() is None:
                 return 0
         with writing(self._engine) as connection:
-            ready = connection.execute(query).tuples().all()
-            for study_instance_uid, revision in ready:
-                self._open(connection, study_instance_uid, revision + 1)
+            ready = connection.execute(query).mappings().all()
+            for study in ready:
+                self._open(connection, study["study_instance_uid"], study["revision"] + 1)
         return len(ready)
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
         """Lease the oldest due job, or None."""
-        query = _due(self._clock())
+        now = self._clock()
+        query = _due(now)
         with reading(self._engine) as connection:
             if connection.execute(query).first() is None:
                 return None
@@ -79,6 +81,7 @@ class JobTable:
                     owner=owner,
                     lease=lease,
                     lease_until=lease_until,
+                    started_at=now,
                 )
             )
             instances = _take_instances(connection, row["id"], row["study_instance_uid"])
@@ -94,21 +97,23 @@ class JobTable:
     def finish(
         self,
         job: Job,
-        outcomes_: Sequence[FilmOutcome],
+        outcomes: Sequence[FilmOutcome],
         destinations: Sequence[str],
         events: Iterable[AuditEvent],
     ) -> None:
         """Decide the instances, fill the outbox, close the job: one transaction.
 
         Writes FILM_REFUSED, or FILM_SELECTED, FILM_READ and OBJECTS_COMPOSED for each film, then
-        the events given. Raises LeaseLost, and writes nothing, where the lease has passed on.
+        the events given. Raises LeaseLost, and writes nothing, where the lease has passed on;
+        ValueError where the outcomes are not those of the job's instances, one each.
         """
+        _check_complete(job, outcomes)
         now = self._clock()
         with writing(self._engine) as connection:
             _settle(connection, job, JobEvent.FINISHED, {"finished_at": now, "last_reason": None})
-            for outcome in outcomes_:
-                outcomes.record(connection, job, outcome, destinations, now)
-            told = [event for outcome in outcomes_ for event in outcomes.events(job, outcome)]
+            for outcome in outcomes:
+                record(connection, job, outcome, destinations, now)
+            told = [event for outcome in outcomes for event in told_of(job, outcome)]
             audit.write(connection, now, [*told, *events])
 
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
@@ -118,7 +123,11 @@ class JobTable:
         now = self._clock()
         with writing(self._engine) as connection:
             _settle(connection, job, event, {"due_at": due_at or now, "last_reason": reason})
-            detail: dict[str, object] = {"attempt": job.attempt, "reason": reason}
+            detail: dict[str, object] = {
+                "revision": job.revision,
+                "attempt": job.attempt,
+                "reason": reason,
+            }
             audit.write(connection, now, [_told(kind, job.study_instance_uid, detail)])
 
     def release(self, owner: str | None = None) -> int:
@@ -181,18 +190,19 @@ class JobTable:
 _FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
 
 
-def _ready(quiet_before: datetime) -> Select[tuple[str, int]]:
-    nobodys = exists().where(
-        _INSTANCES.c.study_instance_uid == _STUDIES.c.study_instance_uid,
-        _INSTANCES.c.decision == UNDECIDED,
-        _INSTANCES.c.job_id.is_(None),
+def _ready(quiet_before: datetime) -> Select[Any]:
+    """Ask the few films nobody has taken first: this runs several times a second for years."""
+    nobodys = select(_INSTANCES.c.study_instance_uid).where(
+        _INSTANCES.c.decision == UNDECIDED, _INSTANCES.c.job_id.is_(None)
     )
     at_work = exists().where(
         _JOBS.c.study_instance_uid == _STUDIES.c.study_instance_uid,
         _JOBS.c.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),
     )
     return select(_STUDIES.c.study_instance_uid, _STUDIES.c.revision).where(
-        nobodys, ~at_work, _STUDIES.c.last_received_at <= quiet_before
+        _STUDIES.c.study_instance_uid.in_(nobodys),
+        ~at_work,
+        _STUDIES.c.last_received_at <= quiet_before,
     )
 
 
@@ -214,9 +224,18 @@ def _take_instances(connection: Connection, job_id: int, study_instance_uid: str
     )
     connection.execute(update(_INSTANCES).where(chosen).values(job_id=job_id))
     rows = connection.execute(
-        select(_INSTANCES).where(chosen).order_by(_INSTANCES.c.received_at)
+        select(_INSTANCES)
+        .where(chosen)
+        .order_by(_INSTANCES.c.received_at, _INSTANCES.c.sop_instance_uid)
     ).mappings()
     return tuple(instance_of(row) for row in rows)
+
+
+def _check_complete(job: Job, outcomes: Sequence[FilmOutcome]) -> None:
+    """A film without an outcome would belong to a finished job and never be read."""
+    expected = sorted(instance.sop_instance_uid for instance in job.instances)
+    if sorted(outcome.sop_instance_uid for outcome in outcomes) != expected:
+        raise ValueError(f"job {job.id} needs one outcome for each of {expected}")
 
 
 def _settle(connection: Connection, job: Job, event: JobEvent, values: dict[str, Any]) -> None:

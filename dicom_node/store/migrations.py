@@ -20,15 +20,15 @@ HEAD = "0001"
 
 
 def upgrade(engine: Engine, data_dir: Path) -> None:
-    """Migrate to `HEAD` under a lock; costs one SELECT where there is nothing to do.
+    """Migrate to `HEAD` under a lock; costs two SELECTs where there is nothing to do.
 
     Raises
     ------
     NodeError
         A newer version of the node has already migrated this database further.
     """
-    if _revision(engine) == HEAD:
-        return
+    # Even the look stands behind the lock: the very first connection makes the file and sets its
+    # journal mode, and SQLite lets nobody wait for that.
     with (data_dir / "migration.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = _revision(engine)

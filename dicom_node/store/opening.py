@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dicom_node.errors import NodeError
+from dicom_node.errors import AuditError, NodeError
 from dicom_node.store import migrations
 from dicom_node.store.audit import AuditLog
 from dicom_node.store.database import engine_for
@@ -48,11 +48,11 @@ def open_store(data_dir: Path, clock: Clock) -> Store:
     NodeError
         The folder or the database cannot be used.
     """
+    engine = engine_for(data_dir / DATABASE)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        engine = engine_for(data_dir / DATABASE)
         migrations.upgrade(engine, data_dir)
-    except (OSError, SQLAlchemyError) as error:
+    except (OSError, SQLAlchemyError, AuditError) as error:
         raise NodeError(f"{data_dir / DATABASE} cannot be used: {error}") from error
     return Store(
         inbox=InboxTable(engine, clock),

@@ -152,7 +152,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
     return and_(_DELIVERIES.c.status == DeliveryStatus.PENDING, _DELIVERIES.c.due_at <= now)
 
 
-def _oldest_due(now: datetime) -> Select[tuple[str, str]]:
+def _oldest_due(now: datetime) -> Select[Any]:
     return (
         select(_DELIVERIES.c.study_instance_uid, _DELIVERIES.c.destination)
         .where(_is_due(now))

@@ -43,7 +43,7 @@ def record(
         _insert_deliveries(connection, job, result, destinations, now)
 
 
-def events(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
+def told_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
     """The audit lines of one film's outcome."""
     if outcome.refusal is not None:
         refused = {"code": outcome.refusal.code.value, "reason": outcome.refusal.reason}

@@ -1,4 +1,8 @@
-"""The read side for the command line: studies, and the whole story of one. All JSON-ready."""
+"""The read side for the command line: studies, and the whole story of one.
+
+Plain dicts under the names of the columns; times are aware datetimes. The counts of
+`dicom-node status` are in `dicom_node.store.status`.
+"""
 
 from __future__ import annotations
 
@@ -59,19 +63,25 @@ class Queries:
 
 def _studies(limit: int) -> Select[Any]:
     instances = schema.instances.c
+    latest = (
+        select(schema.studies)
+        .order_by(desc(schema.studies.c.last_received_at))
+        .limit(limit)
+        .subquery()
+    )
     return (
         select(
-            schema.studies.c.study_instance_uid,
-            schema.studies.c.last_received_at,
-            schema.studies.c.revision,
+            latest.c.study_instance_uid,
+            latest.c.first_received_at,
+            latest.c.last_received_at,
+            latest.c.revision,
             func.count(instances.sop_instance_uid).label("instances"),
             func.sum(case((instances.decision == READ, 1), else_=0)).label("read"),
             func.sum(case((instances.decision == REFUSED, 1), else_=0)).label("refused"),
         )
-        .join(schema.instances)
-        .group_by(schema.studies.c.study_instance_uid)
-        .order_by(desc(schema.studies.c.last_received_at))
-        .limit(limit)
+        .join(schema.instances, instances.study_instance_uid == latest.c.study_instance_uid)
+        .group_by(*latest.c)
+        .order_by(desc(latest.c.last_received_at), latest.c.study_instance_uid)
     )
 
 
@@ -106,4 +116,4 @@ def _summaries(connection: Connection, study_instance_uid: str) -> dict[str, Any
         .join(schema.instances)
         .where(schema.instances.c.study_instance_uid == study_instance_uid)
     )
-    return dict(connection.execute(query).tuples().all())
+    return {row["sop_instance_uid"]: row["summary"] for row in connection.execute(query).mappings()}

@@ -59,6 +59,7 @@ studies = Table(
     Column("first_received_at", UtcTime, nullable=False),
     Column("last_received_at", UtcTime, nullable=False),
     Column("revision", Integer, nullable=False, default=0),  # of the newest job
+    Index(None, "last_received_at"),
 )
 
 jobs = Table(
@@ -74,6 +75,7 @@ jobs = Table(
     Column("owner", String(64)),
     Column("lease", String(36)),
     Column("lease_until", UtcTime),
+    Column("started_at", UtcTime),  # of the newest attempt
     Column("finished_at", UtcTime),
     Column("last_reason", Text),
     UniqueConstraint("study_instance_uid", "revision"),

@@ -63,7 +63,9 @@ def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
     assert node.send(paths) == [0x0000, 0x0000]
     for source, code in ((hand, "body-part"), (lateral, "view")):
         study = source.StudyInstanceUID
-        node.wait_until(lambda study=study: code in node.run("show", study, "--json").stdout)
+        node.wait_until(
+            lambda study=study, code=code: code in node.run("show", study, "--json").stdout
+        )
     assert pacs.instances() == {}
 
 
@@ -91,9 +93,7 @@ def test_a_dead_pacs_delays_delivery_and_loses_nothing(tmp_path: Path) -> None:
     with running_node(tmp_path / "node", [destination(port)]) as node:
         source = film()
         node.send([write(source, tmp_path / "film.dcm")])
-        node.wait_until(
-            lambda: "delivery-deferred" in node.run("audit", "tail", "--json").stdout
-        )
+        node.wait_until(lambda: "delivery-deferred" in node.run("audit", "tail", "--json").stdout)
         assert node.stop() == 0
         node.start()
         pacs = Peer(tmp_path / "pacs")
@@ -127,18 +127,33 @@ def test_read_does_the_same_on_files(tmp_path: Path) -> None:
     (tmp_path / "in" / "c.dcm").write_text("no film")
     done = subprocess.run(
         [COMMAND, "read", tmp_path / "in", "--out", tmp_path / "out", "--json", "--force-stage3"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     entries: list[dict[str, Any]] = json.loads(done.stdout)
     assert [entry["accepted"] for entry in entries] == [True, False, False]
     accepted, lateral, text = entries
     assert accepted["path"] == str(frontal)
     assert set(accepted) == {
-        "path", "sop_instance_uid", "accepted", "refusal", "lungs", "pneumonia", "covid19",
-        "objects", "model", "seconds",
+        "path",
+        "sop_instance_uid",
+        "accepted",
+        "refusal",
+        "lungs",
+        "pneumonia",
+        "covid19",
+        "objects",
+        "model",
+        "seconds",
     }
     assert set(accepted["seconds"]) == {
-        "decode", "lungs", "pneumonia", "covid19", "explain", "compose"
+        "decode",
+        "lungs",
+        "pneumonia",
+        "covid19",
+        "explain",
+        "compose",
     }
     assert set(accepted["covid19"]) == {"probability", "threshold", "positive"}
     for item in accepted["objects"]:
@@ -159,7 +174,9 @@ def test_status_starts_without_torch_or_sqlalchemy(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [COMMAND.with_name("python"), "-c", script],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"DICOM_NODE__NODE__DATA_DIR": str(tmp_path), "PATH": "/usr/bin"},
     )
     assert done.returncode == 0, done.stderr

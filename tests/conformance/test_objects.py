@@ -264,7 +264,7 @@ def test_the_report_reads_as_it_always_did() -> None:
     assert "\n".join(tree(composed(fixed_film())[-1])) + "\n" == GOLDEN.read_text(encoding="utf-8")
 
 
-# Not in pydicom's dictionary; looked up in SNOMED CT's browser and in UCUM
+# Not in pydicom's dictionary
 LOOKED_UP = [codes.PNEUMONIA, codes.COVID19, codes.PRESENCE, codes.PIXELS]
 
 

@@ -51,7 +51,8 @@ def test_the_wheel_holds_the_two_packages_and_the_weights(tmp_path: Path) -> Non
     """The wheel's top level is dicom_node and models, weights and cards inside, no train."""
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT],
-        check=True, capture_output=True,
+        check=True,
+        capture_output=True,
     )
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}

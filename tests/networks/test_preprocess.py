@@ -40,16 +40,13 @@ def test_points_come_back_to_the_film() -> None:
 
 
 def test_a_spot_is_found_where_it_was_drawn() -> None:
-    """A square drawn on the film, letterboxed, maps back to its own centre within a pixel."""
+    """A square drawn on the film, letterboxed, maps back to its own centre."""
     image = np.zeros((600, 400), np.float32)
-    image[440:460, 90:110] = 1.0
+    image[400:500, 50:150] = 1.0  # 4 % of the film: the percentiles leave it alone
     pixels, frame = preprocess.to_network(image, 128)
-    # The square is under the percentile that contrast stretching clips: draw more to keep it.
-    image[:300] = np.linspace(0, 0.4, 400, dtype=np.float32)
-    pixels, frame = preprocess.to_network(image, 128)
-    row, column = np.argwhere(pixels >= 0.99).mean(axis=0)
+    row, column = np.argwhere(pixels >= 0.5).mean(axis=0)
     found = frame.to_film(np.array([[column, row]]))
-    np.testing.assert_allclose(found, [[99.5, 449.5]], atol=2.5)
+    np.testing.assert_allclose(found, [[99.5, 449.5]], atol=2.4)  # half a network pixel
 
 
 def test_cropping_leaves_the_film() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def test_the_commented_file_holds_every_key_with_its_default() -> None:
 def test_every_key_is_commented() -> None:
     """No key of config.yaml stands without a comment that tells its unit or reason."""
     lines = COMMENTED.read_text().splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if ":" in line and line.startswith("  ") and not line.strip().startswith(("#", "-")):
             assert "#" in line or before.strip().startswith("#"), line
 

@@ -32,6 +32,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("study_instance_uid", name=op.f("pk_studies")),
     )
+    op.create_index(
+        op.f("ix_studies_last_received_at"), "studies", ["last_received_at"], unique=False
+    )
     op.create_table(
         "jobs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -44,6 +47,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=64), nullable=True),
         sa.Column("lease", sa.String(length=36), nullable=True),
         sa.Column("lease_until", sa.String(length=32), nullable=True),
+        sa.Column("started_at", sa.String(length=32), nullable=True),
         sa.Column("finished_at", sa.String(length=32), nullable=True),
         sa.Column("last_reason", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(

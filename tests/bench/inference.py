@@ -1,0 +1,99 @@
+"""The networks: each stage against its arithmetic, the cascade against the textbook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from bench.floors import Stage, peak_gflops, stages
+from bench.machine import Times, times
+from bench.recipe import Answer, Recipe
+from bench.rows import Row
+from bench.weights import cascade, version
+from support.phantom import FloatMap, phantom
+
+from models.reading import Reading
+
+ROWS, COLUMNS = 2500, 2048
+_REPEAT = 5
+
+
+@cache
+def picture() -> FloatMap:
+    """A film of the usual size with something in a lung."""
+    return phantom(ROWS, COLUMNS, seed=3, opacity=0.9)
+
+
+def against_floors(_scratch: Path) -> Iterator[Row]:
+    """Each stage as `Cascade.read` runs it, best of a few."""
+    seconds: list[dict[str, float]] = []
+    times(lambda: seconds.append(_read().seconds), _REPEAT)
+    for stage in stages():
+        spent = min(sum(one[key] for key in stage.keys) for one in seconds[1:])
+        yield _stage_row(stage, spent)
+
+
+def _stage_row(stage: Stage, spent: float) -> Row:
+    return Row(
+        name=f"stage {stage.name} / arithmetic floor",
+        ratio=spent / stage.floor,
+        measured=(
+            f"{_ms(spent)}; {stage.gflop:.1f} GFLOP at {peak_gflops():.0f} GFLOP/s "
+            f"is {_ms(stage.floor)}"
+        ),
+    )
+
+
+def against_recipe(_scratch: Path) -> Iterator[Row]:
+    """The textbook's time over ours, turn by turn, and how far the answers are apart."""
+    recipe = Recipe(cascade())
+    ours, theirs = _read(), recipe.read(picture())
+    pairs = [(times(_read, 1, warm=False), times(lambda: recipe.read(picture()), 1, warm=False))
+             for _ in range(_REPEAT)]  # fmt: skip
+    mine = Times(tuple(pair[0].best for pair in pairs))
+    textbook = Times(tuple(pair[1].best for pair in pairs))
+    yield Row(
+        name="textbook recipe / cascade, all stages",
+        ratio=textbook.median / mine.median,
+        target="≥ 2.5",
+        measured=f"{_ms(textbook.median)} / {_ms(mine.median)}, networks {version()}",
+    )
+    yield Row(name="cascade and recipe agree", measured=_agreement(ours, theirs, recipe),
+              target="guided ≤ 1e-3")  # fmt: skip
+
+
+def _read() -> Reading:
+    return cascade().read(picture(), force_stage3=True)
+
+
+def _agreement(ours: Reading, theirs: Answer, recipe: Recipe) -> str:
+    if not recipe.can_compare:
+        return "not compared: stage 2's map is paper-eq1"
+    if ours.covid19 is None or ours.h3 is None or ours.guided is None:
+        return "not compared: stage 3 did not run"
+    apart = max(
+        abs(ours.pneumonia.probability - theirs.pneumonia),
+        abs(ours.covid19.probability - theirs.covid19),
+    )
+    maps = {"H2": (ours.h2, theirs.h2), "H3": (ours.h3, theirs.h3),
+            "guided": (ours.guided, theirs.guided)}  # fmt: skip
+    alike = ", ".join(f"{name} {_correlation(*pair)}" for name, pair in maps.items())
+    error = _relative_error(ours.guided, theirs.guided)
+    return f"|dp| {apart:.1e}; correlation {alike}; guided relative error {error:.1e}"
+
+
+def _correlation(ours: FloatMap, theirs: FloatMap) -> str:
+    if not (ours.std() and theirs.std()):
+        return "undefined (a map is flat)"
+    return f"{np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]:.6f}"
+
+
+def _relative_error(ours: FloatMap, theirs: FloatMap) -> float:
+    scale = float(np.linalg.norm(theirs)) or 1.0
+    return float(np.linalg.norm(ours - theirs)) / scale
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"

@@ -1,0 +1,130 @@
+"""The cascade as a textbook writes it: what `models` is measured, and checked, against.
+
+Plain eager PyTorch with contiguous tensors. Grad-CAM at stages 2 and 3 by hooks on the last ReLU
+and a backward pass; guided backpropagation by hooks on every ReLU, a second forward and backward
+pass. Parameters are frozen, which textbooks forget: with their gradients it would be slower still.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from monai.networks.nets import UNet
+from monai.networks.nets.densenet import DenseNet121
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models import cam, preprocess
+from models.cascade import Cascade, Settings, lung_masks, masked
+from models.densenet import ChestDenseNet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the recipe says of one film; maps are (S, S) in [0, 1]."""
+
+    pneumonia: float
+    covid19: float
+    h2: NDArray[np.float32]
+    h3: NDArray[np.float32]
+    guided: NDArray[np.float32]
+
+
+class Recipe:
+    """The networks of a cascade, rebuilt as anybody would build them."""
+
+    def __init__(self, cascade: Cascade) -> None:
+        self.settings: Settings = cascade.settings
+        self.lungs = UNet(
+            spatial_dims=2, in_channels=1, out_channels=2, channels=(16, 32, 64, 128, 256),
+            strides=(2, 2, 2, 2), num_res_units=2, norm="batch",
+        )  # fmt: skip
+        self.lungs.load_state_dict(_contiguous(cascade.lungs.net))
+        self.lungs.eval().requires_grad_(False)
+        self.pneumonia = _densenet(cascade.pneumonia)
+        self.covid19 = _densenet(cascade.covid19)
+        self.guided = _guided(_densenet(cascade.covid19))
+
+    def read(self, image: NDArray[np.float32]) -> Answer:
+        """All three stages and their maps, whatever stage 2 says."""
+        pixels, frame = preprocess.to_network(image, self.settings.size)
+        area = preprocess.film_area(frame)
+        x = torch.from_numpy(pixels)[None, None]
+        with torch.no_grad():
+            lungs = lung_masks(self.lungs(x), [area], self.settings.lung_threshold)
+            x_masked = masked(x, lungs, self.settings.mask_margin)
+        seen = x_masked != 0
+        logit2, h2 = _grad_cam(self.pneumonia, x_masked, seen)
+        gated = preprocess.gate(x_masked, h2)
+        logit3, h3 = _grad_cam(self.covid19, gated, seen)
+        guided = cam.guided_grad_cam(_gradient(self.guided, gated), h3)
+        return Answer(
+            pneumonia=self.settings.pneumonia.decide(logit2).probability,
+            covid19=self.settings.covid19.decide(logit3).probability,
+            h2=h2[0, 0].numpy() * area,
+            h3=h3[0, 0].numpy() * area,
+            guided=guided[0, 0].numpy() * area,
+        )
+
+    @property
+    def can_compare(self) -> bool:
+        """Whether the cascade's stage-2 map is a Grad-CAM too."""
+        return self.settings.h2 == "cam"
+
+
+def _densenet(trained: ChestDenseNet) -> nn.Module:
+    network = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1)
+    network.features.load_state_dict(_contiguous(trained.body))
+    network.class_layers.out.load_state_dict(_contiguous(trained.out))
+    return network.eval().requires_grad_(False)
+
+
+def _contiguous(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone().contiguous() for name, value in network.state_dict().items()}
+
+
+def _grad_cam(network: Any, x: Tensor, seen: Tensor) -> tuple[float, Tensor]:
+    maps: list[Tensor] = []
+    gradients: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        maps.append(output)
+        output.register_hook(gradients.append)
+
+    hook = network.class_layers.relu.register_forward_hook(keep)
+    try:
+        logit = network(x.clone().requires_grad_())
+        logit.sum().backward()
+    finally:
+        hook.remove()
+    weight = gradients[0].mean(dim=(2, 3), keepdim=True)
+    heat = functional.relu((weight * maps[0]).sum(dim=1, keepdim=True)).detach()
+    size = (x.shape[-1], x.shape[-1])
+    heat = functional.interpolate(heat, size, mode="bilinear", align_corners=False) * seen
+    return logit.item(), heat / heat.max().clamp(min=torch.finfo(heat.dtype).tiny)
+
+
+def _guided(network: nn.Module) -> nn.Module:
+    """Hook every ReLU: what flows back is cut where it is negative."""
+
+    def cut(
+        _module: nn.Module, inward: tuple[Tensor, ...], _outward: tuple[Tensor, ...]
+    ) -> tuple[Tensor]:
+        return (inward[0].clamp(min=0.0),)
+
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False
+            module.register_full_backward_hook(cut)  # type: ignore[arg-type]
+    return network
+
+
+def _gradient(network: nn.Module, gated: Tensor) -> Tensor:
+    x = gated.clone().requires_grad_()
+    network(x).sum().backward()
+    assert x.grad is not None
+    return x.grad

@@ -1,0 +1,76 @@
+"""A models directory that reads every film with all three stages.
+
+The packaged networks with stage 2's threshold as low as it goes, so that the whole cascade is what
+is measured; where no networks are packaged, untrained ones of the same shape.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import torch
+from support.phantom import phantom
+from torch import nn
+
+from models import registry
+from models.cascade import Cascade
+from models.densenet import ChestDenseNet
+from models.unet import LungUNet
+
+_ALWAYS = 1e-9  # a threshold nothing stays below
+_NAMES = ("lungs", "pneumonia", "covid19")
+
+
+@cache
+def models_dir() -> Path:
+    """The directory; it is there until the program ends."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-models-"))
+    manifest = registry.read_manifest(registry.DEFAULT)
+    try:
+        registry.identity()
+    except registry.WeightsError:
+        manifest = _untrained(folder, manifest)
+    else:
+        for name in ("weights", "cards"):
+            (folder / name).symlink_to(registry.DEFAULT / name)
+    pneumonia = manifest.networks.pneumonia.model_copy(update={"threshold": _ALWAYS})
+    networks = manifest.networks.model_copy(update={"pneumonia": pneumonia})
+    registry.write_manifest(manifest.model_copy(update={"networks": networks}), folder)
+    return folder
+
+
+@cache
+def cascade() -> Cascade:
+    """The networks of `models_dir`."""
+    return registry.load(models_dir())
+
+
+def version() -> str:
+    """What the networks are called."""
+    return cascade().identity.version
+
+
+def _untrained(folder: Path, manifest: registry.Manifest) -> registry.Manifest:
+    entries = manifest.networks.entries()
+    drawn = {}
+    for number, (name, entry) in enumerate(entries.items()):
+        torch.manual_seed(number)
+        network = LungUNet() if name == "lungs" else ChestDenseNet()
+        _settle(network)
+        digest = registry.save_weights(network.state_dict(), folder / entry.file)
+        card = folder / entry.card
+        card.parent.mkdir(exist_ok=True)
+        card.write_text("Untrained, for benchmarks.\n")
+        drawn[name] = entry.model_copy(update={"sha256": digest})
+    networks = manifest.networks.model_copy(update=drawn)
+    return manifest.model_copy(update={"version": "untrained", "networks": networks})
+
+
+def _settle(network: nn.Module) -> None:
+    """Let batch norm see films, so that the maps are neither dead nor without bound."""
+    films = [torch.from_numpy(phantom(256, 256, seed=seed)) for seed in range(4)]
+    with torch.no_grad():
+        for _ in range(8):
+            network(torch.stack(films)[:, None])

@@ -1,0 +1,142 @@
+"""Opening the database: made, migrated, refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from support.fakes import Bench, FakeClock, bench
+
+from dicom_node.errors import AuditError, NodeError
+from dicom_node.store import migrations, open_store
+from dicom_node.store.schema import metadata
+from dicom_node.store.status import read_status
+
+
+def test_the_migrations_make_exactly_the_tables_the_code_speaks_of(tmp_path: Path) -> None:
+    """The schema in Python and the migrated database do not differ."""
+    with bench(tmp_path) as made, made.store._engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_newest_migration_is_the_one_the_code_asks_for() -> None:
+    """A new migration file and a forgotten HEAD do not pass."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations.SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
+    """Whoever comes first makes the tables; the others wait and find them."""
+    with ThreadPoolExecutor(6) as pool:
+        stores = list(pool.map(lambda _: open_store(tmp_path, FakeClock()), range(6)))
+    for store in stores:
+        assert store.queries.studies(1) == []
+        store.close()
+
+
+def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    """Write-ahead log, full synchronisation, foreign keys, on every connection."""
+    store = open_store(tmp_path, FakeClock())
+    with store._engine.connect() as connection:
+        pragmas = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        ]
+    assert pragmas == ["wal", 2, 1, 30_000]
+    store.close()
+
+
+def test_opening_again_keeps_everything_and_asks_alembic_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An up-to-date database is opened without a migration run."""
+    with bench(tmp_path) as first:
+        first.receive()
+    monkeypatch.setattr("alembic.command.upgrade", None)
+    with bench(tmp_path) as second:
+        assert second.store.inbox.find("1.2.1") is not None
+
+
+def test_a_database_of_a_newer_node_is_refused(tmp_path: Path) -> None:
+    """An older node does not touch what it does not understand."""
+    with bench(tmp_path) as made:
+        made.sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(NodeError, match="newer node"):
+        open_store(tmp_path, FakeClock())
+
+
+def test_what_is_no_database_is_named(tmp_path: Path) -> None:
+    """A damaged file is one sentence with its path, not a traceback."""
+    (tmp_path / "node.db").write_bytes(b"not a database, " * 300)
+    for look in (lambda: open_store(tmp_path, FakeClock()), lambda: read_status(tmp_path)):
+        with pytest.raises(NodeError, match=r"node\.db"):
+            look()
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    """Status of a folder no node has run over is an error, and leaves the folder as it was."""
+    with pytest.raises(NodeError, match="no node has run"):
+        read_status(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_went_away_is_an_error_of_ours(tmp_path: Path) -> None:
+    """Reading fails as NodeError, writing as AuditError; nobody outside needs SQL's exceptions."""
+    with bench(tmp_path) as broken:
+        broken.sql("DROP TABLE deliveries")
+        broken.sql("DROP TABLE audit")
+        with pytest.raises(NodeError, match="cannot be read"):
+            broken.store.audit.verify()
+        with pytest.raises(AuditError, match="cannot be written"):
+            broken.receive()
+        assert broken.store.inbox.find("1.2.1") is None
+
+
+def test_status_starts_without_sqlalchemy() -> None:
+    """The import that costs a third of a second is left to the commands that need it."""
+    code = (
+        "import sys; from dicom_node.store.status import read_status;"
+        "sys.exit('sqlalchemy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_polling_never_walks_a_whole_table(tmp_path: Path) -> None:
+    """What is asked several times a second finds its rows by an index, for years."""
+    with bench(tmp_path) as idle:
+        asked = _statements(idle)
+        assert len(asked) >= 5
+        for statement, values in asked:
+            with idle.store._engine.connect() as connection:
+                explained = f"EXPLAIN QUERY PLAN {statement}"
+                plan = [row[3] for row in connection.exec_driver_sql(explained, values)]
+            assert not [step for step in plan if step.startswith("SCAN")], (statement, plan)
+
+
+def _statements(idle: Bench) -> list[tuple[str, tuple[object, ...]]]:
+    """What the idle node says to its database, again and again."""
+    from sqlalchemy import event
+
+    heard: list[tuple[str, tuple[object, ...]]] = []
+
+    def hear(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if statement.startswith(("SELECT", "UPDATE")):
+            heard.append((statement, tuple(values)))  # type: ignore[arg-type]
+
+    event.listen(idle.store._engine, "before_cursor_execute", hear)
+    idle.open_ready()
+    for queue in (idle.store.jobs, idle.store.outbox):
+        queue.claim("worker-1", idle.clock.after(1))
+        queue.release()
+    idle.store.inbox.find("1.2")
+    event.remove(idle.store._engine, "before_cursor_execute", hear)
+    return heard

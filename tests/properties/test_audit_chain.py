@@ -1,0 +1,116 @@
+"""No line of the audit trail can be changed, taken or put in unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.fakes import Bench, bench
+
+from dicom_node.domain import AuditEvent, AuditKind
+
+texts = st.text(max_size=12)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+uids = st.none() | st.from_regex(r"1\.[0-9]{1,5}", fullmatch=True)
+events = st.builds(
+    AuditEvent,
+    kind=st.sampled_from(AuditKind),
+    study_instance_uid=uids,
+    sop_instance_uid=uids,
+    detail=st.dictionaries(texts, json_values, max_size=3),
+)
+trails = st.lists(st.lists(events, max_size=3), min_size=2, max_size=4).filter(
+    lambda trail: sum(map(len, trail)) >= 3
+)
+COLUMNS = ("at", "kind", "study_instance_uid", "sop_instance_uid", "detail", "previous_hash")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with bench(tmp_path_factory.mktemp("audit")) as made:
+        yield made
+
+
+def _write(node: Bench, trail: list[list[AuditEvent]]) -> int:
+    """Start a new trail with these appends; how many lines it has."""
+    node.sql("DELETE FROM audit")
+    for appended in trail:
+        node.store.audit.append(*appended)
+    return sum(map(len, trail))
+
+
+@settings(max_examples=20, deadline=None)
+@given(trails)
+def test_an_untouched_trail_verifies_and_tells_what_was_said(
+    node: Bench, trail: list[list[AuditEvent]]
+) -> None:
+    """Whatever the details hold, however they were grouped into appends."""
+    _write(node, trail)
+    assert node.store.audit.verify() == []
+    said = [event for appended in trail for event in appended]
+    assert [line.event for line in node.store.audit.all()] == said
+
+
+@settings(max_examples=25, deadline=None)
+@given(trails, st.data())
+def test_an_edited_line_is_found(
+    node: Bench, trail: list[list[AuditEvent]], data: st.DataObject
+) -> None:
+    """Any other text in any column of any line, or none where there was one."""
+    line = data.draw(st.integers(1, _write(node, trail)))
+    column = data.draw(st.sampled_from((*COLUMNS, "hash")))
+    (row,) = node.sql(f"SELECT {column} FROM audit WHERE sequence = :n", n=line)  # noqa: S608
+    other = data.draw(texts.filter(lambda text: text != row[column]))
+    node.sql(f"UPDATE audit SET {column} = :v WHERE sequence = :n", v=other, n=line)  # noqa: S608
+    assert any(f"line {line}:" in problem for problem in node.store.audit.verify())
+
+
+@settings(max_examples=20, deadline=None)
+@given(trails, st.data())
+def test_a_deleted_line_is_found(
+    node: Bench, trail: list[list[AuditEvent]], data: st.DataObject
+) -> None:
+    """Also where the lines after it are numbered anew."""
+    lines = _write(node, trail)
+    gone = data.draw(st.integers(1, lines - 1))
+    node.sql("DELETE FROM audit WHERE sequence = :n", n=gone)
+    assert node.store.audit.verify() != []
+    for line in range(gone + 1, lines + 1):
+        node.sql("UPDATE audit SET sequence = :m WHERE sequence = :n", m=line - 1, n=line)
+    assert node.store.audit.verify() != []
+
+
+@settings(max_examples=20, deadline=None)
+@given(trails, st.data())
+def test_an_inserted_or_moved_line_is_found(
+    node: Bench, trail: list[list[AuditEvent]], data: st.DataObject
+) -> None:
+    """A copy of an honest line in another place is not an honest line."""
+    lines = _write(node, trail)
+    source, place = data.draw(
+        st.permutations(range(1, lines + 1)).map(lambda order: (order[0], order[1]))
+    )
+    columns = ", ".join((*COLUMNS, "hash"))
+    copy = [dict(row) for row in node.sql(f"SELECT {columns} FROM audit ORDER BY sequence")]  # noqa: S608
+    copy.insert(place - 1, copy[source - 1] if data.draw(st.booleans()) else copy.pop(source - 1))
+    _replace(node, copy)
+    honest = [line.event for line in node.store.audit.all()] == sum(trail, [])
+    assert node.store.audit.verify() != [] or honest
+
+
+def _replace(node: Bench, rows: list[dict[str, object]]) -> None:
+    node.sql("DELETE FROM audit")
+    names = (*COLUMNS, "hash")
+    marks = ", ".join(f":{name}" for name in names)
+    for sequence, row in enumerate(rows, 1):
+        node.sql(
+            f"INSERT INTO audit (sequence, {', '.join(names)}) VALUES (:sequence, {marks})",  # noqa: S608
+            sequence=sequence, **row,
+        )  # fmt: skip

@@ -1,0 +1,208 @@
+"""Jobs and deliveries under every order of events: one holder at a time, and done stays done.
+
+The machine receives, opens, claims, finishes, fails, settles, lets leases run out and gives work
+back, with workers that keep on using leases they have lost. It knows the rules only as the domain's
+transition tables and a few sentences, and compares the database before and after each step.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+from support.fakes import bench, read, refused
+
+from dicom_node.domain import (
+    DELIVERY_TRANSITIONS,
+    JOB_TRANSITIONS,
+    DeliveryEvent,
+    Job,
+    Settlement,
+    Shipment,
+)
+from dicom_node.errors import LeaseLost
+
+STUDIES = ["1.2", "1.3"]
+OWNERS = ["one", "two"]
+DESTINATIONS = ["pacs", "research"]
+FINAL = {"done", "delivered"}
+EDGES = {
+    "jobs": {(before.value, after.value) for (before, _), after in JOB_TRANSITIONS.items()},
+    "deliveries": {
+        (before.value, after.value) for (before, _), after in DELIVERY_TRANSITIONS.items()
+    },
+}
+SETTLED = [
+    DeliveryEvent.ACCEPTED, DeliveryEvent.UNAVAILABLE, DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP,
+]  # fmt: skip
+
+
+_DESTINATIONS = st.sets(st.sampled_from(DESTINATIONS), min_size=1)
+
+
+class Node(RuleBasedStateMachine):
+    """A node whose workers and deliverers pause, die and come back at the worst time."""
+
+    jobs = Bundle("jobs")  # every claim ever handed out, lost or not
+    shipments = Bundle("shipments")
+
+    @initialize()
+    def open(self) -> None:
+        self.stack = ExitStack()
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        self.node = self.stack.enter_context(bench(Path(folder)))
+        self.store, self.clock = self.node.store, self.node.clock
+        self.films = 0
+        self.seen: dict[str, dict[int, dict[str, Any]]] = {"jobs": {}, "deliveries": {}}
+        for study in STUDIES:
+            self.receive(study)
+        self.open_ready()
+        self.finish(self.claim_job("one"), lateral=False, destinations={"pacs"})
+
+    def teardown(self) -> None:
+        if hasattr(self, "stack"):
+            assert self.store.audit.verify() == []
+            self.stack.close()
+
+    @rule(study=st.sampled_from(STUDIES))
+    def receive(self, study: str) -> None:
+        self.films += 1
+        self.node.receive(study, self.films)
+
+        self.open_ready()
+
+    def open_ready(self) -> None:
+        self.node.open_ready()
+        assert self.node.open_ready() == 0
+
+    @rule(seconds=st.sampled_from([20, 100]))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.tick(seconds)
+        self.store.jobs.release()
+        self.store.outbox.release()
+        self.open_ready()
+
+    @rule(target=jobs, owner=st.sampled_from(OWNERS))
+    def claim_job(self, owner: str) -> Any:
+        due = self._due("jobs", "waiting")
+        job = self.store.jobs.claim(owner, self.clock.after(30))
+        assert (job is not None) == bool(due)
+        return multiple() if job is None else job
+
+    @rule(job=jobs, lateral=st.booleans(), destinations=_DESTINATIONS)
+    def finish(self, job: Job, lateral: bool, destinations: set[str]) -> None:
+        outcome = refused if lateral else read
+        outcomes = [outcome(film.sop_instance_uid) for film in job.instances]
+        self._fenced(
+            self._holds("jobs", [job.id], job.lease),
+            lambda: self.store.jobs.finish(job, outcomes, sorted(destinations), ()),
+        )
+
+    @rule(job=jobs, seconds=st.sampled_from([None, 0, 50]))
+    def fail(self, job: Job, seconds: int | None) -> None:
+        due_at = None if seconds is None else self.clock.after(seconds)
+        self._fenced(
+            self._holds("jobs", [job.id], job.lease),
+            lambda: self.store.jobs.fail(job, "it broke", due_at),
+        )
+
+    @rule(target=shipments, owner=st.sampled_from(OWNERS))
+    def claim_shipment(self, owner: str) -> Any:
+        due = self._due("deliveries", "pending")
+        shipment = self.store.outbox.claim(owner, self.clock.after(30))
+        assert (shipment is not None) == bool(due)
+        return multiple() if shipment is None else shipment
+
+    @rule(shipment=shipments, event=st.sampled_from(SETTLED))
+    def settle(self, shipment: Shipment, event: DeliveryEvent) -> None:
+        due_at = self.clock.after(10) if event is DeliveryEvent.UNAVAILABLE else None
+        ids = [delivery.id for delivery in shipment.deliveries]
+        settlements = [
+            Settlement(delivery_id=id_, event=event, status_code=0, reason="said", due_at=due_at)
+            for id_ in ids
+        ]
+        self._fenced(
+            self._holds("deliveries", ids, shipment.lease),
+            lambda: self.store.outbox.settle(shipment, settlements),
+        )
+
+    @rule(owner=st.sampled_from(OWNERS))
+    def owner_dies(self, owner: str) -> None:
+        self.store.jobs.release(owner)
+        self.store.outbox.release(owner)
+
+    @rule(study=st.none() | st.sampled_from(STUDIES))
+    def retry(self, study: str | None) -> None:
+        self.store.jobs.retry(study)
+        self.store.outbox.retry(study)
+        self.open_ready()
+
+    @invariant()
+    def every_change_is_in_the_table(self) -> None:
+        """Nothing leaves a final state, nothing jumps, nothing disappears."""
+        for table, edges in EDGES.items():
+            now = self._by_id(table)
+            for id_, before in self.seen[table].items():
+                after = now[id_]["status"]
+                assert after == before["status"] or (before["status"], after) in edges
+                assert before["status"] not in FINAL or now[id_] == before
+            self.seen[table] = now
+
+    @invariant()
+    def leases_belong_to_work_under_way(self) -> None:
+        """Who is at work has a lease; two pieces of work share one only within a shipment."""
+        for table, busy in (("jobs", "running"), ("deliveries", "sending")):
+            for row in self._by_id(table).values():
+                assert (row["lease"] is not None) == (row["status"] == busy)
+        leases = [row["lease"] for row in self._by_id("jobs").values() if row["lease"]]
+        assert len(leases) == len(set(leases))
+
+    @invariant()
+    def a_film_is_decided_when_its_job_is_done(self) -> None:
+        """Decided films belong to finished jobs, and the others to none that is finished."""
+        done = {id_ for id_, job in self._by_id("jobs").items() if job["status"] == "done"}
+        for film in self.node.rows("instances"):
+            assert (film["decision"] != "undecided") == (film["job_id"] in done)
+
+    def _fenced(self, holds: bool, act: Callable[[], None]) -> None:
+        """Act; without the lease in force this must fail and change nothing at all."""
+        if holds:
+            act()
+            return
+        before = self.node.dump()
+        with pytest.raises(LeaseLost):
+            act()
+        assert self.node.dump() == before
+
+    def _holds(self, table: str, ids: list[int], lease: str) -> bool:
+        now = self._by_id(table)
+        return all(now[id_]["lease"] == lease for id_ in ids)
+
+    def _due(self, table: str, status: str) -> list[int]:
+        now = self.clock.now.isoformat(timespec="microseconds")
+        return [
+            id_
+            for id_, row in self._by_id(table).items()
+            if row["status"] == status and row["due_at"] <= now
+        ]
+
+    def _by_id(self, table: str) -> dict[int, dict[str, Any]]:
+        return {row["id"]: row for row in self.node.rows(table)}
+
+
+TestNode = pytest.mark.timeout(120)(Node.TestCase)
+TestNode.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
