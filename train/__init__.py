@@ -1,0 +1,1 @@
+"""How the weights were made: runs from a checkout, is never shipped."""

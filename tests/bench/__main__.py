@@ -16,9 +16,10 @@ from pathlib import Path
 
 from bench.machine import describe
 from bench.rows import Report, Row, insert
+from bench.run import Run
 from rich.console import Console
 
-# Group -> where it is measured. A function of a scratch folder gives the group's rows.
+# Group -> where it is measured. A function of a `Run` gives the group's rows.
 GROUPS: dict[str, str] = {
     "inference": "bench.inference:against_floors",
     "recipe": "bench.inference:against_recipe",
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         machine = describe(Path(folder))
         try:
             for name in chosen:
-                for row in _measure(name, Path(folder), progress):
+                for row in _measure(name, _place(Path(folder), name, given.repeat), progress):
                     rows.append(row)
                     progress.print(f"[dim]{name}[/]  {'  '.join(filter(None, row.cells()))}",
                                    highlight=False)  # fmt: skip
@@ -60,16 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         insert(report, given.write)
 
 
-def _measure(name: str, scratch: Path, progress: Console) -> Iterator[Row]:
-    """Measure one group in a folder of its own."""
-    module, _, function = GROUPS[name].partition(":")
-    folder = scratch / name
-    folder.mkdir()
-    with progress.status(f"measuring {name}"):
-        measure: Callable[[Path], Iterator[Row]] = getattr(
-            importlib.import_module(module), function
-        )
-        yield from measure(folder)
+def _place(scratch: Path, group: str, repeat: int) -> Run:
+    (folder := scratch / group).mkdir()
+    return Run(scratch=folder, repeat=repeat)
+
+
+def _measure(group: str, run: Run, progress: Console) -> Iterator[Row]:
+    module, _, function = GROUPS[group].partition(":")
+    measure: Callable[[Run], Iterator[Row]] = getattr(importlib.import_module(module), function)
+    with progress.status(f"measuring {group}"):
+        yield from measure(run)
 
 
 def _show(report: Report, *, as_json: bool) -> None:
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"all of: {', '.join(GROUPS)}")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="page to put the table into")
+    parser.add_argument("--repeat", type=int, default=5, help="measurements of each thing")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="folder on the disk to measure")
     return parser
 

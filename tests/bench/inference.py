@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from bench.floors import Stage, peak_gflops, stages
 from bench.machine import Times, times
 from bench.recipe import Answer, Recipe
 from bench.rows import Row
+from bench.run import Run
 from bench.weights import cascade, version
 from support.phantom import FloatMap, phantom
 
 from models.reading import Reading
 
 ROWS, COLUMNS = 2500, 2048
-_REPEAT = 5
 
 
 @cache
@@ -26,10 +25,10 @@ def picture() -> FloatMap:
     return phantom(ROWS, COLUMNS, seed=3, opacity=0.9)
 
 
-def against_floors(_scratch: Path) -> Iterator[Row]:
+def against_floors(run: Run) -> Iterator[Row]:
     """Each stage as `Cascade.read` runs it, best of a few."""
     seconds: list[dict[str, float]] = []
-    times(lambda: seconds.append(_read().seconds), _REPEAT)
+    times(lambda: seconds.append(_read().seconds), run.repeat)
     for stage in stages():
         spent = min(sum(one[key] for key in stage.keys) for one in seconds[1:])
         yield _stage_row(stage, spent)
@@ -46,12 +45,12 @@ def _stage_row(stage: Stage, spent: float) -> Row:
     )
 
 
-def against_recipe(_scratch: Path) -> Iterator[Row]:
+def against_recipe(run: Run) -> Iterator[Row]:
     """The textbook's time over ours, turn by turn, and how far the answers are apart."""
     recipe = Recipe(cascade())
     ours, theirs = _read(), recipe.read(picture())
     pairs = [(times(_read, 1, warm=False), times(lambda: recipe.read(picture()), 1, warm=False))
-             for _ in range(_REPEAT)]  # fmt: skip
+             for _ in range(run.repeat)]  # fmt: skip
     mine = Times(tuple(pair[0].best for pair in pairs))
     textbook = Times(tuple(pair[1].best for pair in pairs))
     yield Row(

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 _PAUSE_SECONDS = 0.2  # between repetitions: whoever shares the machine gets a turn
@@ -96,7 +95,6 @@ def _memory(pid: int, field: str) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0)
 
 
-@cache
 def syncs_per_second(folder: Path) -> float:
     """How often the disk takes a page for good: overwriting allocated pages, fdatasync after each.
 
@@ -110,7 +108,6 @@ def syncs_per_second(folder: Path) -> float:
         return _SYNCS / (time.perf_counter() - began)
 
 
-@cache
 def durable_megabytes_per_second(folder: Path, films: int = 4) -> float:
     """How fast the disk takes films of 10 MB for good, one after the other."""
     content = os.urandom(_FILM)

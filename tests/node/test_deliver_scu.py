@@ -168,7 +168,7 @@ def test_file_problems(honest: Peer, tmp_path: Path, films: list[Path]) -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, about what we broke
 def test_garbled_meta(honest: Peer, tmp_path: Path) -> None:
     """However the File Meta Information is damaged, `send` answers and does not raise."""
-    whole, random = write(tmp_path).read_bytes(), Random(1)  # noqa: S311
+    whole, random = write(tmp_path).read_bytes(), Random(1)
     for number in range(200):
         garbled = bytearray(whole)
         garbled[random.randrange(132, 380)] = random.choice([0, 1, 2, random.randrange(256), 255])

@@ -107,7 +107,8 @@ def test_status_starts_without_sqlalchemy() -> None:
         "import sys; from dicom_node.store.status import read_status;"
         "sys.exit('sqlalchemy' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_polling_never_walks_a_whole_table(tmp_path: Path) -> None:

@@ -205,4 +205,4 @@ class Node(RuleBasedStateMachine):
 
 
 TestNode = pytest.mark.timeout(120)(Node.TestCase)
-TestNode.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+TestNode.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)

@@ -1,4 +1,4 @@
-"""Stand-ins: a clock that tests own, a sender that does what it is told, a store without waiting."""
+"""Stand-ins: a clock that tests own, a sender that obeys, a store that does not wait."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class RunningNode:
             [COMMAND, *words, "--config", self.config], capture_output=True, text=True, check=False
         )
 
-    def wait_until(self, true: Callable[[], object], seconds: float = 60.0) -> None:
+    def wait_until(self, true: Callable[[], object], seconds: float = 120.0) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() > deadline:

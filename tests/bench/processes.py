@@ -1,0 +1,79 @@
+"""What the node's processes take to start, and of memory."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.inference import picture
+from bench.machine import megabytes, peak_megabytes
+from bench.rows import Row
+from bench.run import Run
+from bench.weights import models_dir
+from support.film import film, write
+from support.peer import Peer, destination
+from support.running import COMMAND, RunningNode, running_node
+
+_TARGETS = {"receiver-1": "≤ 120 MB", "worker-1": "≤ 1300 MB"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    seconds: float
+    megabytes: float  # largest resident set
+
+
+def of_a_node(run: Run) -> Iterator[Row]:
+    """A node from its start to its first delivered film."""
+    (folder := run.scratch / "node").mkdir()
+    began = time.perf_counter()
+    with (
+        Peer(run.scratch / "pacs") as pacs,
+        running_node(folder, [destination(pacs.port)], models={"dir": str(models_dir())}) as node,
+    ):
+        listening = time.perf_counter() - began
+        node.wait_until(lambda: "networks warm" in node.log(), seconds=180)
+        warm = time.perf_counter() - began
+        yield Row(name="node: start to first C-ECHO answered", measured=f"{listening:.1f} s")
+        yield Row(name="node: start to networks warm", measured=f"{warm:.1f} s")
+        yield _status(node, run.repeat)
+        pids = node.pids()
+        idle = {name: megabytes(pid) for name, pid in pids.items()}
+        source = write(film(picture(), kind="dx"), run.scratch / "film.dcm")
+        node.send([source])
+        node.wait_until(lambda: _delivered(node), seconds=180)
+        for name, pid in pids.items():
+            yield Row(
+                name=f"memory: {name.removesuffix('-1')}",
+                target=_TARGETS.get(name),
+                measured=f"{idle[name]:.0f} MB idle, {peak_megabytes(pid):.0f} MB peak with a film",
+            )
+
+
+def _delivered(node: RunningNode) -> bool:
+    deliveries = node.cli("status", "--json")["deliveries"].get("pacs", {})
+    return set(deliveries) == {"delivered"}
+
+
+def _status(node: RunningNode, repeat: int) -> Row:
+    costs = [_cost([str(COMMAND), "status", "--config", str(node.config)]) for _ in range(repeat)]
+    spent = statistics.median(cost.seconds for cost in costs)
+    return Row(
+        name="dicom-node status",
+        target="≤ 0.5 s, ≤ 60 MB",
+        measured=f"{spent:.2f} s, {max(cost.megabytes for cost in costs):.0f} MB",
+    )
+
+
+def _cost(command: list[str]) -> _Cost:
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return _Cost(time.perf_counter() - began, usage.ru_maxrss / 1024)  # kilobytes on Linux

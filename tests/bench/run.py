@@ -1,0 +1,14 @@
+"""What every benchmark is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of the program, and one group's place in it."""
+
+    scratch: Path  # an empty folder of the group's own, on the disk that is measured
+    repeat: int = 5  # measurements of each thing

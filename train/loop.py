@@ -1,0 +1,215 @@
+"""The loop, read in one sitting.
+
+A step's randomness comes from (seed, phase, step) alone and a checkpoint holds everything else, so
+a run that is killed and resumed ends where an unbroken one does. Lightning Fabric carries device,
+precision and distribution.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from rich.progress import Progress
+from torch import Generator, Tensor, nn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A stretch of training at one resolution; small films first, then the deployed size."""
+
+    size: int  # side of the network frame, pixels
+    batch: int
+    steps: int
+    learning_rate: float  # at its peak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long and how hard to train."""
+
+    phases: tuple[Phase, ...]
+    seed: int = 20260101
+    weight_decay: float = 0.02
+    ema: float = 0.99  # share of the running average that each step keeps
+    validate_every: int = 50  # steps
+    checkpoint_seconds: float = 180.0
+    precision: str = "32-true"  # "bf16-mixed" is twice as fast, but only with AVX-512 BF16 or AMX
+    threads: int = 2
+
+
+class Task(Protocol):
+    """What one stage teaches its network."""
+
+    network: nn.Module
+
+    def prepare(self, size: int) -> None:
+        """Get the films ready for a phase at this size."""
+
+    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
+        """Draw a batch, run the network, give the loss."""
+
+    def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
+        """Numbers on the validation split; larger ``score`` is better."""
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a checkpoint holds besides the modules."""
+
+    phase: int = 0
+    step: int = 0
+    best: float = -math.inf  # within the phase: scores at two resolutions do not compare
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(task: Task, schedule: Schedule, out: Path, *, stop_after: int | None = None) -> Path:
+    """Train through all phases; returns the weights file, the last phase's best by ``score``.
+
+    Resumes from ``out/checkpoint.pt`` where there is one. ``stop_after`` ends this run after so
+    many steps, as a kill would, with a checkpoint.
+    """
+    torch.set_num_threads(schedule.threads)
+    torch.manual_seed(schedule.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    run = _Run(task, schedule, out)
+    run.restore()
+    budget = math.inf if stop_after is None else stop_after
+    with Progress(disable=None) as progress:
+        while run.state.phase < len(schedule.phases):
+            phase = schedule.phases[run.state.phase]
+            bar = progress.add_task(f"{phase.size} px", total=phase.steps)
+            task.prepare(phase.size)
+            while run.state.step < phase.steps:
+                if budget <= 0:
+                    run.save()
+                    return run.best_path
+                run.advance(phase)
+                budget -= 1
+                progress.update(bar, completed=run.state.step)
+            run.next_phase()
+    run.save()
+    return run.best_path
+
+
+def learning_rate(step: int, phase: Phase, warm: float = 0.2) -> float:
+    """Rise linearly over the first ``warm`` share of the phase, then fall as a cosine to 0."""
+    done = (step + 1) / phase.steps
+    if done < warm:
+        return phase.learning_rate * done / warm
+    return phase.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
+
+
+def step_generator(seed: int, phase: int, step: int) -> Generator:
+    """Give the randomness of one step."""
+    return Generator().manual_seed((seed * 1_000_003 + phase) * 1_000_003 + step)
+
+
+class _Run:
+    """One run's moving parts."""
+
+    def __init__(self, task: Task, schedule: Schedule, out: Path) -> None:
+        self.task, self.schedule, self.out = task, schedule, out
+        self.fabric = Fabric(accelerator="cpu", devices=1, precision=schedule.precision)  # type: ignore[arg-type]
+        self.plain = task.network
+        self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.plain).eval()
+        self.state = State()
+        self.network: Any = self.fabric.setup_module(self.plain)
+        self.optimizer = self._fresh_optimizer()
+        self.best_path = out / "best.pt"
+        self.saved = monotonic()
+
+    def _fresh_optimizer(self) -> Any:
+        return self.fabric.setup_optimizers(
+            torch.optim.AdamW(self.network.parameters(), weight_decay=self.schedule.weight_decay)
+        )
+
+    def advance(self, phase: Phase) -> None:
+        """Take one step; validate and checkpoint where due."""
+        state = self.state
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(state.step, phase)
+        generator = step_generator(self.schedule.seed, state.phase, state.step)
+        self.network.train()
+        loss = self.task.loss(self.network, phase, generator)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.optimizer.step()
+        self._follow()
+        state.step += 1
+        if state.step % self.schedule.validate_every == 0 or state.step == phase.steps:
+            self._validate(phase, loss.item())
+        if monotonic() - self.saved > self.schedule.checkpoint_seconds:
+            self.save()
+
+    def _follow(self) -> None:
+        """Move the running average; young averages move faster."""
+        keep = min(self.schedule.ema, (self.state.step + 1) / (self.state.step + 10))
+        with torch.no_grad():
+            pairs = zip(self.average.state_dict().values(), self._weights().values(), strict=True)
+            for mine, theirs in pairs:
+                if mine.dtype.is_floating_point:
+                    mine.lerp_(theirs, 1.0 - keep)
+                else:
+                    mine.copy_(theirs)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return self.plain.state_dict()
+
+    def _validate(self, phase: Phase, loss: float) -> None:
+        with torch.inference_mode(), self.fabric.autocast():
+            numbers = self.task.validate(self.average, phase)
+        row = {"phase": self.state.phase, "size": phase.size, "step": self.state.step, "loss": loss}
+        self.state.rows.append(row | numbers)
+        self._write_log()
+        print(" ".join(f"{name}={value:.4g}" for name, value in self.state.rows[-1].items()))
+        if numbers["score"] >= self.state.best:
+            self.state.best = numbers["score"]
+            torch.save(self.average.state_dict(), self.best_path)
+
+    def _write_log(self) -> None:
+        with (self.out / "log.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(self.state.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.state.rows)
+
+    def next_phase(self) -> None:
+        """Start the next phase: the same weights, a fresh optimizer."""
+        self.state.phase += 1
+        if self.state.phase < len(self.schedule.phases):
+            self.state.step, self.state.best = 0, -math.inf
+            self.optimizer = self._fresh_optimizer()
+
+    def save(self) -> None:
+        """Write the checkpoint; a kill in the middle leaves the old one."""
+        state = self.state
+        content = {
+            "network": self._weights(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "state": [state.phase, state.step, state.best],
+            "rows": state.rows,
+        }
+        torch.save(content, self.out / "checkpoint.tmp")
+        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+        self.saved = monotonic()
+
+    def restore(self) -> None:
+        """Take up the checkpoint, where there is one."""
+        path = self.out / "checkpoint.pt"
+        if not path.exists():
+            return
+        content = torch.load(path, weights_only=True)
+        self.plain.load_state_dict(content["network"])
+        self.average.load_state_dict(content["average"])
+        phase, step, best = content["state"]
+        self.state = State(phase=phase, step=step, best=best, rows=content["rows"])
+        self.optimizer.load_state_dict(content["optimizer"])

@@ -1,0 +1,102 @@
+"""Films as stages 2 and 3 see them, made once by the cascade's own steps and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models import cascade, preprocess
+from models.densenet import ChestDenseNet
+from models.unet import LungUNet
+from train.data import Film, load_pixels
+
+#: Heatmaps are kept this small; they come from maps of 16 x 16 and are smooth.
+H2_SIDE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masking:
+    """The frozen stage 1 as later stages use it."""
+
+    weights: Path  # state dict of the LungUNet
+    size: int = 512
+    margin: int = 12  # network pixels at ``size``
+    threshold: float = 0.5
+
+    def network(self) -> LungUNet:
+        """Load the network."""
+        net = LungUNet()
+        net.load_state_dict(torch.load(self.weights, weights_only=True))
+        return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def load_classifier(weights: Path) -> ChestDenseNet:
+    """Load a trained DenseNet, in eval mode."""
+    net = ChestDenseNet()
+    net.load_state_dict(torch.load(weights, weights_only=True))
+    return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def masked_films(films: Sequence[Film], masking: Masking, cache: Path) -> Tensor:
+    """Masked, standardised films, (N, 1, S, S) float16; from ``cache`` where it has them."""
+    network = masking.network()
+
+    @torch.inference_mode()
+    def one(i: int) -> Tensor:
+        pixels, frame = preprocess.to_network(load_pixels(films[i].path), masking.size)
+        x = torch.from_numpy(pixels)[None, None]
+        area = preprocess.film_area(frame)
+        lungs = cascade.lung_masks(cascade.stage1(network, x), [area], masking.threshold)
+        return cascade.masked(x, lungs, masking.margin)[0].half()
+
+    key = [masking.weights.read_bytes(), f"{masking.size} {masking.margin} {masking.threshold}"]
+    return _cached(cache, "masked", [*key, *(str(f.path) for f in films)], len(films), one)
+
+
+def heatmaps(masked: Tensor, weights: Path, cache: Path) -> Tensor:
+    """H2 of the frozen stage 2 for masked films: (N, 1, `H2_SIDE`, `H2_SIDE`) float16."""
+    network = load_classifier(weights)
+
+    @torch.inference_mode()
+    def one(i: int) -> Tensor:
+        _, h2 = cascade.stage2(network, masked[i : i + 1].float())
+        return functional.interpolate(h2, (H2_SIDE, H2_SIDE), mode="area")[0].half()
+
+    traits = f"{tuple(masked.shape)} {masked.float().abs().sum().item()}"
+    return _cached(cache, "h2", [weights.read_bytes(), traits], len(masked), one)
+
+
+def shrink(masked: Tensor, size: int) -> Tensor:
+    """Masked films at another side, antialiased."""
+    if masked.shape[-1] == size:
+        return masked
+    small = [
+        functional.interpolate(
+            part.float(), (size, size), mode="bilinear", antialias=True, align_corners=False
+        ).half()
+        for part in masked.split(64)
+    ]
+    return torch.cat(small)
+
+
+def _cached(
+    folder: Path, name: str, key: list[bytes | str], count: int, one: Callable[[int], Tensor]
+) -> Tensor:
+    digest = hashlib.sha256()
+    for part in key:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    path = folder / f"{name}-{digest.hexdigest()[:16]}.pt"
+    if path.exists():
+        return cast(Tensor, torch.load(path, weights_only=True, mmap=True))
+    made = torch.stack([one(i) for i in range(count)])
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(made, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+    return made

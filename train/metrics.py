@@ -1,0 +1,88 @@
+"""Numbers about decisions: AUC, sensitivity, specificity, their intervals, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A number and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def auc(scores: Floats, positive: Bools) -> float:
+    """Area under the ROC curve (Mann-Whitney, ties count half); nan with one class only."""
+    count, others = int(positive.sum()), int((~positive).sum())
+    if not count or not others:
+        return float("nan")
+    ranks = stats.rankdata(scores)
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, draws: int = 2000
+) -> Interval:
+    """Resample whole patients; ``statistic`` takes film indices."""
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    films = [np.flatnonzero(member == i) for i in range(len(names))]
+    rng = np.random.default_rng(0)
+    values = [
+        statistic(np.concatenate([films[i] for i in rng.integers(len(films), size=len(films))]))
+        for _ in range(draws)
+    ]
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    whole = statistic(np.arange(len(groups)))
+    return Interval(value=whole, low=float(low), high=float(high))
+
+
+def fit_temperature(logits: Floats, positive: Bools, weights: Floats) -> float:
+    """Find the temperature in [0.25, 8] with the least weighted cross-entropy."""
+    sign = np.where(positive, 1.0, -1.0)
+
+    def loss(log_temperature: float) -> float:
+        z = sign * logits / np.exp(log_temperature)
+        return float((weights * np.logaddexp(0.0, -z)).sum())
+
+    found = optimize.minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def youden(probabilities: Floats, positive: Bools, weights: Floats) -> float:
+    """Find the threshold with the largest weighted sensitivity + specificity.
+
+    Midway between the two probabilities it separates, so that rounding moves no film across.
+    """
+    edges = np.unique(probabilities)
+    candidates = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
+
+    def gain(threshold: float) -> float:
+        called = probabilities >= threshold
+        hit = weights[positive & called].sum() / weights[positive].sum()
+        spared = weights[~positive & ~called].sum() / weights[~positive].sum()
+        return float(hit + spared)
+
+    return float(np.clip(max(candidates, key=gain), 0.01, 0.99))
+
+
+def even_weights(keys: Sequence[tuple[object, ...]]) -> Floats:
+    """Weights by which every key counts the same in all, however many films it has."""
+    counts: dict[tuple[object, ...], int] = {}
+    for key in keys:
+        counts[key] = counts.get(key, 0) + 1
+    return np.array([1.0 / counts[key] for key in keys])

@@ -1,0 +1,93 @@
+"""Stage 1: the lung U-Net, on two conventions of lung mask at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from models import preprocess, unet
+from train import augment
+from train.data import LungFilm, load_mask, load_pixels, read_lung_films
+from train.losses import lung_loss
+from train.loop import Phase
+from train.sampler import even_draw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Films with masks, ready: ``x`` and ``masks`` (N, S, S), ``channels`` (N,)."""
+
+    x: Tensor
+    masks: Tensor
+    channels: Tensor
+
+
+def stack(films: list[LungFilm], size: int) -> Batch:
+    """Load films into the network frame."""
+    return Batch(
+        x=torch.stack([_film(film.path, size) for film in films]),
+        masks=torch.stack([_mask(film.mask, size) for film in films]),
+        channels=torch.tensor([film.channel for film in films]),
+    )
+
+
+class LungTask:
+    """Dice + cross-entropy; equal shares of both conventions, so that neither is neglected."""
+
+    def __init__(self, network: nn.Module, data: Path) -> None:
+        self.network = network
+        films = read_lung_films(data)
+        self.films = {s: [f for f in films if f.split == s] for s in ("train", "val")}
+        self.ready: dict[str, Batch] = {}
+
+    def prepare(self, size: int) -> None:
+        """Load both splits at this size."""
+        self.ready = {split: stack(films, size) for split, films in self.films.items()}
+        channels = self.ready["train"].channels.tolist()
+        self.groups = [
+            [i for i, channel in enumerate(channels) if channel == wanted]
+            for wanted in (unet.AERATED, unet.FIELD)
+        ]
+
+    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
+        """One augmented batch."""
+        ready = self.ready["train"]
+        chosen = even_draw(self.groups, phase.batch, generator)
+        geometry = augment.Geometry(turn=0.25, zoom=0.2, shift=0.125)
+        theta = augment.affine(phase.batch, geometry, generator)
+        x = augment.warp(ready.x[chosen][:, None].float() / 255.0, theta)
+        masks = augment.warp(ready.masks[chosen][:, None].float(), theta, mode="nearest")
+        x = augment.cut_out(augment.expose(x, generator), generator)
+        x = x.to(memory_format=torch.channels_last)
+        return lung_loss(network(x), masks[:, 0], ready.channels[chosen])
+
+    def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
+        """Mean Dice per convention; the score is their mean."""
+        ready = self.ready["val"]
+        scores: dict[int, list[float]] = {unet.AERATED: [], unet.FIELD: []}
+        for i in range(len(ready.x)):
+            x = ready.x[i : i + 1, None].float() / 255.0
+            channel = int(ready.channels[i])
+            mask = network(x)[0, channel] > 0
+            scores[channel].append(dice(mask.numpy(), ready.masks[i].numpy()))
+        aerated, field = (float(np.mean(scores[c])) for c in (unet.AERATED, unet.FIELD))
+        return {"score": (aerated + field) / 2, "dice_aerated": aerated, "dice_field": field}
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    """Dice coefficient of two boolean masks; 1 where both are empty."""
+    total = int(one.sum()) + int(other.sum())
+    return 2.0 * int((one & other).sum()) / total if total else 1.0
+
+
+def _film(path: Path, size: int) -> Tensor:
+    pixels, _ = preprocess.to_network(load_pixels(path), size)
+    return torch.from_numpy((pixels * 255.0).round().astype(np.uint8))
+
+
+def _mask(path: Path, size: int) -> Tensor:
+    return torch.from_numpy(load_mask(path, size))

@@ -1,0 +1,123 @@
+"""Stage 2: normal against pneumonia of any kind, on the masked film."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from models.densenet import ChestDenseNet
+from train import augment, metrics
+from train.data import NORMAL, Film, read_films
+from train.loop import Phase
+from train.losses import incremental_loss, smooth
+from train.masked import Masking, load_classifier, masked_films, shrink
+from train.sampler import even_draw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Films that give one equal share of every batch."""
+
+    label: str
+    sources: tuple[str, ...]
+
+    def holds(self, film: Film) -> bool:
+        """Whether the film is one of them."""
+        return film.label == self.label and film.source in self.sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What stages 2 and 3 are taught, besides the schedule."""
+
+    groups: tuple[Group, ...]  # of the training split; each an equal share of the batch
+    within: str  # the source whose validation films alone give half of the score
+    smoothing: float = 0.1
+    distil: float = 0.0  # λ of paper eq. 2
+    previous: Path | None = None  # frozen weights that eq. 2 distils from
+    original: tuple[str, ...] = ()  # the sources that make D_o
+
+
+class PneumoniaTask:
+    """Cross-entropy with eq. 2; normals weigh twice, so that both sides weigh the same."""
+
+    def __init__(
+        self, network: ChestDenseNet, data: Path, masking: Masking, recipe: Recipe
+    ) -> None:
+        self.network, self.recipe = network, recipe
+        sources = {source for group in recipe.groups for source in group.sources}
+        self.films = [f for f in read_films(data, ("train", "val")) if f.source in sources]
+        self.masked = masked_films(self.films, masking, data_cache(masking))
+        self.at_size = self.masked
+        train = [(i, f) for i, f in enumerate(self.films) if f.split == "train"]
+        self.groups = [[i for i, f in train if group.holds(f)] for group in recipe.groups]
+        self.targets = torch.tensor([float(f.label != NORMAL) for f in self.films])
+        self.previous = load_classifier(recipe.previous) if recipe.previous else None
+
+    def prepare(self, size: int) -> None:
+        """Shrink the films."""
+        self.at_size = shrink(self.masked, size)
+
+    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
+        """One augmented batch."""
+        chosen = even_draw(self.groups, phase.batch, generator)
+        x = augmented(self.at_size[chosen].float(), generator)
+        targets = self.targets[chosen]
+        positives, negatives = targets.sum(), (1 - targets).sum()
+        weights = torch.where(targets > 0, 0.5 / positives, 0.5 / negatives) * len(targets)
+        return incremental_loss(
+            network(x),
+            smooth(targets, self.recipe.smoothing),
+            weights=weights,
+            previous=self._previous_logits(x),
+            original=torch.tensor(
+                [float(self.films[i].source in self.recipe.original) for i in chosen]
+            ),
+            lam=self.recipe.distil,
+        )
+
+    def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
+        """AUC over all validation films and within one source; the score is their mean."""
+        val = [i for i, film in enumerate(self.films) if film.split == "val"]
+        return score(network, self.at_size, self.films, self.targets, val, self.recipe.within)
+
+    @torch.no_grad()
+    def _previous_logits(self, x: Tensor) -> Tensor | None:
+        return self.previous(x) if self.previous is not None and self.recipe.distil else None
+
+
+def augmented(x: Tensor, generator: Generator) -> Tensor:
+    """Masked films (B, C, S, S), moved and disturbed; the first channel is the film."""
+    theta = augment.affine(len(x), augment.Geometry(), generator)
+    x = augment.disturb(augment.warp(x, theta), generator)
+    return augment.cut_out(x, generator).to(memory_format=torch.channels_last)
+
+
+def score(
+    network: nn.Module,
+    x: Tensor,
+    films: list[Film],
+    targets: Tensor,
+    chosen: list[int],
+    within: str,
+) -> dict[str, float]:
+    """Both AUCs of a network on chosen films."""
+    logits = np.concatenate([network(x[part].float()).numpy() for part in _parts(chosen, 8)])
+    positive = targets[chosen].numpy() > 0
+    inside = np.array([films[i].source == within for i in chosen])
+    pooled = metrics.auc(logits, positive)
+    alone = metrics.auc(logits[inside], positive[inside])
+    return {"score": (pooled + alone) / 2, "auc_pooled": pooled, f"auc_{within}": alone}
+
+
+def data_cache(masking: Masking) -> Path:
+    """Masked films are kept beside the weights that masked them."""
+    return masking.weights.parent / "cache"
+
+
+def _parts(indices: list[int], size: int) -> list[list[int]]:
+    return [indices[i : i + size] for i in range(0, len(indices), size)]
