@@ -35,6 +35,7 @@ class Film:
     subsource: str
     view: str
     group: str
+    licence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class LungFilm:
     channel: int  # unet.AERATED or unet.FIELD
     source: str
     group: str
+    licence: str
 
 
 class Grouped(Protocol):
@@ -73,6 +75,7 @@ def read_films(data: Path, splits: Iterable[str] = ("train", "val", "test")) -> 
             subsource=row["subsource"],
             view=row["view"],
             group=row["group_id"],
+            licence=row["licence"],
         )
         for row in _rows(folder / "manifest.csv")
         if row["split"] in wanted and row["label"] in (NORMAL, PNEUMONIA, COVID)
@@ -92,6 +95,7 @@ def read_lung_films(data: Path) -> list[LungFilm]:
             channel=unet.AERATED if row["convention"].startswith("aerated") else unet.FIELD,
             source=row["source"],
             group=row["group_id"],
+            licence=row["licence"],
         )
         for row in _rows(folder / "manifest.csv")
     ]
@@ -110,7 +114,7 @@ def assert_disjoint(films: Sequence[Grouped]) -> None:
 
 
 def load_pixels(path: Path) -> NDArray[np.float32]:
-    """Load an 8-bit gray film: (H, W) float32 in [0, 1], as `dicom_node.pixels` gives a DICOM one."""
+    """Load an 8-bit gray film: (H, W) float32 in [0, 1], as a DICOM one arrives too."""
     with Image.open(path) as picture:
         return np.asarray(picture.convert("L"), dtype=np.float32) / 255.0
 

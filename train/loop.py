@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import csv
 import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -48,7 +49,9 @@ class Schedule:
 class Task(Protocol):
     """What one stage teaches its network."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """The network to train, with the weights to start from."""
 
     def prepare(self, size: int) -> None:
         """Get the films ready for a phase at this size."""
@@ -82,7 +85,7 @@ def fit(task: Task, schedule: Schedule, out: Path, *, stop_after: int | None = N
     run = _Run(task, schedule, out)
     run.restore()
     budget = math.inf if stop_after is None else stop_after
-    with Progress(disable=None) as progress:
+    with Progress(disable=not sys.stderr.isatty()) as progress:
         while run.state.phase < len(schedule.phases):
             phase = schedule.phases[run.state.phase]
             bar = progress.add_task(f"{phase.size} px", total=phase.steps)

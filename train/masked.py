@@ -56,8 +56,9 @@ def masked_films(films: Sequence[Film], masking: Masking, cache: Path) -> Tensor
         lungs = cascade.lung_masks(cascade.stage1(network, x), [area], masking.threshold)
         return cascade.masked(x, lungs, masking.margin)[0].half()
 
-    key = [masking.weights.read_bytes(), f"{masking.size} {masking.margin} {masking.threshold}"]
-    return _cached(cache, "masked", [*key, *(str(f.path) for f in films)], len(films), one)
+    key: list[bytes | str] = [masking.weights.read_bytes(), f"{masking.size} {masking.margin}"]
+    key += [str(masking.threshold), *(str(film.path) for film in films)]
+    return _cached(cache, "masked", key, len(films), one)
 
 
 def heatmaps(masked: Tensor, weights: Path, cache: Path) -> Tensor:
@@ -81,7 +82,7 @@ def shrink(masked: Tensor, size: int) -> Tensor:
         functional.interpolate(
             part.float(), (size, size), mode="bilinear", antialias=True, align_corners=False
         ).half()
-        for part in masked.split(64)
+        for part in torch.split(masked, 64)
     ]
     return torch.cat(small)
 

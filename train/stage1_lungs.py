@@ -12,8 +12,8 @@ from torch import Generator, Tensor, nn
 from models import preprocess, unet
 from train import augment
 from train.data import LungFilm, load_mask, load_pixels, read_lung_films
-from train.losses import lung_loss
 from train.loop import Phase
+from train.losses import lung_loss
 from train.sampler import even_draw
 
 

@@ -52,7 +52,7 @@ class CovidTask:
 
 
 def gated(masked: Tensor, h2: Tensor) -> Tensor:
-    """x ⊙ H2 for all films: (N, 1, S, S) float16."""
+    """Gate all films, x ⊙ H2: (N, 1, S, S) float16."""
     size = masked.shape[-1]
     return torch.cat(
         [
@@ -60,6 +60,6 @@ def gated(masked: Tensor, h2: Tensor) -> Tensor:
                 x.float(),
                 functional.interpolate(h.float(), (size, size), mode="bilinear"),
             ).half()
-            for x, h in zip(masked.split(64), h2.split(64), strict=True)
+            for x, h in zip(torch.split(masked, 64), torch.split(h2, 64), strict=True)
         ]
     )

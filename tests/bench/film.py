@@ -34,7 +34,7 @@ class ReportClock(Peer):
 
     def store(self, event: Event) -> int:
         status = super().store(event)
-        if event.request.AffectedSOPClassUID == Comprehensive3DSRStorage:  # type: ignore[union-attr]
+        if event.request.AffectedSOPClassUID == Comprehensive3DSRStorage:
             study = str(event.dataset.StudyInstanceUID)
             self.reported[study] = time.perf_counter()
         return status
@@ -43,8 +43,9 @@ class ReportClock(Peer):
 def whole(run: Run) -> Iterator[Row]:
     """The median of a few films, the quiet period taken off, over the floors of the networks."""
     (folder := run.scratch / "node").mkdir()
+    pacs = ReportClock(run.scratch / "pacs")
     with (
-        ReportClock(run.scratch / "pacs") as pacs,
+        pacs,
         running_node(
             folder,
             [destination(pacs.port)],

@@ -91,7 +91,7 @@ def _running(
 ) -> Iterator[Receiver]:
     began = time.perf_counter()
     with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_until_it_answers(process, ae_title, port, folder)
         spent = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Reception against DCMTK's storescp and Orthanc: the same films by the same sender, turn by turn."""
+"""Reception against DCMTK's storescp and Orthanc: same films, same sender, turn by turn."""
 
 from __future__ import annotations
 
@@ -140,10 +140,10 @@ def _small(folder: Path) -> Path:
 
 
 def _send(storescu: str, receiver: Receiver, folder: Path) -> float:
-    command = [storescu, "-aec", receiver.ae_title, "127.0.0.1", str(receiver.port), "+sd", folder]
+    command = [storescu, "-aec", receiver.ae_title, "127.0.0.1", str(receiver.port), "+sd"]
     os.sync()
     began = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    subprocess.run([*command, str(folder)], check=True, capture_output=True)
     spent = time.perf_counter() - began
     shutil.rmtree(folder)
     return spent

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from monai.networks.nets import UNet
 from monai.networks.nets.densenet import DenseNet121
+from monai.networks.nets.unet import UNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -77,10 +77,11 @@ class Recipe:
 
 
 def _densenet(trained: ChestDenseNet) -> nn.Module:
-    network = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1)
+    network: Any = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1)
     network.features.load_state_dict(_contiguous(trained.body))
     network.class_layers.out.load_state_dict(_contiguous(trained.out))
-    return network.eval().requires_grad_(False)
+    frozen: nn.Module = network.eval().requires_grad_(False)
+    return frozen
 
 
 def _contiguous(network: nn.Module) -> dict[str, Tensor]:
@@ -93,7 +94,7 @@ def _grad_cam(network: Any, x: Tensor, seen: Tensor) -> tuple[float, Tensor]:
 
     def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         maps.append(output)
-        output.register_hook(gradients.append)
+        output.register_hook(gradients.append)  # type: ignore[no-untyped-call]
 
     hook = network.class_layers.relu.register_forward_hook(keep)
     try:
@@ -119,7 +120,7 @@ def _guided(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False
-            module.register_full_backward_hook(cut)  # type: ignore[arg-type]
+            module.register_full_backward_hook(cut)
     return network
 
 

@@ -8,8 +8,9 @@ transition tables and a few sentences, and compares the database before and afte
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
-from support.fakes import bench, read, refused
+from support.fakes import START, TABLES, Bench, bench, read, refused
 
 from dicom_node.domain import (
     DELIVERY_TRANSITIONS,
@@ -47,11 +48,35 @@ EDGES = {
     },
 }
 SETTLED = [
-    DeliveryEvent.ACCEPTED, DeliveryEvent.UNAVAILABLE, DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP,
+    DeliveryEvent.ACCEPTED, DeliveryEvent.ACCEPTED, DeliveryEvent.UNAVAILABLE, DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP,
 ]  # fmt: skip
 
 
 _DESTINATIONS = st.sets(st.sampled_from(DESTINATIONS), min_size=1)
+
+
+_stack = ExitStack()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_store() -> Iterator[None]:
+    """SQLAlchemy compiles its statements once for each engine: all examples share one."""
+    with _stack:
+        yield
+
+
+@cache
+def _shared() -> Bench:
+    folder = _stack.enter_context(tempfile.TemporaryDirectory())
+    return _stack.enter_context(bench(Path(folder)))
+
+
+def _emptied() -> Bench:
+    node = _shared()
+    for table in reversed(TABLES):
+        node.sql(f"DELETE FROM {table}")  # noqa: S608
+    node.clock.now = START
+    return node
 
 
 class Node(RuleBasedStateMachine):
@@ -62,9 +87,7 @@ class Node(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.stack = ExitStack()
-        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
-        self.node = self.stack.enter_context(bench(Path(folder)))
+        self.node = _emptied()
         self.store, self.clock = self.node.store, self.node.clock
         self.films = 0
         self.seen: dict[str, dict[int, dict[str, Any]]] = {"jobs": {}, "deliveries": {}}
@@ -74,9 +97,8 @@ class Node(RuleBasedStateMachine):
         self.finish(self.claim_job("one"), lateral=False, destinations={"pacs"})
 
     def teardown(self) -> None:
-        if hasattr(self, "stack"):
+        if hasattr(self, "node"):
             assert self.store.audit.verify() == []
-            self.stack.close()
 
     @rule(study=st.sampled_from(STUDIES))
     def receive(self, study: str) -> None:
@@ -103,6 +125,14 @@ class Node(RuleBasedStateMachine):
         assert (job is not None) == bool(due)
         return multiple() if job is None else job
 
+    @rule(target=jobs)
+    def a_worker_is_overtaken(self) -> Any:
+        """It pauses with a job, is given up, and the job goes to the other."""
+        first = self.store.jobs.claim("one", self.clock.after(30))
+        self.owner_dies("one")
+        second = self.store.jobs.claim("two", self.clock.after(30))
+        return multiple(*(job for job in (first, second) if job is not None))
+
     @rule(job=jobs, lateral=st.booleans(), destinations=_DESTINATIONS)
     def finish(self, job: Job, lateral: bool, destinations: set[str]) -> None:
         outcome = refused if lateral else read
@@ -126,6 +156,14 @@ class Node(RuleBasedStateMachine):
         shipment = self.store.outbox.claim(owner, self.clock.after(30))
         assert (shipment is not None) == bool(due)
         return multiple() if shipment is None else shipment
+
+    @rule(target=shipments)
+    def a_deliverer_is_overtaken(self) -> Any:
+        """As the worker, in the middle of an association."""
+        first = self.store.outbox.claim("one", self.clock.after(30))
+        self.owner_dies("one")
+        second = self.store.outbox.claim("two", self.clock.after(30))
+        return multiple(*(each for each in (first, second) if each is not None))
 
     @rule(shipment=shipments, event=st.sampled_from(SETTLED))
     def settle(self, shipment: Shipment, event: DeliveryEvent) -> None:
@@ -205,4 +243,4 @@ class Node(RuleBasedStateMachine):
 
 
 TestNode = pytest.mark.timeout(120)(Node.TestCase)
-TestNode.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
+TestNode.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)

@@ -29,6 +29,8 @@ from dicom_node.store.status import DATABASE
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CR = "1.2.840.10008.5.1.4.1.1.1"
 SC = "1.2.840.10008.5.1.4.1.1.7"
+#: Each after those it refers to.
+TABLES = ("studies", "jobs", "instances", "readings", "results", "deliveries", "audit")
 
 
 @dataclass
@@ -155,8 +157,7 @@ class Bench:
         return [dict(row) for row in self.sql(f"SELECT * FROM {table} ORDER BY 1")]  # noqa: S608
 
     def dump(self) -> dict[str, list[dict[str, Any]]]:
-        tables = ("studies", "instances", "jobs", "readings", "results", "deliveries", "audit")
-        return {table: self.rows(table) for table in tables}
+        return {table: self.rows(table) for table in TABLES}
 
 
 @contextmanager

@@ -1,0 +1,128 @@
+"""Model cards under the headings of Mitchell et al. 2019; every number comes from evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_INTENDED = """\
+Research on radiograph triage, software integration and teaching. **Not a medical device**: not for
+diagnosis, not for deciding who is tested, treated or sent home, not for children, not for lateral
+or portable films of unusual positioning, not for any other disease.
+"""
+
+_ETHICS = """\
+The films are public and de-identified by their publishers; none is part of this repository. A wrong
+"negative" can delay care and a wrong "positive" can cause it; a person must look at every film. The
+training films come from a few countries and from publications that favour remarkable cases.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What is said about one network besides its numbers."""
+
+    title: str
+    details: str
+    factors: str
+    metrics: str
+    caveats: str
+
+
+LUNGS = Words(
+    title="Stage 1: lungs",
+    details=(
+        "Residual U-Net (MONAI UNet, channels 16 to 256, two residual units), 512 x 512 in, "
+        "two channels out: the lungs with the heart left out, and the whole lung field with "
+        "the part behind the heart. Later stages see the field, because pneumonia behind the "
+        "heart is pneumonia too."
+    ),
+    factors=(
+        "Source of the film and convention of its mask; diseased against mostly healthy lungs."
+    ),
+    metrics=(
+        "Dice, after clean-up, at the threshold of the manifest, each film under its own "
+        "convention. Intervals: 95 %, bootstrap over patients."
+    ),
+    caveats=(
+        "The channel for the field learned only from ieee8023 films, the other only from "
+        "chest films with little disease. A white lung may be missed; so may everything in "
+        "it."
+    ),
+)
+PNEUMONIA = Words(
+    title="Stage 2: pneumonia",
+    details=(
+        "DenseNet-121 with one logit on the film inside the lungs (with a margin), "
+        "standardised by its own mean and deviation, 0 outside. Its class activation map is "
+        "H2."
+    ),
+    factors="Hospital and device (the source), view (AP films are of sicker patients), age.",
+    metrics=(
+        "AUC; sensitivity and specificity at the shipped threshold. Intervals: 95 %, "
+        "bootstrap over patients. Threshold: largest sensitivity + specificity on the NIH "
+        "validation films alone, because there both classes come from one source. "
+        "Temperature: least cross-entropy on the same films."
+    ),
+    caveats=(
+        "In public data disease and source are entangled: the border ring, which sees no "
+        "chest at all, shows by how much. The rows within one source are the ones to believe."
+        ' NIH labels are mined from reports: of 21 "pneumonia" films that radiologists also '
+        "read, 11 showed an airspace opacity. Films with other findings (effusion, nodules, "
+        "devices) were no class of training."
+    ),
+)
+COVID19 = Words(
+    title="Stage 3: COVID-19 or another pneumonia",
+    details=(
+        "DenseNet-121 with one logit on the masked film times H2 (eq. 3 of the paper), "
+        "started from stage 2's weights. Its Grad-CAM is H3."
+    ),
+    factors="Source, and sub-source within ieee8023; view.",
+    metrics=(
+        "AUC; sensitivity and specificity at the shipped threshold; on all pneumonia films, "
+        "whether or not stage 2 passes them. Intervals: 95 %, bootstrap over patients. "
+        "Threshold: largest sensitivity + specificity on the NIH and ieee8023 validation "
+        "films, each source of each class weighing the same. Temperature: least cross-entropy"
+        " on the same films, same weights."
+    ),
+    caveats=(
+        "This is the weakest network. Within ieee8023 there are few other pneumonias to test "
+        "on, the interval is wide, and nothing here shows that the network tells COVID-19 "
+        "from other pneumonia better than the border ring does. Over several sources it tells"
+        " the sources apart. Radiographs cannot establish the cause of a pneumonia; a test "
+        "can."
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What only a run knows."""
+
+    version: str
+    history: str  # how these very weights came to be
+    digest: str
+    operating: str  # threshold and temperature
+    evaluation: str  # which films, how many
+    training: str  # which films, how many
+    results: str  # Markdown
+    command: str  # prints the results
+    licence: str
+
+
+def card(words: Words, facts: Facts) -> str:
+    """Give the card as Markdown."""
+    sections = {
+        "Model details": f"{words.details}\n\nVersion {facts.version}, weights SHA-256 "
+        f"`{facts.digest}`.\n\n{facts.history}\n\nLicence: {facts.licence}",
+        "Intended use": _INTENDED,
+        "Factors": words.factors,
+        "Metrics": f"{words.metrics}\n\n{facts.operating}",
+        "Evaluation data": facts.evaluation,
+        "Training data": facts.training,
+        "Quantitative analyses": f"`{facts.command}` prints:\n\n{facts.results}",
+        "Ethical considerations": _ETHICS,
+        "Caveats and recommendations": words.caveats,
+    }
+    body = "\n\n".join(f"## {name}\n\n{text.strip()}" for name, text in sections.items())
+    return f"# {words.title}\n\nWritten by `python -m train export`; do not edit.\n\n{body}\n"

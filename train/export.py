@@ -1,0 +1,198 @@
+"""Trained weights become a models directory: files, thresholds, cards. Nothing is set by hand."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models import registry
+from models.cascade import Cascade
+from models.registry import Classifier, Manifest, Networks, Segmenter
+from train import cards, metrics
+from train.data import COVID, NORMAL, Film, LungFilm, read_films, read_lung_films
+from train.evaluate import (
+    COMPARISONS,
+    Prediction,
+    compare,
+    dice_table,
+    lung_dice,
+    predict,
+    table,
+)
+
+_NAMES = ("lungs", "pneumonia", "covid19")
+_UNSEEN = ("kermany", "actualmed", "hannover")
+_LICENCE = (
+    "Apache-2.0 for the code; the weights are for research only, being learned from films under"
+)
+_COMMAND = "python -m train evaluate --data DIR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What to export."""
+
+    version: str
+    mask_margin: int  # network pixels, as the classifiers were trained with
+    weights: dict[str, Path]  # network -> state dict
+    history: dict[str, str]  # network -> how these weights came to be
+    sources: dict[str, tuple[str, ...]]  # network -> sources of its training films
+
+
+def test_films(data: Path) -> list[Film]:
+    """Films to evaluate on: the test split, and hospitals that no network has seen."""
+    return read_films(data, ("test", "site"))
+
+
+def report(cascade: Cascade, data: Path) -> dict[str, str]:
+    """Results on the test split as Markdown, for each network."""
+    dice = dice_table(lung_dice(cascade, data))
+    predictions = predict(cascade, test_films(data))
+    train = read_films(data, ("train",))
+    rows = [(c.stage, compare(c, predictions, cascade, train)) for c in COMPARISONS]
+    return {
+        "lungs": dice,
+        "pneumonia": table([row for stage, row in rows if stage == 2]),
+        "covid19": table([row for stage, row in rows if stage == 3]),
+    }
+
+
+def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str]:
+    """Write ``into`` (manifest.yaml, weights/, cards/); returns the results by network.
+
+    Everything is made and verified under ``out`` first.
+    """
+    manifest = _with_weights(release, data, out)
+    cascade = _publish(manifest, out)
+    manifest = _with_operating_points(manifest, cascade, data)
+    cascade = _publish(manifest, out)
+    results = report(cascade, data)
+    for name, entry in manifest.networks.entries().items():
+        facts = _facts(release, manifest, name, data, results[name])
+        (out / entry.card).write_text(cards.card(_words(name), facts), encoding="utf-8")
+    registry.identity(out)
+    for part in ("weights", "cards"):
+        shutil.copytree(out / part, into / part, dirs_exist_ok=True)
+    shutil.copy(out / registry.MANIFEST, into / registry.MANIFEST)
+    return results
+
+
+def _with_weights(release: Release, data: Path, out: Path) -> Manifest:
+    """Weights in half precision, and a manifest with neutral thresholds."""
+    for part in ("weights", "cards"):
+        (out / part).mkdir(parents=True, exist_ok=True)
+
+    def common(name: str) -> dict[str, str]:
+        file, card = f"weights/{name}.safetensors", f"cards/{name}.md"
+        state = torch.load(release.weights[name], weights_only=True)
+        digest = registry.save_weights(state, out / file)
+        (out / card).write_text("being written\n", encoding="utf-8")
+        licence = f"{_LICENCE} {_licences(release, name, data)}"
+        return {"file": file, "sha256": digest, "card": card, "licence": licence}
+
+    return Manifest(
+        version=release.version,
+        size=512,
+        mask_margin=release.mask_margin,
+        h2="cam",
+        networks=Networks(
+            lungs=Segmenter(**common("lungs"), threshold=0.5),
+            pneumonia=Classifier(**common("pneumonia"), threshold=0.5, temperature=1.0),
+            covid19=Classifier(**common("covid19"), threshold=0.5, temperature=1.0),
+        ),
+    )
+
+
+def _publish(manifest: Manifest, out: Path) -> Cascade:
+    registry.write_manifest(manifest, out)
+    return registry.load(out)
+
+
+def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path) -> Manifest:
+    """Temperatures and thresholds from the validation split, by the rules the cards state."""
+    films = [f for f in read_films(data, ("val",)) if f.source in ("nih", "ieee8023")]
+    predictions = predict(cascade, films)
+    nih = [p for p in predictions if p.film.source == "nih"]
+    ill = [p for p in predictions if p.film.label != NORMAL]
+    pneumonia = _operating_point(nih, [p.pneumonia for p in nih], lambda f: f.label != NORMAL)
+    covid19 = _operating_point(ill, [p.covid19 for p in ill], lambda f: f.label == COVID)
+    networks = manifest.networks
+    return manifest.model_copy(
+        update={
+            "networks": networks.model_copy(
+                update={
+                    "pneumonia": networks.pneumonia.model_copy(update=pneumonia),
+                    "covid19": networks.covid19.model_copy(update=covid19),
+                }
+            )
+        }
+    )
+
+
+def _operating_point(
+    predictions: Sequence[Prediction], logits: Sequence[float], ill: Callable[[Film], bool]
+) -> dict[str, float]:
+    films, values = [p.film for p in predictions], np.array(logits)
+    positive = np.array([ill(film) for film in films], np.bool_)
+    weights = metrics.even_weights([(film.label, film.source) for film in films])
+    temperature = metrics.fit_temperature(values, positive, weights)
+    probabilities = 1.0 / (1.0 + np.exp(-values / temperature))
+    threshold = metrics.youden(probabilities, positive, weights)
+    return {"threshold": round(threshold, 4), "temperature": round(temperature, 4)}
+
+
+def _words(name: str) -> cards.Words:
+    return {"lungs": cards.LUNGS, "pneumonia": cards.PNEUMONIA, "covid19": cards.COVID19}[name]
+
+
+def _facts(
+    release: Release, manifest: Manifest, name: str, data: Path, results: str
+) -> cards.Facts:
+    entry = manifest.networks.entries()[name]
+    operating = f"Threshold {entry.threshold}"
+    if isinstance(entry, Classifier):
+        operating += f", temperature {entry.temperature}"
+    tested = _films(name, data, ("test", "site"))
+    if name == "covid19":
+        tested = [film for film in tested if getattr(film, "label", "") != NORMAL]
+    return cards.Facts(
+        version=release.version,
+        history=release.history[name],
+        digest=entry.sha256,
+        operating=f"{operating}.",
+        evaluation=f"Patients that no training saw: {_counted(tested)}.",
+        training=f"{_counted(_learned(release, name, data))}. Selected on the validation split.",
+        results=results,
+        command=_COMMAND,
+        licence=entry.licence,
+    )
+
+
+def _films(name: str, data: Path, splits: tuple[str, ...]) -> Sequence[Film | LungFilm]:
+    if name == "lungs":
+        return [film for film in read_lung_films(data) if film.split in splits]
+    return read_films(data, splits)
+
+
+def _learned(release: Release, name: str, data: Path) -> Sequence[Film | LungFilm]:
+    films = [f for f in _films(name, data, ("train",)) if f.source in release.sources[name]]
+    if name == "covid19":
+        return [film for film in films if isinstance(film, Film) and film.label != NORMAL]
+    return films
+
+
+def _licences(release: Release, name: str, data: Path) -> str:
+    return "; ".join(sorted({film.licence for film in _learned(release, name, data)}))
+
+
+def _counted(films: Sequence[Film | LungFilm]) -> str:
+    counts: dict[str, int] = {}
+    for film in films:
+        name = f"{film.source} {film.label}" if isinstance(film, Film) else film.source
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
