@@ -25,7 +25,7 @@ from train.stage1_lungs import dice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The cascade's logits for one film; stage 3 is run on every film."""
+    """The cascade's logits for one film; stage 3 is run on films of either pneumonia, nan else."""
 
     film: Film
     lung_area: float
@@ -157,7 +157,7 @@ COMPARISONS = (
 
 @torch.inference_mode()
 def predict(cascade: Cascade, films: Sequence[Film]) -> list[Prediction]:
-    """Run all three stages on every film, by the steps `Cascade.read` takes."""
+    """Run the stages on every film, by the steps `Cascade.read` takes."""
     return [_predict(cascade, film) for film in track(films, "films")]
 
 
@@ -168,12 +168,15 @@ def _predict(cascade: Cascade, film: Film) -> Prediction:
     lungs = steps.lung_masks(steps.stage1(cascade.lungs, x), [area], settings.lung_threshold)
     x_masked = steps.masked(x, lungs, settings.mask_margin)
     pneumonia, h2 = steps.stage2(cascade.pneumonia, x_masked, settings.h2)
-    covid19, _ = steps.stage3(cascade.covid19, x_masked, h2)
+    covid19 = float("nan")
+    if film.label != NORMAL:
+        logits, _ = steps.stage3(cascade.covid19, x_masked, h2)
+        covid19 = logits.item()
     return Prediction(
         film=film,
         lung_area=float(lungs[0, unet.FIELD].sum() / area.sum()),
         pneumonia=pneumonia.item(),
-        covid19=covid19.item(),
+        covid19=covid19,
     )
 
 

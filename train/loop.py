@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import hashlib
 import math
 import sys
 from dataclasses import dataclass, field
@@ -112,7 +113,8 @@ def learning_rate(step: int, phase: Phase, warm: float = 0.2) -> float:
 
 def step_generator(seed: int, phase: int, step: int) -> Generator:
     """Give the randomness of one step."""
-    return Generator().manual_seed((seed * 1_000_003 + phase) * 1_000_003 + step)
+    digest = hashlib.sha256(f"{seed} {phase} {step}".encode()).digest()
+    return Generator().manual_seed(int.from_bytes(digest[:7]))
 
 
 class _Run:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import warnings
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    HTJ2K,
     MPEG2MPML,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -424,3 +429,28 @@ def test_real_films_show_bone_white() -> None:
     lungs = np.r_[band[:, int(columns * 0.22) : int(columns * 0.35)].ravel()].mean()
     assert lungs < spine - 0.05
     assert image.spacing_mm is None  # the header says 0.000
+
+
+# A 64 x 48 ramp, 30 * (row + column), encoded with OpenJPH: nothing we install encodes HTJ2K.
+_HTJ2K_RAMP = b64decode(
+    "/0//UQApQAAAAAAwAAAAQAAAAAAAAAAAAAAAMAAAAEAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUE"
+    "BEAB/1wAEyCIkJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAQ0AAf+TwAAr"
+    "ACEAj/cX+IXvAsM0AMAAE0AAE4DD4QCLdABIROIAo1QAwAAVUAAFUCKKECHil+ILdQAiihDxwCEAjLYAwAAWhAAB"
+    "aAAQEBAQEBAQEN4KenpxgngAECEgICAg/vwAGPYxgey5AMAAFtwAAW0ABoPBYDAYDAaDwWAwGAzz/gp6enp6enpx"
+    "An0AhgaDwWAwGAwGg+H/coIQHv2IQHv2IQHsvwDAAC6mAAF1QFprrbXWWmuttdZaa6211lprrbXW/X/6enp6enp6"
+    "enp6enp6enpwAnUButZaa6211lprrbXWWmut/398AAB79gAB79gAB79gAB79gAB79gAB7LsB/9k="
+)
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000_is_decoded_to_the_last_bit(syntax: str) -> None:
+    """All three HTJ2K transfer syntaxes are read, PS3.5 A.4.11."""
+    ramp = np.add.outer(np.arange(64), np.arange(48)).astype(np.float32)
+    ds = film(rows=64, columns=48, bits=16, window=None)
+    ds.PixelData = encapsulate([_HTJ2K_RAMP])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = syntax
+    shown = to_image(ds).pixels
+    low, high = np.percentile(ramp, (0.5, 99.5))
+    expected = np.clip((ramp - low) / (high - low), 0, 1)
+    assert np.abs(shown - expected).max() < 0.02

@@ -1,0 +1,62 @@
+"""Numbers about decisions, against numbers done by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from train import metrics
+
+
+@pytest.mark.parametrize(
+    ("scores", "positive", "expected"),
+    [
+        ([1, 2, 3, 4], [0, 0, 1, 1], 1.0),
+        ([4, 3, 2, 1], [0, 0, 1, 1], 0.0),
+        ([1, 3, 2, 4], [0, 0, 1, 1], 0.75),
+        ([1, 1, 1, 1], [0, 1, 0, 1], 0.5),
+    ],
+)
+def test_auc_by_hand(scores: list[float], positive: list[int], expected: float) -> None:
+    """AUC is the share of pairs in the right order, ties half."""
+    assert metrics.auc(np.array(scores, float), np.array(positive, bool)) == expected
+
+
+def test_auc_of_one_class_is_no_number() -> None:
+    """With one class only there is nothing to order."""
+    assert math.isnan(metrics.auc(np.array([1.0, 2.0]), np.array([True, True])))
+
+
+def test_an_interval_holds_its_value_and_widens_with_fewer_patients() -> None:
+    """Many films of few patients say less than as many of many patients."""
+    hits = np.tile([1.0, 1.0, 0.0, 1.0, 0.0], 8)
+    by_film = metrics.bootstrap(lambda i: float(hits[i].mean()), [str(i) for i in range(40)])
+    by_patient = metrics.bootstrap(lambda i: float(hits[i].mean()), [str(i % 5) for i in range(40)])
+    for interval in (by_film, by_patient):
+        assert interval.value == pytest.approx(0.6)
+        assert interval.low < interval.value < interval.high
+    assert by_patient.high - by_patient.low > by_film.high - by_film.low
+
+
+def test_the_threshold_separates_what_can_be_separated() -> None:
+    """The threshold lies midway between the classes, and even weights count classes alike."""
+    probabilities = np.array([0.1, 0.2, 0.3, 0.7, 0.9])
+    positive = np.array([False, False, False, True, True])
+    assert metrics.youden(probabilities, positive, np.ones(5)) == pytest.approx(0.5)
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    """Logits three times too large are given the temperature three."""
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, 20000)
+    positive = rng.random(20000) < 1 / (1 + np.exp(-honest))
+    found = metrics.fit_temperature(3 * honest, positive, np.ones(20000))
+    assert found == pytest.approx(3.0, rel=0.05)
+
+
+def test_even_weights_give_every_group_the_same_say() -> None:
+    """Three films of one group weigh as much as one of another."""
+    weights = metrics.even_weights([("a",), ("a",), ("a",), ("b",)])
+    assert weights[:3].sum() == pytest.approx(weights[3])

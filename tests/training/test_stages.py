@@ -1,0 +1,147 @@
+"""The three recipes on a tiny data folder, down to weights the registry accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models import registry
+from models.densenet import ChestDenseNet
+from models.unet import LungUNet
+from train.data import read_films
+from train.export import Release, export
+from train.loop import Phase, Schedule, fit, step_generator
+from train.masked import Masking, heatmaps, masked_films
+from train.ring import ring_scores
+from train.stage1_lungs import LungTask
+from train.stage2_pneumonia import Group, PneumoniaTask, Recipe
+from train.stage3_covid import CovidTask
+
+GROUPS = (
+    Group(label="normal", sources=("nih",)),
+    Group(label="pneumonia", sources=("nih", "ieee8023")),
+    Group(label="covid", sources=("ieee8023",)),
+)
+ONE_STEP = Schedule(phases=(Phase(size=64, batch=6, steps=1, learning_rate=1e-4),), threads=2)
+
+
+@pytest.fixture
+def lungs(tmp_path: Path) -> Path:
+    """Weights of an untrained stage 1."""
+    torch.manual_seed(0)
+    path = tmp_path / "lungs.pt"
+    torch.save(LungUNet().state_dict(), path)
+    return path
+
+
+def test_one_batch_of_lungs_overfits(tiny_data: Path) -> None:
+    """The lung network learns a fixed batch by heart."""
+    torch.manual_seed(0)
+    task = LungTask(LungUNet(), tiny_data)
+    task.prepare(64)
+    phase = Phase(size=64, batch=4, steps=25, learning_rate=3e-3)
+    optimizer = torch.optim.AdamW(task.network.parameters(), phase.learning_rate)
+    losses = []
+    for _ in range(phase.steps):
+        loss = task.loss(task.network, phase, step_generator(0, 0, 0))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_masked_films_are_kept_and_follow_the_weights(tiny_data: Path, lungs: Path) -> None:
+    """Films are masked once; other stage-1 weights mean other masks."""
+    films = read_films(tiny_data, ("val",))[:2]
+    masking, cache = Masking(weights=lungs, size=64, margin=4), tiny_data / "cache"
+    first = masked_films(films, masking, cache)
+    assert first.shape == (2, 1, 64, 64)
+    assert torch.equal(masked_films(films, masking, cache), first)
+    assert len(list(cache.iterdir())) == 1
+    torch.save(LungUNet().state_dict(), lungs)
+    masked_films(films, masking, cache)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_stage_3_sees_the_film_times_the_heat(tiny_data: Path, lungs: Path) -> None:
+    """Where stage 2 found nothing stage 3 is shown nothing."""
+    masking = Masking(weights=lungs, size=64, margin=4)
+    stage2 = lungs.with_name("pneumonia.pt")
+    torch.save(ChestDenseNet().state_dict(), stage2)
+    recipe = Recipe(groups=GROUPS[1:], within="ieee8023")
+    task = CovidTask(ChestDenseNet(), tiny_data, masking, stage2, recipe)
+    masked = masked_films(task.films, masking, tiny_data / "cache")
+    heat = heatmaps(masked, stage2, tiny_data / "cache")
+    cold = heat.float().amax(dim=(1, 2, 3)) == 0
+    assert all(film.label != "normal" for film in task.films)
+    assert (task.gated[cold] == 0).all()
+    assert (task.gated.abs() <= masked.abs() + 1e-2).all()
+
+
+def test_distillation_holds_the_network_to_the_previous_one(tiny_data: Path, lungs: Path) -> None:
+    """With eq. 2 the loss of one and the same step is larger where the networks disagree."""
+    masking = Masking(weights=lungs, size=64, margin=4)
+    previous = lungs.with_name("previous.pt")
+    torch.manual_seed(1)
+    old = ChestDenseNet()
+    nn.init.constant_(old.out.bias, 3.0)
+    torch.save(old.state_dict(), previous)
+    torch.manual_seed(2)
+    network = ChestDenseNet().eval()
+    losses = []
+    for distil in (0.0, 1.0):
+        recipe = Recipe(
+            groups=GROUPS, within="nih", distil=distil, previous=previous, original=("nih",)
+        )
+        task = PneumoniaTask(network, tiny_data, masking, recipe)
+        task.prepare(64)
+        with torch.no_grad():
+            loss = task.loss(network, ONE_STEP.phases[0], step_generator(0, 0, 0))
+        losses.append(loss.item())
+    assert losses[1] > losses[0] + 0.01
+
+
+def test_the_ring_finds_a_border_that_gives_the_label_away(tiny_data: Path) -> None:
+    """Films whose border differs are told apart without looking at the chest."""
+    from PIL import Image
+
+    films = read_films(tiny_data, ("train", "val"))
+    positive = np.array([film.label != "normal" for film in films])
+    for film, ill in zip(films, positive, strict=True):
+        pixels = np.full((64, 64), 100 + 80 * int(ill), np.uint8)
+        Image.fromarray(pixels).save(film.path)
+    scores = ring_scores(films, positive, films)
+    assert scores[positive].min() > scores[~positive].max()
+
+
+@pytest.mark.slow
+def test_trained_weights_become_models_the_node_accepts(tiny_data: Path) -> None:
+    """All stages train a step, and the export is verified, carded and readable."""
+    runs = {name: tiny_data / "runs" / name for name in ("lungs", "pneumonia", "covid19")}
+    weights = {"lungs": fit(LungTask(LungUNet(), tiny_data), ONE_STEP, runs["lungs"])}
+    masking = Masking(weights=weights["lungs"])
+    stage2 = PneumoniaTask(ChestDenseNet(), tiny_data, masking, Recipe(groups=GROUPS, within="nih"))
+    weights["pneumonia"] = fit(stage2, ONE_STEP, runs["pneumonia"])
+    recipe = Recipe(groups=GROUPS[1:], within="ieee8023")
+    stage3 = CovidTask(ChestDenseNet(), tiny_data, masking, weights["pneumonia"], recipe)
+    weights["covid19"] = fit(stage3, ONE_STEP, runs["covid19"])
+    release = Release(
+        version="test",
+        mask_margin=12,
+        weights=weights,
+        history=dict.fromkeys(weights, "One step."),
+        sources=dict.fromkeys(weights, ("nih", "ieee8023", "jsrt", "gb_seg")),
+    )
+    into = tiny_data / "models"
+    into.mkdir()
+    results = export(release, tiny_data, tiny_data / "out", into)
+    assert "NIH alone" in results["pneumonia"]
+    reading = registry.load(into).read(np.random.default_rng(0).random((80, 70), np.float32))
+    assert reading.model == registry.identity(into)
+    for name in weights:
+        assert "## Quantitative analyses" in (into / "cards" / f"{name}.md").read_text()
