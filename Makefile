@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+TRAIN := $(BIN)/python -m train
 DATA ?=
 
 .PHONY: demo test check bench train clean
@@ -19,12 +20,22 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m tests.bench
+	PYTHONPATH=.:tests $(BIN)/python -m bench --write docs/BENCHMARKS.md
 
-# DATA=/path/to/data make train: all three stages, then the numbers, then the weights.
+# DATA=/path/to/data make train: all three stages one after the other, then weights, cards and numbers.
+# Each stage goes on where an interrupted one stopped.
 train: $(VENV)/.dev
 	@test -n "$(DATA)" || { echo "say where the films are: DATA=/path/to/data make train"; exit 2; }
-	$(BIN)/python -m train all --data $(DATA) --out runs
+	$(TRAIN) stage1 --config train/configs/stage1.yaml --data $(DATA) --out runs/stage1
+	$(TRAIN) stage2 --config train/configs/stage2.yaml --data $(DATA) --out runs/stage2 \
+		--lungs runs/stage1/best.pt
+	$(TRAIN) stage3 --config train/configs/stage3.yaml --data $(DATA) --out runs/stage3 \
+		--lungs runs/stage1/best.pt --pneumonia runs/stage2/best.pt
+	mkdir -p runs/weights
+	cp runs/stage1/best.pt runs/weights/lungs.pt
+	cp runs/stage2/best.pt runs/weights/pneumonia.pt
+	cp runs/stage3/best.pt runs/weights/covid19.pt
+	$(TRAIN) export --config train/configs/export.yaml --data $(DATA) --out runs/export
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
