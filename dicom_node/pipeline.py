@@ -66,7 +66,7 @@ class Pipeline:
         return FilmOutcome(
             sop_instance_uid=sop_instance_uid,
             refusal=None,
-            reading=summary(reading, seconds),
+            reading=summary(reading, seconds) | {"config_digest": self.config.digest},
             results=results,
         )
 

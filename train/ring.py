@@ -7,6 +7,7 @@ are entangled, and a network's high score on the same films proves little.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from train.data import Film, load_pixels
 SIDE, WIDTH = 32, 4  # of the thumbnail, and of the ring; pixels
 
 
+@lru_cache(maxsize=4096)  # a film stands in several comparisons
 def ring(path: Path) -> NDArray[np.float64]:
     """Cut out the outer `WIDTH` pixels of a film's `SIDE` x `SIDE` thumbnail, flat."""
     film = torch.from_numpy(load_pixels(path))[None, None]

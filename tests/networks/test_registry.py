@@ -53,7 +53,7 @@ def test_identity_costs_no_torch(directory: Path) -> None:
         "registry.identity(pathlib.Path(sys.argv[1])); assert 'torch' not in sys.modules"
     )
     command = [sys.executable, "-c", code, str(directory)]
-    subprocess.run(command, check=True)  # noqa: S603 - our own words
+    subprocess.run(command, check=True)
 
 
 def test_altered_weights_are_refused(directory: Path) -> None:
