@@ -29,6 +29,7 @@ Lungs = Annotated[Path, typer.Option(help="Weights of stage 1", exists=True)]
 Pneumonia = Annotated[Path, typer.Option(help="Weights of stage 2", exists=True)]
 Models = Annotated[Path | None, typer.Option(help="Models directory; the packaged one if absent")]
 
+Without = Annotated[list[str] | None, typer.Option(help="Leave this source out of the report")]
 Network = TypeVar("Network", bound=nn.Module)
 
 app = typer.Typer(help="Train, evaluate and export the three networks.", no_args_is_help=True)
@@ -64,17 +65,23 @@ def stage3(
 
 
 @app.command()
-def evaluate(data: Data, models: Models = None, out: Out = Path("runs/evaluate")) -> None:
+def evaluate(
+    data: Data, models: Models = None, out: Out = Path("runs/evaluate"), without: Without = None
+) -> None:
     """Print the numbers of the cards: the shipped cascade on the test split."""
     out.mkdir(parents=True, exist_ok=True)
-    for name, results in report(registry.load(models), data).items():
+    for name, results in report(registry.load(models), data, tuple(without or ())).items():
         (out / f"{name}.md").write_text(results, encoding="utf-8")
         print(f"{name}\n\n{results}")
 
 
 @app.command()
 def export(
-    config: Config, data: Data, out: Out, into: Annotated[Path, typer.Option()] = registry.DEFAULT
+    config: Config,
+    data: Data,
+    out: Out,
+    into: Annotated[Path, typer.Option(help="Models directory")] = registry.DEFAULT,
+    without: Without = None,
 ) -> None:
     """Write weights, manifest and cards; thresholds from validation, numbers from test."""
     raw = _read(config)
@@ -85,6 +92,7 @@ def export(
         weights={name: Path(one["weights"]) for name, one in networks.items()},
         history={name: str(one["history"]).strip() for name, one in networks.items()},
         sources={name: tuple(one["sources"]) for name, one in networks.items()},
+        without=tuple(without or ()),
     )
     for name, results in write_release(release, data, out, into).items():
         print(f"{name}\n\n{results}")
