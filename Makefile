@@ -26,16 +26,7 @@ bench: $(VENV)/.dev
 # Each stage goes on where an interrupted one stopped.
 train: $(VENV)/.dev
 	@test -n "$(DATA)" || { echo "say where the films are: DATA=/path/to/data make train"; exit 2; }
-	$(TRAIN) stage1 --config train/configs/stage1.yaml --data $(DATA) --out runs/stage1
-	$(TRAIN) stage2 --config train/configs/stage2.yaml --data $(DATA) --out runs/stage2 \
-		--lungs runs/stage1/best.pt
-	$(TRAIN) stage3 --config train/configs/stage3.yaml --data $(DATA) --out runs/stage3 \
-		--lungs runs/stage1/best.pt --pneumonia runs/stage2/best.pt
-	mkdir -p runs/weights
-	cp runs/stage1/best.pt runs/weights/lungs.pt
-	cp runs/stage2/best.pt runs/weights/pneumonia.pt
-	cp runs/stage3/best.pt runs/weights/covid19.pt
-	$(TRAIN) export --config train/configs/export.yaml --data $(DATA) --out runs/export
+	$(TRAIN) all --data $(DATA) --out runs
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -122,6 +122,7 @@ class Supervisor:
 
     def _start(self, store: Store, child: _Child, lock: IO[str]) -> None:
         command = [sys.executable, "-m", "dicom_node", "role", child.role, "--owner", child.name]
+        command += ["--supervisor", str(os.getpid())]
         if self.config_path is not None:
             command += ["--config", str(self.config_path)]
         # The lock goes along: while any process of this node lives, no second node starts.

@@ -41,18 +41,22 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def run(role: Role, owner: str, config: Config) -> None:
-    """Be one of the node's processes until SIGTERM, or until the supervisor is gone."""
+def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
+    """Be one of the node's processes until SIGTERM, or until the supervisor is gone.
+
+    ``supervisor`` is a process id, and told rather than asked for: by the time a process could ask
+    for its parent, that may be dead, and another process be in its place.
+    """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
-    threading.Thread(target=_watch_parent, args=(os.getppid(), stop), daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(supervisor, stop), daemon=True).start()
     _RUN[role](owner, config, stop)
 
 
-def _watch_parent(parent: int, stop: threading.Event) -> None:
+def _watch_parent(supervisor: int, stop: threading.Event) -> None:
     while not stop.wait(_PARENT_POLL_SECONDS):
-        if os.getppid() != parent:
+        if os.getppid() != supervisor:
             log.error("supervisor is gone, stopping")
             stop.set()
 

@@ -1,25 +1,29 @@
-"""``python -m train stage1|stage2|stage3|evaluate|export``: read the YAML, call one function."""
+"""``python -m train COMMAND``: read the YAML, call one function.
+
+``all`` runs the stages one after the other and exports what they leave; each command alone goes on
+where an interrupted one stopped.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-import torch
 import typer
-import yaml
-from torch import nn
+from rich.console import Console
+from rich.markdown import Markdown
 
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
-from train.export import Release, report
-from train.export import export as write_release
-from train.loop import Phase, Schedule, fit
-from train.masked import Masking
+from train import cards, settings
+from train import export as exporting
+from train.loop import fit
+from train.report import measure
 from train.stage1_lungs import LungTask
-from train.stage2_pneumonia import Group, PneumoniaTask, Recipe
+from train.stage2_pneumonia import PneumoniaTask
 from train.stage3_covid import CovidTask
+from train.weights import started
 
 Config = Annotated[Path, typer.Option(help="YAML of the run", exists=True)]
 Data = Annotated[Path, typer.Option(envvar="DATA", help="Data folder", exists=True)]
@@ -27,106 +31,125 @@ Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run t
 Init = Annotated[Path | None, typer.Option(help="Weights to start from", exists=True)]
 Lungs = Annotated[Path, typer.Option(help="Weights of stage 1", exists=True)]
 Pneumonia = Annotated[Path, typer.Option(help="Weights of stage 2", exists=True)]
+Weights = Annotated[Path | None, typer.Option(help="Weights; else the YAML's", exists=True)]
 Models = Annotated[Path | None, typer.Option(help="Models directory; the packaged one if absent")]
-
+Into = Annotated[Path, typer.Option(help="Models directory to write")]
 Without = Annotated[list[str] | None, typer.Option(help="Leave this source out of the report")]
-Network = TypeVar("Network", bound=nn.Module)
+Splits = Annotated[list[str] | None, typer.Option(help="Instead of test and site")]
 
 app = typer.Typer(help="Train, evaluate and export the three networks.", no_args_is_help=True)
 
 
 @app.command()
-def stage1(config: Config, data: Data, out: Out, init: Init = None) -> None:
+def stage1(
+    data: Data,
+    config: Config = settings.CONFIGS / "stage1.yaml",
+    out: Out = Path("runs/stage1"),
+    init: Init = None,
+) -> Path:
     """Lungs."""
-    raw = _read(config)
-    task = LungTask(_started(LungUNet(), init), data)
-    print(fit(task, _schedule(raw), out))
+    task = LungTask(started(LungUNet(), init), data)
+    return fit(task, settings.schedule(settings.read(config)), out)
 
 
 @app.command()
-def stage2(config: Config, data: Data, out: Out, lungs: Lungs, init: Init = None) -> None:
+def stage2(
+    data: Data,
+    lungs: Lungs,
+    config: Config = settings.CONFIGS / "stage2.yaml",
+    out: Out = Path("runs/stage2"),
+    init: Init = None,
+) -> Path:
     """Normal against pneumonia, with stage 1 as it is."""
-    raw = _read(config)
-    task = PneumoniaTask(
-        _started(ChestDenseNet(), init), data, _masking(raw, lungs), _recipe(raw["recipe"])
-    )
-    print(fit(task, _schedule(raw), out))
+    raw = settings.read(config)
+    network = started(ChestDenseNet(), init)
+    task = PneumoniaTask(network, data, settings.masking(raw, lungs), settings.recipe(raw))
+    return fit(task, settings.schedule(raw), out)
 
 
 @app.command()
 def stage3(
-    config: Config, data: Data, out: Out, lungs: Lungs, pneumonia: Pneumonia, init: Init = None
-) -> None:
+    data: Data,
+    lungs: Lungs,
+    pneumonia: Pneumonia,
+    config: Config = settings.CONFIGS / "stage3.yaml",
+    out: Out = Path("runs/stage3"),
+    init: Init = None,
+) -> Path:
     """COVID-19 against other pneumonia, with stages 1 and 2 as they are; starts from stage 2."""
-    raw = _read(config)
-    network = _started(ChestDenseNet(), init or pneumonia)
-    task = CovidTask(network, data, _masking(raw, lungs), pneumonia, _recipe(raw["recipe"]))
-    print(fit(task, _schedule(raw), out))
+    raw = settings.read(config)
+    network = started(ChestDenseNet(), init or pneumonia)
+    masking = settings.masking(raw, lungs)
+    task = CovidTask(network, data, masking, pneumonia, settings.recipe(raw))
+    return fit(task, settings.schedule(raw), out)
+
+
+@app.command("all")
+def everything(data: Data, out: Out = Path("runs"), to: Into = registry.DEFAULT) -> None:
+    """Train all stages, then export and measure."""
+    lungs = stage1(data, out=out / "stage1")
+    pneumonia = stage2(data, lungs, out=out / "stage2")
+    covid19 = stage3(data, lungs, pneumonia, out=out / "stage3")
+    raw = settings.read(settings.CONFIGS / "export.yaml")
+    for name, stage in (("lungs", "stage1"), ("pneumonia", "stage2"), ("covid19", "stage3")):
+        config = settings.read(settings.CONFIGS / f"{stage}.yaml")
+        raw["networks"][name]["history"] = settings.told(stage, config)
+    weights = {"lungs": lungs, "pneumonia": pneumonia, "covid19": covid19}
+    release = settings.release(raw, weights, without=(), measured=True)
+    _show(exporting.export(release, data, out / "export", to))
+
+
+@app.command()
+def export(  # noqa: PLR0913 - one option each
+    data: Data,
+    config: Config = settings.CONFIGS / "export.yaml",
+    out: Out = Path("runs/export"),
+    to: Annotated[Path, typer.Option("--to", "--into", help="Models directory")] = registry.DEFAULT,
+    lungs: Weights = None,
+    pneumonia: Weights = None,
+    covid19: Weights = None,
+    without: Without = None,
+    measured: Annotated[bool, typer.Option(help="Or leave it to `evaluate --cards`")] = True,
+) -> None:
+    """Write weights, manifest and cards; thresholds from validation, numbers from test.
+
+    The YAML's history must be true of the weights given: it goes into the cards.
+    """
+    given = {"lungs": lungs, "pneumonia": pneumonia, "covid19": covid19}
+    weights = {name: path for name, path in given.items() if path is not None}
+    raw = settings.read(config)
+    release = settings.release(raw, weights, tuple(without or ()), measured)
+    _show(exporting.export(release, data, out, to))
 
 
 @app.command()
 def evaluate(
-    data: Data, models: Models = None, out: Out = Path("runs/evaluate"), without: Without = None
+    data: Data,
+    models: Models = None,
+    out: Out = Path("runs/evaluate"),
+    without: Without = None,
+    split: Splits = None,
+    write_cards: Annotated[bool, typer.Option("--cards", help="Write them into the cards")] = False,
 ) -> None:
     """Print the numbers of the cards: the shipped cascade on the test split."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name, results in report(registry.load(models), data, tuple(without or ())).items():
-        (out / f"{name}.md").write_text(results, encoding="utf-8")
-        print(f"{name}\n\n{results}")
+    if write_cards and split:
+        raise typer.BadParameter("the cards give the test split", param_hint="--cards")
+    directory, left_out = models or registry.DEFAULT, tuple(without or ())
+    cascade = registry.load(directory)
+    results = measure(cascade, data, out, splits=tuple(split or ("test", "site")), without=left_out)
+    (out / "results.json").write_text(results.json(), encoding="utf-8")
+    for name, table in results.markdown().items():
+        (out / f"{name}.md").write_text(table, encoding="utf-8")
+    if write_cards:
+        cards.rewrite(directory, results.markdown(), exporting.command(left_out))
+    _show(results.markdown())
 
 
-@app.command()
-def export(
-    config: Config,
-    data: Data,
-    out: Out,
-    into: Annotated[Path, typer.Option(help="Models directory")] = registry.DEFAULT,
-    without: Without = None,
-) -> None:
-    """Write weights, manifest and cards; thresholds from validation, numbers from test."""
-    raw = _read(config)
-    networks = raw["networks"]
-    release = Release(
-        version=str(raw["version"]),
-        mask_margin=int(raw["mask_margin"]),
-        weights={name: Path(one["weights"]) for name, one in networks.items()},
-        history={name: str(one["history"]).strip() for name, one in networks.items()},
-        sources={name: tuple(one["sources"]) for name, one in networks.items()},
-        without=tuple(without or ()),
-    )
-    for name, results in write_release(release, data, out, into).items():
-        print(f"{name}\n\n{results}")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return content
-
-
-def _schedule(raw: dict[str, Any]) -> Schedule:
-    fields = dict(raw["schedule"])
-    return Schedule(phases=tuple(Phase(**phase) for phase in fields.pop("phases")), **fields)
-
-
-def _recipe(raw: dict[str, Any]) -> Recipe:
-    fields = dict(raw)
-    groups = tuple(
-        Group(label=group["label"], sources=tuple(group["sources"]))
-        for group in fields.pop("groups")
-    )
-    if fields.get("previous"):
-        fields["previous"] = Path(fields["previous"])
-    return Recipe(groups=groups, original=tuple(fields.pop("original", ())), **fields)
-
-
-def _masking(raw: dict[str, Any], lungs: Path) -> Masking:
-    return Masking(weights=lungs, margin=int(raw["mask_margin"]))
-
-
-def _started(network: Network, init: Path | None) -> Network:
-    if init is not None:
-        network.load_state_dict(torch.load(init, weights_only=True))
-    return network
+def _show(tables: dict[str, str]) -> None:
+    """Print the tables by network."""
+    console = Console()
+    for name, table in tables.items():
+        console.print(Markdown(f"# {name}\n\n{table}"))
 
 
 if __name__ == "__main__":

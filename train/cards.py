@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
+
+from models import registry
 
 _INTENDED = """\
 Research on radiograph triage, software integration and teaching. **Not a medical device**: not for
@@ -120,9 +124,32 @@ def card(words: Words, facts: Facts) -> str:
         "Metrics": f"{words.metrics}\n\n{facts.operating}",
         "Evaluation data": facts.evaluation,
         "Training data": facts.training,
-        "Quantitative analyses": f"`{facts.command}` prints:\n\n{facts.results}",
+        "Quantitative analyses": _quantitative(facts.command, facts.results),
         "Ethical considerations": _ETHICS,
         "Caveats and recommendations": words.caveats,
     }
     body = "\n\n".join(f"## {name}\n\n{text.strip()}" for name, text in sections.items())
     return f"# {words.title}\n\nWritten by `python -m train export`; do not edit.\n\n{body}\n"
+
+
+def rewrite(directory: Path, results: dict[str, str], command: str) -> None:
+    """Give all cards of a models directory newly measured results."""
+    for name, entry in registry.read_manifest(directory).networks.entries().items():
+        path = directory / entry.card
+        text = with_results(path.read_text(encoding="utf-8"), command, results[name])
+        path.write_text(text, encoding="utf-8")
+
+
+def with_results(text: str, command: str, results: str) -> str:
+    """Give a card newly measured results; the rest stays as it is."""
+    section = f"## Quantitative analyses\n\n{_quantitative(command, results).strip()}\n\n"
+    changed, count = re.subn(
+        r"## Quantitative analyses\n.*?(?=^## )", lambda _: section, text, flags=re.M | re.S
+    )
+    if count != 1:
+        raise ValueError("The card has no section for quantitative analyses.")
+    return changed
+
+
+def _quantitative(command: str, results: str) -> str:
+    return f"`{command}` prints:\n\n{results}"

@@ -85,7 +85,11 @@ def read_films(data: Path, splits: Iterable[str] = ("train", "val", "test")) -> 
 
 
 def read_lung_films(data: Path) -> list[LungFilm]:
-    """Read the films with masks of ``data/lungs``, in manifest order."""
+    """Read the films with masks of ``data/lungs``, in manifest order.
+
+    Two sources may give one patient different splits: training keeps such a patient, and the
+    patient's other films are left out.
+    """
     folder = data / "lungs"
     films = [
         LungFilm(
@@ -99,8 +103,10 @@ def read_lung_films(data: Path) -> list[LungFilm]:
         )
         for row in _rows(folder / "manifest.csv")
     ]
-    assert_disjoint(films)
-    return films
+    learned = {film.group for film in films if film.split == "train"}
+    kept = [film for film in films if film.split == "train" or film.group not in learned]
+    assert_disjoint(kept)
+    return kept
 
 
 def assert_disjoint(films: Sequence[Grouped]) -> None:

@@ -8,28 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from models import registry
 from models.cascade import Cascade
 from models.registry import Classifier, Manifest, Networks, Segmenter
 from train import cards, metrics
 from train.data import COVID, NORMAL, Film, LungFilm, read_films, read_lung_films
-from train.evaluate import (
-    COMPARISONS,
-    Prediction,
-    compare,
-    dice_table,
-    lung_dice,
-    predict,
-    table,
-)
+from train.evaluate import Prediction, predict
+from train.report import measure
+from train.weights import read_state
 
 _NAMES = ("lungs", "pneumonia", "covid19")
 _LICENCE = (
     "Apache-2.0 for the code; the weights are for research only, being learned from films under"
 )
-_COMMAND = "python -m train evaluate --data DIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,21 +34,7 @@ class Release:
     history: dict[str, str]  # network -> how these weights came to be
     sources: dict[str, tuple[str, ...]]  # network -> sources of its training films
     without: tuple[str, ...] = ()  # sources left out of the report, to save time
-
-
-def report(cascade: Cascade, data: Path, without: Sequence[str] = ()) -> dict[str, str]:
-    """Results on the test split and on hospitals never seen, as Markdown, for each network."""
-    dice = dice_table(lung_dice(cascade, data))
-    films = [film for film in read_films(data, ("test", "site")) if film.source not in without]
-    predictions = predict(cascade, films)
-    train = read_films(data, ("train",))
-    asked = [c for c in COMPARISONS if c.sides(films)[0]]
-    rows = [(c.stage, compare(c, predictions, cascade, train)) for c in asked]
-    return {
-        "lungs": dice,
-        "pneumonia": table([row for stage, row in rows if stage == 2]),
-        "covid19": table([row for stage, row in rows if stage == 3]),
-    }
+    measured: bool = True  # or the cards wait for `evaluate --cards`
 
 
 def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str]:
@@ -66,9 +44,11 @@ def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str
     """
     manifest = _with_weights(release, data, out)
     cascade = _publish(manifest, out)
-    manifest = _with_operating_points(manifest, cascade, data)
+    manifest = _with_operating_points(manifest, cascade, data, out)
     cascade = _publish(manifest, out)
-    results = report(cascade, data, release.without)
+    results = dict.fromkeys(_NAMES, "Not measured yet.\n")
+    if release.measured:
+        results = measure(cascade, data, out, without=release.without).markdown()
     for name, entry in manifest.networks.entries().items():
         facts = _facts(release, manifest, name, data, results[name])
         (out / entry.card).write_text(cards.card(_words(name), facts), encoding="utf-8")
@@ -79,6 +59,12 @@ def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str
     return results
 
 
+def command(without: Sequence[str]) -> str:
+    """Name the command that prints a card's numbers."""
+    options = "".join(f" --without {source}" for source in without)
+    return f"python -m train evaluate --data DIR{options}"
+
+
 def _with_weights(release: Release, data: Path, out: Path) -> Manifest:
     """Weights in half precision, and a manifest with neutral thresholds."""
     for part in ("weights", "cards"):
@@ -86,7 +72,7 @@ def _with_weights(release: Release, data: Path, out: Path) -> Manifest:
 
     def common(name: str) -> dict[str, str]:
         file, card = f"weights/{name}.safetensors", f"cards/{name}.md"
-        state = torch.load(release.weights[name], weights_only=True)
+        state = read_state(release.weights[name])
         digest = registry.save_weights(state, out / file)
         (out / card).write_text("being written\n", encoding="utf-8")
         licence = f"{_LICENCE} {_licences(release, name, data)}"
@@ -110,10 +96,10 @@ def _publish(manifest: Manifest, out: Path) -> Cascade:
     return registry.load(out)
 
 
-def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path) -> Manifest:
+def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out: Path) -> Manifest:
     """Temperatures and thresholds from the validation split, by the rules the cards state."""
     films = [f for f in read_films(data, ("val",)) if f.source in ("nih", "ieee8023")]
-    predictions = predict(cascade, films)
+    predictions = predict(cascade, films, out)
     nih = [p for p in predictions if p.film.source == "nih"]
     ill = [p for p in predictions if p.film.label != NORMAL]
     pneumonia = _operating_point(nih, [p.pneumonia for p in nih], lambda f: f.label != NORMAL)
@@ -158,16 +144,15 @@ def _facts(
     if name == "covid19":
         tested = [film for film in tested if getattr(film, "label", "") != NORMAL]
     tested = [film for film in tested if film.source not in release.without]
-    options = "".join(f" --without {source}" for source in release.without)
     return cards.Facts(
         version=release.version,
         history=release.history[name],
         digest=entry.sha256,
         operating=f"{operating}.",
         evaluation=f"Patients that no training saw: {_counted(tested)}.",
-        training=f"{_counted(_learned(release, name, data))}. Selected on the validation split.",
+        training=f"{_counted(_learned(release, name, data))}.",
         results=results,
-        command=f"{_COMMAND}{options}",
+        command=command(release.without),
         licence=entry.licence,
     )
 

@@ -2,14 +2,13 @@
 
 A step's randomness comes from (seed, phase, step) alone and a checkpoint holds everything else, so
 a run that is killed and resumed ends where an unbroken one does. Lightning Fabric carries device,
-precision and distribution.
+precision and distribution; of several processes the first validates and writes.
 """
 
 from __future__ import annotations
 
 import copy
 import csv
-import hashlib
 import math
 import sys
 from dataclasses import dataclass, field
@@ -22,29 +21,7 @@ from lightning_fabric import Fabric
 from rich.progress import Progress
 from torch import Generator, Tensor, nn
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """A stretch of training at one resolution; small films first, then the deployed size."""
-
-    size: int  # side of the network frame, pixels
-    batch: int
-    steps: int
-    learning_rate: float  # at its peak
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """How long and how hard to train."""
-
-    phases: tuple[Phase, ...]
-    seed: int = 20260101
-    weight_decay: float = 0.02
-    ema: float = 0.99  # share of the running average that each step keeps
-    validate_every: int = 50  # steps
-    checkpoint_seconds: float = 180.0
-    precision: str = "32-true"  # "bf16-mixed" is twice as fast, but only with AVX-512 BF16 or AMX
-    threads: int = 2
+from train.schedule import Phase, Schedule, learning_rate, step_generator
 
 
 class Task(Protocol):
@@ -57,8 +34,11 @@ class Task(Protocol):
     def prepare(self, size: int) -> None:
         """Get the films ready for a phase at this size."""
 
-    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
-        """Draw a batch, run the network, give the loss."""
+    def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
+        """Draw and augment films; the loop moves them to the device."""
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        """Run the network on a batch, give the loss."""
 
     def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
         """Numbers on the validation split; larger ``score`` is better."""
@@ -103,29 +83,20 @@ def fit(task: Task, schedule: Schedule, out: Path, *, stop_after: int | None = N
     return run.best_path
 
 
-def learning_rate(step: int, phase: Phase, warm: float = 0.2) -> float:
-    """Rise linearly over the first ``warm`` share of the phase, then fall as a cosine to 0."""
-    done = (step + 1) / phase.steps
-    if done < warm:
-        return phase.learning_rate * done / warm
-    return phase.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
-
-
-def step_generator(seed: int, phase: int, step: int) -> Generator:
-    """Give the randomness of one step."""
-    digest = hashlib.sha256(f"{seed} {phase} {step}".encode()).digest()
-    return Generator().manual_seed(int.from_bytes(digest[:7]))
-
-
 class _Run:
     """One run's moving parts."""
 
     def __init__(self, task: Task, schedule: Schedule, out: Path) -> None:
         self.task, self.schedule, self.out = task, schedule, out
-        self.fabric = Fabric(accelerator="cpu", devices=1, precision=schedule.precision)  # type: ignore[arg-type]
+        self.fabric = Fabric(
+            accelerator=schedule.accelerator,
+            devices=schedule.devices,
+            precision=schedule.precision,  # type: ignore[arg-type]
+        )
+        self.fabric.launch()
         self.plain = task.network
         self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.plain).eval()
+        self.average = self.fabric.to_device(copy.deepcopy(self.plain).eval())
         self.state = State()
         self.network: Any = self.fabric.setup_module(self.plain)
         self.optimizer = self._fresh_optimizer()
@@ -142,9 +113,11 @@ class _Run:
         state = self.state
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(state.step, phase)
-        generator = step_generator(self.schedule.seed, state.phase, state.step)
+        rank = self.fabric.global_rank
+        generator = step_generator(self.schedule.seed, state.phase, state.step, rank)
+        batch = self.fabric.to_device(self.task.batch(phase, generator))
         self.network.train()
-        loss = self.task.loss(self.network, phase, generator)
+        loss = self.task.loss(self.network, batch)
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.optimizer.step()
@@ -170,6 +143,8 @@ class _Run:
         return self.plain.state_dict()
 
     def _validate(self, phase: Phase, loss: float) -> None:
+        if not self.fabric.is_global_zero:
+            return
         with torch.inference_mode(), self.fabric.autocast():
             numbers = self.task.validate(self.average, phase)
         row = {"phase": self.state.phase, "size": phase.size, "step": self.state.step, "loss": loss}
@@ -178,7 +153,7 @@ class _Run:
         print(" ".join(f"{name}={value:.4g}" for name, value in self.state.rows[-1].items()))
         if numbers["score"] >= self.state.best:
             self.state.best = numbers["score"]
-            torch.save(self.average.state_dict(), self.best_path)
+            _write(self.average.state_dict(), self.best_path)
 
     def _write_log(self) -> None:
         with (self.out / "log.csv").open("w", newline="", encoding="utf-8") as file:
@@ -194,7 +169,10 @@ class _Run:
             self.optimizer = self._fresh_optimizer()
 
     def save(self) -> None:
-        """Write the checkpoint; a kill in the middle leaves the old one."""
+        """Write the checkpoint."""
+        self.saved = monotonic()
+        if not self.fabric.is_global_zero:
+            return
         state = self.state
         content = {
             "network": self._weights(),
@@ -203,18 +181,22 @@ class _Run:
             "state": [state.phase, state.step, state.best],
             "rows": state.rows,
         }
-        torch.save(content, self.out / "checkpoint.tmp")
-        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
-        self.saved = monotonic()
+        _write(content, self.out / "checkpoint.pt")
 
     def restore(self) -> None:
         """Take up the checkpoint, where there is one."""
         path = self.out / "checkpoint.pt"
         if not path.exists():
             return
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, weights_only=True, map_location=self.fabric.device)
         self.plain.load_state_dict(content["network"])
         self.average.load_state_dict(content["average"])
         phase, step, best = content["state"]
         self.state = State(phase=phase, step=step, best=best, rows=content["rows"])
         self.optimizer.load_state_dict(content["optimizer"])
+
+
+def _write(content: Any, path: Path) -> None:
+    """Save; a kill in the middle leaves the old file."""
+    torch.save(content, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)

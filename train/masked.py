@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from models import cascade, preprocess
-from models.densenet import ChestDenseNet
 from models.unet import LungUNet
 from train.data import Film, load_pixels
+from train.weights import frozen, frozen_classifier
 
 #: Heatmaps are kept this small; they come from maps of 16 x 16 and are smooth.
 H2_SIDE = 64
@@ -32,16 +33,7 @@ class Masking:
 
     def network(self) -> LungUNet:
         """Load the network."""
-        net = LungUNet()
-        net.load_state_dict(torch.load(self.weights, weights_only=True))
-        return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def load_classifier(weights: Path) -> ChestDenseNet:
-    """Load a trained DenseNet, in eval mode."""
-    net = ChestDenseNet()
-    net.load_state_dict(torch.load(weights, weights_only=True))
-    return net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return frozen(LungUNet(), self.weights)
 
 
 def masked_films(films: Sequence[Film], masking: Masking, cache: Path) -> Tensor:
@@ -63,7 +55,7 @@ def masked_films(films: Sequence[Film], masking: Masking, cache: Path) -> Tensor
 
 def heatmaps(masked: Tensor, weights: Path, cache: Path) -> Tensor:
     """H2 of the frozen stage 2 for masked films: (N, 1, `H2_SIDE`, `H2_SIDE`) float16."""
-    network = load_classifier(weights)
+    network = frozen_classifier(weights)
 
     @torch.inference_mode()
     def one(i: int) -> Tensor:
@@ -98,6 +90,7 @@ def _cached(
         return cast(Tensor, torch.load(path, weights_only=True, mmap=True))
     made = torch.stack([one(i) for i in range(count)])
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(made, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
+    unfinished = path.with_suffix(f".{os.getpid()}")  # another process may make the same
+    torch.save(made, unfinished)
+    unfinished.replace(path)
     return made

@@ -12,9 +12,9 @@ from torch import Generator, Tensor, nn
 from models import preprocess, unet
 from train import augment
 from train.data import LungFilm, load_mask, load_pixels, read_lung_films
-from train.loop import Phase
 from train.losses import lung_loss
 from train.sampler import even_draw
+from train.schedule import Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,8 @@ class LungTask:
             for wanted in (unet.AERATED, unet.FIELD)
         ]
 
-    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
-        """One augmented batch."""
+    def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
+        """Films, moved with their masks, then exposed otherwise."""
         ready = self.ready["train"]
         chosen = even_draw(self.groups, phase.batch, generator)
         geometry = augment.Geometry(turn=0.25, zoom=0.2, shift=0.125)
@@ -62,18 +62,25 @@ class LungTask:
         x = augment.warp(ready.x[chosen][:, None].float() / 255.0, theta)
         masks = augment.warp(ready.masks[chosen][:, None].float(), theta, mode="nearest")
         x = augment.cut_out(augment.expose(x, generator), generator)
-        x = x.to(memory_format=torch.channels_last)
-        return lung_loss(network(x), masks[:, 0], ready.channels[chosen])
+        return {
+            "x": x.to(memory_format=torch.channels_last),
+            "masks": masks[:, 0],
+            "channels": ready.channels[chosen],
+        }
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        """Cross-entropy + Dice."""
+        return lung_loss(network(batch["x"]), batch["masks"], batch["channels"])
 
     def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
         """Mean Dice per convention; the score is their mean."""
-        ready = self.ready["val"]
+        ready, device = self.ready["val"], next(network.parameters()).device
         scores: dict[int, list[float]] = {unet.AERATED: [], unet.FIELD: []}
         for i in range(len(ready.x)):
             x = ready.x[i : i + 1, None].float() / 255.0
             channel = int(ready.channels[i])
-            mask = network(x)[0, channel] > 0
-            scores[channel].append(dice(mask.numpy(), ready.masks[i].numpy()))
+            mask = network(x.to(device))[0, channel] > 0
+            scores[channel].append(dice(mask.cpu().numpy(), ready.masks[i].numpy()))
         aerated, field = (float(np.mean(scores[c])) for c in (unet.AERATED, unet.FIELD))
         return {"score": (aerated + field) / 2, "dice_aerated": aerated, "dice_field": field}
 

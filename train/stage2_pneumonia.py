@@ -12,10 +12,11 @@ from torch import Generator, Tensor, nn
 from models.densenet import ChestDenseNet
 from train import augment, metrics
 from train.data import NORMAL, Film, read_films
-from train.loop import Phase
 from train.losses import incremental_loss, smooth
-from train.masked import Masking, load_classifier, masked_films, shrink
+from train.masked import Masking, masked_films, shrink
 from train.sampler import even_draw
+from train.schedule import Phase
+from train.weights import frozen_classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +57,25 @@ class PneumoniaTask:
         train = [(i, f) for i, f in enumerate(self.films) if f.split == "train"]
         self.groups = [[i for i, f in train if group.holds(f)] for group in recipe.groups]
         self.targets = torch.tensor([float(f.label != NORMAL) for f in self.films])
-        self.previous = load_classifier(recipe.previous) if recipe.previous else None
+        self.previous = frozen_classifier(recipe.previous) if recipe.previous else None
 
     def prepare(self, size: int) -> None:
         """Shrink the films."""
         self.at_size = shrink(self.masked, size)
 
-    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
-        """One augmented batch."""
+    def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
+        """Augmented films; which of them belong to D_o."""
         chosen = even_draw(self.groups, phase.batch, generator)
-        x = augmented(self.at_size[chosen].float(), generator)
-        targets = self.targets[chosen]
+        old = [float(self.films[i].source in self.recipe.original) for i in chosen]
+        return {
+            "x": augmented(self.at_size[chosen].float(), generator),
+            "targets": self.targets[chosen],
+            "original": torch.tensor(old),
+        }
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        """Eq. 2."""
+        x, targets = batch["x"], batch["targets"]
         positives, negatives = targets.sum(), (1 - targets).sum()
         weights = torch.where(targets > 0, 0.5 / positives, 0.5 / negatives) * len(targets)
         return incremental_loss(
@@ -74,9 +83,7 @@ class PneumoniaTask:
             smooth(targets, self.recipe.smoothing),
             weights=weights,
             previous=self._previous_logits(x),
-            original=torch.tensor(
-                [float(self.films[i].source in self.recipe.original) for i in chosen]
-            ),
+            original=batch["original"],
             lam=self.recipe.distil,
         )
 
@@ -87,7 +94,10 @@ class PneumoniaTask:
 
     @torch.no_grad()
     def _previous_logits(self, x: Tensor) -> Tensor | None:
-        return self.previous(x) if self.previous is not None and self.recipe.distil else None
+        if self.previous is None or not self.recipe.distil:
+            return None
+        logits: Tensor = self.previous.to(x.device)(x)
+        return logits
 
 
 def augmented(x: Tensor, generator: Generator) -> Tensor:
@@ -106,7 +116,9 @@ def score(
     within: str,
 ) -> dict[str, float]:
     """Both AUCs of a network on chosen films."""
-    logits = np.concatenate([network(x[part].float()).numpy() for part in _parts(chosen, 8)])
+    device = next(network.parameters()).device
+    parts = [network(x[part].float().to(device)).float().cpu() for part in _parts(chosen, 8)]
+    logits = torch.cat(parts).numpy()
     positive = targets[chosen].numpy() > 0
     inside = np.array([films[i].source == within for i in chosen])
     pooled = metrics.auc(logits, positive)

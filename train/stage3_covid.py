@@ -11,10 +11,10 @@ from torch.nn import functional
 from models import preprocess
 from models.densenet import ChestDenseNet
 from train.data import COVID, NORMAL, read_films
-from train.loop import Phase
 from train.losses import incremental_loss, smooth
 from train.masked import Masking, heatmaps, masked_films, shrink
 from train.sampler import even_draw
+from train.schedule import Phase
 from train.stage2_pneumonia import Recipe, augmented, data_cache, score
 
 
@@ -39,11 +39,16 @@ class CovidTask:
         """Shrink the films."""
         self.at_size = shrink(self.gated, size)
 
-    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
-        """One augmented batch."""
+    def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
+        """Augmented, gated films."""
         chosen = even_draw(self.groups, phase.batch, generator)
-        logits = network(augmented(self.at_size[chosen].float(), generator))
-        return incremental_loss(logits, smooth(self.targets[chosen], self.recipe.smoothing))
+        x = augmented(self.at_size[chosen].float(), generator)
+        return {"x": x, "targets": self.targets[chosen]}
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        """Cross-entropy."""
+        targets = smooth(batch["targets"], self.recipe.smoothing)
+        return incremental_loss(network(batch["x"]), targets)
 
     def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
         """AUC over all validation films and within one source; the score is their mean."""

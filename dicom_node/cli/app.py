@@ -69,6 +69,7 @@ def run(config: ConfigOption = None) -> None:
 def role(
     name: Annotated[str, typer.Argument(help="receiver, worker or deliverer")],
     owner: Annotated[str, typer.Option(help="Name under which this process leases work.")],
+    supervisor: Annotated[int, typer.Option(help="Process id; this process ends with that one.")],
     config: ConfigOption = None,
 ) -> None:
     """Be one of the node's processes; `run` starts these."""
@@ -77,7 +78,7 @@ def role(
 
     settings = load(config)
     configure(settings.log, owner)
-    roles.run(roles.role_named(name), owner, settings)
+    roles.run(roles.role_named(name), owner, settings, supervisor=supervisor)
 
 
 @app.command()

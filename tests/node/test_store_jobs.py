@@ -129,6 +129,16 @@ def test_a_parked_job_waits_for_a_person_while_others_go_on(node: Bench) -> None
     ]  # fmt: skip
 
 
+def test_a_parked_job_keeps_its_films(node: Bench) -> None:
+    """A later film is a revision of its own; the parked ones wait for their job."""
+    node.store.jobs.fail(node.work(number=1), "no", None)
+    later = node.work(number=2)
+    assert (later.revision, _films(later)) == (2, ["1.2.2"])
+    node.store.jobs.retry("1.2")
+    parked = node.claim()
+    assert (parked.revision, _films(parked)) == (1, ["1.2.1"])
+
+
 def test_a_dead_workers_jobs_are_given_back_at_once(node: Bench) -> None:
     """By its name, whatever its lease says; the others keep theirs."""
     job = node.work("1.2")

@@ -48,7 +48,8 @@ EDGES = {
     },
 }
 SETTLED = [
-    DeliveryEvent.ACCEPTED, DeliveryEvent.ACCEPTED, DeliveryEvent.UNAVAILABLE, DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP,
+    DeliveryEvent.ACCEPTED, DeliveryEvent.ACCEPTED, DeliveryEvent.UNAVAILABLE,
+    DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP,
 ]  # fmt: skip
 
 

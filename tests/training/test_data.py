@@ -6,9 +6,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from support.film import film as dicom_film
 
-from models import unet
+from dicom_node.pixels import to_image
+from models import preprocess, unet
 from train import data
 
 Write = Callable[[list[dict[str, str]]], Path]
@@ -56,6 +60,28 @@ def test_a_mask_lies_where_its_film_lies(tiny_data: Path) -> None:
     pixels = data.load_pixels(film.path)
     assert 0.1 < mask.mean() < 0.4
     assert pixels[mask].mean() < pixels[~mask].mean() - 0.3
+
+
+@pytest.mark.parametrize(("photometric", "kind"), [("MONOCHROME2", "cr"), ("MONOCHROME1", "dx")])
+def test_training_sees_what_the_node_sees(tmp_path: Path, photometric: str, kind: str) -> None:
+    """A film learned from a picture file and the same film sent as DICOM are the same input."""
+    sent = dicom_film(rows=200, columns=160, bits=8, photometric=photometric, kind=kind)  # type: ignore[arg-type]
+    stored = np.frombuffer(sent.PixelData, np.uint8)[: 200 * 160].reshape(200, 160)
+    shown = 255 - stored if photometric == "MONOCHROME1" else stored
+    Image.fromarray(shown).save(tmp_path / "film.png")
+    learned, frame = preprocess.to_network(data.load_pixels(tmp_path / "film.png"), 128)
+    read, frame_in_node = preprocess.to_network(to_image(sent).pixels, 128)
+    assert frame == frame_in_node
+    assert np.abs(learned - read).max() < 1e-5
+
+
+def test_a_patient_whose_masks_are_torn_between_splits_stays_in_training(tiny_data: Path) -> None:
+    """A patient that one source trains on and another tests on is not tested."""
+    manifest = tiny_data / "lungs" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("gb_seg/test,", "jsrt/train,"))
+    films = data.read_lung_films(tiny_data)
+    assert [film.split for film in films if film.group == "jsrt/train"] == ["train"]
+    assert ("gb_seg", "test") not in {(film.source, film.split) for film in films}
 
 
 @pytest.mark.skipif("DATA" not in os.environ, reason="needs the data set: set DATA to its folder")

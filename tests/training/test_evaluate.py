@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from models.cascade import OperatingPoint, Settings
-from train import cards
+from train import cards, evaluate
+from train.comparisons import COMPARISONS, Comparison, Row, compare
 from train.data import Film
-from train.evaluate import COMPARISONS, Comparison, Prediction, Row, compare, table
+from train.evaluate import Prediction, ScoreLog
+from train.report import table
 
 
 def _prediction(source: str, label: str, logit: float, group: str) -> Prediction:
@@ -34,7 +36,7 @@ def _row(name: str, *, threshold: float = 0.5) -> Row:
         stage=2, name=name, negative=comparison.negative, positive=comparison.positive, ring=False
     )
     settings = Settings(pneumonia=OperatingPoint(threshold=threshold))
-    return compare(plain, PREDICTIONS, SimpleNamespace(settings=settings), [])  # type: ignore[arg-type]
+    return compare(plain, PREDICTIONS, settings, [])
 
 
 def test_a_comparison_within_one_source_ignores_the_others() -> None:
@@ -88,3 +90,47 @@ def test_a_card_has_the_headings_and_the_command() -> None:
         "Quantitative analyses", "Ethical considerations", "Caveats and recommendations",
     ]  # fmt: skip
     assert "`python -m train evaluate` prints" in text
+    again = cards.with_results(text, "python -m train evaluate --data DIR", "| 0.7 |")
+    assert "| 0.7 |" in again
+    assert "| r |" not in again
+    assert [line for line in again.splitlines() if line.startswith("## ")] == [
+        line for line in text.splitlines() if line.startswith("## ")
+    ]
+
+
+def test_a_card_without_the_section_is_not_rewritten() -> None:
+    """A text that is no card is refused."""
+    with pytest.raises(ValueError, match="no section"):
+        cards.with_results("# A text", "c", "r")
+
+
+def test_a_film_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are taken from disk; other weights or another label ask for new ones."""
+    read: list[str] = []
+
+    def scores(_: object, film: Film) -> dict[str, float]:
+        read.append(film.group)
+        return {"lung_area": 0.3, "pneumonia": 1.25, "covid19": float("nan")}
+
+    monkeypatch.setattr(evaluate, "_scores", scores)
+    name = ["one"]
+    monkeypatch.setattr(evaluate, "fingerprint", lambda _: name[0])
+    films = [prediction.film for prediction in PREDICTIONS]
+    first = evaluate.predict(None, films[:2], tmp_path)  # type: ignore[arg-type]
+    again = evaluate.predict(None, films[:3], tmp_path)  # type: ignore[arg-type]
+    assert read == ["a", "b", "c"]
+    assert again[0].pneumonia == first[0].pneumonia == 1.25
+    evaluate.predict(None, [replace(films[0], label="covid")], tmp_path)  # type: ignore[arg-type]
+    name[0] = "two"
+    evaluate.predict(None, films[:1], tmp_path)  # type: ignore[arg-type]
+    assert read == ["a", "b", "c", "a", "a"]
+
+
+def test_half_a_line_left_by_a_kill_costs_one_film(tmp_path: Path) -> None:
+    """A score log cut off in a line keeps all other lines."""
+    log = ScoreLog(tmp_path / "scores.jsonl")
+    log.add("a", {"pneumonia": 1.0})
+    log.add("b", {"pneumonia": 2.0})
+    log.path.write_text(log.path.read_text()[:-4])
+    log.add("c", {"pneumonia": 3.0})
+    assert log.read() == {"a": {"pneumonia": 1.0}, "c": {"pneumonia": 3.0}}

@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from train.loop import Phase, Schedule, fit, learning_rate, step_generator
+from train.loop import fit
+from train.schedule import Phase, Schedule, learning_rate, step_generator
 
 
 class _Line:
@@ -26,9 +27,12 @@ class _Line:
     def prepare(self, size: int) -> None:
         self.sizes.append(size)
 
-    def loss(self, network: nn.Module, phase: Phase, generator: Generator) -> Tensor:
+    def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
         x, y = self._draw(phase.batch, generator)
-        return functional.binary_cross_entropy_with_logits(network(x)[:, 0], y)
+        return {"x": x, "y": y}
+
+    def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        return functional.binary_cross_entropy_with_logits(network(batch["x"])[:, 0], batch["y"])
 
     def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
         x, y = self._draw(64, step_generator(9, 9, 9))

@@ -12,14 +12,17 @@ from torch import nn
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
+from train import settings
 from train.data import read_films
 from train.export import Release, export
-from train.loop import Phase, Schedule, fit, step_generator
+from train.loop import fit
 from train.masked import Masking, heatmaps, masked_films
 from train.ring import ring_scores
+from train.schedule import Phase, Schedule, step_generator
 from train.stage1_lungs import LungTask
 from train.stage2_pneumonia import Group, PneumoniaTask, Recipe
 from train.stage3_covid import CovidTask
+from train.weights import read_state, started
 
 GROUPS = (
     Group(label="normal", sources=("nih",)),
@@ -47,7 +50,7 @@ def test_one_batch_of_lungs_overfits(tiny_data: Path) -> None:
     optimizer = torch.optim.AdamW(task.network.parameters(), phase.learning_rate)
     losses = []
     for _ in range(phase.steps):
-        loss = task.loss(task.network, phase, step_generator(0, 0, 0))
+        loss = task.loss(task.network, task.batch(phase, step_generator(0, 0, 0)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -101,7 +104,8 @@ def test_distillation_holds_the_network_to_the_previous_one(tiny_data: Path, lun
         task = PneumoniaTask(network, tiny_data, masking, recipe)
         task.prepare(64)
         with torch.no_grad():
-            loss = task.loss(network, ONE_STEP.phases[0], step_generator(0, 0, 0))
+            batch = task.batch(ONE_STEP.phases[0], step_generator(0, 0, 0))
+            loss = task.loss(network, batch)
         losses.append(loss.item())
     assert losses[1] > losses[0] + 0.01
 
@@ -117,6 +121,48 @@ def test_the_ring_finds_a_border_that_gives_the_label_away(tiny_data: Path) -> N
         Image.fromarray(pixels).save(film.path)
     scores = ring_scores(films, positive, films)
     assert scores[positive].min() > scores[~positive].max()
+
+
+def test_weights_are_taken_from_any_checkpoint(tmp_path: Path) -> None:
+    """A plain state dict and the running average inside a checkpoint are both weights."""
+    state = LungUNet().state_dict()
+    plain, inner = tmp_path / "plain.pt", tmp_path / "inner.pt"
+    torch.save(state, plain)
+    torch.save({"net": LungUNet().state_dict(), "ema": state}, inner)
+    one, other = read_state(plain), read_state(inner)
+    assert all(torch.equal(one[name], other[name]) for name in state)
+    started(LungUNet(), inner)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
+def test_the_shipped_configurations_are_complete(stage: str) -> None:
+    """Every key is known, each batch divides over its groups, and the last size is the node's."""
+    raw = settings.read(settings.CONFIGS / f"{stage}.yaml")
+    phases = settings.schedule(raw).phases
+    groups = len(settings.recipe(raw).groups) if "recipe" in raw else 2
+    assert all(phase.batch % groups == 0 for phase in phases)
+    assert phases[-1].size == 512
+    assert f"{phases[-1].steps} batches of {phases[-1].batch}" in settings.told(stage, raw)
+
+
+def test_an_export_is_read_back(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights survive the export but for half precision; cards that wait for numbers say so."""
+    networks = {"lungs": LungUNet(), "pneumonia": ChestDenseNet(), "covid19": ChestDenseNet()}
+    weights = {name: tiny_data / f"{name}.pt" for name in networks}
+    for name, network in networks.items():
+        torch.save(network.state_dict(), weights[name])
+    some = {"lung_area": 0.3, "pneumonia": 0.5, "covid19": 0.5}
+    monkeypatch.setattr("train.evaluate._scores", lambda *_: some)
+    raw = settings.read(settings.CONFIGS / "export.yaml")
+    release = settings.release(raw, weights, without=(), measured=False)
+    into = tiny_data / "models"
+    into.mkdir()
+    export(release, tiny_data, tiny_data / "out", into)
+    shipped = registry.load(into).covid19.state_dict()
+    for name, value in networks["covid19"].state_dict().items():
+        assert torch.allclose(shipped[name], value, rtol=1e-3, atol=1e-6)
+    for name, entry in registry.read_manifest(into).networks.entries().items():
+        assert "Not measured yet" in (into / entry.card).read_text(), name
 
 
 @pytest.mark.slow

@@ -1,0 +1,181 @@
+"""Which films are told apart, and how well: honest comparisons of the cascade's logits.
+
+The comparisons within one source lead; a pooled figure stands after them, and beside each the
+border-ring baseline on the same films.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.cascade import Settings
+from train import metrics
+from train.data import COVID, NORMAL, PNEUMONIA, Film
+from train.evaluate import Prediction
+from train.ring import ring_scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Films to tell apart: a stage, a name, and which films are the two sides."""
+
+    stage: int  # 2 or 3
+    name: str
+    negative: Callable[[Film], bool]
+    positive: Callable[[Film], bool]
+    ring: bool = True  # whether the training split has both sides
+
+    def sides(self, films: Sequence[Film]) -> tuple[list[int], np.ndarray]:
+        """Indices of the films compared, and which of them are positive."""
+        chosen = [i for i, f in enumerate(films) if self.negative(f) or self.positive(f)]
+        return chosen, np.array([self.positive(films[i]) for i in chosen], np.bool_)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One comparison's numbers; None where the side is missing."""
+
+    name: str
+    negatives: int
+    positives: int
+    auc: metrics.Interval | None
+    sensitivity: metrics.Interval | None
+    specificity: metrics.Interval | None
+    ring: metrics.Interval | None
+
+
+def _is(label: str, *sources: str) -> Callable[[Film], bool]:
+    return lambda film: film.label == label and film.source in sources
+
+
+def _ill(*sources: str) -> Callable[[Film], bool]:
+    return lambda film: film.label != NORMAL and film.source in sources
+
+
+def _view(test: Callable[[Film], bool], view: str) -> Callable[[Film], bool]:
+    return lambda film: film.view == view and test(film)
+
+
+def _case_reports(label: str) -> Callable[[Film], bool]:
+    return lambda film: film.label == label and film.subsource in ("radiopaedia", "eurorad")
+
+
+def _nobody(_: Film) -> bool:
+    return False
+
+
+_SEEN = ("nih", "ieee8023")
+_NIH_NORMAL, _NIH_PNEUMONIA = _is(NORMAL, "nih"), _is(PNEUMONIA, "nih")
+
+COMPARISONS = (
+    Comparison(
+        stage=2, name="NIH alone: normal / pneumonia", negative=_NIH_NORMAL, positive=_NIH_PNEUMONIA
+    ),
+    Comparison(
+        stage=2,
+        name="NIH alone, AP only",
+        negative=_view(_NIH_NORMAL, "AP"),
+        positive=_view(_NIH_PNEUMONIA, "AP"),
+    ),
+    Comparison(
+        stage=2,
+        name="NIH alone, PA only",
+        negative=_view(_NIH_NORMAL, "PA"),
+        positive=_view(_NIH_PNEUMONIA, "PA"),
+    ),
+    Comparison(
+        stage=2,
+        name="NIH + ieee8023: normal / any pneumonia",
+        negative=_is(NORMAL, *_SEEN),
+        positive=_ill(*_SEEN),
+    ),
+    Comparison(
+        stage=2,
+        name="kermany (children; never trained on): normal / pneumonia",
+        negative=_is(NORMAL, "kermany"),
+        positive=_is(PNEUMONIA, "kermany"),
+    ),
+    Comparison(
+        stage=2,
+        name="actualmed (never trained on): normal / COVID-19",
+        negative=_is(NORMAL, "actualmed"),
+        positive=_is(COVID, "actualmed"),
+        ring=False,
+    ),
+    Comparison(
+        stage=2,
+        name="hannover (never trained on): COVID-19 only",
+        negative=_nobody,
+        positive=_is(COVID, "hannover"),
+        ring=False,
+    ),
+    Comparison(
+        stage=3,
+        name="ieee8023 alone: pneumonia / COVID-19",
+        negative=_is(PNEUMONIA, "ieee8023"),
+        positive=_is(COVID, "ieee8023"),
+    ),
+    Comparison(
+        stage=3,
+        name="ieee8023, radiopaedia + eurorad alone",
+        negative=_case_reports(PNEUMONIA),
+        positive=_case_reports(COVID),
+    ),
+    Comparison(
+        stage=3,
+        name="NIH + ieee8023: pneumonia / COVID-19",
+        negative=_is(PNEUMONIA, *_SEEN),
+        positive=_is(COVID, *_SEEN),
+    ),
+    Comparison(
+        stage=3,
+        name="hannover (never trained on): COVID-19 only",
+        negative=_nobody,
+        positive=_is(COVID, "hannover"),
+        ring=False,
+    ),
+)
+
+
+def compare(
+    comparison: Comparison, predictions: Sequence[Prediction], settings: Settings, train: list[Film]
+) -> Row:
+    """One row: AUC of the logits, sensitivity and specificity at the shipped threshold."""
+    chosen, positive = comparison.sides([p.film for p in predictions])
+    kept = [predictions[i] for i in chosen]
+    groups = [p.film.group for p in kept]
+    at = settings.pneumonia if comparison.stage == 2 else settings.covid19
+    logits = np.array([p.pneumonia if comparison.stage == 2 else p.covid19 for p in kept])
+    called = np.array([at.decide(float(logit)).positive for logit in logits], np.bool_)
+    both = 0 < positive.sum() < len(kept)
+
+    def share(side: np.ndarray, hit: np.ndarray) -> metrics.Interval | None:
+        films = np.flatnonzero(side)
+        if not len(films):
+            return None
+        return metrics.bootstrap(lambda i: float(hit[films][i].mean()), [groups[j] for j in films])
+
+    return Row(
+        name=comparison.name,
+        negatives=int((~positive).sum()),
+        positives=int(positive.sum()),
+        auc=_auc(logits, positive, groups) if both else None,
+        sensitivity=share(positive, called),
+        specificity=share(~positive, ~called),
+        ring=_ring(comparison, train, kept, positive) if both and comparison.ring else None,
+    )
+
+
+def _auc(scores: np.ndarray, positive: np.ndarray, groups: list[str]) -> metrics.Interval:
+    return metrics.bootstrap(lambda i: metrics.auc(scores[i], positive[i]), groups)
+
+
+def _ring(
+    comparison: Comparison, train: list[Film], kept: list[Prediction], positive: np.ndarray
+) -> metrics.Interval:
+    learned, truth = comparison.sides(train)
+    scores = ring_scores([train[i] for i in learned], truth, [p.film for p in kept])
+    return _auc(scores, positive, [p.film.group for p in kept])

@@ -1,0 +1,84 @@
+"""All numbers of a cascade, once measured: as Markdown for the cards, as JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from models.cascade import Cascade
+from train.comparisons import COMPARISONS, Row, compare
+from train.data import read_films
+from train.evaluate import lung_dice, predict
+from train.metrics import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Dice by source and convention; a row for each comparison, by stage."""
+
+    version: str
+    digests: dict[str, str]
+    dice: dict[str, Interval]
+    pneumonia: list[Row]
+    covid19: list[Row]
+
+    def markdown(self) -> dict[str, str]:
+        """Tables by network."""
+        return {
+            "lungs": dice_table(self.dice),
+            "pneumonia": table(self.pneumonia),
+            "covid19": table(self.covid19),
+        }
+
+    def json(self) -> str:
+        """The same numbers for machines."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def measure(
+    cascade: Cascade,
+    data: Path,
+    folder: Path,
+    *,
+    splits: Sequence[str] = ("test", "site"),
+    without: Sequence[str] = (),
+) -> Results:
+    """Measure on the test split and on hospitals never seen, or on other splits.
+
+    Scores are kept in ``folder``; ``without`` names sources to leave out.
+    """
+    films = [film for film in read_films(data, splits) if film.source not in without]
+    predictions = predict(cascade, films, folder)
+    train = read_films(data, ("train",))
+    asked = [c for c in COMPARISONS if c.sides(films)[0]]
+    rows = [(c.stage, compare(c, predictions, cascade.settings, train)) for c in asked]
+    return Results(
+        version=cascade.identity.version,
+        digests=dict(cascade.identity.digests),
+        dice=lung_dice(cascade, data, splits[0]),
+        pneumonia=[row for stage, row in rows if stage == 2],
+        covid19=[row for stage, row in rows if stage == 3],
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows as Markdown."""
+    head = "| films | n - / + | AUC | sensitivity | specificity | border ring's AUC |\n"
+    lines = [
+        f"| {r.name} | {r.negatives} / {r.positives} | {_cell(r.auc)} | {_cell(r.sensitivity)} "
+        f"| {_cell(r.specificity)} | {_cell(r.ring)} |"
+        for r in rows
+    ]
+    return head + "|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
+
+
+def dice_table(scores: dict[str, Interval]) -> str:
+    """Dice as Markdown."""
+    lines = [f"| {name} | {score} |" for name, score in scores.items()]
+    return "| films | mean Dice |\n|---|---|\n" + "\n".join(lines) + "\n"
+
+
+def _cell(interval: Interval | None) -> str:
+    return "-" if interval is None else str(interval)

@@ -1,0 +1,73 @@
+"""The YAML of a run, as the objects that training takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from train.export import Release
+from train.masked import Masking
+from train.schedule import Phase, Schedule
+from train.stage2_pneumonia import Group, Recipe
+
+#: The configurations that `train all` uses.
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a YAML file."""
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def schedule(raw: dict[str, Any]) -> Schedule:
+    """Read how long and how hard to train."""
+    fields = dict(raw["schedule"])
+    return Schedule(phases=tuple(Phase(**phase) for phase in fields.pop("phases")), **fields)
+
+
+def recipe(raw: dict[str, Any]) -> Recipe:
+    """Read what stages 2 and 3 are taught."""
+    fields = dict(raw["recipe"])
+    groups = tuple(
+        Group(label=group["label"], sources=tuple(group["sources"]))
+        for group in fields.pop("groups")
+    )
+    if fields.get("previous"):
+        fields["previous"] = Path(fields["previous"])
+    return Recipe(groups=groups, original=tuple(fields.pop("original", ())), **fields)
+
+
+def masking(raw: dict[str, Any], lungs: Path) -> Masking:
+    """Read how stage 1 is used by the later ones."""
+    return Masking(weights=lungs, margin=int(raw["mask_margin"]))
+
+
+def release(
+    raw: dict[str, Any], weights: dict[str, Path], without: tuple[str, ...], measured: bool
+) -> Release:
+    """Read what to export; ``weights`` given here win over the file's."""
+    networks = raw["networks"]
+    return Release(
+        version=str(raw["version"]),
+        mask_margin=int(raw["mask_margin"]),
+        weights={name: Path(one["weights"]) for name, one in networks.items()} | weights,
+        history={name: str(one["history"]).strip() for name, one in networks.items()},
+        sources={name: tuple(one["sources"]) for name, one in networks.items()},
+        without=without,
+        measured=measured,
+    )
+
+
+def told(name: str, raw: dict[str, Any]) -> str:
+    """Tell how a run made its weights, for a card."""
+    how = schedule(raw)
+    phases = ", then ".join(
+        f"{p.steps} batches of {p.batch} at {p.size} x {p.size}" for p in how.phases
+    )
+    return (
+        f"Made by `python -m train {name}`: {phases}; seed {how.seed}, precision "
+        f"{how.precision}. The running average with the best validation score of the last phase."
+    )
