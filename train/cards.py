@@ -73,6 +73,8 @@ PNEUMONIA = Words(
         ' NIH labels are mined from reports: of 21 "pneumonia" films that radiologists also '
         "read, 11 showed an airspace opacity. Films with other findings (effusion, nodules, "
         "devices) were no class of training."
+        " Films of a hospital never seen may be ordered no better than by chance, or worse: see "
+        "its row."
     ),
 )
 COVID19 = Words(

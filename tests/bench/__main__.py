@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,7 @@ GROUPS: dict[str, str] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks somebody asks for."""
     given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     chosen = [name for name in GROUPS if name in (given.groups or GROUPS)]
     progress = Console(stderr=True)
     rows: list[Row] = []
