@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NOT_FOR_DIAGNOSIS = "Research software, not a medical device: NOT FOR DIAGNOSTIC USE."
 
+_PIPED_WIDTH = 160  # characters, where no terminal says how wide it is
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", envvar="DICOM_NODE_CONFIG", help="The configuration file."),
@@ -36,10 +38,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a UID cut short is no use to anybody
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console().print(table)
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    Console(width=width).print(table)
 
 
 def print_line(text: str) -> None:

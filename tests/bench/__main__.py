@@ -38,7 +38,9 @@ GROUPS: dict[str, str] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmarks somebody asks for."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("bench: told to stop")
+    )  # what was started is stopped
     chosen = [name for name in GROUPS if name in (given.groups or GROUPS)]
     progress = Console(stderr=True)
     rows: list[Row] = []
