@@ -48,7 +48,10 @@ def node(folder: Path) -> Iterator[Receiver]:
     config.write_text(yaml.safe_dump({
         "node": {"host": "127.0.0.1", "port": port, "data_dir": str(folder / "data")},
     }))  # fmt: skip
-    command = [str(COMMAND), "role", "receiver", "--owner", "receiver-1", "--config", str(config)]
+    command = [
+        str(COMMAND), "role", "receiver", "--owner", "receiver-1", "--supervisor",
+        str(os.getpid()), "--config", str(config),
+    ]  # fmt: skip
     with _running("this node", "DICOM_NODE", port, command, folder) as receiver:
         yield receiver
 

@@ -6,6 +6,8 @@ is measured; where no networks are packaged, untrained ones of the same shape.
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -20,13 +22,13 @@ from models.densenet import ChestDenseNet
 from models.unet import LungUNet
 
 _ALWAYS = 1e-9  # a threshold nothing stays below
-_NAMES = ("lungs", "pneumonia", "covid19")
 
 
 @cache
 def models_dir() -> Path:
     """The directory; it is there until the program ends."""
     folder = Path(tempfile.mkdtemp(prefix="bench-models-"))
+    atexit.register(shutil.rmtree, folder)
     manifest = registry.read_manifest(registry.DEFAULT)
     try:
         registry.identity()
