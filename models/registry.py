@@ -196,6 +196,7 @@ def save_weights(state: Mapping[str, Tensor], path: Path) -> str:
             raise WeightsError(f"{name} does not survive half precision; nothing was written.")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(halved, path)
+    path.chmod(0o644)  # safetensors writes for the owner alone; the node may be somebody else
     return sha256_of(path)
 
 
