@@ -83,6 +83,15 @@ class SelectConfig(_Section):
     max_aspect: Annotated[float, Field(gt=1)] = 2.0  # long side over short side
 
 
+class GateConfig(_Section):
+    """What the pixels must look like before any network scores them."""
+
+    enabled: bool = True
+    min_age_years: Annotated[int, Field(ge=0)] = 18
+    accept_unknown_age: bool = True
+    polarity: Literal["correct", "refuse", "off"] = "correct"
+
+
 class ModelsConfig(_Section):
     """Which networks read."""
 
@@ -101,14 +110,24 @@ class WorkersConfig(_Section):
 class ReportConfig(_Section):
     """How the Structured Report is written."""
 
-    sop_class: Literal["comprehensive_3d", "comprehensive", "enhanced"] = "comprehensive_3d"
+    sop_class: Literal["comprehensive_3d", "comprehensive", "enhanced", "basic_text"] = (
+        "comprehensive_3d"
+    )
+    refusals: bool = True
     stage3_code: bool = True
     max_regions: Annotated[int, Field(ge=0, le=3)] = 3
 
 
 class ResultsConfig(_Section):
-    """How the Secondary Capture objects are made, and who signs."""
+    """Which objects a film yields, how they look, and who signs."""
 
+    secondary_capture: bool = True
+    segmentation: bool = True
+    key_objects: bool = True
+    presentation_state: bool = False
+    parametric_maps: bool = False
+    language: Literal["en", "zh-TW", "de", "es"] = "en"
+    encoding: Literal["uncompressed", "jpeg", "jpeg-ls"] = "uncompressed"
     max_side: Annotated[int, Field(ge=512)] = 2048  # pixels, longest side of a map; never upsampled
     manufacturer: str = "dicom-node project"
     station_serial_number: str = "0"
@@ -138,6 +157,7 @@ class Config(_Section):
     destinations: tuple[Destination, ...] = ()
     study: StudyConfig = StudyConfig()
     select: SelectConfig = SelectConfig()
+    gate: GateConfig = GateConfig()
     models: ModelsConfig = ModelsConfig()
     workers: WorkersConfig = WorkersConfig()
     report: ReportConfig = ReportConfig()
@@ -155,7 +175,7 @@ class Config(_Section):
     @property
     def digest(self) -> str:
         """SHA-256 over what changes a result: same digest, same film, same model, same objects."""
-        parts = self.model_dump_json(include={"report", "results"})
+        parts = self.model_dump_json(include={"gate", "report", "results"})
         return hashlib.sha256(parts.encode()).hexdigest()
 
 

@@ -30,6 +30,14 @@ class RefusalCode(StrEnum):
     FRAMES = "frames"  # more than one
     UNREADABLE = "unreadable"  # the pixels do not decode
     FILE = "file"  # not a DICOM file
+    AGE = "age"  # a child
+    NOT_CHEST = "not-chest"  # the pixels show something else than a chest radiograph
+    NOT_FRONTAL = "not-frontal"  # the pixels show a lateral chest
+    ORIENTATION = "orientation"  # not upright in the frame
+    POLARITY = "polarity"  # the pixels contradict the MONOCHROME tag
+    CROPPED = "cropped"  # parts of the lungs are outside the film
+    EXPOSURE = "exposure"  # nearly black, nearly white, or without contrast
+    UNFAMILIAR = "unfamiliar"  # unlike what the networks learned from
 
 
 class JobStatus(StrEnum):
