@@ -6,6 +6,7 @@ where an interrupted one stopped.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,9 @@ from rich.markdown import Markdown
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
-from train import cards, settings
+from train import cards, manifest, settings
 from train import export as exporting
+from train.adapters import ADAPTERS, adapt
 from train.loop import fit
 from train.report import measure
 from train.stage1_lungs import LungTask
@@ -120,6 +122,22 @@ def export(  # noqa: PLR0913 - one option each
     raw = settings.read(config)
     release = settings.release(raw, weights, tuple(without or ()), measured)
     _show(exporting.export(release, data, out, to))
+
+
+@app.command("manifest")
+def write_manifest(
+    name: Annotated[str, typer.Argument(help=", ".join(ADAPTERS))],
+    folder: Annotated[Path, typer.Argument(help="The data set as published", exists=True)],
+    seed: Annotated[int, typer.Option(help="Of the split by patient")] = 20260101,
+) -> None:
+    """Write a data set's manifest.csv into its folder: labels, patients, duplicates, splits."""
+    if name not in ADAPTERS:
+        raise typer.BadParameter(f"one of {', '.join(ADAPTERS)}", param_hint="NAME")
+    rows = adapt(name, folder, seed)
+    manifest.write(rows, folder / manifest.NAME)
+    counts = Counter((row.split, row.label) for row in rows)
+    for (split, label), count in sorted(counts.items()):
+        typer.echo(f"{split:<12}{label:<16}{count:>7}")
 
 
 @app.command()

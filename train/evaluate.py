@@ -117,7 +117,7 @@ def lung_dice(cascade: Cascade, data: Path, split: str = "test") -> dict[str, me
         pixels, frame = preprocess.to_network(load_pixels(film.path), size)
         logits = steps.stage1(cascade.lungs, torch.from_numpy(pixels)[None, None])
         masks = steps.lung_masks(logits, [preprocess.film_area(frame)], threshold)
-        scores.append(dice(masks[0, film.channel].numpy() > 0, load_mask(film.mask, size)))
+        scores.append(dice(masks[0, film.channel].numpy() > 0, load_mask(film.masks, size)))
     value = np.array(scores)
     parts = {film.source: [f.source == film.source for f in films] for film in films}
     parts["aerated lung, heart left out"] = [f.channel == unet.AERATED for f in films]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def stack(films: list[LungFilm], size: int) -> Batch:
     """Load films into the network frame."""
     return Batch(
         x=torch.stack([_film(film.path, size) for film in films]),
-        masks=torch.stack([_mask(film.mask, size) for film in films]),
+        masks=torch.stack([_mask(film.masks, size) for film in films]),
         channels=torch.tensor([film.channel for film in films]),
     )
 
@@ -96,5 +97,5 @@ def _film(path: Path, size: int) -> Tensor:
     return torch.from_numpy((pixels * 255.0).round().astype(np.uint8))
 
 
-def _mask(path: Path, size: int) -> Tensor:
-    return torch.from_numpy(load_mask(path, size))
+def _mask(paths: Sequence[Path], size: int) -> Tensor:
+    return torch.from_numpy(load_mask(paths, size))

@@ -56,7 +56,7 @@ def test_each_mask_knows_its_convention(tiny_data: Path) -> None:
 def test_a_mask_lies_where_its_film_lies(tiny_data: Path) -> None:
     """The mask is dark lung in the film of the same frame."""
     film = data.read_lung_films(tiny_data)[0]
-    mask = data.load_mask(film.mask, 64)
+    mask = data.load_mask(film.masks, 64)
     pixels = data.load_pixels(film.path)
     assert 0.1 < mask.mean() < 0.4
     assert pixels[mask].mean() < pixels[~mask].mean() - 0.3
