@@ -74,10 +74,18 @@ def _padchest(folder: Path) -> None:
         (folder / "0").mkdir(exist_ok=True)
         deep = np.random.default_rng(i).integers(0, 4096, (64, 64)).astype(np.uint16)
         Image.fromarray(deep).save(folder / "0" / f"{patient}.png")
-        lines.append({"": str(i), "ImageID": f"{patient}.png", "ImageDir": "0",
-                      "StudyDate_DICOM": "20140915", "PatientID": patient,
-                      "PatientBirth": "1950.0",
-                      "PatientSex_DICOM": "F", "Projection": projection, "Labels": labels})  # fmt: skip
+        lines.append(
+            {
+                "ImageID": f"{patient}.png",
+                "ImageDir": "0",
+                "StudyDate_DICOM": "20140915",
+                "PatientID": patient,
+                "PatientBirth": "1950.0",
+                "PatientSex_DICOM": "F",
+                "Projection": projection,
+                "Labels": labels,
+            }
+        )
     _table(folder / "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", lines)
 
 

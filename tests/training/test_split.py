@@ -20,7 +20,7 @@ SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 def _smooth(seed: int) -> np.ndarray:
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(128, 128)), 4)
-    return np.uint8(255 * (noise - noise.min()) / np.ptp(noise))
+    return np.asarray(255 * (noise - noise.min()) / np.ptp(noise), np.uint8)
 
 
 def _rows(count: int) -> list[Row]:
