@@ -2,7 +2,9 @@
 
 A step's randomness comes from (seed, phase, step) alone and a checkpoint holds everything else, so
 a run that is killed and resumed ends where an unbroken one does. Lightning Fabric carries device,
-precision and distribution; of several processes the first validates and writes.
+precision and distribution; of several processes (``torchrun``, or ``devices``) each draws the whole
+batch and learns from its share, so that their number changes no film; the first validates and
+writes. Batch norm's averages alone stay each process's own.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import copy
 import csv
 import math
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +23,11 @@ import torch
 from lightning_fabric import Fabric
 from rich.progress import Progress
 from torch import Generator, Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 
 from train.schedule import Phase, Schedule, learning_rate, step_generator
+
+_PICTURES = 8  # films of a batch shown in TensorBoard
 
 
 class Task(Protocol):
@@ -90,7 +96,7 @@ class _Run:
         self.task, self.schedule, self.out = task, schedule, out
         self.fabric = Fabric(
             accelerator=schedule.accelerator,
-            devices=schedule.devices,
+            devices=int(os.environ.get("LOCAL_WORLD_SIZE", schedule.devices)),  # torchrun knows
             precision=schedule.precision,  # type: ignore[arg-type]
         )
         self.fabric.launch()
@@ -102,6 +108,7 @@ class _Run:
         self.optimizer = self._fresh_optimizer()
         self.best_path = out / "best.pt"
         self.saved = monotonic()
+        self.board = SummaryWriter(str(out)) if self.fabric.is_global_zero else None
 
     def _fresh_optimizer(self) -> Any:
         return self.fabric.setup_optimizers(
@@ -113,9 +120,10 @@ class _Run:
         state = self.state
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(state.step, phase)
-        rank = self.fabric.global_rank
-        generator = step_generator(self.schedule.seed, state.phase, state.step, rank)
-        batch = self.fabric.to_device(self.task.batch(phase, generator))
+        generator = step_generator(self.schedule.seed, state.phase, state.step)
+        batch = self.fabric.to_device(self._share(self.task.batch(phase, generator)))
+        if state.step == 0:
+            self._show(batch["x"], phase)
         self.network.train()
         loss = self.task.loss(self.network, batch)
         self.optimizer.zero_grad()
@@ -127,6 +135,20 @@ class _Run:
             self._validate(phase, loss.item())
         if monotonic() - self.saved > self.schedule.checkpoint_seconds:
             self.save()
+
+    def _share(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Every so manieth film, by which each group's share stays even."""
+        rank, processes = self.fabric.global_rank, self.fabric.world_size
+        return {name: values[rank::processes] for name, values in batch.items()}
+
+    def _show(self, films: Tensor, phase: Phase) -> None:
+        """Show films as the network sees them, each in its own range."""
+        if self.board is None:
+            return
+        some = films[:_PICTURES, :1].float().cpu()
+        low, high = some.amin((2, 3), keepdim=True), some.amax((2, 3), keepdim=True)
+        shown = (some - low) / (high - low).clamp(min=1e-6)
+        self.board.add_images(f"films/{phase.size}px", shown)
 
     def _follow(self) -> None:
         """Move the running average; young averages move faster."""
@@ -151,9 +173,18 @@ class _Run:
         self.state.rows.append(row | numbers)
         self._write_log()
         print(" ".join(f"{name}={value:.4g}" for name, value in self.state.rows[-1].items()))
+        self._chart(numbers | {"loss": loss})
         if numbers["score"] >= self.state.best:
             self.state.best = numbers["score"]
             _write(self.average.state_dict(), self.best_path)
+
+    def _chart(self, numbers: dict[str, float]) -> None:
+        if self.board is None:
+            return
+        done = sum(p.steps for p in self.schedule.phases[: self.state.phase]) + self.state.step
+        for name, value in numbers.items():
+            self.board.add_scalar(name, value, done)
+        self.board.flush()
 
     def _write_log(self) -> None:
         with (self.out / "log.csv").open("w", newline="", encoding="utf-8") as file:

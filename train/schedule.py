@@ -30,7 +30,7 @@ class Schedule:
     validate_every: int = 50  # steps
     checkpoint_seconds: float = 180.0
     accelerator: str = "cpu"  # or "cuda", "mps", "auto"
-    devices: int = 1  # more than one: DDP, each draws its own `Phase.batch` films
+    devices: int = 1  # more than one: DDP, each takes its share of `Phase.batch`
     precision: str = "32-true"  # "bf16-mixed" is faster only where the hardware multiplies in it
     threads: int = 2
 
@@ -43,7 +43,7 @@ def learning_rate(step: int, phase: Phase, warm: float = 0.2) -> float:
     return phase.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
 
 
-def step_generator(seed: int, phase: int, step: int, rank: int = 0) -> Generator:
-    """Give the randomness of one step; each process of a distributed run has its own."""
-    digest = hashlib.sha256(f"{seed} {phase} {step} {rank}".encode()).digest()
+def step_generator(seed: int, phase: int, step: int) -> Generator:
+    """Give the randomness of one step."""
+    digest = hashlib.sha256(f"{seed} {phase} {step} 0".encode()).digest()
     return Generator().manual_seed(int.from_bytes(digest[:7]))
