@@ -202,6 +202,15 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a composed object may not leave; ``message`` never holds patient identity."""
+
+    sop_instance_uid: str
+    rule: str  # which check found it
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmOutcome:
     """What became of one instance: refused with a reason, or read with these results.
 

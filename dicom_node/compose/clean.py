@@ -1,8 +1,10 @@
 """Header elements of somebody else's film, made fit to stand in ours.
 
-Text is decoded and leaves as Unicode; what does not decode, and control characters, become U+FFFD,
-which a person sees. Other values stay word for word, or are left out where they are illegal:
-an archive refuses the whole object for one bad date.
+Text is decoded as declared and leaves as Unicode; UTF-8 that was declared as a single-byte set, or
+not at all, is read as UTF-8. What does not decode, and control characters, become U+FFFD, which a
+person sees; what is too long for its VR is cut, unless it is an identifier. Other values stay word
+for word, or are left out where they are illegal: an archive refuses the whole object for one bad
+date.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import warnings
 from collections.abc import Iterable
 
 from pydicom import config
+from pydicom.charset import default_encoding, python_encoding
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -23,52 +26,101 @@ _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _PARAGRAPHS = frozenset({"LT", "ST", "UT"})
 _ENUMERATED = {"PatientSex": ("M", "F", "O")}  # PS3.3 C.7.1.1, enumerated, not defined, terms
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+# PS3.5 6.1.3: of the control characters only those that format paragraphs; and halves of pairs,
+# which no UTF-8 can hold
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Characters, PS3.5 6.2; of a person name in each of its component groups
+_LONGEST = {"LO": 64, "LT": 10240, "PN": 64, "SH": 16, "ST": 1024, "UI": 64}
+_MULTI_BYTE = {"shift_jis", "iso2022_jp", "iso2022_jp_2", "euc_kr", "iso_ir_58"} | {
+    "UTF8", "GB18030", "GBK", "GB2312",
+}  # fmt: skip
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_IDENTIFIER = re.compile(r"(ID|IDs|Number|NumberImagingServiceRequest|Value|Designator|Version)$")
 
 
 def clean(source: Dataset, keywords: Iterable[str]) -> Dataset:
     """A new data set with those of the elements that the source has and that can be kept."""
+    return _clean(source, keywords, _single_byte(source))
+
+
+def _clean(source: Dataset, keywords: Iterable[str], codec: str | None) -> Dataset:
     ds = Dataset()
     with warnings.catch_warnings():
         # pydicom warns of what we are here to mend
         warnings.simplefilter("ignore")
         for keyword in keywords:
-            element = _element(source, keyword) if keyword in source else None
+            element = _element(source, keyword, codec) if keyword in source else None
             if element is not None:
                 ds.add(element)
     return ds
 
 
-def _element(source: Dataset, keyword: str) -> DataElement | None:
+def is_identifier(keyword: str) -> bool:
+    """Whether the element's text names something, so that a part of it names something else."""
+    return _IDENTIFIER.search(keyword) is not None
+
+
+def is_uid(text: str) -> bool:
+    """Whether this names an object in the field, where leading zeros are common (PS3.5 9.1)."""
+    return len(text) <= _LONGEST["UI"] and _UID.fullmatch(text) is not None
+
+
+def _element(source: Dataset, keyword: str, codec: str | None) -> DataElement | None:
     try:
         element = source[keyword]
-        value = _value(element)
+        value = _value(element, codec)
     except (ValueError, TypeError, ArithmeticError, LookupError):
         return None  # bytes that are not of their VR at all
     if value is None or (keyword in _ENUMERATED and value not in _ENUMERATED[keyword]):
         return None
-    # lengths are not ours to judge: the archive has taken this identity before
+    # the length of an identifier is not ours to judge: the archive has taken it before
     return DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE)
 
 
-def _value(element: DataElement) -> object:
+def _value(element: DataElement, codec: str | None) -> object:
     """The cleaned value; None where it must go."""
     if element.VR == "SQ":
-        return Sequence([clean(item, _keywords(item)) for item in element.value])
+        return Sequence([_clean(item, _keywords(item), codec) for item in element.value])
     values = list(element.value) if isinstance(element.value, MultiValue) else [element.value]
     if element.VR in _TEXT:
-        kept = [_text(value, element.VR) for value in values if value is not None]
+        kept = [_text(str(value), element, codec) for value in values if value is not None]
     else:
         kept = [str(value) for value in values if value is not None]
         for value in kept:
-            validate_value(element.VR, value, config.RAISE)
+            if element.VR != "UI" or not is_uid(value):
+                validate_value(element.VR, value, config.RAISE)
     return kept if len(kept) > 1 else "".join(kept)
 
 
-def _text(value: object, vr: str) -> str:
+def _text(text: str, element: DataElement, codec: str | None) -> str:
+    vr = element.VR
     control = _CONTROL_BUT_LINES if vr in _PARAGRAPHS else _CONTROL
-    return control.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    text = control.sub("\N{REPLACEMENT CHARACTER}", _mended(text, codec))
+    if vr not in _LONGEST or is_identifier(element.keyword):
+        return text
+    if vr == "PN":
+        return "=".join(group[: _LONGEST[vr]] for group in text.split("=")[:3])
+    return text[: _LONGEST[vr]]
+
+
+def _mended(text: str, codec: str | None) -> str:
+    """Read UTF-8 that was declared as something else as what it is: nothing else looks like it."""
+    if codec is None or text.isascii():
+        return text
+    try:
+        return text.encode(codec).decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _single_byte(source: Dataset) -> str | None:
+    """Name the codec of the single-byte set the text was declared in; None for any other set."""
+    declared = source.get("SpecificCharacterSet") or ""
+    first = declared if isinstance(declared, str) else declared[0]
+    # pydicom reads what is declared as nothing it knows, or not at all, as Latin-1
+    codec = python_encoding.get(first, default_encoding)
+    return None if codec in _MULTI_BYTE else codec
 
 
 def _keywords(item: Dataset) -> list[str]:

@@ -1,0 +1,107 @@
+"""Each composed object is read again and checked before it may leave.
+
+Required attributes by type, values by VR, the report's templates, references, identity and the
+length of pixel data; pixels are not decoded. One bad object keeps its film's whole set back, for
+the others refer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from dicom_node.check_objects.attributes import check_attributes
+from dicom_node.check_objects.content import check_content
+from dicom_node.check_objects.identity import check_file_meta, check_identity, check_statements
+from dicom_node.check_objects.pixels import check_pixels
+from dicom_node.check_objects.references import Known, check_references, known, uids_of
+from dicom_node.check_objects.values import check_values
+from dicom_node.domain import Fault
+from dicom_node.pixels.files import BROKEN, quiet
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["check", "check_files"]
+
+
+def check_files(paths: Iterable[Path], source: Dataset) -> list[Fault]:
+    """Read the objects of one film from disk and check them; see `check`."""
+    objects, faults = [], []
+    for path in paths:
+        try:
+            with quiet():
+                objects.append(dcmread(path))
+        except (OSError, InvalidDicomError, EOFError) as error:
+            unread = f"the file cannot be read again ({type(error).__name__})"
+            faults.append(Fault(sop_instance_uid=path.stem, rule="file", message=unread))
+    return [*faults, *check(objects, source)]
+
+
+def check(objects: Sequence[Dataset], source: Dataset) -> list[Fault]:
+    """Check the objects made of one film.
+
+    Parameters
+    ----------
+    objects
+        The whole set, with file meta.
+    source
+        The film.
+
+    Returns
+    -------
+    list of Fault
+        Empty where nothing is wrong. Messages name attributes and concepts, never their values.
+    """
+    with quiet():
+        instances = known(source, objects)
+        faults = [*_check_together(objects)]
+        for ds in objects:
+            uid = str(ds.get("SOPInstanceUID", ""))
+            told = dict.fromkeys(_check_one(ds, source, instances))  # each once, in order
+            faults += [
+                Fault(sop_instance_uid=uid, rule=rule, message=message) for rule, message in told
+            ]
+    return faults
+
+
+def _check_one(
+    ds: Dataset, source: Dataset, instances: Mapping[str, Known]
+) -> Iterator[tuple[str, str]]:
+    """Rule and message of each fault of one object of the set."""
+    checks = {
+        "file-meta": check_file_meta(ds),
+        "attribute": check_attributes(ds),
+        "value": check_values(ds),
+        "identity": check_identity(ds, source),
+        "statement": check_statements(ds),
+        "content": check_content(ds, source),
+        "reference": check_references(ds, instances),
+        "pixels": check_pixels(ds),
+    }
+    for rule, messages in checks.items():
+        try:
+            yield from ((rule, message) for message in messages)
+        except BROKEN as error:  # so odd that the check stumbled over it
+            yield rule, f"cannot be checked ({type(error).__name__})"
+
+
+def _check_together(objects: Sequence[Dataset]) -> Iterator[Fault]:
+    """One UID, one object; one series, one SOP class, modality and number."""
+    seen: set[str] = set()
+    series: dict[str, list[object]] = {}
+    for ds in objects:
+        _, series_uid, uid = uids_of(ds)
+        if uid in seen:
+            yield Fault(
+                sop_instance_uid=uid, rule="unique", message="SOPInstanceUID is there twice"
+            )
+        seen.add(uid)
+        same = [ds.get(keyword) for keyword in ("SOPClassUID", "Modality", "SeriesNumber")]
+        if series.setdefault(series_uid, same) != same:
+            message = "SOPClassUID, Modality or SeriesNumber differs within the series"
+            yield Fault(sop_instance_uid=uid, rule="unique", message=message)

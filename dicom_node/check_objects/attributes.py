@@ -1,0 +1,140 @@
+"""Required attributes of each IOD, by type (PS3.3; PS3.5 7.4).
+
+The table was cut out of highdicom's copy of the standard; `tests/support/iod_tables.py` writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.uid import (
+    GrayscaleSoftcopyPresentationStateStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
+
+from dicom_node.compose import modules
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+#: Sequences that came with the film: what is in them is the film's, and the archive has taken it.
+INHERITED = frozenset(
+    {
+        *modules.PATIENT,
+        *modules.STUDY,
+        *modules.SITE,
+        "RequestAttributesSequence",
+        "ReferencedRequestSequence",
+        "PerformedProcedureCodeSequence",
+    }
+)
+
+# Type 1C and 2C, where the condition can be decided: SOP class (empty: any), attribute, whether it
+# must have a value, when, in words
+_Condition = tuple[str, str, bool, "Callable[[Dataset], bool]", str]
+_CONDITIONS: tuple[_Condition, ...] = (
+    ("", "PlanarConfiguration", True, lambda ds: ds.get("SamplesPerPixel", 1) > 1, "colour"),
+    (
+        "",
+        "VerifyingObserverSequence",
+        True,
+        lambda ds: ds.get("VerificationFlag") == "VERIFIED",
+        "verified",
+    ),
+    (
+        SecondaryCaptureImageStorage,
+        "PatientOrientation",
+        False,
+        lambda ds: "ImageOrientationPatient" not in ds,
+        "no Image Orientation (Patient)",
+    ),
+    *(
+        (
+            SegmentationStorage,
+            keyword,
+            True,
+            lambda ds: ds.get("SegmentationType") == "FRACTIONAL",
+            "fractional",
+        )
+        for keyword in ("SegmentationFractionalType", "MaximumFractionalValue")
+    ),
+    (
+        GrayscaleSoftcopyPresentationStateStorage,
+        "GraphicLayerSequence",
+        True,
+        lambda ds: "GraphicAnnotationSequence" in ds,
+        "graphics",
+    ),
+    (
+        GrayscaleSoftcopyPresentationStateStorage,
+        "PresentationLUTShape",
+        True,
+        lambda ds: "PresentationLUTSequence" not in ds,
+        "no Presentation LUT Sequence",
+    ),
+)
+
+# Functional groups that must be there, for all frames or for each; PS3.3 A.51.5, A.75.4
+_GROUPS: dict[str, tuple[str, ...]] = {
+    SegmentationStorage: ("FrameContentSequence", "SegmentIdentificationSequence"),
+    ParametricMapStorage: (
+        "FrameContentSequence",
+        "PixelMeasuresSequence",
+        "RealWorldValueMappingSequence",
+        "ParametricMapFrameTypeSequence",
+    ),
+}
+
+
+def check_attributes(ds: Dataset) -> Iterator[str]:
+    """Say what is missing, or empty though it may not be."""
+    sop_class = str(ds.get("SOPClassUID", ""))
+    required = _required().get(sop_class)
+    if required is None:
+        yield "SOPClassUID is none the node makes"
+        return
+    yield from _missing(ds, required, "")
+    for of_class, keyword, filled, applies, when in _CONDITIONS:
+        if of_class in ("", sop_class) and applies(ds):
+            yield from _absent(ds, keyword, filled, f"{keyword} (where: {when})")
+    shared = [*(ds.get("SharedFunctionalGroupsSequence") or ())]
+    for frame in ds.get("PerFrameFunctionalGroupsSequence") or ():
+        for keyword in _GROUPS.get(sop_class, ()):
+            if not any(groups.get(keyword) for groups in [frame, *shared]):
+                yield f"the functional group {keyword} is missing"
+
+
+def _missing(ds: Dataset, required: dict[str, Any], path: str) -> Iterator[str]:
+    there = set(map(keyword_for_tag, ds.keys()))
+    for keyword, (kind, below) in required.items():
+        name = f"{path}{keyword}"
+        if kind != "3":
+            yield from _absent(ds, keyword, kind == "1", name)
+        if below and keyword in there:
+            for item in ds[keyword].value or ():
+                yield from _missing(item, below, f"{name} > ")
+
+
+def _absent(ds: Dataset, keyword: str, filled: bool, name: str) -> Iterator[str]:
+    if keyword not in ds:
+        yield f"{name} is missing"
+    elif filled and ds[keyword].is_empty:
+        yield f"{name} is empty"
+
+
+@cache
+def _required() -> dict[str, dict[str, Any]]:
+    """SOP class UID -> keyword -> type and the same of its items."""
+    text = (files("dicom_node.check_objects") / "attributes.json").read_text(encoding="utf-8")
+    return {
+        sop_class: tree
+        for classes, tree in json.loads(text).items()
+        for sop_class in classes.split()
+    }

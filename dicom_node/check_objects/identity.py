@@ -1,0 +1,74 @@
+"""Whose object it is and what it says of itself: patient, study, UIDs, research only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydicom.uid import ParametricMapStorage, SecondaryCaptureImageStorage, SegmentationStorage
+
+from dicom_node.compose.clean import clean
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+# The film's, word for word, as far as they can be said at all
+_SAME = (
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyInstanceUID",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+# SOP class -> Burned In Annotation: the pictures carry words, the masks and maps none
+_BURNED_IN: dict[str, tuple[str | None, ...]] = {
+    SecondaryCaptureImageStorage: ("YES",),
+    SegmentationStorage: (None, "NO"),
+    ParametricMapStorage: ("NO",),
+}
+
+
+def check_identity(ds: Dataset, source: Dataset) -> Iterator[str]:
+    """Hold an object against the film it was made of."""
+    expected = clean(source, _SAME)
+    for keyword in _SAME:
+        if (ds.get(keyword) or "") != (expected.get(keyword) or ""):
+            yield f"{keyword} is not the film's"
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
+        if ds.get(keyword) == source.get(keyword):
+            yield f"{keyword} is the film's"
+
+
+def check_statements(ds: Dataset) -> Iterator[str]:
+    """What every object of ours says of itself."""
+    if ds.get("SpecificCharacterSet") != "ISO_IR 192":
+        yield "SpecificCharacterSet is not ISO_IR 192"
+    if ds.get("ContentQualification") != "RESEARCH":
+        yield "ContentQualification is not RESEARCH"
+    burned_in = _BURNED_IN.get(str(ds.get("SOPClassUID")))
+    if burned_in and ds.get("BurnedInAnnotation") not in burned_in:
+        yield f"BurnedInAnnotation is not {burned_in[-1]}"
+    if ds.get("Modality") == "SR":
+        if ds.get("VerificationFlag") != "UNVERIFIED":
+            yield "VerificationFlag is not UNVERIFIED"
+        if ds.get("PreliminaryFlag") != "PRELIMINARY":
+            yield "PreliminaryFlag is not PRELIMINARY"
+
+
+def check_file_meta(ds: Dataset) -> Iterator[str]:
+    """File Meta Information, PS3.10 7.1, against the data set."""
+    meta = getattr(ds, "file_meta", {})
+    for of_meta, of_ds in (
+        ("MediaStorageSOPClassUID", "SOPClassUID"),
+        ("MediaStorageSOPInstanceUID", "SOPInstanceUID"),
+    ):
+        if meta.get(of_meta) != ds.get(of_ds):
+            yield f"{of_meta} is not the data set's {of_ds}"
+    if not meta.get("TransferSyntaxUID"):
+        yield "TransferSyntaxUID is missing"

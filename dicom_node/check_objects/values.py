@@ -1,0 +1,65 @@
+"""Values as their VR wants them (PS3.5 6.2), and UTF-8 that decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydicom import config
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.multival import MultiValue
+from pydicom.valuerep import validate_value
+
+from dicom_node.compose.clean import is_identifier, is_uid
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_JUDGED = _TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
+
+
+def check_values(ds: Dataset, path: str = "") -> Iterator[str]:
+    """Say which values are not of their VR, at any depth.
+
+    Identifiers that came with the film are as long as they are, half of one names somebody else;
+    and many a film's UIDs have leading zeros in a component, which are forbidden and harmless.
+    """
+    for tag, raw in list(ds.items()):  # as it was read, not yet decoded
+        keyword = keyword_for_tag(tag) or str(tag)
+        name = f"{path}{keyword}"
+        if isinstance(raw, RawDataElement) and raw.VR in _TEXT and not _is_utf8(raw.value):
+            yield f"{name} is not UTF-8"
+            continue
+        element = raw if isinstance(raw, DataElement) else ds[tag]
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from check_values(item, f"{name} > ")
+        elif fault := _fault(element, keyword):
+            yield f"{name} {fault}"
+
+
+def _fault(element: DataElement, keyword: str) -> str | None:
+    """What is wrong with an element; never the value itself, which may be a patient's."""
+    vr = element.VR
+    if dictionary_has_tag(element.tag) and vr not in dictionary_VR(element.tag):
+        return f"has VR {vr}"
+    if vr not in _JUDGED or (vr in ("LO", "SH") and is_identifier(keyword)):
+        return None
+    several = isinstance(element.value, MultiValue)
+    for value in element.value if several else [element.value]:
+        if value is None or value == "" or (vr == "UI" and is_uid(str(value))):
+            continue
+        try:
+            validate_value(vr, str(value), config.RAISE)
+        except ValueError:
+            return f"has a value that is not a legal {vr}"
+    return None
+
+
+def _is_utf8(value: object) -> bool:
+    try:
+        return not isinstance(value, bytes) or bool(value.decode("utf-8") or True)
+    except UnicodeDecodeError:
+        return False
