@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TRAIN := $(BIN)/python -m train
 DATA ?=
+JUDGES ?=
 
-.PHONY: demo test check bench train clean
+.PHONY: demo test check bench judges train clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -21,6 +22,11 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m bench --write docs/BENCHMARKS.md
+
+# Real PACS, viewers and validators against the node; they are installed first, which root must do (Debian).
+# STRICT=1: what could not be installed is a failure. JUDGES='3d --pictures docs/viewers': docs/VIEWERS.md.
+judges: $(VENV)/.demo
+	PYTHONPATH=.:tests $(BIN)/python -m judges $(JUDGES)
 
 # DATA=/path/to/data make train: all three stages one after the other, then weights, cards and numbers.
 # Each stage goes on where an interrupted one stopped.

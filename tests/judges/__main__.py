@@ -1,0 +1,140 @@
+"""``make judges``: hold the node against programs that know nothing of it.
+
+``PYTHONPATH=.:tests python -m judges [ROUND...] [--json] [--pictures FOLDER]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from judges import install, pictures, roundtrip, servers, storm, validators, viewer
+from judges.cases import Case, Round, rounds, tuned_models
+from judges.roundtrip import Back
+from judges.verdicts import Verdict, as_json, failed, show
+from rich.console import Console
+from support.film import write
+from support.peer import destination, free_port
+from support.running import running_node
+
+_NEEDED = {"orthanc", "dcmtk"}  # to get anything to a node and back
+_BROWSER = ("chromium", "ohif", "playwright")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Install the judges, run them, print what they say; exit status 1 where one says no."""
+    given = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("judges: told to stop"))
+    progress = Console(stderr=True)
+    progress.print(f"judges are kept below {install.CACHE}; artefacts go to {given.out}")
+    missing = install.ready()
+    verdicts: list[Verdict] = []
+    if lacking := _NEEDED & set(missing):
+        why = tuple(missing[name] for name in sorted(lacking))
+        verdicts.append(Verdict("round trip", "all", "SKIP", why))
+    else:
+        for one in _judge(given.rounds, given.out, missing):
+            progress.print(f"{one.outcome}  {one.judge:16} {one.case}", *one.why[:3], markup=False)
+            verdicts.append(one)
+        if given.pictures:
+            pictures.make(given.out, given.pictures)
+    answer = as_json(verdicts, given.strict)
+    (given.out / "verdicts.json").write_text(json.dumps(answer, indent=2))
+    if given.json:
+        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    else:
+        show(verdicts, Console())
+    sys.exit(failed(verdicts, given.strict))
+
+
+def _judge(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> Iterator[Verdict]:
+    models_dir, sick, well = tuned_models(out / "tuning")
+    chosen = [one for one in rounds(sick, well) if not names or one.name in names]
+    for number, one in enumerate(chosen):
+        try:
+            yield from _play(
+                one, out / one.name, models_dir, missing, is_last=number == len(chosen) - 1
+            )
+        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+            yield Verdict("round trip", one.name, "FAIL", (f"{type(error).__name__}: {error}",))
+
+
+def _play(
+    one: Round, out: Path, models_dir: Path, missing: Mapping[str, str], *, is_last: bool
+) -> Iterator[Verdict]:
+    """One round: a fresh PACS, a fresh node, all films at once, then every judge on every case."""
+    with ExitStack() as servers_up:
+        dicom = free_port()
+        (out / "node").mkdir(parents=True)
+        peer = destination(dicom, ae_title=servers.AE_TITLE)
+        node = servers_up.enter_context(
+            running_node(out / "node", [peer], **one.config(models_dir))
+        )
+        pacs = servers_up.enter_context(servers.orthanc(out / "pacs", one.route, dicom, node.port))
+        for case in one.cases:
+            write(case.film, out / "sent" / f"{case.study}.dcm")
+        pacs.send(out / "sent")
+        roundtrip.settle(pacs, node, len(one.cases))
+        yield roundtrip.judge_pacs(f"{one.name}: {one.route} route", pacs, node, len(one.cases))
+        for case in one.cases:
+            yield from _case(one, case, pacs, out, missing)
+        if is_last:
+            yield storm.judge(f"{one.name}: the port", node, out / "storm")
+
+
+def _case(
+    one: Round, case: Case, pacs: servers.Orthanc, out: Path, missing: Mapping[str, str]
+) -> Iterator[Verdict]:
+    name = f"{one.name}: {case.name}"
+    folder = out / case.name.replace(", ", "-").replace(" ", "-")
+    back, source = roundtrip.collect(pacs, case, folder)
+    yield roundtrip.judge(name, case.answer, back, source)
+    yield from validators.judge(name, back, source, missing)
+    yield roundtrip.preview(name, pacs, back)
+    yield _looked_at(name, case, pacs, source, back, folder / "ohif", missing)
+
+
+def _looked_at(
+    name: str,
+    case: Case,
+    pacs: servers.Orthanc,
+    source: Path,
+    back: Sequence[Back],
+    out: Path,
+    missing: Mapping[str, str],
+) -> Verdict:
+    if lacking := [missing[tool] for tool in _BROWSER if tool in missing]:
+        return Verdict("ohif", name, "SKIP", tuple(lacking))
+    return viewer.judge(name, case.answer, pacs, source, back, out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    parser = argparse.ArgumentParser(prog="judges", description="Hold the node against others.")
+    parser.add_argument("rounds", nargs="*", metavar="ROUND", help="3d, comprehensive, ...; all")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--out", type=_new_folder, default=f"runs/judges/{stamp}", metavar="FOLDER",
+                        help="where films, results, logs and screenshots are kept")  # fmt: skip
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER",
+                        help="where to put small pictures of what the viewers showed")  # fmt: skip
+    parser.add_argument("--strict", action="store_true", default=os.environ.get("STRICT") == "1",
+                        help="a judge that is not here is a failure; also STRICT=1")  # fmt: skip
+    return parser
+
+
+def _new_folder(text: str) -> Path:
+    folder = Path(text).resolve()
+    folder.mkdir(parents=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main()

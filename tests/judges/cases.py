@@ -1,0 +1,157 @@
+"""What the node is held to: phantoms sent by a PACS in every route, with every class of report.
+
+No patient is in it. The networks say what they like about a phantom, so the thresholds of a copy
+of the manifest are put where one phantom is positive, stage 3 included, and the other negative.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import yaml
+from judges.servers import Route
+from pydicom.dataset import Dataset
+from support.film import film, write
+from support.running import COMMAND
+
+import models
+
+Answer: TypeAlias = Literal["positive", "negative", "refused"]
+
+_SHAPE: dict[str, Any] = {"rows": 640, "columns": 560}
+_LEAST_STAGE3 = 0.0001  # below every probability: whoever gets to stage 3 is positive there
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A study of one film, and what the node should answer."""
+
+    name: str
+    film: Dataset
+    answer: Answer
+
+    @property
+    def study(self) -> str:
+        return str(self.film.StudyInstanceUID)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One configuration of the node, one way of routing."""
+
+    name: str
+    route: Route
+    cases: tuple[Case, ...]
+    sections: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    def config(self, models_dir: Path) -> dict[str, dict[str, Any]]:
+        """The node's configuration: every kind of result is on."""
+        sections: dict[str, dict[str, Any]] = {
+            "models": {"dir": str(models_dir)},
+            "workers": {"threads": 1},
+            "gate": {"enabled": False},  # it may well see that a phantom is no patient
+            "results": {"presentation_state": True, "parametric_maps": True},
+        }
+        return {**sections, **self.sections}
+
+
+def rounds(sick: int, well: int) -> tuple[Round, ...]:
+    """Every round; ``sick`` and ``well`` are the seeds of the two phantoms."""
+    return (
+        Round(
+            "3d",
+            "smart",
+            (
+                _case("positive, Japanese name", "positive", sick, patient_name=_JAPANESE),
+                _case("negative, MONOCHROME1, Cyrillic name", "negative", well, **_CYRILLIC),
+                _case("lateral", "refused", sick, ViewPosition="LL"),
+            ),
+            {"report": {"sop_class": "comprehensive_3d"}},
+        ),
+        *(
+            Round(
+                sop_class,
+                route,
+                (
+                    _case("positive", "positive", sick, kind="dx"),
+                    _case("negative", "negative", well),
+                    _case("hand", "refused", well, BodyPartExamined="HAND"),
+                ),
+                {"report": {"sop_class": sop_class}},
+            )
+            for sop_class, route in _OTHER_CLASSES
+        ),
+        Round(
+            "gate",
+            "smart",
+            (
+                _case("child", "refused", well, PatientAge="005Y", PatientBirthDate="20210101"),
+                _case("noise", "refused", well, pixels=_noise()),
+            ),
+            {"gate": {"enabled": True}},
+        ),
+    )
+
+
+_JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+_CYRILLIC = {
+    "kind": "dx",
+    "photometric": "MONOCHROME1",
+    "patient_name": "Жданов^Анна",
+    "SpecificCharacterSet": "ISO_IR 144",
+}
+_OTHER_CLASSES: tuple[tuple[str, Route], ...] = (
+    ("comprehensive", "instance"),
+    ("enhanced", "dumb"),
+    ("basic_text", "smart"),
+)
+
+
+def _case(name: str, answer: Answer, seed: int, **elements: Any) -> Case:
+    return Case(name, film(**{"seed": seed, "patient_id": name, **_SHAPE, **elements}), answer)
+
+
+def _noise() -> Any:
+    return np.random.default_rng(0).random((_SHAPE["rows"], _SHAPE["columns"]), dtype=np.float32)
+
+
+def tuned_models(folder: Path) -> tuple[Path, int, int]:
+    """Copy the models with thresholds between two phantoms.
+
+    Returns
+    -------
+    tuple
+        The copy's folder, the seed of the positive phantom, the seed of the negative one.
+    """
+    folder.mkdir(parents=True)
+    (folder / "read.yaml").write_text(yaml.safe_dump({"gate": {"enabled": False}}))
+    for seed in (1, 2):
+        write(film(seed=seed, **_SHAPE), folder / "films" / f"{seed}.dcm")
+    words = ["read", str(folder / "films"), "--out", str(folder / "read"), "--json"]
+    done = subprocess.run(
+        [COMMAND, *words, "--config", folder / "read.yaml"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    says = sorted(
+        (entry["pneumonia"]["probability"], int(Path(entry["path"]).stem))
+        for entry in json.loads(done.stdout)
+    )
+    (low, well), (high, sick) = says
+    if high - low < 0.01:
+        raise RuntimeError(f"the networks hold two phantoms for the same: {low}, {high}")
+    copy = folder / "models"
+    shutil.copytree(Path(models.__file__).parent, copy, ignore=shutil.ignore_patterns("*.py"))
+    manifest = yaml.safe_load((copy / "manifest.yaml").read_text())
+    manifest["networks"]["pneumonia"]["threshold"] = (low + high) / 2
+    manifest["networks"]["covid19"]["threshold"] = _LEAST_STAGE3
+    (copy / "manifest.yaml").write_text(yaml.safe_dump(manifest, allow_unicode=True))
+    return copy, sick, well

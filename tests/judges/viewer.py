@@ -1,0 +1,129 @@
+"""OHIF in Chromium over a PACS that holds the results: is what should be seen drawn?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from judges.install import CHROMIUM, NPM
+from judges.roundtrip import Back
+from judges.servers import Orthanc, ohif
+from judges.verdicts import Verdict, verdict
+from PIL import Image
+from pydicom import dcmread
+
+_SCRIPT = Path(__file__).with_name("ohif.mjs")
+_SECONDS_A_SERIES = 600
+
+# What is waited for in the viewport, by kind. OHIF lists GSPS, KOS and PMAP and does not draw them.
+_UNTIL = {"film": "picture", "SC": "colour", "SEG": "colour", "SR": "labels"}
+
+_COLOURED = 40  # grey levels between the strongest and the weakest channel
+_LEAST_COLOUR = 0.001  # share of the viewport: a thin contour is more
+_LEAST_CHANGE = 0.0005
+
+
+def judge(
+    case: str, answer: str, pacs: Orthanc, source: Path, back: Sequence[Back], out: Path
+) -> Verdict:
+    """Open the film and each kind of result; of a negative or refused film only the report.
+
+    Screenshots are left in ``out``, of the page and of the viewport (``.pane.png``).
+    """
+    kinds = ("SC", "SEG", "SR") if answer == "positive" else ("SR",)
+    chosen = {one.kind: one.path for one in reversed(back) if one.kind in kinds}
+    opened = {"film": source, **chosen}
+    series = [
+        {
+            "number": int(dcmread(path, stop_before_pixels=True).SeriesNumber),
+            "name": kind,
+            "until": "page" if kind == "SR" and answer == "refused" else _UNTIL[kind],
+        }
+        for kind, path in opened.items()
+    ]
+    wrong = [f"{kind}: nothing to open" for kind in kinds if kind not in chosen]
+    study = str(dcmread(source, stop_before_pixels=True).StudyInstanceUID)
+    try:
+        seen = _browse(pacs, study, series, out)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return verdict("ohif", case, [*wrong, str(error)])
+    for one in seen:
+        wrong += [f"{one['name']}: {line}" for line in _complaints(one, answer, out)]
+    return verdict("ohif", case, wrong)
+
+
+def _browse(
+    pacs: Orthanc, study: str, series: list[dict[str, Any]], out: Path
+) -> list[dict[str, Any]]:
+    out.mkdir(parents=True, exist_ok=True)
+    with ohif(pacs) as base:
+        task = {
+            "base": base,
+            "study": study,
+            "out": str(out),
+            "npm": str(NPM),
+            "chromium": str(CHROMIUM),
+            "series": series,
+        }
+        (out / "task.json").write_text(json.dumps(task))
+        done = subprocess.run(
+            ["node", _SCRIPT, out / "task.json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS_A_SERIES * len(series),
+        )
+    if done.returncode:
+        raise RuntimeError(f"the browser script broke: {done.stderr[-500:]}")
+    (out / "seen.json").write_text(done.stdout)
+    seen: list[dict[str, Any]] = json.loads(done.stdout)
+    return seen
+
+
+def _complaints(seen: dict[str, Any], answer: str, out: Path) -> Iterator[str]:
+    if broke := seen.get("broke"):
+        yield broke
+    elif seen["wrong"] or not seen["pane"]:
+        yield f"the viewer crashed: {'; '.join(seen['errors'])}"
+    else:
+        yield from seen["errors"]
+        yield from _not_drawn(seen, answer, out)
+
+
+def _not_drawn(seen: dict[str, Any], answer: str, out: Path) -> Iterator[str]:
+    name = seen["name"]
+    pane, film = out / f"{name}.pane.png", out / "film.pane.png"
+    if name == "film" and _pixels(pane).std() < 5:
+        yield "the picture is flat"
+    if name in ("SC", "SEG") and _coloured(pane) < _LEAST_COLOUR:
+        loading = ", it loads for ever" if seen["loading"] else ""
+        yield f"no colour is drawn ({_coloured(pane):.2%} of the viewport){loading}"
+    if answer == "positive" and name in ("SEG", "SR") and _change(pane, film) < _LEAST_CHANGE:
+        yield f"it looks like the film alone ({_change(pane, film):.2%} of the viewport differs)"
+    if name == "SR" and answer != "refused" and not _says_probability(seen):
+        yield f"no label names a probability: {seen['labels'] or seen['text'][:200]!r}"
+
+
+def _says_probability(seen: dict[str, Any]) -> bool:
+    return "probability" in (seen["labels"] + seen["text"]).lower()
+
+
+def _pixels(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"), dtype=np.int16)
+
+
+def _coloured(path: Path) -> float:
+    pixels = _pixels(path)
+    return float(np.mean(pixels.max(axis=2) - pixels.min(axis=2) > _COLOURED))
+
+
+def _change(one: Path, other: Path) -> float:
+    a, b = _pixels(one), _pixels(other)
+    if a.shape != b.shape:
+        return 1.0  # another layout
+    return float(np.mean(np.abs(a - b).max(axis=2) > _COLOURED))
