@@ -78,6 +78,7 @@ class DeliveryStatus(StrEnum):
     SENDING = "sending"
     DELIVERED = "delivered"
     HELD = "held"  # refused, or tried too often; a person must look
+    WITHHELD = "withheld"  # the set failed the node's own check; it begins and stays here
 
 
 class DeliveryEvent(StrEnum):
@@ -123,6 +124,7 @@ class AuditKind(StrEnum):
     FILM_REFUSED = "film-refused"
     FILM_READ = "film-read"
     OBJECTS_COMPOSED = "objects-composed"
+    OBJECTS_WITHHELD = "objects-withheld"  # the node's own check failed them
     JOB_FAILED = "job-failed"
     JOB_PARKED = "job-parked"
     JOB_RETRIED = "job-retried"
@@ -221,6 +223,7 @@ class FilmOutcome:
     refusal: Refusal | None
     reading: dict[str, object] | None
     results: tuple[Result, ...] = ()
+    faults: tuple[Fault, ...] = ()  # any of them withholds all results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

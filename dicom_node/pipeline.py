@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dicom_node import compose, pixels, select_images
+from dicom_node import check_objects, compose, pixels, select_images
 from dicom_node.domain import FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 
@@ -62,12 +62,14 @@ class Pipeline:
         reading = self.reader.read(image, force_stage3=force_stage3)
         started = perf_counter()
         results = self._compose(source, image, reading, out)
+        faults = check_objects.check_files([out / result.path for result in results], source)
         seconds = {"decode": decode_seconds, **reading.seconds, "compose": perf_counter() - started}
         return FilmOutcome(
             sop_instance_uid=sop_instance_uid,
             refusal=None,
             reading=summary(reading, seconds) | {"config_digest": self.config.digest},
             results=results,
+            faults=tuple(faults),
         )
 
     def _compose(
@@ -109,6 +111,7 @@ def entry(path: Path, outcome: FilmOutcome) -> dict[str, object]:
         "pneumonia": reading["pneumonia"],
         "covid19": reading["covid19"],
         "objects": _objects(outcome.results),
+        "faults": [asdict(fault) for fault in outcome.faults],
         "model": reading["model"],
         "seconds": reading["seconds"],
     }

@@ -82,6 +82,14 @@ class Worker:
         data_dir = self.config.node.data_dir
         folder = results_folder(job.study_instance_uid)
         outcome = self.pipeline.read(data_dir / instance.path, data_dir / folder)
+        for fault in outcome.faults:
+            log.error(
+                "objects withheld",
+                film=instance.sop_instance_uid,
+                object=fault.sop_instance_uid,
+                rule=fault.rule,
+                fault=fault.message,
+            )
         return replace(
             outcome,
             sop_instance_uid=instance.sop_instance_uid,

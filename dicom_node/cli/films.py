@@ -47,12 +47,18 @@ def print_readings(entries: Sequence[Mapping[str, object]]) -> None:
                 _area(entry["lungs"]),
                 probability(entry["pneumonia"]),
                 probability(entry["covid19"]),
-                len(entry["objects"]) if isinstance(entry["objects"], list) else 0,
+                _objects(entry),
             ]
             for entry in entries
         ),
     )
     print_line("Probabilities stand against the threshold of the model version in brackets.")
+
+
+def _objects(entry: Mapping[str, object]) -> str:
+    objects = entry["objects"]
+    count = len(objects) if isinstance(objects, list) else 0
+    return f"{count}, FAULTY (--json says why)" if entry["faults"] else str(count)
 
 
 def _reason(refusal: object) -> str:

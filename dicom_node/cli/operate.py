@@ -48,6 +48,8 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     print_line(f"readings   {_counts(told['jobs'])}")
     for destination, counts in told["deliveries"].items():
         print_line(f"to {destination:8} {_counts(counts)}")
+    if any(counts.get("withheld") for counts in told["deliveries"].values()):
+        print_line("ALARM      objects failed the node's own check and are withheld: see `show`")
     print_line(f"waiting    since {told['oldest_waiting'] or 'nothing waits'}")
     print_line(f"audit      {told['audit_lines']} lines")
 

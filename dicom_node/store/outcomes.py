@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
@@ -40,14 +41,18 @@ def record(
         _insert_reading(connection, job, outcome, now)
     for result in outcome.results:
         _insert_result(connection, job, outcome, result, now)
-        _insert_deliveries(connection, job, result, destinations, now)
+        _insert_deliveries(connection, job, outcome, result, destinations, now)
 
 
 def told_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
     """The audit lines of one film's outcome."""
+    withheld = []
+    if outcome.faults:
+        faults: list[dict[str, str]] = [asdict(fault) for fault in outcome.faults]
+        withheld = [_told(job, outcome, AuditKind.OBJECTS_WITHHELD, {"faults": faults})]
     if outcome.refusal is not None:
         refused = {"code": outcome.refusal.code.value, "reason": outcome.refusal.reason}
-        return [_told(job, outcome, AuditKind.FILM_REFUSED, dict(refused))]
+        return [_told(job, outcome, AuditKind.FILM_REFUSED, dict(refused)), *withheld]
     composed = [
         {
             "sop_instance_uid": result.sop_instance_uid,
@@ -60,6 +65,7 @@ def told_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
         _told(job, outcome, AuditKind.FILM_SELECTED, {}),
         _told(job, outcome, AuditKind.FILM_READ, outcome.reading or {}),
         _told(job, outcome, AuditKind.OBJECTS_COMPOSED, {"objects": composed}),
+        *withheld,
     ]
 
 
@@ -105,8 +111,14 @@ def _insert_result(
 
 
 def _insert_deliveries(
-    connection: Connection, job: Job, result: Result, destinations: Sequence[str], now: datetime
+    connection: Connection,
+    job: Job,
+    outcome: FilmOutcome,
+    result: Result,
+    destinations: Sequence[str],
+    now: datetime,
 ) -> None:
+    """One bad object withholds its film's whole set: the others refer to it."""
     table = schema.deliveries
     known = (
         connection.execute(
@@ -122,11 +134,20 @@ def _insert_deliveries(
                     sop_instance_uid=result.sop_instance_uid,
                     study_instance_uid=job.study_instance_uid,
                     destination=destination,
-                    status=DeliveryStatus.PENDING,
+                    status=DeliveryStatus.WITHHELD if outcome.faults else DeliveryStatus.PENDING,
                     attempt=0,
                     due_at=now,
+                    last_reason=_why_withheld(outcome, result),
                 )
             )
+
+
+def _why_withheld(outcome: FilmOutcome, result: Result) -> str | None:
+    if not outcome.faults:
+        return None
+    uid = result.sop_instance_uid
+    own = [fault.message for fault in outcome.faults if fault.sop_instance_uid == uid]
+    return "; ".join(own) or "another object of this film failed the node's own check"
 
 
 def _is_there(connection: Connection, column: Any, value: str) -> bool:

@@ -144,6 +144,7 @@ def test_read_does_the_same_on_files(tmp_path: Path) -> None:
         "pneumonia",
         "covid19",
         "objects",
+        "faults",
         "model",
         "seconds",
     }
