@@ -35,6 +35,8 @@ _LONGEST = {"LO": 64, "LT": 10240, "PN": 64, "SH": 16, "ST": 1024, "UI": 64}
 _MULTI_BYTE = {"shift_jis", "iso2022_jp", "iso2022_jp_2", "euc_kr", "iso_ir_58"} | {
     "UTF8", "GB18030", "GBK", "GB2312",
 }  # fmt: skip
+# Switches to ISO 2022 IR 58; pydicom 3.0 decodes what follows, but leaves the switch in the text
+_GB2312 = "\x1b$)A"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _IDENTIFIER = re.compile(r"(ID|IDs|Number|NumberImagingServiceRequest|Value|Designator|Version)$")
 
@@ -96,7 +98,7 @@ def _value(element: DataElement, codec: str | None) -> object:
 def _text(text: str, element: DataElement, codec: str | None) -> str:
     vr = element.VR
     control = _CONTROL_BUT_LINES if vr in _PARAGRAPHS else _CONTROL
-    text = control.sub("\N{REPLACEMENT CHARACTER}", _mended(text, codec))
+    text = control.sub("\N{REPLACEMENT CHARACTER}", _mended(text.replace(_GB2312, ""), codec))
     if vr not in _LONGEST or is_identifier(element.keyword):
         return text
     if vr == "PN":
