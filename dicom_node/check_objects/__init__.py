@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.check_objects.attributes import check_attributes
 from dicom_node.check_objects.content import check_content
@@ -36,7 +35,7 @@ def check_files(paths: Iterable[Path], source: Dataset) -> list[Fault]:
         try:
             with quiet():
                 objects.append(dcmread(path))
-        except (OSError, InvalidDicomError, EOFError) as error:
+        except (OSError, *BROKEN) as error:
             unread = f"the file cannot be read again ({type(error).__name__})"
             faults.append(Fault(sop_instance_uid=path.stem, rule="file", message=unread))
     return [*faults, *check(objects, source)]
