@@ -97,7 +97,7 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
 
 def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.deliver.retry import RetryPolicy
-    from dicom_node.deliver.scu import StoreSender
+    from dicom_node.deliver.senders import Senders
     from dicom_node.deliver.ship import Deliverer
     from dicom_node.schedule import Ticks, scheduler
 
@@ -105,7 +105,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     deliverer = Deliverer(
         owner=owner,
         outbox=store.outbox,
-        sender=StoreSender(
+        sender=Senders(
             config.node.ae_title, config.destinations, config.delivery.timeout_seconds
         ),
         policy=RetryPolicy.of(config.delivery),

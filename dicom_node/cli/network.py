@@ -1,4 +1,4 @@
-"""The commands that speak DICOM to a peer."""
+"""The commands that speak to a destination."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def echo(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """C-ECHO a destination, or all of them; exit status 1 where one does not answer."""
-    from dicom_node.config import Destination
-    from dicom_node.deliver.scu import StoreSender
+    """Ask a destination, or all of them, whether it is there; exit status 1 where one is not."""
+    from dicom_node.config import DicomDestination
+    from dicom_node.deliver.senders import Senders
 
     settings = load(config)
-    peers = {each.name: each for each in settings.destinations}
+    peers: dict[str, Destination] = {each.name: each for each in settings.destinations}
     if own:
         node = settings.node
         host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104 - any address
         peers = {
-            "self": Destination(name="self", ae_title=node.ae_title, host=host, port=node.port)
+            "self": DicomDestination(name="self", ae_title=node.ae_title, host=host, port=node.port)
         }
     elif destination is not None:
         peers = {destination: _named(settings, destination)}
-    sender = StoreSender(
+    sender = Senders(
         settings.node.ae_title, list(peers.values()), settings.delivery.timeout_seconds
     )
     answers = {name: sender.echo(name) for name in peers}
@@ -61,14 +61,14 @@ def send(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """C-STORE files to a destination in one association; exit status 1 where one was not taken."""
+    """Send files to a destination, by its kind; exit status 1 where one was not taken."""
     from dicom_node.cli.paths import files_of
-    from dicom_node.deliver.scu import StoreSender
+    from dicom_node.deliver.senders import Senders
     from dicom_node.deliver.status import dimse_status
 
     settings = load(config)
     peer = _named(settings, destination)
-    sender = StoreSender(settings.node.ae_title, [peer], settings.delivery.timeout_seconds)
+    sender = Senders(settings.node.ae_title, [peer], settings.delivery.timeout_seconds)
     files = files_of(paths)
     answers = [
         {"path": str(path), "status": dimse_status(status), "reason": reason}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
     from pynetdicom.presentation import PresentationContext
 
-    from dicom_node.config import Destination
+    from dicom_node.config import DicomDestination
 
 # A path goes out as its bytes lie on disk, never decoded. Only calls that pass a path heed this.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -73,7 +73,7 @@ class _Wire:
 @contextmanager
 def association(
     ae_title: str,
-    destination: Destination,
+    destination: DicomDestination,
     contexts: Sequence[PresentationContext],
     timeout_seconds: float,
 ) -> Iterator[Association]:
@@ -97,14 +97,14 @@ def association(
         wire.close()
 
 
-def where(destination: Destination) -> str:
+def where(destination: DicomDestination) -> str:
     """Host and port, as a person writes them."""
     return f"{destination.host}:{destination.port}"
 
 
 def _request(
     ae_title: str,
-    destination: Destination,
+    destination: DicomDestination,
     contexts: Sequence[PresentationContext],
     wire: _Wire,
     timeout_seconds: float,
@@ -130,7 +130,7 @@ def _request(
 
 
 def _raise_why(
-    assoc: Association, destination: Destination, connected: bool, waited: float | None
+    assoc: Association, destination: DicomDestination, connected: bool, waited: float | None
 ) -> None:
     """Say why there is no association. ``waited`` is the time-out where it ran out."""
     if not connected:
@@ -146,7 +146,7 @@ def _raise_why(
     raise PeerUnavailable(f"{where(destination)} hung up during the association request")
 
 
-def _why_not_connected(destination: Destination, waited: float | None) -> str:
+def _why_not_connected(destination: DicomDestination, waited: float | None) -> str:
     if waited is not None:
         return f"no answer from {where(destination)} within {waited:g} s"
     # pynetdicom keeps the error to itself, so ask once more, briefly.

@@ -2,92 +2,34 @@
 
 from __future__ import annotations
 
-import struct
 import time
-import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
 from pynetdicom import build_context
-from pynetdicom.dsutils import split_dataset
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicom_node.deliver.association import association, where
-from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE, sentence
+from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of
+from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE, EchoResult, sentence
 from dicom_node.errors import PeerRefused, PeerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
-    from typing import TypeAlias
 
     from pydicom.dataset import Dataset
     from pynetdicom.association import Association
     from pynetdicom.presentation import PresentationContext
 
-    from dicom_node.config import Destination
-
-    #: A DIMSE status, a code of `dicom_node.deliver.status`, or None (no answer); and a sentence.
-    Answer: TypeAlias = tuple[int | None, str]
+    from dicom_node.config import DicomDestination
+    from dicom_node.deliver.status import Answer
 
 #: Presentation contexts have odd one-byte IDs: 1 to 255 (PS3.8 Table 9-13).
 MAX_CONTEXTS = 128
 
-#: What we re-encode to where the peer does not take the file as it is, preferred first.
-FALLBACKS = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-
-#: What can be re-encoded: the same values in other words. Pixel compression is never touched.
-_CONVERTIBLE = frozenset({*FALLBACKS, DeflatedExplicitVRLittleEndian})
-
-#: What pydicom raises on bytes that are no DICOM, as fuzzing its readers tells.
-_UNDECODABLE = (
-    AttributeError,
-    EOFError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-
 #: Bytes a second. A line slower than this counts as a peer that stopped answering.
 SLOWEST_LINE = 128 * 1024.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EchoResult:
-    """What came of a C-ECHO. ``status`` is None where no answer came."""
-
-    ok: bool
-    status: int | None
-    reason: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
-    """A file to send, as its File Meta Information describes it."""
-
-    path: Path
-    sop_class: UID
-    syntax: UID
-    size: int  # bytes of the data set
-
-    @property
-    def syntaxes(self) -> list[UID]:
-        """The transfer syntaxes it can be sent in; its own first."""
-        others = FALLBACKS if self.syntax in _CONVERTIBLE else ()
-        return list(dict.fromkeys((self.syntax, *others)))
 
 
 class StoreSender:
@@ -108,7 +50,7 @@ class StoreSender:
     def __init__(
         self,
         ae_title: str,
-        destinations: Iterable[Destination],
+        destinations: Iterable[DicomDestination],
         timeout_seconds: float,
         slowest_line: float = SLOWEST_LINE,
     ) -> None:
@@ -123,7 +65,7 @@ class StoreSender:
         A file the peer did not answer for has status None, or a code of
         `dicom_node.deliver.status` that says why the peer was not asked.
         """
-        parcels = [_parcel(path) for path in paths]
+        parcels = [parcel_of(path) for path in paths]
         good = [parcel for parcel in parcels if isinstance(parcel, Parcel)]
         answers = iter(self._send(destination, good) if good else ())
         return [
@@ -147,7 +89,7 @@ class StoreSender:
         seconds = time.monotonic() - started
         return EchoResult(ok=status == 0x0000, status=status, reason=reason, seconds=seconds)
 
-    def _find(self, name: str) -> Destination:
+    def _find(self, name: str) -> DicomDestination:
         try:
             return self._destinations[name]
         except KeyError:
@@ -188,35 +130,6 @@ def contexts_for(parcels: Sequence[Parcel]) -> list[PresentationContext]:
     return [build_context(sop_class, syntax) for sop_class, syntax in wanted]
 
 
-def _parcel(path: Path) -> Parcel | Answer:
-    """Read what a file is; or the answer that says why it cannot be sent."""
-    try:
-        meta, offset = split_dataset(path)
-        parcel = Parcel(
-            path=path,
-            sop_class=_uid(meta.MediaStorageSOPClassUID),
-            syntax=_uid(meta.TransferSyntaxUID),
-            size=path.stat().st_size - offset,
-        )
-    except FileNotFoundError:
-        return UNREADABLE, f"{path.name} is missing on disk"
-    except (IsADirectoryError, *_UNDECODABLE):
-        return UNREADABLE, f"{path.name} is not a DICOM file"
-    except OSError as error:  # may pass: a mount that is away, no descriptor left
-        return None, f"cannot read {path.name}: {error.strerror}"
-    # PS3.5 7.1.1: a data set is even. DCMTK aborts on an odd one, and takes the others along. Many
-    # writers forget the padding byte of PS3.5 A.5 after deflating, though.
-    if parcel.size % 2 and parcel.syntax != DeflatedExplicitVRLittleEndian:
-        return UNREADABLE, f"{path.name} is cut short"
-    return parcel
-
-
-def _uid(value: object) -> UID:
-    if not isinstance(value, str) or not (uid := UID(value)).is_valid:
-        raise ValueError(value)
-    return uid
-
-
 def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
     if not assoc.is_established:
         raise PeerUnavailable("the peer ended the association")
@@ -228,7 +141,7 @@ def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
     try:
         content = parcel.path if syntax == parcel.syntax else dcmread(parcel.path)
         status = _status(assoc.send_c_store(content, msg_id=message_id))
-    except (OSError, RuntimeError, *_UNDECODABLE) as error:
+    except (OSError, RuntimeError, *UNDECODABLE) as error:
         return _not_sent(assoc, parcel, error)
     if status is None:
         late = time.monotonic() - started >= patience

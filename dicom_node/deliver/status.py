@@ -1,8 +1,9 @@
-"""What a C-STORE answer means for the delivery, as a table."""
+"""What an answer to C-STORE means for the delivery, as a table."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from dicom_node.domain import DeliveryEvent
 
@@ -14,6 +15,20 @@ REFUSED = DeliveryEvent.REFUSED
 UNREADABLE = 0x1_0000  # the file is missing, or is not a DICOM file; asking would not help
 NO_CONTEXT = 0x1_0001  # no presentation context was accepted that it fits; asking would not help
 NOT_SENT = 0x1_0002  # the association broke at an object before it; ask soon
+NO_SERVICE = 0x1_0003  # the web service refuses what it has not looked at; asking would not help
+
+#: A DIMSE status, one of the codes above, or None (no answer); and a sentence.
+Answer: TypeAlias = tuple[int | None, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoResult:
+    """Whether a destination is there. ``status`` is that of a C-ECHO, None where none came."""
+
+    ok: bool
+    status: int | None
+    reason: str
+    seconds: float
 
 
 class Row(NamedTuple):

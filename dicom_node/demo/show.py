@@ -21,7 +21,7 @@ from pydicom import dcmread
 from rich.console import Console
 from rich.table import Table
 
-from dicom_node.config import Destination
+from dicom_node.config import DicomDestination
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.demo.pacs import LittlePacs
 from dicom_node.errors import NodeError
@@ -61,8 +61,10 @@ class _Demo:
         return self.out / "config.yaml"
 
     @property
-    def node(self) -> Destination:
-        return Destination(name="node", ae_title=_AE_TITLE, host="127.0.0.1", port=self.node_port)
+    def node(self) -> DicomDestination:
+        return DicomDestination(
+            name="node", ae_title=_AE_TITLE, host="127.0.0.1", port=self.node_port
+        )
 
     def write_config(self) -> None:
         """Write the node's configuration, so that the commands can look at it afterwards."""

@@ -99,3 +99,46 @@ def test_an_ae_title_is_one_to_sixteen_plain_characters(title: str) -> None:
     """PS3.5 6.2, value representation AE."""
     with pytest.raises(ConfigError, match="ae_title"):
         config.load(None, {"DICOM_NODE__NODE__AE_TITLE": yaml.safe_dump(title)})
+
+
+def _destinations(*destinations: dict[str, object]) -> config.Config:
+    return config.load(None, {"DICOM_NODE__DESTINATIONS": yaml.safe_dump(list(destinations))})
+
+
+def test_a_destination_is_a_pacs_unless_it_says_otherwise() -> None:
+    """`kind` may be left out; each kind has its own keys."""
+    pacs, disk, web = _destinations(
+        {"name": "p", "ae_title": "P", "host": "h", "port": 1},
+        {"name": "d", "kind": "folder", "path": "/mnt"},
+        {"name": "w", "kind": "dicomweb", "url": "https://h/dicom-web/", "token_env": "TOKEN"},
+    ).destinations
+    assert [pacs.kind, disk.kind, web.kind] == ["dicom", "folder", "dicomweb"]
+    assert isinstance(web, config.WebDestination)
+    assert web.url == "https://h/dicom-web"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ({"kind": "floppy"}, "destinations.0: kind must be dicom, folder or dicomweb"),
+        ({"kind": ["folder"]}, "destinations.0: kind must be dicom, folder or dicomweb"),
+        ({"kind": "folder"}, "destinations.0.folder.path: Field required"),
+        ({"kind": "folder", "path": "/x", "port": 1}, "destinations.0.folder.port: Extra"),
+        ({"ae_title": "P", "host": "h"}, "destinations.0.dicom.port: Field required"),
+        ({"kind": "dicomweb", "url": "pacs/dicom-web"}, "http://... or https://..."),
+        ({"kind": "dicomweb", "url": "https://me:secret@pacs/"}, "hold no user, password"),
+        ({"kind": "dicomweb", "url": "https://pacs:99999/"}, "Port out of range"),
+        ({"kind": "dicomweb", "url": "http://pacs/", "token_env": "T"}, "over https only"),
+        (
+            {"kind": "dicomweb", "url": "https://h", "token_env": "T", "token_file": "t"},
+            "not both",
+        ),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_a_destination_names_its_key(mistake: dict[str, object], told: str) -> None:
+    """The sentence says which destination, what kind it is taken for, and what is wrong."""
+    with pytest.raises(ConfigError) as caught:
+        _destinations({"name": "x", **mistake})
+    assert told in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -24,7 +24,7 @@ from pydicom.uid import (
 from pynetdicom import evt
 from pynetdicom.events import Event
 
-from dicom_node.config import Destination
+from dicom_node.config import DicomDestination
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.demo.pacs import USUAL_SYNTAXES, LittlePacs, storage_contexts
 
@@ -154,16 +154,16 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def destination(port: int, name: str = "pacs", ae_title: str = "PACS") -> Destination:
+def destination(port: int, name: str = "pacs", ae_title: str = "PACS") -> DicomDestination:
     """Where a loopback peer is, for a sender or a configuration."""
-    return Destination(name=name, ae_title=ae_title, host="127.0.0.1", port=port)
+    return DicomDestination(name=name, ae_title=ae_title, host="127.0.0.1", port=port)
 
 
 def send_files(
     host: str, port: int, paths: Sequence[Path], calling: str = "TEST_SCU", called: str = "ANY"
 ) -> list[tuple[int | None, str]]:
     """C-STORE files in one association, as a modality would; (status, reason) for each."""
-    peer = Destination(name="peer", ae_title=called, host=host, port=port)
+    peer = DicomDestination(name="peer", ae_title=called, host=host, port=port)
     return StoreSender(calling, [peer], timeout_seconds=30.0).send("peer", paths)
 
 

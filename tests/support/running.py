@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from support.peer import free_port
 
-from dicom_node.config import Destination
+from dicom_node.config import Destination, DicomDestination
 from dicom_node.deliver.scu import StoreSender
 
 COMMAND = Path(sys.executable).with_name("dicom-node")
@@ -50,7 +50,9 @@ class RunningNode:
         return self.sender().echo("node").ok
 
     def sender(self) -> StoreSender:
-        node = Destination(name="node", ae_title="DICOM_NODE", host="127.0.0.1", port=self.port)
+        node = DicomDestination(
+            name="node", ae_title="DICOM_NODE", host="127.0.0.1", port=self.port
+        )
         return StoreSender("MODALITY", [node], timeout_seconds=20.0)
 
     def send(self, paths: Sequence[Path]) -> list[int | None]:
@@ -98,7 +100,7 @@ def running_node(
     node = RunningNode(folder=folder, port=free_port())
     values: dict[str, Any] = {
         "node": {"host": "127.0.0.1", "port": node.port, "data_dir": str(node.data_dir)},
-        "destinations": [destination.model_dump() for destination in destinations],
+        "destinations": [destination.model_dump(mode="json") for destination in destinations],
         "study": {"quiet_seconds": 0.5},
         "delivery": {"first_retry_seconds": 0.5, "max_retry_seconds": 2.0},
     }

@@ -1,0 +1,102 @@
+"""Results as files in a folder: each is there whole or not at all, whenever the power goes.
+
+An object lies at ``StudyInstanceUID/SOPInstanceUID.dcm``, its bytes as the node keeps them. Writing
+it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+
+from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of, uid
+from dicom_node.deliver.status import UNREADABLE, EchoResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from dicom_node.config import FolderDestination
+    from dicom_node.deliver.status import Answer
+
+_STORED = 0x0000
+
+
+class FolderSender:
+    """Puts files into configured folders.
+
+    A folder that is not there is not made: most likely it is a mount that is away, and what is
+    written below it would fill the wrong disk.
+    """
+
+    def __init__(self, destinations: Iterable[FolderDestination]) -> None:
+        self._roots = {destination.name: destination.path for destination in destinations}
+
+    def send(self, destination: str, paths: Sequence[Path]) -> list[Answer]:
+        """Put the files into the folder; the answers are in the files' order."""
+        return [_put(path, self._roots[destination]) for path in paths]
+
+    def echo(self, destination: str) -> EchoResult:
+        """Say whether the folder takes a file."""
+        started, root = time.monotonic(), self._roots[destination]
+        try:
+            with tempfile.TemporaryFile(dir=root):
+                ok, reason = True, f"{root} can be written to"
+        except OSError as error:
+            ok, reason = False, _cannot_write(root, error)
+        return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
+
+
+def _put(path: Path, root: Path) -> Answer:
+    parcel = parcel_of(path)
+    if not isinstance(parcel, Parcel):
+        return parcel
+    try:
+        ds = dcmread(path, specific_tags=["SOPInstanceUID", "StudyInstanceUID"])
+        study, name = uid(ds.StudyInstanceUID), f"{uid(ds.SOPInstanceUID)}.dcm"
+    except UNDECODABLE:
+        return UNREADABLE, f"{path.name} has no UIDs to be filed under"
+    except OSError as error:
+        return None, f"cannot read {path.name}: {error.strerror}"
+    try:
+        _write(path, root / study / name)
+    except OSError as error:
+        return None, _cannot_write(root, error)
+    return _STORED, "stored"
+
+
+def _write(path: Path, target: Path) -> None:
+    """Copy through a hidden file and a rename; a part left by a killed process is written over."""
+    if target.is_file() and filecmp.cmp(path, target, shallow=False):
+        return
+    target.parent.mkdir(exist_ok=True)  # and not its parents
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with path.open("rb") as source, part.open("wb") as file:
+            shutil.copyfileobj(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)  # still there only where something failed
+    _sync(target.parent)
+    _sync(target.parent.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make a new name in the folder outlast a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _cannot_write(root: Path, error: OSError) -> str:
+    return f"cannot write to {root}: {error.strerror or type(error).__name__}"

@@ -1,0 +1,167 @@
+"""STOW-RS (PS3.18 10.5): one object a request, the answer of the service for each."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import ParseError
+
+import requests
+from dicomweb_client import DICOMwebClient
+from pydicom import dcmread
+from urllib3.exceptions import ProtocolError
+
+from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of
+from dicom_node.deliver.scu import SLOWEST_LINE
+from dicom_node.deliver.status import NOT_SENT, UNREADABLE, EchoResult
+from dicom_node.deliver.stow_answers import answer_in, answer_to_error, http_sentence, status_of
+from dicom_node.errors import PeerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from dicom_node.config import WebDestination
+    from dicom_node.deliver.status import Answer
+
+
+class _HungUp(PeerUnavailable):
+    """The service took the request and gave no answer, perhaps because of this very object."""
+
+
+class StowSender:
+    """Sends files to configured DICOMweb services.
+
+    Parameters
+    ----------
+    destinations
+        Whom `send` and `echo` can name.
+    timeout_seconds
+        For connecting, and for each answer; that is waited for longer where the file is large.
+    """
+
+    def __init__(self, destinations: Iterable[WebDestination], timeout_seconds: float) -> None:
+        self._destinations = {destination.name: destination for destination in destinations}
+        self._timeout = timeout_seconds
+
+    def send(self, destination: str, paths: Sequence[Path]) -> list[Answer]:
+        """Store the files one by one; the answers are in the files' order."""
+        service = self._destinations[destination]
+        answers: list[Answer] = []
+        try:
+            with _session(service) as session:
+                for path in paths:
+                    answers.append(self._store(service, session, path))
+        except _HungUp as error:
+            behind = len(paths) - len(answers) - 1
+            answers += [(None, str(error)), *[(NOT_SENT, f"not sent: {error}")] * behind]
+        except PeerUnavailable as error:
+            answers += [(None, str(error))] * (len(paths) - len(answers))
+        return answers
+
+    def echo(self, destination: str) -> EchoResult:
+        """Search for one study (QIDO-RS, PS3.18 10.6); what is found is not looked at."""
+        started, service = time.monotonic(), self._destinations[destination]
+        try:
+            with _session(service) as session, _asking(service):
+                self._client(service, session).search_for_studies(limit=1)
+            ok, reason = True, f"{service.url} answers"
+        except (requests.HTTPError, requests.TooManyRedirects) as error:
+            ok, reason = False, http_sentence(status_of(error))
+        except PeerUnavailable as error:
+            ok, reason = False, str(error)
+        except (ParseError, *UNDECODABLE):
+            ok, reason = False, f"{service.url} gives an answer that is not DICOMweb"
+        return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
+
+    def _store(self, service: WebDestination, session: requests.Session, path: Path) -> Answer:
+        parcel = parcel_of(path)
+        if not isinstance(parcel, Parcel):
+            return parcel
+        try:
+            ds = dcmread(path)
+            sop_instance_uid = str(ds.SOPInstanceUID)
+        except UNDECODABLE:
+            return UNREADABLE, f"{path.name} is not a DICOM file"
+        except OSError as error:
+            return None, f"cannot read {path.name}: {error.strerror}"
+        try:
+            with _asking(service):
+                said = self._client(service, session, parcel.size).store_instances([ds])
+                return answer_in(said, sop_instance_uid)
+        except (requests.HTTPError, requests.TooManyRedirects) as error:
+            return answer_to_error(error, sop_instance_uid)
+        except (ParseError, *UNDECODABLE):
+            return None, "the service gives an answer that is not DICOMweb"
+
+    def _client(
+        self, service: WebDestination, session: requests.Session, size: int = 0
+    ) -> DICOMwebClient:
+        patience = self._timeout + size / SLOWEST_LINE
+        client = DICOMwebClient(
+            service.url, session, callback=_plain_type, timeout=(self._timeout, patience)
+        )
+        client.set_http_retry_params(retry=False)  # the outbox retries
+        return client
+
+
+@contextmanager
+def _session(service: WebDestination) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy and no password that is not in our configuration
+        session.max_redirects = 0
+        session.headers["Accept"] = "application/dicom+json"
+        if service.ca_file is not None:
+            session.verify = str(service.ca_file)
+        if (token := _token(service)) is not None:
+            session.headers["Authorization"] = f"Bearer {token}"
+        yield session
+
+
+def _token(service: WebDestination) -> str | None:
+    """Read the token anew: tokens are renewed while the node runs. It is in no message of ours."""
+    if service.token_file is not None:
+        try:
+            token = service.token_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeError):
+            raise PeerUnavailable(f"cannot read the token in {service.token_file}") from None
+    elif service.token_env is not None:
+        token = os.environ.get(service.token_env, "").strip()
+    else:
+        return None
+    if not token or not token.isprintable() or not token.isascii():
+        raise PeerUnavailable(f"no token in {service.token_file or service.token_env}")
+    return token
+
+
+@contextmanager
+def _asking(service: WebDestination) -> Iterator[None]:
+    """Turn what stops a request from being answered into a sentence; HTTP errors pass.
+
+    The sentences are ours: those of requests quote headers, and with them the token.
+    """
+    try:
+        yield
+    except (requests.HTTPError, requests.TooManyRedirects, requests.JSONDecodeError):
+        raise
+    except requests.exceptions.SSLError:
+        raise PeerUnavailable(f"the certificate of {service.url} is not trusted") from None
+    except requests.ConnectTimeout:
+        raise PeerUnavailable(f"no answer from {service.url}") from None
+    except requests.ReadTimeout:
+        raise _HungUp(f"no answer from {service.url} in time") from None
+    except requests.ConnectionError as error:
+        if error.args and isinstance(error.args[0], ProtocolError):
+            raise _HungUp(f"{service.url} hung up") from None
+        raise PeerUnavailable(f"cannot reach {service.url}") from None
+    except OSError as error:  # requests' own are among these: a CA file that is not there
+        raise PeerUnavailable(f"cannot ask {service.url}: {type(error).__name__}") from None
+
+
+def _plain_type(response: requests.Response, *_: object, **__: object) -> requests.Response:
+    """Cut the parameters off the media type: the client knows it only without."""
+    media_type = response.headers.get("Content-Type", "").partition(";")[0]
+    response.headers["Content-Type"] = media_type.strip().lower()
+    return response

@@ -1,0 +1,106 @@
+"""What a STOW-RS answer means for the delivery (PS3.18 10.5.3).
+
+What the service says of an object decides, as a DIMSE status does: the codes are the same. Where it
+says nothing of the object, the HTTP status decides, as a table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+
+from dicom_node.deliver.parcel import UNDECODABLE
+from dicom_node.deliver.status import (
+    ACCEPTED,
+    NO_SERVICE,
+    REFUSED,
+    UNAVAILABLE,
+    Row,
+    event_for,
+    sentence,
+)
+from dicom_node.errors import PeerUnavailable
+
+if TYPE_CHECKING:
+    import requests
+
+    from dicom_node.deliver.status import Answer
+
+# HTTP status -> what we do next, PS3.18 Table 10.5.3-1 and RFC 9110 15. The first row that holds
+# the status wins.
+HTTP_STATUS: tuple[Row, ...] = (
+    Row(300, 399, REFUSED, "the service is elsewhere; configure its own address"),
+    Row(401, 401, UNAVAILABLE, "the token is not accepted"),  # tokens are renewed
+    Row(403, 403, REFUSED, "not authorised"),
+    Row(404, 404, REFUSED, "no such service"),
+    Row(408, 408, UNAVAILABLE, "the request took too long"),
+    Row(413, 413, REFUSED, "the object is too large"),
+    Row(415, 415, REFUSED, "the service does not take DICOM files"),
+    Row(425, 425, UNAVAILABLE, "not now"),
+    Row(429, 429, UNAVAILABLE, "too many requests"),
+    Row(400, 499, REFUSED, "the service refuses the request"),
+    Row(501, 501, REFUSED, "the service does not store"),
+    Row(507, 507, UNAVAILABLE, "out of storage"),
+    Row(500, 599, UNAVAILABLE, "the service failed"),
+)
+_UNKNOWN = Row(0, 0xFFFF, REFUSED, "an answer HTTP does not define")
+
+#: Said of the service, not of the object: the objects behind it need not try.
+OF_THE_SERVICE = frozenset({401, 429, 502, 503, 504, 507})
+
+#: Failure Reasons (0008,1197) of an object that is there already; the second is Azure's.
+_THERE_ALREADY = (0x0111, 0xB00E)
+_PROCESSING_FAILURE = 0x0110
+
+
+def answer_in(said: Dataset, sop_instance_uid: str) -> Answer:
+    """Find the object in a Store Instances Response (PS3.18 Annex I)."""
+    for item in said.get("FailedSOPSequence") or ():
+        if item.get("ReferencedSOPInstanceUID") == sop_instance_uid:
+            return _failure(item.get("FailureReason"))
+    for item in said.get("ReferencedSOPSequence") or ():
+        if item.get("ReferencedSOPInstanceUID") == sop_instance_uid:
+            status = int(item.get("WarningReason") or 0)
+            return status, sentence(status)
+    return None, "the service's answer does not name the object"
+
+
+def _failure(reason: int | None) -> Answer:
+    """What a Failure Reason means; one that says the object is stored cannot be meant so."""
+    if reason in _THERE_ALREADY:
+        return 0x0111, sentence(0x0111)
+    status = _PROCESSING_FAILURE if reason is None else int(reason)
+    if event_for(status) is ACCEPTED:
+        return _PROCESSING_FAILURE, f"failed, with the code 0x{status:04X} of a success"
+    return status, sentence(status)
+
+
+def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> Answer:
+    """What an HTTP error means: what its body says of the object, else what the status says."""
+    code = status_of(error)
+    if code in OF_THE_SERVICE:
+        raise PeerUnavailable(http_sentence(code)) from None
+    try:
+        said = Dataset.from_json(error.response.json()) if error.response is not None else Dataset()
+        answer = answer_in(said, sop_instance_uid)
+    except UNDECODABLE:
+        answer = None, ""
+    if answer[0] is not None:
+        return answer
+    refused = _http_row(code).event is REFUSED
+    return NO_SERVICE if refused else None, http_sentence(code)
+
+
+def status_of(error: requests.RequestException) -> int:
+    """Look up the HTTP status behind an error; 0 where there is none."""
+    return 0 if error.response is None else error.response.status_code
+
+
+def http_sentence(code: int) -> str:
+    """Put an HTTP status in words for a person; the service's own may name the patient."""
+    return f"HTTP {code} {_http_row(code).meaning}"
+
+
+def _http_row(code: int) -> Row:
+    return next((row for row in HTTP_STATUS if row.first <= code <= row.last), _UNKNOWN)
