@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dicom_node import __version__
-from dicom_node.cli import network, operate, trail
+from dicom_node.cli import conformance, network, operate, trail
 from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json
 from dicom_node.config import load
 from dicom_node.errors import NodeError
@@ -27,6 +27,7 @@ config_commands = typer.Typer(no_args_is_help=True, help="Look at the configurat
 app.add_typer(config_commands, name="config")
 operate.register(app)
 network.register(app)
+conformance.register(app)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dicom_node.explain import Explanation
 
 # report.sop_class -> SOP class; the content is the same, no SCOORD3D is used
-_SOP_CLASSES: dict[str, UID] = {
+SOP_CLASSES: dict[str, UID] = {
     "comprehensive_3d": Comprehensive3DSRStorage,
     "comprehensive": ComprehensiveSRStorage,
     "enhanced": EnhancedSRStorage,
@@ -61,7 +61,7 @@ def report(
 def _kind(sop_class: str) -> Kind:
     return Kind(
         name="sr",
-        sop_class_uid=_SOP_CLASSES[sop_class],
+        sop_class_uid=SOP_CLASSES[sop_class],
         modality="SR",
         series_number=9901,
         series_description="AI report - NOT FOR DIAGNOSTIC USE",

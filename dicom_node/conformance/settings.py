@@ -1,0 +1,125 @@
+"""Section 6: every key of the configuration, with its limits and its value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from dicom_node.config import Config, DicomDestination, FolderDestination, WebDestination
+from dicom_node.conformance.markdown import heading, table
+from dicom_node.deliver.retry import JITTER_SHARE
+from dicom_node.domain import AuditKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dicom_node.conformance.created import Created
+
+_LIMITS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "at most {}",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
+}
+
+
+def settings(created: Created) -> Iterator[str]:
+    """Section 6."""
+    config = created.config
+    yield heading("6", "Configuration")
+    yield heading("6.1", "General Configuration Parameters")
+    yield (
+        "One file, `config.yaml`, read at start; a variable `DICOM_NODE__SECTION__KEY` of the "
+        "environment wins over it. The file in the repository tells units and reasons.\n"
+    )
+    yield table(("Parameter", "Default", "Allowed", "Here"), _parameters(config))
+    yield from _peers(config)
+    yield from _other_destinations(config)
+    yield heading("6.5", "Configuration of Real-Time Video Services")
+    yield "None.\n"
+    yield heading("6.6", "Configuration of Audit Trail")
+    yield (
+        "The audit log is kept in the node's own database, each line with a hash over the line "
+        "before it; `dicom-node audit export` writes it as JSON. It is not sent by syslog. Kinds "
+        f"of lines: {', '.join(f'`{kind.value}`' for kind in AuditKind)}.\n"
+    )
+
+
+def _peers(config: Config) -> Iterator[str]:
+    yield heading("6.2", "Configuration of DIMSE Services")
+    yield heading("6.2.5", "Storage Service")
+    yield "Local application entities:\n"
+    node = config.node
+    rows = [("RECEIVER", node.ae_title, node.host, node.port)]
+    yield table(
+        ("AE", "AE Title", "Address", "TCP Port"), [*rows, ("DELIVERER", node.ae_title, "", "")]
+    )
+    yield "Remote application entities that get results (`destinations` of kind `dicom`):\n"
+    peers = [each for each in config.destinations if isinstance(each, DicomDestination)]
+    yield table(
+        ("Name", "AE Title", "Host", "TCP Port"),
+        ((each.name, each.ae_title, each.host, each.port) for each in peers),
+    )
+    yield "Remote application entities that may call (`node.allowed_calling`); none: any may.\n"
+    yield table(
+        ("AE Title", "Address"),
+        ((peer.ae_title, peer.address or "any") for peer in node.allowed_calling),
+    )
+    delivery = config.delivery
+    yield (
+        f"What a destination does not take now is sent again after "
+        f"{delivery.first_retry_seconds:g} s, then after twice as long each time and at most "
+        f"{delivery.max_retry_seconds:g} s, up to {JITTER_SHARE:.0%} less at random, "
+        f"{delivery.max_attempts} times in all.\n"
+    )
+
+
+def _other_destinations(config: Config) -> Iterator[str]:
+    yield heading("6.3", "Configuration of DICOM Web Services")
+    yield heading("6.3.2", "Studies Web Service")
+    yield "Services that get results (`destinations` of kind `dicomweb`):\n"
+    web = [each for each in config.destinations if isinstance(each, WebDestination)]
+    yield table(
+        ("Name", "Address", "Bearer Token", "Certificate Authorities"),
+        ((each.name, each.url, _token(each), each.ca_file or "public") for each in web),
+    )
+    yield heading("6.4", "Configuration of Media Storage Services")
+    yield "Folders that get results (`destinations` of kind `folder`):\n"
+    folders = [each for each in config.destinations if isinstance(each, FolderDestination)]
+    yield table(("Name", "Path"), ((each.name, each.path) for each in folders))
+
+
+def _token(service: WebDestination) -> str:
+    return "yes" if service.token_file or service.token_env else "no"
+
+
+def _parameters(config: Config) -> Iterator[tuple[str, str, str, str]]:
+    default = Config()
+    for section in Config.model_fields:
+        values = getattr(config, section)
+        if not isinstance(values, BaseModel):
+            continue  # destinations: in tables of their own
+        schema = type(values).model_json_schema()["properties"]
+        for key, limits in schema.items():
+            before, here = getattr(getattr(default, section), key), getattr(values, key)
+            yield f"`{section}.{key}`", _shown(before), _allowed(limits), _shown(here)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value)) or "none"
+    if isinstance(value, BaseModel):
+        return " ".join(str(each) for each in value.model_dump().values() if each is not None)
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
+    limits = [text.format(schema[key]) for key, text in _LIMITS.items() if key in schema]
+    kind = {"boolean": "true, false", "array": "a list"}.get(schema.get("type", ""), "")
+    return ", ".join(limits) or kind

@@ -1,0 +1,216 @@
+"""Section 7: associations, presentation contexts and status codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pynetdicom
+from pydicom.uid import UID
+
+from dicom_node.conformance.markdown import bullets, heading, table
+from dicom_node.deliver.scu import MAX_CONTEXTS, SLOWEST_LINE
+from dicom_node.deliver.status import STORE_STATUS, Row
+from dicom_node.deliver.stow_answers import HTTP_STATUS
+from dicom_node.domain import DeliveryEvent
+from dicom_node.receive.contexts import supported_contexts
+from dicom_node.receive.faults import STATUS, SUCCESS, Fault
+from dicom_node.receive.peers import Rejection
+from dicom_node.receive.scp import ACSE_SECONDS, MAX_PDU
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dicom_node.conformance.created import Created
+
+_VERIFICATION = UID("1.2.840.10008.1.1")
+_NEXT = {
+    DeliveryEvent.ACCEPTED: "Delivered",
+    DeliveryEvent.UNAVAILABLE: "Sent again later",
+    DeliveryEvent.REFUSED: "Held until a person wakes it with `dicom-node retry`",
+}
+_REJECTED_WHEN = {
+    Rejection.CALLED: "The called AE title is not the node's, and `node.require_called` is on",
+    Rejection.CALLING: "`node.allowed_calling` names peers, and this is none of them",
+    Rejection.LIMIT: "`node.max_associations` are going on",
+}
+_RESULTS = {1: "rejected-permanent", 2: "rejected-transient"}
+_FAULTS = {
+    Fault.SOP_CLASS: "The SOP class of the command is not that of the presentation context",
+    Fault.UID_SYNTAX: "The SOP Instance UID of the command is not a UID",
+    Fault.NO_DATA_SET: "No data set came with the command",
+    Fault.UNPARSABLE: "The data set cannot be parsed in its transfer syntax",
+    Fault.TRUNCATED: "The data set ends before its last element does",
+    Fault.BOUNDS: "Sequences are nested too deep, or there are too many elements",
+    Fault.CLASS_MISMATCH: "The SOP Class UID of the data set is not that of the command",
+    Fault.INSTANCE_MISMATCH: "The SOP Instance UID of the data set is not that of the command",
+    Fault.MISSING_UID: "The data set has no Study or no Series Instance UID",
+    Fault.NO_PIXELS: "The data set is an image without Pixel Data",
+    Fault.SHORT_PIXELS: "Pixel Data is shorter than rows and columns say",
+    Fault.RESOURCES: "The disk or the database does not take it now",
+    Fault.INTERNAL: "An error nobody thought of; the log has it",
+}
+
+
+def wire(created: Created) -> Iterator[str]:
+    """Section 7."""
+    yield heading("7", "Network and Media Communication Details")
+    yield heading("7.1", "General")
+    yield heading("7.1.1", "General Association Parameters")
+    library = pynetdicom.PYNETDICOM_IMPLEMENTATION_UID.removesuffix(pynetdicom.__version__)
+    yield table(
+        ("Parameter", "Value"),
+        [
+            ("Application Context Name", "1.2.840.10008.3.1.1.1"),
+            ("Implementation Class UID", f"{library} followed by the version of pynetdicom"),
+            ("Implementation Version Name", "PYNETDICOM_ followed by the version of pynetdicom"),
+            ("Asynchronous operations window", "not negotiated: one operation at a time"),
+            ("SOP Class Extended and Common Extended Negotiation", "not supported"),
+            ("SCP/SCU Role Selection", "not supported"),
+            ("IP versions", "IPv4, IPv6"),
+        ],
+    )
+    yield heading("7.2", "Specifications")
+    yield from _receiver(created)
+    yield from _deliverer(created)
+    yield from _status_codes()
+
+
+def _receiver(created: Created) -> Iterator[str]:
+    node = created.config.node
+    yield heading("7.2.1", "RECEIVER Application Entity")
+    yield heading("7.2.1.1", "Sequencing of Real-World Activities")
+    yield "C-ECHO and C-STORE in any order, any number of each in one association.\n"
+    yield heading("7.2.1.2", "Association Parameters")
+    timeout = node.network_timeout_seconds
+    yield table(
+        ("Parameter", "Value"),
+        [
+            ("AE title", node.ae_title),
+            ("Maximum PDU size received", f"{MAX_PDU} bytes"),
+            ("Simultaneous associations accepted", node.max_associations),
+            ("ARTIM time-out", f"{min(ACSE_SECONDS, timeout):g} s"),
+            ("DIMSE and network time-out", f"{timeout:g} s"),
+        ],
+    )
+    yield heading("7.2.1.3", "Association Initiation")
+    yield "None.\n"
+    yield heading("7.2.1.4", "Association Acceptance")
+    yield "Presentation contexts, preferred transfer syntaxes first:\n"
+    yield table(
+        ("Abstract Syntax", "UID", "Transfer Syntaxes", "Role"),
+        (
+            (
+                UID(str(context.abstract_syntax)).name,
+                context.abstract_syntax,
+                _names(map(UID, context.transfer_syntax)),
+                "SCP",
+            )
+            for context in supported_contexts()
+        ),
+    )
+    yield "These transfer syntaxes are:\n"
+    every = {UID(each) for context in supported_contexts() for each in context.transfer_syntax}
+    yield table(
+        ("Transfer Syntax", "Name", "UID"),
+        ((each.keyword, each.name, each) for each in sorted(every)),
+    )
+    yield "Rejections (PS3.8 Table 9-21):\n"
+    yield table(
+        ("Result", "Source", "Reason", "When"),
+        (
+            (_RESULTS[each.value[0]], each.value[1], each.value[2], _REJECTED_WHEN[each])
+            for each in Rejection
+        ),
+    )
+
+
+def _deliverer(created: Created) -> Iterator[str]:
+    config = created.config
+    yield heading("7.2.2", "DELIVERER Application Entity")
+    yield heading("7.2.2.1", "Sequencing of Real-World Activities")
+    yield bullets(
+        [
+            "Results of a study are ready: one association with each PACS, one C-STORE for each "
+            "object, release. The pictures come before what refers to them.",
+            "An object that breaks the association steps back; those behind it are sent soon.",
+            "A PACS that does not answer is asked again later, the other destinations go on.",
+        ]
+    )
+    yield heading("7.2.2.2", "Association Parameters")
+    timeout = config.delivery.timeout_seconds
+    yield table(
+        ("Parameter", "Value"),
+        [
+            ("AE title", config.node.ae_title),
+            ("Maximum PDU size received", f"{pynetdicom.AE().maximum_pdu_size} bytes"),
+            ("Simultaneous associations initiated", 1),
+            ("Connection and ACSE time-out", f"{timeout:g} s"),
+            ("DIMSE time-out", f"{timeout:g} s, and 1 s for each {SLOWEST_LINE / 1024:g} KiB"),
+            ("Presentation contexts proposed", f"at most {MAX_CONTEXTS}"),
+        ],
+    )
+    yield heading("7.2.2.3", "Association Initiation")
+    yield (
+        "One transfer syntax in each presentation context, and no context for what is not sent in "
+        "this association. Of the contexts accepted for a SOP class the object's own transfer "
+        "syntax is used, else the first of the others in this table.\n"
+    )
+    echo = [UID(each) for each in pynetdicom.build_context(_VERIFICATION).transfer_syntax or ()]
+    contexts = [(_VERIFICATION, tuple(echo)), *created.syntaxes.items()]
+    yield table(
+        ("Abstract Syntax", "UID", "Transfer Syntaxes", "Role"),
+        ((uid.name, uid, _names(syntaxes), "SCU") for uid, syntaxes in contexts),
+    )
+    yield heading("7.2.2.4", "Association Acceptance")
+    yield "None.\n"
+
+
+def _status_codes() -> Iterator[str]:
+    yield heading("7.3", "Status Codes")
+    yield heading("7.3.1", "General Communication and Failure Behaviour")
+    yield table(
+        ("Event", "Behaviour of the DELIVERER"),
+        [
+            ("no connection, association rejected or aborted", _NEXT[DeliveryEvent.UNAVAILABLE]),
+            ("no answer in time", _NEXT[DeliveryEvent.UNAVAILABLE]),
+            ("no presentation context accepted for the object", _NEXT[DeliveryEvent.REFUSED]),
+            ("as many attempts as configured", _NEXT[DeliveryEvent.REFUSED]),
+        ],
+    )
+    yield heading("7.3.2", "DIMSE Services")
+    yield "C-ECHO is answered 0000, always.\n"
+    yield heading("7.3.2.5", "Storage Service")
+    yield heading("7.3.2.5.1", "SCU of the Storage SOP Classes - C-STORE")
+    yield table(("Status Code", "Further Meaning", "Behaviour"), map(_handled, STORE_STATUS))
+    yield f"Any other status: {_NEXT[DeliveryEvent.REFUSED].lower()}. Upper rows win.\n"
+    yield heading("7.3.2.5.2", "SCP of the Storage SOP Classes - C-STORE")
+    success = ("Success", f"{SUCCESS:04X}", "", "Bytes and database row are on disk")
+    yield table(
+        ("Further Meaning", "Status Code", "Related Fields", "Condition"),
+        [success, *(_answered(fault) for fault in Fault)],
+    )
+    yield heading("7.3.3", "DICOM Web Services")
+    yield (
+        "Failure Reason (0008,1197) and Warning Reason (0008,1196) of the object in the answer "
+        "are taken as the status codes of 7.3.2.5.1. Where the answer says nothing of the object, "
+        "the HTTP status decides; a success that does not name the object is no success.\n"
+    )
+    yield table(("HTTP Status", "Further Meaning", "Behaviour"), map(_http, HTTP_STATUS))
+
+
+def _names(syntaxes: Iterable[UID]) -> str:
+    return ", ".join(syntax.keyword for syntax in syntaxes)
+
+
+def _handled(row: Row) -> tuple[str, str, str]:
+    codes = f"{row.first:04X}" + (f"-{row.last:04X}" if row.last != row.first else "")
+    return codes, row.meaning, _NEXT[row.event]
+
+
+def _http(row: Row) -> tuple[str, str, str]:
+    codes = f"{row.first}" + (f"-{row.last}" if row.last != row.first else "")
+    return codes, row.meaning, _NEXT[row.event]
+
+
+def _answered(fault: Fault) -> tuple[str, str, str, str]:
+    return f"`{fault.value}`", f"{STATUS[fault]:04X}", "(0000,0902)", _FAULTS[fault]
