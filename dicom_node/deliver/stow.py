@@ -114,6 +114,8 @@ def _session(service: WebDestination) -> Iterator[requests.Session]:
         session.max_redirects = 0
         session.headers["Accept"] = "application/dicom+json"
         if service.ca_file is not None:
+            if not service.ca_file.is_file():
+                raise PeerUnavailable(f"no such file: {service.ca_file}")
             session.verify = str(service.ca_file)
         if (token := _token(service)) is not None:
             session.headers["Authorization"] = f"Bearer {token}"
@@ -156,7 +158,7 @@ def _asking(service: WebDestination) -> Iterator[None]:
         if error.args and isinstance(error.args[0], ProtocolError):
             raise _HungUp(f"{service.url} hung up") from None
         raise PeerUnavailable(f"cannot reach {service.url}") from None
-    except OSError as error:  # requests' own are among these: a CA file that is not there
+    except OSError as error:  # all others of requests' own are among these
         raise PeerUnavailable(f"cannot ask {service.url}: {type(error).__name__}") from None
 
 
