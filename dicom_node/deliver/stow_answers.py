@@ -37,7 +37,7 @@ HTTP_STATUS: tuple[Row, ...] = (
     Row(408, 408, UNAVAILABLE, "the request took too long"),
     Row(413, 413, REFUSED, "the object is too large"),
     Row(415, 415, REFUSED, "the service does not take DICOM files"),
-    Row(425, 425, UNAVAILABLE, "not now"),
+    Row(424, 425, UNAVAILABLE, "not now"),
     Row(429, 429, UNAVAILABLE, "too many requests"),
     Row(400, 499, REFUSED, "the service refuses the request"),
     Row(501, 501, REFUSED, "the service does not store"),

@@ -76,6 +76,7 @@ def test_a_large_object_arrives_whole(tmp_path: Path) -> None:
         (302, REFUSED, None),
         (401, UNAVAILABLE, None),
         (408, UNAVAILABLE, None),
+        (424, UNAVAILABLE, None),
         (429, UNAVAILABLE, None),
         (500, UNAVAILABLE, None),
         (503, UNAVAILABLE, None),
