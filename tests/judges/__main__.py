@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.json:
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
     else:
-        show(verdicts, Console())
+        show(verdicts, Console(width=max(150, progress.width)))
     sys.exit(failed(verdicts, given.strict))
 
 
@@ -97,6 +97,8 @@ def _case(
     folder = out / case.name.replace(", ", "-").replace(" ", "-")
     back, source = roundtrip.collect(pacs, case, folder)
     yield roundtrip.judge(name, case.answer, back, source)
+    if not back:
+        return
     yield from validators.judge(name, back, source, missing)
     yield roundtrip.preview(name, pacs, back)
     yield _looked_at(name, case, pacs, source, back, folder / "ohif", missing)

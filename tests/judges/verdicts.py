@@ -46,6 +46,8 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
     judges = list(dict.fromkeys(one.judge for one in verdicts))
     cells = {(one.case, one.judge): one.outcome for one in verdicts}
     table = Table("case", *judges, title="Judges")
+    for column in table.columns:
+        column.no_wrap = True
     for case in dict.fromkeys(one.case for one in verdicts):
         row = [cells.get((case, judge), "") for judge in judges]
         table.add_row(case, *(f"[{_STYLES[cell]}]{cell}" if cell else "" for cell in row))

@@ -15,16 +15,17 @@ from judges.servers import Orthanc, ohif
 from judges.verdicts import Verdict, verdict
 from PIL import Image
 from pydicom import dcmread
+from pydicom.uid import BasicTextSRStorage
 
 _SCRIPT = Path(__file__).with_name("ohif.mjs")
-_SECONDS_A_SERIES = 600
+_SECONDS_A_SERIES = 1500  # three attempts, each with its own patience
 
 # What is waited for in the viewport, by kind. OHIF lists GSPS, KOS and PMAP and does not draw them.
 _UNTIL = {"film": "picture", "SC": "colour", "SEG": "colour", "SR": "labels"}
 
-_COLOURED = 40  # grey levels between the strongest and the weakest channel
-_LEAST_COLOUR = 0.001  # share of the viewport: a thin contour is more
-_LEAST_CHANGE = 0.0005
+_LEAST_COLOUR = {"SC": 0.001, "SEG": 0.02}  # share of the canvas: some heat; two lungs
+_LEAST_CHANGE = 0.0005  # share of the viewport: a thin contour is more
+_SEEN = 40  # grey levels, or levels of a channel
 
 
 def judge(
@@ -36,15 +37,7 @@ def judge(
     """
     kinds = ("SC", "SEG", "SR") if answer == "positive" else ("SR",)
     chosen = {one.kind: one.path for one in reversed(back) if one.kind in kinds}
-    opened = {"film": source, **chosen}
-    series = [
-        {
-            "number": int(dcmread(path, stop_before_pixels=True).SeriesNumber),
-            "name": kind,
-            "until": "page" if kind == "SR" and answer == "refused" else _UNTIL[kind],
-        }
-        for kind, path in opened.items()
-    ]
+    series = [_task(kind, path, answer) for kind, path in {"film": source, **chosen}.items()]
     wrong = [f"{kind}: nothing to open" for kind in kinds if kind not in chosen]
     study = str(dcmread(source, stop_before_pixels=True).StudyInstanceUID)
     try:
@@ -54,6 +47,13 @@ def judge(
     for one in seen:
         wrong += [f"{one['name']}: {line}" for line in _complaints(one, answer, out)]
     return verdict("ohif", case, wrong)
+
+
+def _task(kind: str, path: Path, answer: str) -> dict[str, Any]:
+    ds = dcmread(path, stop_before_pixels=True)
+    is_page = kind == "SR" and (answer == "refused" or ds.SOPClassUID == BasicTextSRStorage)
+    until = "page" if is_page else _UNTIL[kind]
+    return {"number": int(ds.SeriesNumber), "name": kind, "until": until}
 
 
 def _browse(
@@ -99,9 +99,10 @@ def _not_drawn(seen: dict[str, Any], answer: str, out: Path) -> Iterator[str]:
     pane, film = out / f"{name}.pane.png", out / "film.pane.png"
     if name == "film" and _pixels(pane).std() < 5:
         yield "the picture is flat"
-    if name in ("SC", "SEG") and _coloured(pane) < _LEAST_COLOUR:
-        loading = ", it loads for ever" if seen["loading"] else ""
-        yield f"no colour is drawn ({_coloured(pane):.2%} of the viewport){loading}"
+    if seen["loading"]:
+        yield "it loads for ever"
+    elif name in ("SC", "SEG") and seen["colour"] < _LEAST_COLOUR[name]:
+        yield f"too little colour is drawn: {seen['colour']:.2%} of the picture"
     if answer == "positive" and name in ("SEG", "SR") and _change(pane, film) < _LEAST_CHANGE:
         yield f"it looks like the film alone ({_change(pane, film):.2%} of the viewport differs)"
     if name == "SR" and answer != "refused" and not _says_probability(seen):
@@ -117,13 +118,8 @@ def _pixels(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
         return np.asarray(picture.convert("RGB"), dtype=np.int16)
 
 
-def _coloured(path: Path) -> float:
-    pixels = _pixels(path)
-    return float(np.mean(pixels.max(axis=2) - pixels.min(axis=2) > _COLOURED))
-
-
 def _change(one: Path, other: Path) -> float:
     a, b = _pixels(one), _pixels(other)
     if a.shape != b.shape:
         return 1.0  # another layout
-    return float(np.mean(np.abs(a - b).max(axis=2) > _COLOURED))
+    return float(np.mean(np.abs(a - b).max(axis=2) > _SEEN))
