@@ -26,6 +26,7 @@ from support.peer import destination, free_port
 from support.running import running_node
 
 _NEEDED = {"orthanc", "dcmtk"}  # to get anything to a node and back
+_BROKEN = (OSError, RuntimeError, AssertionError, subprocess.SubprocessError)
 _BROWSER = ("chromium", "ohif", "playwright")
 
 
@@ -56,15 +57,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _judge(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> Iterator[Verdict]:
-    models_dir, sick, well = tuned_models(out / "tuning")
+    try:
+        models_dir, sick, well = tuned_models(out / "tuning")
+    except _BROKEN as error:
+        yield _broken("read", error)
+        return
     chosen = [one for one in rounds(sick, well) if not names or one.name in names]
-    for number, one in enumerate(chosen):
+    for one in chosen:
         try:
-            yield from _play(
-                one, out / one.name, models_dir, missing, is_last=number == len(chosen) - 1
-            )
-        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
-            yield Verdict("round trip", one.name, "FAIL", (f"{type(error).__name__}: {error}",))
+            yield from _play(one, out / one.name, models_dir, missing, is_last=one is chosen[-1])
+        except _BROKEN as error:
+            yield _broken(one.name, error)
+
+
+def _broken(case: str, error: Exception) -> Verdict:
+    said = str(getattr(error, "stderr", None) or error)[-500:]
+    return Verdict("round trip", case, "FAIL", (f"{type(error).__name__}: {said}",))
 
 
 def _play(

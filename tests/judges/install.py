@@ -95,6 +95,8 @@ def _ohif() -> str | None:
 
 
 def _playwright() -> str | None:
+    if shutil.which("node") is None:
+        return "node not found; install Node.js 20 or newer, with npm"
     if (NPM / "node_modules" / "playwright-core").is_dir():
         return None
     NPM.mkdir(parents=True, exist_ok=True)

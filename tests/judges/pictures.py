@@ -8,8 +8,8 @@ from pathlib import Path
 from judges.install import CHROMIUM
 from PIL import Image
 
-_WIDTH = 800  # pixels
-_COLOURS = 96
+_WIDTH = 960  # pixels
+_COLOURS = 256
 
 
 def make(run: Path, folder: Path) -> None:
@@ -42,4 +42,5 @@ def _shrink(source: Path, target: Path) -> None:
     with Image.open(source) as picture:
         small = picture.convert("RGB")
         small.thumbnail((_WIDTH, 2 * _WIDTH))
-        small.quantize(_COLOURS).save(target, optimize=True)
+        few = small.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        few.save(target, optimize=True)
