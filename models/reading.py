@@ -50,13 +50,15 @@ class Frame:
 class StageResult:
     """One network's decision.
 
-    ``probability`` is calibrated (temperature applied) and in [0, 1]; ``threshold`` belongs to the
-    model version; ``logit`` is what came out of the network before calibration.
+    ``probability`` is calibrated (temperature applied) and in [0, 1]; ``threshold`` and
+    ``temperature`` belong to the model version; ``logit`` is what came out of the network before
+    calibration.
     """
 
     probability: float
     threshold: float
     logit: float
+    temperature: float = 1.0
 
     @property
     def positive(self) -> bool:
@@ -77,6 +79,41 @@ class Lungs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateLimits:
+    """Where the input gate says no; chosen on validation films, kept in the manifest."""
+
+    frontal: float  # a frontal chest has at least this probability
+    turned: float  # not upright at or above this probability
+    inverted: float  # wrong polarity at or above this probability
+    distance: float  # unlike the films learned from beyond this
+    lung_area: float  # no chest where the lungs take less than this share of the film
+    lungs_at_edge: float  # cropped where a larger share of any side of the film cuts through lung
+    black: float  # more than this share of black pixels is hopeless
+    white: float  # and of white ones
+    contrast: float  # and less than this between dark and bright, in [0, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the gate's network makes of a picture, before any chest network sees it."""
+
+    kinds: dict[str, float]  # frontal, lateral, part (of a chest film), other -> probability
+    turns: dict[int, float]  # degrees a film was turned by, anticlockwise -> probability
+    inverted: float  # probability that bone is black
+    limits: GateLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatCheck:
+    """Whether the stage-2 heatmap shows what the decision came from, see `models.heat_check`."""
+
+    inside_lungs: float  # share of the heat inside the lung field, in [0, 1]; 1 without any heat
+    drop: float | None  # of the probability with the hottest region hidden; None: not tried
+    random_drop: float | None  # with as much of the lungs hidden elsewhere, on average
+    reliable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """The cascade's whole answer for one film.
 
@@ -94,6 +131,8 @@ class Reading:
     h3: FloatMap | None
     guided: FloatMap | None
     model: ModelIdentity
+    distance: float = 0.0  # of stage 2's features from the films it learned from, see `GateLimits`
+    heat_check: HeatCheck | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 

@@ -20,6 +20,11 @@ REPORT: Final = Code("126000", "DCM", "Imaging Measurement Report")
 PROCEDURE: Final = Code("363679005", "SCT", "Imaging procedure")
 DEVICE: Final = Code("121007", "DCM", "Device")
 
+# Documents of words and of references
+TEXT_REPORT: Final = Code("18748-4", "LN", "Diagnostic Imaging Report")
+NARRATIVE: Final = Code("111412", "DCM", "Narrative Summary")
+OF_INTEREST: Final = Code("113000", "DCM", "Of Interest")  # CID 7010
+
 # Image library, TID 1600 to 1603
 IMAGE_LIBRARY: Final = Code("111028", "DCM", "Image Library")
 IMAGE_LIBRARY_GROUP: Final = Code("126200", "DCM", "Image Library Group")
@@ -47,6 +52,19 @@ PRESENCE: Final = Code("705057003", "SCT", "Presence")
 PRESENT: Final = Code("52101004", "SCT", "Present")
 ABSENT: Final = Code("272519000", "SCT", "Absent")
 AI: Final = Code("123110", "DCM", "Artificial Intelligence")
+COMMENT: Final = Code("121106", "DCM", "Comment")
+VISUAL_EXPLANATION: Final = Code("130401", "DCM", "Visual explanation")
+
+# The input gate: a rating of CID 6044, a reason of CID 6135
+IMAGE_QUALITY: Final = Code("111101", "DCM", "Image Quality")
+IMAGE_QUALITY_RATING: Final = Code("111029", "DCM", "Image Quality Rating")
+FIT: Final = Code("111237", "DCM", "Usable - Meets the quality control standard")
+UNFIT: Final = Code("111236", "DCM", "Usable - Does not meet the quality control standard")
+QUALITY_FINDING: Final = Code("111052", "DCM", "Quality Finding")
+POSITIONING: Final = Code("111209", "DCM", "Positioning")
+SOFTWARE_FAILURE: Final = Code("111218", "DCM", "Software failure")
+INAPPROPRIATE_PROCESSING: Final = Code("111219", "DCM", "Inappropriate image processing")
+OTHER_FAILURE: Final = Code("111220", "DCM", "Other failure")
 
 # Measurements
 PNEUMONIA_PROBABILITY: Final = Code("PNEUMONIA-PROB", SCHEME, "Pneumonia probability")

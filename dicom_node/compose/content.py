@@ -8,28 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-import dicom_node
 from dicom_node.compose import codes
 from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import Lineage
-from models.reading import Reading, StageResult
+from dicom_node.compose.refusal import accepted
+from dicom_node.compose.root import Group, comment, root, source_image, tracking
+from models.reading import HeatCheck, Reading, StageResult
 
 if TYPE_CHECKING:
     from dicom_node.explain import Explanation, Polygon, Region
-
-Group: TypeAlias = (
-    hd.sr.MeasurementsAndQualitativeEvaluations
-    | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
-)
-
-_ACQUISITION = hd.sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,43 +70,52 @@ class _Writer:
     lineage: Lineage
     reading: Reading
     explanation: Explanation
+    polarity_corrected: bool
 
     def groups(self) -> Iterator[Group]:
         reading, explanation = self.reading, self.explanation
-        yield self.decision(_PNEUMONIA, reading.pneumonia)
+        decision = self.decision(_PNEUMONIA, reading.pneumonia)
+        if reading.heat_check and not reading.heat_check.reliable:
+            comment(decision, unreliable(reading.heat_check))
+        yield decision
         yield from self.heat(_PNEUMONIA, explanation.pneumonia)
         if reading.covid19 is not None:
             coded = self.lineage.context.report.stage3_code
             stage = _COVID19 if coded else _COVID19_UNCODED
             yield self.decision(stage, reading.covid19)
             yield from self.heat(stage, explanation.covid19)
+        yield accepted(self.lineage, polarity_corrected=self.polarity_corrected)
 
     def decision(self, stage: _Stage, result: StageResult) -> Group:
         """TID 1501: what a stage says of the whole film."""
-        source = self.lineage.source
-        presence = codes.PRESENT if result.positive else codes.ABSENT
         where = hd.sr.CoordinatesForMeasurement(
             "POLYLINE", self._scoord(self._ground(stage)), self._region_source()
         )
         return hd.sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=self._tracking(stage.name),
+            tracking_identifier=tracking(self.lineage, stage.name),
             finding_type=stage.finding,
             finding_sites=[hd.sr.FindingSite(codes.LUNG)],
             algorithm_id=self._algorithm(stage, result),
-            source_images=[
-                hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)
-            ],
+            source_images=[source_image(self.lineage)],
             measurements=[_percent(stage.probability, result.probability, where)],
-            qualitative_evaluations=[hd.sr.QualitativeEvaluation(codes.PRESENCE, presence)]
-            if stage.says_presence
-            else None,
+            qualitative_evaluations=list(self._evaluations(stage, result)),
         )
+
+    def _evaluations(
+        self, stage: _Stage, result: StageResult
+    ) -> Iterator[hd.sr.QualitativeEvaluation]:
+        if stage.says_presence:
+            presence = codes.PRESENT if result.positive else codes.ABSENT
+            yield hd.sr.QualitativeEvaluation(codes.PRESENCE, presence)
+        if stage is _PNEUMONIA and (check := self.reading.heat_check):
+            rating = codes.FIT if check.reliable else codes.UNFIT
+            yield hd.sr.QualitativeEvaluation(codes.VISUAL_EXPLANATION, rating)
 
     def heat(self, stage: _Stage, regions: tuple[Region, ...]) -> Iterator[Group]:
         """TID 1410: one group for each outlined region."""
         for number, region in enumerate(regions, 1):
             yield hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-                tracking_identifier=self._tracking(f"{stage.name} region {number}"),
+                tracking_identifier=tracking(self.lineage, f"{stage.name} region {number}"),
                 referenced_region=hd.sr.ImageRegion(
                     "POLYLINE", self._scoord(region.points), self._region_source()
                 ),
@@ -121,21 +124,20 @@ class _Writer:
                 measurements=[_percent(stage.heat, region.share)],
             )
 
-    def _tracking(self, name: str) -> hd.sr.TrackingIdentifier:
-        uid = self.lineage.root.uid(f"tracking {name}")
-        return hd.sr.TrackingIdentifier(uid=uid, identifier=name)
-
     def _algorithm(self, stage: _Stage, result: StageResult) -> hd.sr.AlgorithmIdentification:
         model = self.reading.model
         parameters = [
             f"threshold={result.threshold:g}",
             f"probability={result.probability:.6f}",
             f"logit={result.logit:.6g}",
+            f"temperature={result.temperature:g}",
             f"heatmap={model.h2_variant if stage is _PNEUMONIA else 'grad-cam'}",
             f"model sha256={model.digest}",
             *(f"{name} weights sha256={sha}" for name, sha in sorted(model.digests.items())),
             f"config sha256={self.lineage.context.config_digest}",
         ]
+        if stage is _PNEUMONIA and (check := self.reading.heat_check):
+            parameters += _measured(check)
         if self.reading.covid19 is None:
             parameters.append("stage3=not run (stage2 below threshold)")
         return hd.sr.AlgorithmIdentification(
@@ -180,34 +182,30 @@ class _Writer:
         return codes.LEFT if beyond == (towards == "L") else codes.RIGHT
 
 
-def content(lineage: Lineage, reading: Reading, explanation: Explanation) -> Dataset:
+def content(
+    lineage: Lineage, reading: Reading, explanation: Explanation, *, polarity_corrected: bool
+) -> Dataset:
     """The root container of the report."""
-    root = hd.sr.MeasurementReport(
-        observation_context=_observer(lineage),
-        procedure_reported=codes.PROCEDURE,
-        imaging_measurements=list(_Writer(lineage, reading, explanation).groups()),
-        title=codes.REPORT,
-    )[0]
-    root.ContentSequence.insert(len(root.ContentSequence) - 1, _library(lineage.source))
-    return root
+    writer = _Writer(lineage, reading, explanation, polarity_corrected)
+    return root(lineage, writer.groups())
 
 
-def _observer(lineage: Lineage) -> hd.sr.ObservationContext:
-    """TID 1001 and 1004: a device, not a person, looked."""
-    context = lineage.context
-    device = hd.sr.DeviceObserverIdentifyingAttributes(
-        uid=lineage.device_uid,
-        name=context.ae_title,
-        manufacturer_name=context.results.manufacturer,
-        model_name=dicom_node.MODEL_NAME,
-        serial_number=context.results.station_serial_number,
-        physical_location=context.ae_title,
-    )
-    return hd.sr.ObservationContext(
-        observer_device_context=hd.sr.ObserverContext(
-            hd.sr.CodedConcept.from_code(codes.DEVICE), device
+def unreliable(check: HeatCheck) -> str:
+    """Tell a person why not to trust the picture."""
+    why = f"{check.inside_lungs:.0%} of the heat lies inside the lungs"
+    if check.drop is not None and check.random_drop is not None:
+        why += (
+            f", and with the hottest region hidden the probability falls by {check.drop:.1%}, "
+            f"with others hidden by {check.random_drop:.1%}"
         )
-    )
+    return f"The heatmap is unreliable as an explanation: {why}."
+
+
+def _measured(check: HeatCheck) -> Iterator[str]:
+    yield f"heat inside lungs={check.inside_lungs:.4f}"
+    if check.drop is not None and check.random_drop is not None:
+        yield f"drop={check.drop:.4f}"
+        yield f"random drop={check.random_drop:.4f}"
 
 
 def _percent(
@@ -220,35 +218,3 @@ def _percent(
         unit=codes.PERCENT,
         referenced_coordinates=[where] if where else None,
     )
-
-
-def _library(source: Dataset) -> hd.sr.ContainerContentItem:
-    """TID 1600: the film. highdicom's own stops at films without orientation or spacing."""
-    contains = hd.sr.RelationshipTypeValues.CONTAINS
-    image = hd.sr.ImageContentItem(
-        codes.SOURCE, source.SOPClassUID, source.SOPInstanceUID, relationship_type=contains
-    )
-    image.ContentSequence = hd.sr.ContentSequence(list(_descriptors(source)))
-    group = hd.sr.ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, relationship_type=contains)
-    group.ContentSequence = hd.sr.ContentSequence([image])
-    library = hd.sr.ContainerContentItem(codes.IMAGE_LIBRARY, relationship_type=contains)
-    library.ContentSequence = hd.sr.ContentSequence([group])
-    return library
-
-
-def _descriptors(source: Dataset) -> Iterator[hd.sr.ContentItem]:
-    """TID 1602 and 1603, as far as the header goes."""
-    modality = codes.MODALITIES.get(source.get("Modality", ""), codes.OTHER_MODALITY)
-    yield hd.sr.CodeContentItem(codes.MODALITY, modality, _ACQUISITION)
-    yield hd.sr.NumContentItem(codes.ROWS, source.Rows, codes.PIXELS, None, _ACQUISITION)
-    yield hd.sr.NumContentItem(codes.COLUMNS, source.Columns, codes.PIXELS, None, _ACQUISITION)
-    known = clean(source, ["PatientOrientation", "ImagerPixelSpacing", "PixelSpacing"])
-    if len(orientation := known.get("PatientOrientation") or ()) == 2:
-        names = (codes.ORIENTATION_ROW, codes.ORIENTATION_COLUMN)
-        for name, value in zip(names, orientation, strict=True):
-            yield hd.sr.TextContentItem(name, value, _ACQUISITION)
-    spacing = known.get("ImagerPixelSpacing") or known.get("PixelSpacing")
-    if spacing:
-        names = (codes.VERTICAL_SPACING, codes.HORIZONTAL_SPACING)  # row spacing comes first
-        for name, value in zip(names, spacing, strict=True):
-            yield hd.sr.NumContentItem(name, float(value), codes.MILLIMETER, None, _ACQUISITION)

@@ -13,10 +13,10 @@ from pydicom.uid import UID
 from support import readings
 from support.objects import composed, context, fixed_film, small_film, through_disk
 
+from dicom_node import compose
 from dicom_node.compose import codes
 from dicom_node.config import ReportConfig
-
-GOLDEN = Path(__file__).with_name("report_positive.txt")
+from dicom_node.domain import Refusal, RefusalCode
 
 # Type 1: there with a value. PS3.3 A.8 (Secondary Capture) and its modules.
 TYPE_1 = """
@@ -97,13 +97,17 @@ TEMPLATE: dict[str, dict[tuple[str, str, str], tuple[int, int]]] = {
         ("HAS OBS CONTEXT", "TEXT", "112039"): (1, 1),
         ("HAS OBS CONTEXT", "UIDREF", "112040"): (1, 1),
         ("CONTAINS", "CODE", "121071"): (1, 1),  # finding
-        ("HAS CONCEPT MOD", "CODE", "363698007"): (1, 1),  # finding site
+        ("HAS CONCEPT MOD", "CODE", "363698007"): (0, 1),  # finding site
         ("HAS CONCEPT MOD", "TEXT", "111001"): (1, 1),  # algorithm, TID 4019
         ("HAS CONCEPT MOD", "TEXT", "111003"): (1, 1),
         ("HAS CONCEPT MOD", "TEXT", "111002"): (1, MANY),
-        ("HAS CONCEPT MOD", "CODE", "111000"): (1, 1),
-        ("CONTAINS", "NUM", "*"): (1, 1),
+        ("HAS CONCEPT MOD", "CODE", "111000"): (0, 1),
+        ("CONTAINS", "NUM", "*"): (0, 1),
         ("CONTAINS", "CODE", "705057003"): (0, 1),  # presence
+        ("CONTAINS", "CODE", "130401"): (0, 1),  # visual explanation
+        ("CONTAINS", "CODE", "111029"): (0, 1),  # image quality rating
+        ("CONTAINS", "CODE", "111052"): (0, 1),  # quality finding
+        ("CONTAINS", "TEXT", "121106"): (0, 1),  # comment
         ("CONTAINS", "IMAGE", "121112"): (1, 1),
     },
     "1410": {
@@ -196,8 +200,7 @@ def test_the_walker_sees_a_missing_and_a_foreign_item(objects: list[Dataset]) ->
 def test_every_probability_has_coordinates_and_says_of_what(objects: list[Dataset]) -> None:
     """OHIF dies of a measurement without coordinates, and shows nothing but its name and unit."""
     names = []
-    for group in groups(objects[-1], "1501"):
-        (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+    for number in probabilities(objects[-1]):
         scoord = number.ContentSequence[0]
         assert (scoord.RelationshipType, scoord.GraphicType) == ("INFERRED FROM", "POLYLINE")
         assert list(scoord.GraphicData[:2]) == list(scoord.GraphicData[-2:])
@@ -211,8 +214,7 @@ def test_every_probability_has_coordinates_and_says_of_what(objects: list[Datase
 def test_labels_of_two_stages_do_not_cover_each_other(objects: list[Dataset]) -> None:
     """A viewer puts a label beside the middle of its outline: the middles differ."""
     middles = []
-    for group in groups(objects[-1], "1501"):
-        (number,) = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+    for number in probabilities(objects[-1]):
         rows = list(number.ContentSequence[0].GraphicData)[1::2]
         middles.append((min(rows) + max(rows)) / 2)
     assert all(abs(a - b) > 320 / 30 for a, b in pairwise(middles))
@@ -259,9 +261,29 @@ def test_without_its_code_stage_3_calls_nothing_present_or_absent() -> None:
     assert sum("Presence" in line for line in lines) == 1
 
 
-def test_the_report_reads_as_it_always_did() -> None:
-    """The golden tree; look at each change of it as an archive's administrator would."""
-    assert "\n".join(tree(composed(fixed_film())[-1])) + "\n" == GOLDEN.read_text(encoding="utf-8")
+@pytest.mark.parametrize("kind", ["positive", "negative", "refused"])
+def test_the_report_reads_as_it_always_did(kind: str) -> None:
+    """The golden trees; look at each change of them as an archive's administrator would."""
+    source = fixed_film()
+    if kind == "refused":
+        report = refusal_report(source)
+    else:
+        report = composed(source, getattr(readings, kind)(readings.frame(320, 288)))[-1]
+    golden = Path(__file__).with_name(f"report_{kind}.txt")
+    assert "\n".join(tree(report)) + "\n" == golden.read_text(encoding="utf-8")
+
+
+def test_a_refusal_is_a_preliminary_unverified_document_without_any_number(tmp_path: Path) -> None:
+    """Attribute by attribute like every report, item by item as its templates say, no score."""
+    (ds,) = through_disk([refusal_report(fixed_film())], tmp_path)
+    for keyword, value in REPORT.items():
+        assert ds[keyword].value == value, keyword
+    for keyword in (*TYPE_1.split(), *REPORT_TYPE_1.split()):
+        assert ds.get(keyword), keyword
+    for keyword in (*TYPE_2.split(), *REPORT_TYPE_2.split()):
+        assert keyword in ds, keyword
+    assert list(violations(ds)) == []
+    assert probabilities(ds) == []
 
 
 # Not in pydicom's dictionary
@@ -284,6 +306,19 @@ def groups(report: Dataset, template: str) -> list[Dataset]:
     """The measurement groups made after a template."""
     measured = report.ContentSequence[-1].ContentSequence
     return [g for g in measured if g.ContentTemplateSequence[0].TemplateIdentifier == template]
+
+
+def probabilities(report: Dataset) -> list[Dataset]:
+    """The measurements of the whole film."""
+    items = [item for group in groups(report, "1501") for item in group.ContentSequence]
+    return [item for item in items if item.ValueType == "NUM"]
+
+
+def refusal_report(source: Dataset) -> Dataset:
+    """What is said of a lateral."""
+    refusal = Refusal(code=RefusalCode.NOT_FRONTAL, reason="the pixels show a chest from the side")
+    (report,) = compose.compose_refusal(source, refusal, readings.MODEL, context())
+    return report
 
 
 def violations(node: Dataset) -> Iterator[str]:

@@ -12,19 +12,21 @@ from support import readings
 from support.film import film
 
 from dicom_node import compose
-from dicom_node.config import Config, ReportConfig
+from dicom_node.config import ReportConfig, ResultsConfig
 from dicom_node.domain import Image
 from models.reading import Reading
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def context(report: ReportConfig | None = None, digest: str = "d" * 64) -> compose.Context:
-    """The defaults, read at `AT`."""
-    config = Config()
+def context(
+    report: ReportConfig | None = None, digest: str = "d" * 64, **results: object
+) -> compose.Context:
+    """The defaults, read at `AT`; beside pictures and report only what is switched on here."""
+    few = {"segmentation": False, "key_objects": False}
     return compose.Context(
-        report=report or config.report,
-        results=config.results,
+        report=report or ReportConfig(),
+        results=ResultsConfig.model_validate(few | results),
         config_digest=digest,
         ae_title="AINODE",
         at=AT,
@@ -32,13 +34,16 @@ def context(report: ReportConfig | None = None, digest: str = "d" * 64) -> compo
 
 
 def composed(
-    source: Dataset, reading: Reading | None = None, what: compose.Context | None = None
+    source: Dataset,
+    reading: Reading | None = None,
+    what: compose.Context | None = None,
+    **notes: str,
 ) -> list[Dataset]:
-    """Compose a film's objects in memory."""
+    """Compose a film's objects in memory; the notes are those of its pixels."""
     ramp = np.linspace(0, 1, source.Columns, dtype=np.float32)
     pixels = np.tile(ramp, (source.Rows, 1))
     reading = reading or readings.positive(readings.frame(source.Rows, source.Columns))
-    image = Image(pixels=pixels, spacing_mm=None)
+    image = Image(pixels=pixels, spacing_mm=None, notes=notes)
     return compose.compose(source, image, reading, what or context())
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.reading import BoolMap, FloatMap, Frame, Lungs, ModelIdentity, Reading, StageResult
+from models.reading import (
+    BoolMap,
+    FloatMap,
+    Frame,
+    GateLimits,
+    HeatCheck,
+    Look,
+    Lungs,
+    ModelIdentity,
+    Reading,
+    StageResult,
+)
 
 SIZE = 512
 MODEL = ModelIdentity(
@@ -12,6 +23,25 @@ MODEL = ModelIdentity(
     digests={"covid19": "c" * 64, "lungs": "a" * 64, "pneumonia": "b" * 64},
     h2_variant="cam",
 )
+
+LIMITS = GateLimits(
+    frontal=0.5,
+    turned=0.5,
+    inverted=0.5,
+    distance=3.0,
+    lung_area=0.05,
+    lungs_at_edge=0.5,
+    black=0.9,
+    white=0.9,
+    contrast=0.05,
+)
+
+
+def look(kind: str = "frontal", turn: int = 0, inverted: float = 0.0) -> Look:
+    """The gate's network is sure that this is such a picture."""
+    kinds = {name: float(name == kind) for name in ("frontal", "lateral", "part", "other")}
+    turns = {degrees: float(degrees == turn) for degrees in (0, 90, 180, 270)}
+    return Look(kinds=kinds, turns=turns, inverted=inverted, limits=LIMITS)
 
 
 def frame(rows: int = 640, columns: int = 512, size: int = SIZE) -> Frame:
@@ -58,7 +88,18 @@ def reading(where: Frame, *, pneumonia: float, covid19: float | None) -> Reading
         h3=h3,
         guided=None if h3 is None else _guided(h3),
         model=MODEL,
+        heat_check=heat_check(tried=pneumonia >= 0.5),
         seconds={"lungs": 0.02, "pneumonia": 0.03, "covid19": 0.03, "explain": 0.01},
+    )
+
+
+def heat_check(*, tried: bool = True, reliable: bool = True) -> HeatCheck:
+    """A heatmap that is believed, or one that lies beside the lungs."""
+    return HeatCheck(
+        inside_lungs=0.81 if reliable else 0.24,
+        drop=0.062 if tried else None,
+        random_drop=-0.013 if tried else None,
+        reliable=reliable,
     )
 
 

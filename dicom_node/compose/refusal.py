@@ -1,0 +1,105 @@
+"""What the input gate says in a report: the film is usable, or it was refused, and why.
+
+A refusal is a report of its own, of which this is all: never a probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import highdicom as hd
+
+from dicom_node.compose import codes
+from dicom_node.compose.clean import is_uid
+from dicom_node.compose.root import Group, comment, source_image, tracking
+from dicom_node.domain import Refusal, RefusalCode
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+    from pydicom.sr.coding import Code
+
+    from dicom_node.compose.lineage import Lineage
+
+# Why a radiograph is refused -> CID 6135. What is no radiograph, is somebody's result or the twin
+# of a film for presentation gets no report: nobody waits for one.
+_FINDINGS: dict[RefusalCode, Code] = {
+    RefusalCode.BODY_PART: codes.POSITIONING,
+    RefusalCode.VIEW: codes.POSITIONING,
+    RefusalCode.NOT_CHEST: codes.POSITIONING,
+    RefusalCode.NOT_FRONTAL: codes.POSITIONING,
+    RefusalCode.ORIENTATION: codes.POSITIONING,
+    RefusalCode.CROPPED: codes.POSITIONING,
+    RefusalCode.PHOTOMETRIC: codes.INAPPROPRIATE_PROCESSING,
+    RefusalCode.POLARITY: codes.INAPPROPRIATE_PROCESSING,
+    RefusalCode.UNREADABLE: codes.SOFTWARE_FAILURE,
+    RefusalCode.SIZE: codes.OTHER_FAILURE,
+    RefusalCode.FRAMES: codes.OTHER_FAILURE,
+    RefusalCode.AGE: codes.OTHER_FAILURE,
+    # after a window was applied, black and white no longer tell over- from underexposure
+    RefusalCode.EXPOSURE: codes.OTHER_FAILURE,
+    RefusalCode.UNFAMILIAR: codes.OTHER_FAILURE,
+}
+_UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+
+
+def is_reported(source: Dataset, refusal: Refusal) -> bool:
+    """Whether the refusal is one of a radiograph that belongs to a study."""
+    known = all(is_uid(str(source.get(keyword, ""))) for keyword in _UIDS)
+    return known and refusal.code in _FINDINGS
+
+
+def sentence(refusal: Refusal) -> str:
+    """Tell a person why there is no reading."""
+    return (
+        f"Not read: {refusal.reason}. There is no probability. "
+        "Research software, not for diagnostic use."
+    )
+
+
+def refused(lineage: Lineage, refusal: Refusal) -> Group:
+    """TID 1501: the film does not meet the standard."""
+    finding = hd.sr.QualitativeEvaluation(codes.QUALITY_FINDING, _FINDINGS[refusal.code])
+    parameter = f"refusal={refusal.code.value}"
+    return _gate(lineage, codes.UNFIT, [finding], [parameter], sentence(refusal))
+
+
+def accepted(lineage: Lineage, *, polarity_corrected: bool) -> Group:
+    """TID 1501: the film meets the standard, if need be after its polarity was corrected."""
+    text = None
+    if polarity_corrected:
+        text = (
+            "The pixels contradict the photometric interpretation: "
+            "the film was read with black and white exchanged."
+        )
+    return _gate(lineage, codes.FIT, [], [], text)
+
+
+def _gate(
+    lineage: Lineage,
+    rating: Code,
+    evaluations: Iterable[hd.sr.QualitativeEvaluation],
+    parameters: Iterable[str],
+    text: str | None,
+) -> Group:
+    group = hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking(lineage, "input gate"),
+        finding_type=codes.IMAGE_QUALITY,
+        algorithm_id=hd.sr.AlgorithmIdentification(
+            name="Input gate",
+            version=lineage.model.version,
+            parameters=[
+                *parameters,
+                f"model sha256={lineage.model.digest}",
+                f"config sha256={lineage.context.config_digest}",
+            ],
+        ),
+        source_images=[source_image(lineage)],
+        qualitative_evaluations=[
+            hd.sr.QualitativeEvaluation(codes.IMAGE_QUALITY_RATING, rating),
+            *evaluations,
+        ],
+    )
+    if text:
+        comment(group, text)
+    return group

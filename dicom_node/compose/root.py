@@ -1,0 +1,99 @@
+"""The trunk every report grows from (PS3.16 TID 1500): who looked, at which film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+import highdicom as hd
+from pydicom.dataset import Dataset
+
+import dicom_node
+from dicom_node.compose import codes
+from dicom_node.compose.clean import clean
+from dicom_node.compose.lineage import Lineage
+from dicom_node.windows import number
+
+Group: TypeAlias = (
+    hd.sr.MeasurementsAndQualitativeEvaluations
+    | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+)
+
+_ACQUISITION = hd.sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
+
+
+def root(lineage: Lineage, groups: Iterable[Group]) -> Dataset:
+    """The root container of a report with these groups."""
+    container = hd.sr.MeasurementReport(
+        observation_context=hd.sr.ObservationContext(observer_device_context=observer(lineage)),
+        procedure_reported=codes.PROCEDURE,
+        imaging_measurements=list(groups),
+        title=codes.REPORT,
+    )[0]
+    container.ContentSequence.insert(len(container.ContentSequence) - 1, _library(lineage.source))
+    return container
+
+
+def tracking(lineage: Lineage, name: str) -> hd.sr.TrackingIdentifier:
+    """What every group begins with: OHIF dies of one without a UID."""
+    uid = lineage.root.uid(f"tracking {name}")
+    return hd.sr.TrackingIdentifier(uid=uid, identifier=name)
+
+
+def source_image(lineage: Lineage) -> hd.sr.SourceImageForMeasurementGroup:
+    """The film a group of TID 1501 is about."""
+    source = lineage.source
+    return hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)
+
+
+def comment(group: Group, text: str) -> None:
+    """Say something in a group that has no code."""
+    contains = hd.sr.RelationshipTypeValues.CONTAINS
+    group[0].ContentSequence.append(hd.sr.TextContentItem(codes.COMMENT, text, contains))
+
+
+def observer(lineage: Lineage) -> hd.sr.ObserverContext:
+    """TID 1001 and 1004: a device, not a person, looked."""
+    context = lineage.context
+    device = hd.sr.DeviceObserverIdentifyingAttributes(
+        uid=lineage.device_uid,
+        name=context.ae_title,
+        manufacturer_name=context.results.manufacturer,
+        model_name=dicom_node.MODEL_NAME,
+        serial_number=context.results.station_serial_number,
+        physical_location=context.ae_title,
+    )
+    return hd.sr.ObserverContext(hd.sr.CodedConcept.from_code(codes.DEVICE), device)
+
+
+def _library(source: Dataset) -> hd.sr.ContainerContentItem:
+    """TID 1600: the film. highdicom's own stops at films without orientation or spacing."""
+    contains = hd.sr.RelationshipTypeValues.CONTAINS
+    image = hd.sr.ImageContentItem(
+        codes.SOURCE, source.SOPClassUID, source.SOPInstanceUID, relationship_type=contains
+    )
+    image.ContentSequence = hd.sr.ContentSequence(list(_descriptors(source)))
+    group = hd.sr.ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, relationship_type=contains)
+    group.ContentSequence = hd.sr.ContentSequence([image])
+    library = hd.sr.ContainerContentItem(codes.IMAGE_LIBRARY, relationship_type=contains)
+    library.ContentSequence = hd.sr.ContentSequence([group])
+    return library
+
+
+def _descriptors(source: Dataset) -> Iterator[hd.sr.ContentItem]:
+    """TID 1602 and 1603, as far as the header goes."""
+    modality = codes.MODALITIES.get(source.get("Modality", ""), codes.OTHER_MODALITY)
+    yield hd.sr.CodeContentItem(codes.MODALITY, modality, _ACQUISITION)
+    for name, keyword in ((codes.ROWS, "Rows"), (codes.COLUMNS, "Columns")):
+        if pixels := int(number(source, keyword, 0)):
+            yield hd.sr.NumContentItem(name, pixels, codes.PIXELS, None, _ACQUISITION)
+    known = clean(source, ["PatientOrientation", "ImagerPixelSpacing", "PixelSpacing"])
+    if len(orientation := known.get("PatientOrientation") or ()) == 2:
+        names = (codes.ORIENTATION_ROW, codes.ORIENTATION_COLUMN)
+        for name, value in zip(names, orientation, strict=True):
+            yield hd.sr.TextContentItem(name, value, _ACQUISITION)
+    spacing = known.get("ImagerPixelSpacing") or known.get("PixelSpacing")
+    if spacing:
+        names = (codes.VERTICAL_SPACING, codes.HORIZONTAL_SPACING)  # row spacing comes first
+        for name, value in zip(names, spacing, strict=True):
+            yield hd.sr.NumContentItem(name, float(value), codes.MILLIMETER, None, _ACQUISITION)

@@ -1,0 +1,88 @@
+"""Whether a film's stage-2 heatmap may be believed: looked at where it lies, then put to the test.
+
+Heat beside the lungs points at a marker or a cable, not at pneumonia. And what is hot must matter:
+with it hidden, the probability must fall further than with as much of the lungs hidden elsewhere
+(the deletion test of Samek et al. 2017, doi:10.1109/TNNLS.2016.2599820).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from models.reading import BoolMap, FloatMap, HeatCheck, Reading
+
+#: Films as stage 2 sees them, (B, 1, S, S), to its probabilities.
+Probabilities: TypeAlias = Callable[[Tensor], Sequence[float]]
+
+#: Where less of the heat lies inside the lungs, more of it lies beside them. Of films it is 0.6 to
+#: 0.85: their mask has a margin, which heat may enter.
+INSIDE_LUNGS = 0.5
+#: This share of the lungs' pixels is hidden, the hottest ones.
+HIDDEN = 0.1
+#: So many times as much is hidden elsewhere.
+ELSEWHERE = 2
+# Cells a side of the noise that chooses where: enlarged, its peaks are spots as wide as the
+# heatmap's own, for speckles would blind the network anywhere.
+_CELLS = 6
+
+
+def check(reading: Reading, x_masked: Tensor, probabilities: Probabilities) -> HeatCheck:
+    """Check one film's heatmap.
+
+    A negative film has no finding to explain: only the place of its heat counts, and the network
+    is not asked.
+
+    Parameters
+    ----------
+    reading
+        Of stages 1 and 2.
+    x_masked
+        The film as stage 2 saw it, (1, 1, S, S), whose mean inside the lungs is 0.
+    probabilities
+        Stage 2, asked once, about 1 + `ELSEWHERE` films.
+    """
+    h2, lungs = reading.h2, reading.lungs.mask
+    heat = float(h2.sum())
+    inside = float(h2[lungs].sum()) / heat if heat else 1.0
+    drop = random_drop = None
+    reliable = inside >= INSIDE_LUNGS
+    if reading.pneumonia.positive:
+        whole = reading.pneumonia.probability
+        hot, *others = probabilities(_hidden(h2, lungs, x_masked))
+        drop, random_drop = whole - hot, whole - sum(others) / ELSEWHERE
+        reliable &= heat > 0 and drop > random_drop
+    return HeatCheck(inside_lungs=inside, drop=drop, random_drop=random_drop, reliable=reliable)
+
+
+def _hidden(h2: FloatMap, lungs: BoolMap, x_masked: Tensor) -> Tensor:
+    """The film without its hottest region, then without others, (1 + `ELSEWHERE`, 1, S, S)."""
+    hottest = _highest(h2, lungs & (h2 > 0), round(HIDDEN * int(lungs.sum())))
+    size, rest = int(hottest.sum()), lungs & ~hottest
+    # Chance that hangs on the film alone: every reading of it hides the same.
+    rng = np.random.default_rng(zlib.crc32(x_masked.numpy().tobytes()))
+    others = [_highest(_spots(rng, h2.shape[0]), rest, size) for _ in range(ELSEWHERE)]
+    shown = ~torch.from_numpy(np.stack([hottest, *others]))
+    return x_masked * shown[:, None]  # 0 is the mean of the lungs
+
+
+def _highest(values: FloatMap, where: BoolMap, count: int) -> BoolMap:
+    """The ``count`` pixels of the highest values among those of a mask."""
+    places = np.flatnonzero(where)
+    order = np.argsort(-values.ravel()[places], kind="stable")
+    region = np.zeros(where.size, np.bool_)
+    region[places[order[:count]]] = True
+    return region.reshape(where.shape)
+
+
+def _spots(rng: np.random.Generator, size: int) -> FloatMap:
+    """Smooth noise, (size, size)."""
+    cells = torch.from_numpy(rng.random((1, 1, _CELLS, _CELLS), dtype=np.float32))
+    spots = functional.interpolate(cells, (size, size), mode="bilinear", align_corners=False)
+    return np.asarray(spots[0, 0])

@@ -1,0 +1,144 @@
+"""A heatmap that does not show what the decision came from is caught, film by film."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from support.readings import frame, heat, negative, positive
+from torch import Tensor
+
+from models import heat_check
+from models.cascade import Cascade
+from models.reading import HeatCheck, Reading
+
+FRAME = frame(640, 512, size=128)
+# (x, y, radius, height) in fractions of the film
+PNEUMONIA = (0.30, 0.60, 0.08, 1.0)
+LETTER = (0.06, 0.12, 0.03, 1.0)  # a marker beside the lungs, as technologists put it
+
+
+class Asked:
+    """A network that looks at one place only: the brighter it is, the surer."""
+
+    def __init__(self, spot: tuple[float, float, float, float]) -> None:
+        self.where = torch.from_numpy(heat(FRAME, spot)) > 0.5
+        self.films = torch.empty(0)
+
+    def __call__(self, films: Tensor) -> Sequence[float]:
+        self.films = films
+        probabilities: list[float] = films[:, 0, self.where].mean(dim=1).tolist()
+        return probabilities
+
+
+def _film() -> Tensor:
+    """A film as stage 2 sees it, as bright everywhere."""
+    return torch.full((1, 1, FRAME.size, FRAME.size), 0.9)
+
+
+def _reading(spot: tuple[float, float, float, float]) -> Reading:
+    reading = positive(FRAME)
+    return replace(
+        reading,
+        h2=heat(FRAME, spot),
+        pneumonia=replace(reading.pneumonia, probability=0.9),
+    )
+
+
+def _check(hot: tuple[float, float, float, float], network: Asked) -> HeatCheck:
+    return heat_check.check(_reading(hot), _film(), network)
+
+
+def test_heat_on_what_the_network_looks_at_is_reliable() -> None:
+    """Inside the lungs, and without it the probability is gone."""
+    check = _check(PNEUMONIA, Asked(PNEUMONIA))
+    assert check.reliable
+    assert check.inside_lungs > 0.95
+    assert check.drop is not None
+    assert check.random_drop is not None
+    assert check.drop > 0.8 > check.random_drop
+
+
+def test_a_letter_beside_the_lungs_that_draws_the_heat_is_caught() -> None:
+    """The heat lies outside the lungs, whatever the network does without it."""
+    check = _check(LETTER, Asked(LETTER))
+    assert check.inside_lungs < 0.1
+    assert not check.reliable
+
+
+def test_a_letter_that_makes_a_film_negative_is_caught_without_asking() -> None:
+    """There is no finding to explain, but the picture would mislead."""
+    network = Asked(LETTER)
+    check = heat_check.check(replace(negative(FRAME), h2=heat(FRAME, LETTER)), _film(), network)
+    assert check == HeatCheck(
+        inside_lungs=check.inside_lungs, drop=None, random_drop=None, reliable=False
+    )
+    assert not network.films.numel()
+
+
+def test_heat_where_the_network_does_not_look_is_caught() -> None:
+    """Inside the lungs, but the probability stays without it."""
+    check = _check(PNEUMONIA, Asked((0.70, 0.30, 0.08, 1.0)))
+    assert check.inside_lungs > 0.95
+    assert check.drop == pytest.approx(0.0, abs=1e-6)
+    assert not check.reliable
+
+
+def test_as_much_is_hidden_elsewhere_in_blocks_inside_the_lungs() -> None:
+    """Equal shares of the lungs; random pixels would blind the network anywhere."""
+    network = Asked(PNEUMONIA)
+    check = _check((0.30, 0.48, 0.3, 1.0), network)
+    assert check.reliable
+    hidden = (network.films[:, 0] == 0).numpy()
+    lungs = positive(FRAME).lungs.mask
+    assert len(hidden) == 1 + heat_check.ELSEWHERE
+    assert not (hidden & ~lungs).any()
+    for region in hidden:
+        assert region.sum() == pytest.approx(heat_check.HIDDEN * lungs.sum(), abs=1)
+        along_the_edge = (region[:, 1:] != region[:, :-1]).sum()
+        assert along_the_edge < region.sum() / 3
+    for region in hidden[1:]:
+        assert not (region & hidden[0]).any()
+
+
+def test_a_film_is_checked_the_same_every_time() -> None:
+    """What is hidden by chance hangs on the film alone."""
+    one, again, other = Asked(PNEUMONIA), Asked(PNEUMONIA), Asked(PNEUMONIA)
+    _check(PNEUMONIA, one)
+    np.random.default_rng().random()
+    torch.rand(1)
+    _check(PNEUMONIA, again)
+    heat_check.check(_reading(PNEUMONIA), _film() * 0.5, other)
+    assert torch.equal(one.films, again.films)
+    assert not torch.equal(one.films == 0, other.films == 0)
+
+
+@pytest.mark.parametrize("where", ["nowhere hot", "no lungs"])
+def test_a_positive_film_that_nothing_explains_is_unreliable(where: str) -> None:
+    """No heat, or no lungs to hide anything in."""
+    reading = _reading(PNEUMONIA)
+    nothing = np.zeros_like(reading.lungs.mask)
+    if where == "no lungs":
+        reading = replace(reading, lungs=replace(reading.lungs, mask=nothing))
+    else:
+        reading = replace(reading, h2=nothing.astype(np.float32))
+    check = heat_check.check(reading, _film(), Asked(PNEUMONIA))
+    assert not check.reliable
+    assert check.drop == pytest.approx(check.random_drop)
+
+
+def test_the_cascade_checks_every_film(
+    build: Callable[..., Cascade], film: NDArray[np.float32]
+) -> None:
+    """With its own stage 2 where the film is positive, by the place alone where it is not."""
+    loud, quiet = build().read(film).heat_check, build(pneumonia=1.0).read(film).heat_check
+    assert loud is not None
+    assert quiet is not None
+    assert loud.inside_lungs == quiet.inside_lungs
+    assert -1 <= (loud.drop or 0.0) <= 1
+    assert loud.drop is not None
+    assert quiet.drop is None
