@@ -91,7 +91,7 @@ def _play(
             write(case.film, out / "sent" / f"{case.study}.dcm")
         pacs.send(out / "sent")
         roundtrip.settle(pacs, node, len(one.cases))
-        yield roundtrip.judge_pacs(f"{one.name}: {one.route} route", pacs, node, len(one.cases))
+        yield roundtrip.judge_pacs(one, pacs, node)
         for case in one.cases:
             yield from _case(one, case, pacs, out, missing)
         if is_last:

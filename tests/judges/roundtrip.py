@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from judges.cases import Case
+from judges.cases import Case, Round
 from judges.servers import Orthanc
 from judges.verdicts import Verdict, verdict
 from pydicom import dcmread
@@ -163,8 +163,9 @@ def _references(ds: Dataset) -> set[str]:
     }
 
 
-def judge_pacs(case: str, pacs: Orthanc, node: RunningNode, studies: int) -> Verdict:
-    """The PACS as a whole: every store job went well, no study or patient was invented."""
+def judge_pacs(one: Round, pacs: Orthanc, node: RunningNode) -> Verdict:
+    """The PACS as a whole: every store job went well, no study was invented, nothing is stuck."""
+    studies = len(one.cases)
     wrong = [
         f"Orthanc's job: {job.get('ErrorDescription')}"
         for job in pacs.get("/jobs?expand")
@@ -181,7 +182,9 @@ def judge_pacs(case: str, pacs: Orthanc, node: RunningNode, studies: int) -> Ver
         wrong.append(f"{parked} readings are parked")
     if node.run("audit", "verify").returncode:
         wrong.append("the audit chain does not verify")
-    return verdict("round trip", case, wrong)
+    if one.route == "dumb" and "own-result-received" not in node.run("audit", "export").stdout:
+        wrong.append("none of our results was sent back to us: the route proves nothing")
+    return verdict("round trip", f"{one.name}: {one.route} route", wrong)
 
 
 def preview(case: str, pacs: Orthanc, back: list[Back]) -> Verdict:
