@@ -120,6 +120,7 @@ class AuditKind(StrEnum):
     INSTANCE_DIFFERS = "instance-differs"  # a known SOP Instance UID with other bytes
     OWN_RESULT_RECEIVED = "own-result-received"
     STUDY_READY = "study-ready"
+    STUDY_REREAD = "study-reread"  # a person wants its films read once more
     FILM_SELECTED = "film-selected"
     FILM_REFUSED = "film-refused"
     FILM_READ = "film-read"
@@ -189,6 +190,7 @@ class Job:
     attempt: int  # 1 for the first try
     lease: str  # fencing token; only its holder may finish the job
     instances: tuple[Instance, ...]
+    predecessors: tuple[Result, ...] = ()  # the newest report of each film read before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,9 +216,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmOutcome:
-    """What became of one instance: refused with a reason, or read with these results.
+    """What became of one instance: refused with a reason, or read; these are the results.
 
-    ``reading`` is the JSON-ready summary `dicom-node read --json` prints; None where refused.
+    ``reading`` is the JSON-ready summary `dicom-node read --json` prints; None where refused. A
+    refusal may have a result: the report that says so.
     """
 
     sop_instance_uid: str

@@ -19,7 +19,7 @@ from dicom_node.domain import (
 )
 
 if TYPE_CHECKING:
-    from models.reading import ModelIdentity, Reading
+    from models.reading import Look, ModelIdentity, Reading
 
 #: Aware UTC now. A clock is passed in wherever time matters, so that tests own it.
 Clock: TypeAlias = Callable[[], datetime]
@@ -78,6 +78,9 @@ class Jobs(Protocol):
     def retry(self, study_instance_uid: str | None) -> int:
         """Wake parked jobs of the study, or of all; how many."""
 
+    def reread(self, study_instance_uid: str) -> int:
+        """Open a revision of the study with every film read before; how many films."""
+
 
 class Outbox(Protocol):
     """The objects on their way."""
@@ -105,15 +108,18 @@ class Reader(Protocol):
     def identity(self) -> ModelIdentity:
         """Which networks these are."""
 
+    def look(self, image: Image) -> Look:
+        """Look at the picture before any network scores it. ModelError where no gate is there."""
+
     def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
         """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too."""
 
 
 class Sender(Protocol):
-    """The way to a peer."""
+    """The way to a destination."""
 
     def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
-        """C-STORE the files in one association.
+        """Send the files, in their order.
 
         Each gets its DIMSE status (None: no answer came) and a sentence.
         """

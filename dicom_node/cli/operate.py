@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Hang these commands on the application."""
-    for command in (status, studies, show, retry):
+    for command in (status, studies, show, retry, reread):
         app.command()(command)
 
 
@@ -111,6 +111,21 @@ def retry(
         print_json(woken)
     else:
         print_line(f"woken: {_counts(woken)}")
+
+
+def reread(
+    study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read the films of a study once more, as with other networks or another configuration."""
+    films = store_of(load(config)).jobs.reread(study_uid)
+    if not films:
+        raise NodeError(f"no film of study {study_uid} was read, or one is being read now")
+    if as_json:
+        print_json({"films": films})
+    else:
+        print_line(f"to be read again: {films} films")
 
 
 def store_of(config: Config) -> Store:

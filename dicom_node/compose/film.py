@@ -8,15 +8,21 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from dicom_node import explain
+from dicom_node.compose.basic_text import basic_text, narrative
+from dicom_node.compose.content import content
+from dicom_node.compose.key_objects import key_objects
 from dicom_node.compose.lineage import Context, Lineage
+from dicom_node.compose.presentation_state import presentation_state
+from dicom_node.compose.refusal import is_reported, refused, sentence
 from dicom_node.compose.report import report
+from dicom_node.compose.root import root
 from dicom_node.compose.secondary_capture import secondary_capture
-from dicom_node.domain import Image
-from models.reading import Reading
+from dicom_node.domain import Image, Refusal
+from models.reading import ModelIdentity, Reading
 
 
 def compose(source: Dataset, image: Image, reading: Reading, context: Context) -> list[Dataset]:
-    """Turn a reading into DICOM objects: the pictures in their order, then the report.
+    """Turn a reading into the DICOM objects that are switched on, each after those it refers to.
 
     Parameters
     ----------
@@ -28,21 +34,66 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
     Returns
     -------
     list of Dataset
-        One Secondary Capture for each picture, then one Structured Report, all with file meta.
-        The same film, networks and configuration give the same UIDs every time.
+        Secondary Captures, segmentation, parametric maps and presentation state, the Structured
+        Report about them, and the key objects, all with file meta. The same film, networks,
+        configuration and revision give the same UIDs every time.
     """
     lineage = Lineage(source=source, model=reading.model, context=context)
+    results = context.results
     style = explain.Style(
-        max_side=context.results.max_side,
+        max_side=results.max_side,
         max_regions=context.report.max_regions,
         at=lineage.at,
+        language=results.language,
     )
     explanation = explain.explain(image, reading, style)
-    images = [
-        secondary_capture(lineage, overlay, number)
-        for number, overlay in enumerate(explanation.overlays, 1)
-    ]
-    return [*images, report(lineage, reading, explanation, images)]
+    pictures: list[Dataset] = []
+    masks: list[Dataset] = []
+    others: list[Dataset] = []
+    if results.secondary_capture:
+        pictures = [
+            secondary_capture(lineage, overlay, number)
+            for number, overlay in enumerate(explanation.overlays, 1)
+        ]
+    if results.presentation_state:
+        others.append(presentation_state(lineage, image, reading, explanation))
+    images = [*pictures, *masks, *others]
+    document = report(lineage, "sr", _words(lineage, image, reading, explanation), images)
+    if not results.key_objects:
+        return [*images, document]
+    key = [document, *pictures[:1], *masks]  # the first picture is the overview
+    return [*images, document, key_objects(lineage, key, positive=reading.pneumonia.positive)]
+
+
+def compose_refusal(
+    source: Dataset, refusal: Refusal, model: ModelIdentity, context: Context
+) -> list[Dataset]:
+    """Turn a refusal into a report of its own.
+
+    Returns
+    -------
+    list of Dataset
+        One Structured Report; none where the configuration wants none, or where there is no
+        radiograph of a study to report on.
+    """
+    if not context.report.refusals or not is_reported(source, refusal):
+        return []
+    lineage = Lineage(source=source, model=model, context=context)
+    if context.report.sop_class == "basic_text":
+        tree = basic_text(lineage, sentence(refusal))
+    else:
+        tree = root(lineage, [refused(lineage, refusal)])
+    return [report(lineage, f"refusal {refusal.code.value}", tree)]
+
+
+def _words(
+    lineage: Lineage, image: Image, reading: Reading, explanation: explain.Explanation
+) -> Dataset:
+    """What the report says, coded or, for viewers that only print text, as a narrative."""
+    corrected = image.notes.get("polarity") == "corrected"
+    if lineage.context.report.sop_class == "basic_text":
+        return basic_text(lineage, narrative(reading, polarity_corrected=corrected))
+    return content(lineage, reading, explanation, polarity_corrected=corrected)
 
 
 def write(ds: Dataset, path: Path) -> None:

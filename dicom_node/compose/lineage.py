@@ -20,6 +20,7 @@ from dicom_node import uids
 from dicom_node.compose import codes, modules
 from dicom_node.compose.clean import clean
 from dicom_node.config import ReportConfig, ResultsConfig
+from dicom_node.domain import Result
 from models.reading import ModelIdentity
 
 
@@ -32,7 +33,8 @@ class Context:
     config_digest: str
     ae_title: str
     at: datetime  # when the film was read, aware; the objects carry its wall-clock time
-    revision: int = 1
+    revision: int = 1  # of the study
+    predecessors: tuple[Result, ...] = ()  # reports of the study's earlier revisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,8 @@ class Lineage:
         self._sign(ds)
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.file_meta.ImplementationClassUID = UID(dicom_node.IMPLEMENTATION_CLASS_UID)
+        ds.file_meta.ImplementationVersionName = dicom_node.IMPLEMENTATION_VERSION_NAME
         return ds
 
     def _date(self, ds: Dataset) -> None:

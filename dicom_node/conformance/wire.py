@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pynetdicom
 from pydicom.uid import UID
 
+from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.conformance.markdown import bullets, heading, table
 from dicom_node.deliver.scu import MAX_CONTEXTS, SLOWEST_LINE
 from dicom_node.deliver.status import STORE_STATUS, Row
@@ -56,13 +57,12 @@ def wire(created: Created) -> Iterator[str]:
     yield heading("7", "Network and Media Communication Details")
     yield heading("7.1", "General")
     yield heading("7.1.1", "General Association Parameters")
-    library = pynetdicom.PYNETDICOM_IMPLEMENTATION_UID.removesuffix(pynetdicom.__version__)
     yield table(
         ("Parameter", "Value"),
         [
             ("Application Context Name", "1.2.840.10008.3.1.1.1"),
-            ("Implementation Class UID", f"{library} followed by the version of pynetdicom"),
-            ("Implementation Version Name", "PYNETDICOM_ followed by the version of pynetdicom"),
+            ("Implementation Class UID", IMPLEMENTATION_CLASS_UID),
+            ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
             ("Asynchronous operations window", "not negotiated: one operation at a time"),
             ("SOP Class Extended and Common Extended Negotiation", "not supported"),
             ("SCP/SCU Role Selection", "not supported"),

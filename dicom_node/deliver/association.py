@@ -7,8 +7,10 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 
+from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.errors import PeerRefused, PeerUnavailable
 
 if TYPE_CHECKING:
@@ -110,6 +112,8 @@ def _request(
     timeout_seconds: float,
 ) -> Association:
     ae = AE(ae_title)
+    ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.connection_timeout = ae.acse_timeout = timeout_seconds
     ae.dimse_timeout = ae.network_timeout = timeout_seconds
     started = time.monotonic()

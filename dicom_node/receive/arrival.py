@@ -14,11 +14,11 @@ import uuid
 from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
-from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
+from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.receive.checks import check_command
 from dicom_node.receive.faults import Fault, Unacceptable
 
@@ -184,8 +184,8 @@ def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: st
             (0x0002, b"UI", sop_class_uid.encode()),
             (0x0003, b"UI", sop_instance_uid.encode()),
             (0x0010, b"UI", transfer_syntax_uid.encode()),
-            (0x0012, b"UI", PYNETDICOM_IMPLEMENTATION_UID.encode()),
-            (0x0013, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION.encode()),
+            (0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode()),
+            (0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode()),
         )
     )
     group_length = _element(0x0000, b"UL", struct.pack("<I", len(elements)))

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import AuditError
 from dicom_node.log import where
@@ -90,6 +92,8 @@ class Receiver:
         warnings.filterwarnings("ignore", module="pydicom.valuerep")
         self._spool.prepare()
         ae = AE(ae_title=self._node.ae_title)
+        ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.supported_contexts = supported_contexts()
         ae.maximum_associations = self._node.max_associations + MAX_WAITING  # ours are stricter
         ae.maximum_pdu_size = MAX_PDU

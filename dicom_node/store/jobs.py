@@ -24,6 +24,7 @@ from dicom_node.store import audit, schema
 from dicom_node.store.database import of, reading, writing
 from dicom_node.store.inbox import UNDECIDED, instance_of
 from dicom_node.store.outcomes import record, told_of
+from dicom_node.store.revisions import reopen, reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,6 +86,7 @@ class JobTable:
                 )
             )
             instances = _take_instances(connection, row["id"], row["study_instance_uid"])
+            predecessors = reports(connection, row["study_instance_uid"])
         return Job(
             id=row["id"],
             study_instance_uid=row["study_instance_uid"],
@@ -92,6 +94,7 @@ class JobTable:
             attempt=row["attempt"] + 1,
             lease=lease,
             instances=instances,
+            predecessors=predecessors,
         )
 
     def finish(
@@ -141,6 +144,23 @@ class JobTable:
         return self._move(
             JobStatus.PARKED, JobEvent.RETRIED, of_study, AuditKind.JOB_RETRIED, attempt=0
         )
+
+    def reread(self, study_instance_uid: str) -> int:
+        """Open a revision of the study with every film that was read; how many films.
+
+        None, and no revision, where no film was read or the study is being read now.
+        """
+        with writing(self._engine) as connection:
+            films = reopen(connection, study_instance_uid)
+            if films:
+                told = _told(AuditKind.STUDY_REREAD, study_instance_uid, {"films": films})
+                audit.write(connection, self._clock(), [told])
+                newest = select(_STUDIES.c.revision).where(
+                    _STUDIES.c.study_instance_uid == study_instance_uid
+                )
+                revision = connection.execute(newest).scalar_one()
+                self._open(connection, study_instance_uid, revision + 1)
+        return films
 
     def _open(self, connection: Connection, study_instance_uid: str, revision: int) -> None:
         now = self._clock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from dicom_node.domain import AuditEvent, AuditKind, DeliveryStatus, FilmOutcome, Job, Result
 from dicom_node.store import schema
@@ -37,8 +37,7 @@ def record(
             refusal_reason=refusal.reason if refusal else None,
         )
     )
-    if outcome.reading is not None:
-        _insert_reading(connection, job, outcome, now)
+    _replace_reading(connection, job, outcome, now)
     for result in outcome.results:
         _insert_result(connection, job, outcome, result, now)
         _insert_deliveries(connection, job, outcome, result, destinations, now)
@@ -46,27 +45,26 @@ def record(
 
 def told_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
     """The audit lines of one film's outcome."""
-    withheld = []
+    told: list[tuple[AuditKind, dict[str, object]]] = [
+        (AuditKind.FILM_SELECTED, {}),
+        (AuditKind.FILM_READ, outcome.reading or {}),
+    ]
+    if refusal := outcome.refusal:
+        told = [(AuditKind.FILM_REFUSED, {"code": refusal.code.value, "reason": refusal.reason})]
+    if outcome.results:
+        composed = [
+            {
+                "sop_instance_uid": result.sop_instance_uid,
+                "sop_class_uid": result.sop_class_uid,
+                "modality": result.modality,
+            }
+            for result in outcome.results
+        ]
+        told.append((AuditKind.OBJECTS_COMPOSED, {"objects": composed}))
     if outcome.faults:
-        faults: list[dict[str, str]] = [asdict(fault) for fault in outcome.faults]
-        withheld = [_told(job, outcome, AuditKind.OBJECTS_WITHHELD, {"faults": faults})]
-    if outcome.refusal is not None:
-        refused = {"code": outcome.refusal.code.value, "reason": outcome.refusal.reason}
-        return [_told(job, outcome, AuditKind.FILM_REFUSED, dict(refused)), *withheld]
-    composed = [
-        {
-            "sop_instance_uid": result.sop_instance_uid,
-            "sop_class_uid": result.sop_class_uid,
-            "modality": result.modality,
-        }
-        for result in outcome.results
-    ]
-    return [
-        _told(job, outcome, AuditKind.FILM_SELECTED, {}),
-        _told(job, outcome, AuditKind.FILM_READ, outcome.reading or {}),
-        _told(job, outcome, AuditKind.OBJECTS_COMPOSED, {"objects": composed}),
-        *withheld,
-    ]
+        faults = [asdict(fault) for fault in outcome.faults]
+        told.append((AuditKind.OBJECTS_WITHHELD, {"faults": faults}))
+    return [_told(job, outcome, kind, detail) for kind, detail in told]
 
 
 def _told(job: Job, outcome: FilmOutcome, kind: AuditKind, detail: dict[str, object]) -> AuditEvent:
@@ -78,15 +76,14 @@ def _told(job: Job, outcome: FilmOutcome, kind: AuditKind, detail: dict[str, obj
     )
 
 
-def _insert_reading(connection: Connection, job: Job, outcome: FilmOutcome, now: datetime) -> None:
-    column = schema.readings.c.sop_instance_uid
-    if not _is_there(connection, column, outcome.sop_instance_uid):
+def _replace_reading(connection: Connection, job: Job, outcome: FilmOutcome, now: datetime) -> None:
+    """What an earlier revision said of the film stays in the trail."""
+    uid = outcome.sop_instance_uid
+    connection.execute(delete(schema.readings).where(schema.readings.c.sop_instance_uid == uid))
+    if outcome.reading is not None:
         connection.execute(
             insert(schema.readings).values(
-                sop_instance_uid=outcome.sop_instance_uid,
-                job_id=job.id,
-                read_at=now,
-                summary=outcome.reading,
+                sop_instance_uid=uid, job_id=job.id, read_at=now, summary=outcome.reading
             )
         )
 

@@ -179,6 +179,16 @@ def test_retry_wakes_what_is_held_once(site: Site) -> None:
     assert site.json("status")["deliveries"] == {"pacs": {"pending": 1}}
 
 
+def test_a_study_is_read_again_on_request(site: Site) -> None:
+    """Its film that was read, once; while that waits, asking again is a mistake."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("reread", STUDY) == {"films": 1}
+    assert site.json("status")["jobs"] == {"done": 1, "waiting": 1}
+    again = site.run("reread", STUDY)
+    assert isinstance(again.exception, NodeError)
+    assert "being read now" in str(again.exception)
+
+
 def test_audit_verifies_and_exports(site: Site) -> None:
     """A whole chain verifies; every line comes out as JSON; the tail is the end of it."""
     _read_one_refuse_one_hold_the_result(site.store)

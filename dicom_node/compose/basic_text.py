@@ -1,0 +1,53 @@
+"""The report in words alone, for viewers that only print text (`report.sop_class: basic_text`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import highdicom as hd
+
+from dicom_node.compose import codes
+from dicom_node.compose.content import unreliable
+from dicom_node.compose.root import observer
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from dicom_node.compose.lineage import Lineage
+    from models.reading import Reading, StageResult
+
+_CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
+
+
+def basic_text(lineage: Lineage, text: str) -> Dataset:
+    """A root container with one narrative."""
+    container = hd.sr.ContainerContentItem(codes.TEXT_REPORT)
+    narrative = hd.sr.TextContentItem(codes.NARRATIVE, text, _CONTAINS)
+    container.ContentSequence = hd.sr.ContentSequence([*observer(lineage), narrative])
+    return container
+
+
+def narrative(reading: Reading, *, polarity_corrected: bool) -> str:
+    """Say what the coded report says."""
+    sentences = [verdict("Pneumonia", reading.pneumonia)]
+    if reading.covid19 is None:
+        sentences.append("COVID-19 was not looked for: pneumonia is below its threshold.")
+    else:
+        sentences.append(verdict("COVID-19", reading.covid19))
+    if reading.heat_check and not reading.heat_check.reliable:
+        sentences.append(unreliable(reading.heat_check))
+    if polarity_corrected:
+        sentences.append("The film was read with black and white exchanged.")
+    model = reading.model
+    sentences.append(f"Model {model.version}, sha256 {model.digest}.")
+    sentences.append("Research software, not for diagnostic use.")
+    return "\n".join(sentences)
+
+
+def verdict(name: str, stage: StageResult) -> str:
+    """One stage's decision as a sentence."""
+    side = "at or above" if stage.positive else "below"
+    return (
+        f"{name} probability {100 * stage.probability:.1f} %, "
+        f"{side} the threshold of {100 * stage.threshold:.1f} %."
+    )

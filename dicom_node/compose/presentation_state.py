@@ -1,0 +1,184 @@
+"""The outlines and the verdict on the film itself, to be switched on and off (PS3.3 A.33.1).
+
+A presentation state replaces the film's whole grayscale pipeline: what is left out of it counts as
+identity. So it says again how the film was windowed and turned over when it was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import highdicom as hd
+import numpy as np
+from highdicom.color import CIELabColor
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.valuerep import DSfloat
+from skimage import measure
+
+from dicom_node.compose import series
+from dicom_node.compose.basic_text import verdict
+from dicom_node.compose.clean import clean
+from dicom_node.compose.lineage import reference
+from dicom_node.explain import palette
+from dicom_node.explain.regions import outline
+from dicom_node.windows import number, numbers, word
+
+if TYPE_CHECKING:
+    from dicom_node.compose.lineage import Lineage
+    from dicom_node.domain import Image
+    from dicom_node.explain import Explanation, Polygon, Region
+    from models.reading import Reading
+
+_TOLERANCE = 1.5  # network pixels the lungs' outline may stray: some dozen vertices remain
+# Of Okabe and Ito's colour-blind-safe set, as the lungs' colour is
+_ORANGE, _PURPLE = (230, 159, 0), (204, 121, 167)
+_TEXT_BOX = (0.02, 0.88, 0.98, 0.98)  # of the displayed area: left, top, right, bottom
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+
+
+def presentation_state(
+    lineage: Lineage, image: Image, reading: Reading, explanation: Explanation
+) -> Dataset:
+    """Draw the lungs and each positive stage's regions over the film, and write the verdict."""
+    ds = lineage.derive(series.PRESENTATION_STATE, "gsps", 1)
+    ds.BodyPartExamined = "CHEST"
+    ds.ContentLabel = "AI_OUTLINES"
+    ds.ContentDescription = "Outlines of lungs and heat - NOT FOR DIAGNOSTIC USE"
+    ds.ContentCreatorName = None
+    ds.PresentationCreationDate, ds.PresentationCreationTime = ds.ContentDate, ds.ContentTime
+    del ds.ContentDate, ds.ContentTime  # of images and documents
+    film = Dataset()
+    film.SeriesInstanceUID = lineage.source.SeriesInstanceUID
+    film.ReferencedImageSequence = Sequence([reference(lineage.source)])
+    ds.ReferencedSeriesSequence = Sequence([film])
+    ds.DisplayedAreaSelectionSequence = Sequence([_whole(lineage.source)])
+    _grayscale(ds, lineage.source, image)
+    layers = list(_layers(lineage, reading, explanation))
+    ds.GraphicLayerSequence = Sequence([layer for layer, _ in layers])
+    ds.GraphicAnnotationSequence = Sequence([annotation for _, annotation in layers])
+    return ds
+
+
+def _whole(source: Dataset) -> Dataset:
+    """Displayed Area, C.10.4: all of the film, as large as there is room for."""
+    area = Dataset()
+    area.DisplayedAreaTopLeftHandCorner = [1, 1]
+    area.DisplayedAreaBottomRightHandCorner = [source.Columns, source.Rows]
+    area.PresentationSizeMode = "SCALE TO FIT"
+    spacing = clean(source, ["PixelSpacing"]).get("PixelSpacing")
+    if spacing:
+        area.PresentationPixelSpacing = spacing
+    else:
+        area.PresentationPixelAspectRatio = [1, 1]
+    return area
+
+
+def _grayscale(ds: Dataset, source: Dataset, image: Image) -> None:
+    """Modality LUT, C.11.1, Softcopy VOI LUT, C.11.8, and Softcopy Presentation LUT, C.11.6."""
+    if lut := _lut(source, "ModalityLUTSequence"):
+        lut.ModalityLUTType = "US"  # unspecified
+        ds.ModalityLUTSequence = Sequence([lut])
+    elif "RescaleSlope" in source or "RescaleIntercept" in source:
+        ds.RescaleIntercept = _decimal(number(source, "RescaleIntercept", 0.0))
+        ds.RescaleSlope = _decimal(number(source, "RescaleSlope", 1.0) or 1.0)
+        ds.RescaleType = "US"
+    voi = _window(source, image.notes.get("window", ""))
+    if voi is not None:
+        ds.SoftcopyVOILUTSequence = Sequence([voi])
+    # as it was read: MONOCHROME1 is turned over, and turned back where the pixels contradict it
+    corrected = image.notes.get("polarity") == "corrected"
+    inverse = (image.notes.get("inverted") == "yes") != corrected
+    ds.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
+
+
+def _window(source: Dataset, taken: str) -> Dataset | None:
+    """The one of the film's windows with which it was read; None where it was none of them."""
+    voi = Dataset()
+    if taken == "header":
+        voi.WindowCenter = _decimal(number(source, "WindowCenter", 0.0))
+        voi.WindowWidth = _decimal(number(source, "WindowWidth", 1.0))
+        if (function := word(source, "VOILUTFunction")) in _FUNCTIONS:
+            voi.VOILUTFunction = function
+        return voi
+    if taken == "lut" and (lut := _lut(source, "VOILUTSequence")):
+        voi.VOILUTSequence = Sequence([lut])
+        return voi
+    return None
+
+
+def _lut(source: Dataset, keyword: str) -> Dataset | None:
+    """The first look-up table of a sequence, with as many bits as its data use."""
+    items = source.get(keyword)
+    descriptor = numbers(items[0], "LUTDescriptor") if items else ()
+    if len(descriptor) != 3:
+        return None
+    entries = int(descriptor[0]) & 0xFFFF or 0x10000
+    data = np.array(numbers(items[0], "LUTData")[:entries])
+    if data.size != entries or descriptor[1] < 0:
+        return None
+    bits = max(8, int(data.max()).bit_length())
+    lut = Dataset()
+    lut.add_new("LUTDescriptor", "US", [entries & 0xFFFF, int(descriptor[1]), bits])
+    lut.add_new("LUTData", "OW", data.astype("<u2").tobytes())
+    return lut
+
+
+def _layers(
+    lineage: Lineage, reading: Reading, explanation: Explanation
+) -> Iterator[tuple[hd.pr.GraphicLayer, hd.pr.GraphicAnnotation]]:
+    """The layers that have something in them, the text on top."""
+    tolerance = _TOLERANCE / reading.frame.scale
+    lungs = [
+        _polyline(reading, measure.approximate_polygon(line, tolerance))
+        for line in outline(reading.lungs.aerated, reading.frame)
+    ]
+    drawn = (
+        ("AI LUNGS", "Lungs", palette.LUNGS, lungs),
+        ("AI PNEUMONIA", "Heat of the pneumonia classifier", _ORANGE,
+         list(_regions(lineage, reading, "stage 2", explanation.pneumonia))),
+        ("AI COVID19", "Heat of the COVID-19 classifier", _PURPLE,
+         list(_regions(lineage, reading, "stage 3", explanation.covid19))),
+    )  # fmt: skip
+    for order, (name, words, colour, shapes) in enumerate(drawn, 1):
+        if shapes:
+            layer = hd.pr.GraphicLayer(name, order, words, CIELabColor.from_rgb(*colour))
+            yield layer, hd.pr.GraphicAnnotation([lineage.source], layer, graphic_objects=shapes)
+    layer = hd.pr.GraphicLayer(
+        "AI TEXT", len(drawn) + 1, "Verdict", CIELabColor.from_rgb(*palette.WARNING)
+    )
+    text = hd.pr.TextObject(
+        "\r\n".join(_words(reading)), "DISPLAY", _TEXT_BOX, text_justification="LEFT"
+    )
+    yield layer, hd.pr.GraphicAnnotation([lineage.source], layer, text_objects=[text])
+
+
+def _regions(
+    lineage: Lineage, reading: Reading, stage: str, regions: Iterable[Region]
+) -> Iterator[hd.pr.GraphicObject]:
+    """Outlines under the tracking identifiers they have in the report."""
+    for place, region in enumerate(regions, 1):
+        name = f"{stage} region {place}"
+        yield _polyline(reading, region.points, name, lineage.root.uid(f"tracking {name}"))
+
+
+def _polyline(
+    reading: Reading, points: Polygon, name: str | None = None, uid: str | None = None
+) -> hd.pr.GraphicObject:
+    """Film points, to units whose origin is the corner of the first pixel (C.10.5.1.1)."""
+    inside = np.clip(points + 0.5, 0.0, [reading.frame.columns, reading.frame.rows])
+    return hd.pr.GraphicObject(
+        "POLYLINE", np.round(inside, 1), "PIXEL", tracking_id=name, tracking_uid=uid
+    )
+
+
+def _words(reading: Reading) -> Iterator[str]:
+    yield "NOT FOR DIAGNOSTIC USE"
+    yield verdict("Pneumonia", reading.pneumonia)
+    if reading.covid19 is not None:
+        yield verdict("COVID-19", reading.covid19)
+
+
+def _decimal(value: float) -> DSfloat:
+    return DSfloat(value, auto_format=True)

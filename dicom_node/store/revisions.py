@@ -1,0 +1,63 @@
+"""Reading a study again: which of its reports stand, and which films are read once more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import exists, select, update
+
+from dicom_node.domain import DeliveryStatus, JobStatus, Result
+from dicom_node.store import schema
+from dicom_node.store.inbox import UNDECIDED
+from dicom_node.store.outcomes import READ
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_RESULTS, _DELIVERIES = schema.results.c, schema.deliveries.c
+_JOBS, _INSTANCES = schema.jobs.c, schema.instances.c
+
+
+def reports(connection: Connection, study_instance_uid: str) -> tuple[Result, ...]:
+    """The newest report of each film; one that was withheld is known to nobody else."""
+    withheld = exists().where(
+        _DELIVERIES.sop_instance_uid == _RESULTS.sop_instance_uid,
+        _DELIVERIES.status == DeliveryStatus.WITHHELD,
+    )
+    rows = connection.execute(
+        select(schema.results)
+        .where(
+            _RESULTS.study_instance_uid == study_instance_uid,
+            _RESULTS.modality == "SR",
+            ~withheld,
+        )
+        .order_by(_RESULTS.composed_at, _RESULTS.sop_instance_uid)
+    ).mappings()
+    newest = {row["source_sop_instance_uid"]: row for row in rows}
+    return tuple(
+        Result(
+            sop_instance_uid=row["sop_instance_uid"],
+            sop_class_uid=row["sop_class_uid"],
+            series_instance_uid=row["series_instance_uid"],
+            modality=row["modality"],
+            series_description=row["series_description"],
+            path=Path(row["path"]),
+        )
+        for row in newest.values()
+    )
+
+
+def reopen(connection: Connection, study_instance_uid: str) -> int:
+    """Make the films that were read undecided again; how many, none while the study is at work."""
+    at_work = select(_JOBS.id).where(
+        _JOBS.study_instance_uid == study_instance_uid,
+        _JOBS.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),
+    )
+    if connection.execute(at_work).first() is not None:
+        return 0
+    return connection.execute(
+        update(schema.instances)
+        .where(_INSTANCES.study_instance_uid == study_instance_uid, _INSTANCES.decision == READ)
+        .values(decision=UNDECIDED, job_id=None)
+    ).rowcount
