@@ -1,26 +1,31 @@
-"""Drawing: a film, heat upon it, lines, and the strip of words below it.
+"""The page round a film: the strip of words below it, and panels in a row.
 
 The strip is always below and the film always at the top left, so that a picture's pixels lead
-back to the film's by one factor and no offset. Pillow does the work in eight bits.
+back to the film's by one factor and no offset. Words are drawn at the picture's own resolution, in
+a size that follows from it: as large on any screen the whole picture is fitted to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib.resources import files
+from io import BytesIO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from dicom_node.explain import palette
-from dicom_node.explain.regions import Polygon
+from dicom_node.explain.paint import RGB, Colour
 
-RGB = tuple[int, int, int]
+GAP = 6  # pixels between panels
 
 _MIN_WIDTH = 480  # pixels; a narrower film gets black beside it, for the words
-GAP = 6  # pixels between panels
+_FACE = "NotoSansCJKtc-subset.otf"
+# What stays together on a line: a word, or a Chinese character with the punctuation after it
+_UNBREAKABLE = re.compile(r"[\u4e00-\u9fff][\u3000-\u303f\uff00-\uffef]*\s*|[^\s\u4e00-\u9fff]+\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,141 +33,111 @@ class Line:
     """One line of words; ``scale`` is relative to the body text."""
 
     text: str
-    colour: RGB = palette.TEXT
+    colour: Colour = palette.TEXT
     scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A colour bar from 0 to 1: 256 RGB triples, flat, and what it measures."""
+    """A colour bar from 0 to 1: 256 RGB triples, flat, ticks with their words, and a meaning."""
 
     colours: Sequence[int]
+    ticks: Sequence[tuple[float, str]]
     text: str
 
 
-def levels(values: NDArray[np.float32]) -> Image.Image:
-    """Values in [0, 1] as eight-bit grey."""
-    return Image.fromarray((values * np.float32(255) + np.float32(0.5)).astype(np.uint8))
+def page(picture: RGB, lines: Sequence[Line], bar: Bar | None) -> RGB:
+    """A page with the picture, and words and a colour bar in a black strip below it."""
+    height, width, _ = picture.shape
+    strip = _strip((max(width, _MIN_WIDTH), height), lines, bar)
+    whole = np.zeros((height + len(strip), strip.shape[1], 3), np.uint8)
+    whole[:height, :width] = picture
+    whole[height:] = strip
+    return whole
 
 
-def shrunk(film: Image.Image, max_side: int) -> Image.Image:
-    """The film, its longest side no longer than ``max_side``; a smaller one stays as it is."""
-    scale = max_side / max(film.size)
-    if scale >= 1:
-        return film
-    size = (max(1, round(film.width * scale)), max(1, round(film.height * scale)))
-    return film.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-
-
-def stretched(values: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
-    """A map in [0, 1] as eight-bit levels over (width, height)."""
-    return levels(values).resize(size, Image.Resampling.BICUBIC)
-
-
-def heated(film: Image.Image, values: NDArray[np.float32]) -> Image.Image:
-    """The film with the heatmap in colour on it, opaque in proportion to the activation."""
-    picture = film.convert("RGB")
-    heat = stretched(values, film.size)
-    alpha = heat.point(palette.opacity())
-    if box := alpha.getbbox():
-        colours = heat.crop(box)
-        colours.putpalette(palette.inferno())
-        picture.paste(colours.convert("RGB"), box, alpha.crop(box))
-    return picture
-
-
-def trace(picture: Image.Image, lines: Iterable[Polygon], factor: float, colour: RGB) -> None:
-    """Draw film polygons; ``factor`` is film pixels per picture pixel."""
-    pen = ImageDraw.Draw(picture)
-    width = max(1, round(max(picture.size) / 700))
-    for line in lines:
-        points = (line + 0.5) / factor - 0.5
-        pen.line([(x, y) for x, y in points.tolist()], fill=colour, width=width, joint="curve")
-
-
-def side_by_side(panels: Sequence[tuple[Image.Image, str]]) -> Image.Image:
+def side_by_side(panels: Sequence[tuple[RGB, str]]) -> RGB:
     """Pictures of one size in a row, each with its label below."""
-    width, height = panels[0][0].size
+    height, width, _ = panels[0][0].shape
     total = len(panels) * (width + GAP) - GAP
-    font = _font(_body((total, height)))
-    row = Image.new("RGB", (total, height + round(font.size * 1.6)))
-    pen = ImageDraw.Draw(row)
+    face = font(_body((total, height)))
+    labels = Image.new("RGB", (total, round(face.size * 1.6)))
+    pen = ImageDraw.Draw(labels)
+    row = np.zeros((height + labels.height, total, 3), np.uint8)
     for index, (panel, label) in enumerate(panels):
         left = index * (width + GAP)
-        row.paste(panel, (left, 0))
-        pen.text((left + width // 2, height + 2), label, palette.TEXT, font, anchor="ma")
+        row[:height, left : left + width] = panel
+        pen.text((left + width // 2, labels.height), label, palette.TEXT, face, anchor="md")
+    row[height:] = np.asarray(labels)
     return row
 
 
-def with_strip(picture: Image.Image, lines: Sequence[Line], bar: Bar | None) -> Image.Image:
-    """The picture with words, and a colour bar, in a black strip below it."""
-    width = max(picture.width, _MIN_WIDTH)
-    body = _body((width, picture.height))
+def _strip(size: tuple[int, int], lines: Sequence[Line], bar: Bar | None) -> RGB:
+    """What stands below a picture of this (width, height)."""
+    width = size[0]
+    body = _body(size)
     margin = round(body * 0.7)
     words = [piece for line in lines for piece in _wrapped(line, body, width - 2 * margin)]
+    beside = _wrapped(Line(bar.text), body, width - width // 3 - 3 * margin) if bar else []
     heights = [round(body * line.scale * 1.35) for line in words]
-    bar_height = round(body * 3.2) if bar else 0
-    page = Image.new("RGB", (width, picture.height + sum(heights) + bar_height + 2 * margin))
-    page.paste(picture, (0, 0))
-    pen = ImageDraw.Draw(page)
-    top = picture.height + margin
+    bar_height = round(body * max(3.2, 0.4 + 1.35 * len(beside))) if bar else 0
+    strip = Image.new("RGB", (width, sum(heights) + bar_height + 2 * margin))
+    pen = ImageDraw.Draw(strip)
+    top = margin
     for line, height in zip(words, heights, strict=True):
-        pen.text((margin, top), line.text, line.colour, _font(body * line.scale))
+        pen.text((margin, top + height), line.text, line.colour, font(body * line.scale), "ld")
         top += height
     if bar:
-        _draw_bar(page, bar, (margin, top + round(body * 0.4)), body)
-    return page
-
-
-def array(picture: Image.Image) -> NDArray[np.uint8]:
-    """(height, width, 3) uint8."""
-    return np.asarray(picture.convert("RGB"), dtype=np.uint8)
+        text = "\n".join(line.text for line in beside)
+        _draw_bar(strip, replace(bar, text=text), (margin, top), body)
+    return np.asarray(strip)
 
 
 def _body(size: tuple[int, int]) -> float:
     """Pixels of body text that is read on a (width, height) picture, fitted to a screen or not."""
     width, height = size
-    return min(max(13.0, min(width / 62, height / 26)), 48.0)
+    return max(13.0, min(width / 62, height / 26))
 
 
 @cache
-def _font(size: float) -> ImageFont.FreeTypeFont:
-    """Pillow's built-in face."""
-    font = ImageFont.load_default(round(size))
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise TypeError("Pillow was built without FreeType: no scalable font")
-    return font
+def font(size: float) -> ImageFont.FreeTypeFont:
+    """The face that has every glyph of `dicom_node.explain.words`."""
+    face = (files("dicom_node.explain") / "fonts" / _FACE).read_bytes()
+    return ImageFont.truetype(BytesIO(face), round(size))
 
 
 def _wrapped(line: Line, body: float, width: int) -> list[Line]:
-    """The line broken at spaces where it is wider than ``width``."""
-    font = _font(body * line.scale)
-    if font.getlength(line.text) <= width:
+    """The line, broken where it is wider than ``width``."""
+    face = font(body * line.scale)
+    if face.getlength(line.text) <= width:
         return [line]
     pieces: list[str] = []
-    for word in line.text.split():
-        longer = f"{pieces[-1]} {word}" if pieces else word
-        if pieces and font.getlength(longer) <= width:
-            pieces[-1] = longer
+    for word in _UNBREAKABLE.findall(line.text):
+        if pieces and face.getlength(pieces[-1] + word.rstrip()) <= width:
+            pieces[-1] += word
         else:
             pieces.append(word)
-    return [Line(piece, line.colour, line.scale) for piece in pieces]
+    return [replace(line, text=piece.rstrip()) for piece in pieces]
 
 
-def _draw_bar(page: Image.Image, bar: Bar, corner: tuple[int, int], body: float) -> None:
+def _draw_bar(strip: Image.Image, bar: Bar, corner: tuple[int, int], body: float) -> None:
     """A gradient with its ticks below and its meaning to the right."""
-    font = _font(body)
-    left, top = corner
-    right, bottom = left + page.width // 3, top + round(body * 1.1)
+    face = font(body)
+    left, top = corner[0], corner[1] + round(body * 0.4)
+    right, bottom = left + strip.width // 3, top + round(body * 1.1)
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
     ramp = ramp.resize((right - left, bottom - top))
     ramp.putpalette(list(bar.colours))
-    page.paste(ramp.convert("RGB"), (left, top))
-    pen = ImageDraw.Draw(page)
-    pen.rectangle((left, top, right, bottom), outline=palette.FAINT)
+    strip.paste(ramp.convert("RGB"), (left, top))
+    pen = ImageDraw.Draw(strip)
+    line = max(1, round(body / 14))
+    pen.rectangle((left, top, right, bottom), outline=palette.FAINT, width=line)
     under = bottom + round(body / 3)
-    for tick, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
-        x = left + round(tick * (right - left))
-        pen.line((x, bottom, x, under), palette.TEXT)
-        pen.text((x, under), f"{tick:g}", palette.TEXT, font, anchor=anchor)
-    pen.text((right + round(body), top), bar.text, palette.TEXT, font)
+    for place, text in bar.ticks:
+        x = left + round(place * (right - left))
+        inner = 0.0 < place < 1.0
+        pen.line((x, top if inner else bottom, x, under), palette.CONTOUR, width=line)
+        anchor = "mt" if inner else "lt" if place == 0.0 else "rt"
+        pen.text((x, under + line), text, palette.TEXT, face, anchor=anchor)
+    beside = (right + round(body), top - round(body * 0.3))
+    pen.multiline_text(beside, bar.text, palette.TEXT, face, spacing=round(body * 0.15))

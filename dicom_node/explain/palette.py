@@ -18,6 +18,8 @@ _OPACITY = 0.7
 
 LUNGS = (86, 180, 233)  # sky blue of Okabe and Ito's colour-blind-safe set
 CONTOUR = (255, 255, 255)
+RIM = (0, 0, 0)  # round every line, so that it shows on bone too
+RIM_OPACITY = 0.5
 TEXT = (225, 225, 225)
 FAINT = (150, 150, 150)
 WARNING = (255, 200, 60)
@@ -34,6 +36,17 @@ def inferno() -> list[int]:
 def opacity() -> list[int]:
     """256 alpha values: in proportion to the activation, nothing below `ISO`."""
     return [round(_OPACITY * level) if level >= ISO * 255 else 0 for level in range(256)]
+
+
+def at_least(activation: float) -> list[int]:
+    """256 levels: all or nothing."""
+    return [255 if level >= activation * 255 else 0 for level in range(256)]
+
+
+def bar() -> list[int]:
+    """`inferno` where heat is drawn, black below."""
+    first = next(level for level, alpha in enumerate(opacity()) if alpha)
+    return [0] * (3 * first) + inferno()[3 * first :]
 
 
 def guided() -> list[int]:

@@ -7,9 +7,10 @@ from support import readings
 from support.phantom import phantom
 
 from dicom_node.domain import Image
-from dicom_node.explain import Explanation, Style, canvas, explain, palette, regions
+from dicom_node.explain import Explanation, Style, blend, explain, palette, regions
+from dicom_node.explain.paint import levels, stroke
 from dicom_node.explain.regions import hull, outline
-from models.reading import Frame, Reading
+from models.reading import Frame, HeatCheck, Reading
 
 STYLE = Style(max_side=2048, max_regions=3, at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
 FRAME = readings.frame()
@@ -51,7 +52,7 @@ def test_a_picture_is_as_large_as_its_film_and_the_words_stand_below() -> None:
     assert h2.rgb.dtype == np.uint8
     assert h2.rgb.shape[1] == FRAME.columns
     assert h2.rgb.shape[0] > FRAME.rows
-    corner = np.asarray(canvas.levels(image().pixels))[:20, :20]
+    corner = levels(image().pixels)[:20, :20]
     np.testing.assert_array_equal(h2.rgb[:20, :20], np.stack([corner] * 3, axis=-1))
 
 
@@ -115,6 +116,73 @@ def test_the_colours_grow_lighter_all_the_way() -> None:
     assert (np.diff(light) > -0.5).all()
     assert light[-1] > 240
     assert light[0] < 2
+
+
+def test_blending_is_the_rule_the_pictures_follow() -> None:
+    """Film and heat give the picture to the last grey level, lines apart."""
+    reading = readings.positive()
+    lit = np.zeros((FRAME.rows, FRAME.columns), bool)
+    lit[400:440, 150:180] = True  # inside the hottest region
+    film = levels(image().pixels)
+    blended = blend(film, FRAME.crop(reading.h2).astype(np.float32))
+    np.testing.assert_array_equal(explained(reading).overlays[2].rgb[:640][lit], blended[lit])
+    assert colourful(blended)[lit].all()
+
+
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_full_heat_covers_seven_tenths_of_the_film(grey: int) -> None:
+    """Opacity is 0.7 times the activation, whatever the film."""
+    blended = blend(np.full((40, 30), grey, np.uint8), np.ones((20, 15), np.float32))
+    hottest = np.array(palette.inferno()[-3:])
+    np.testing.assert_allclose(blended[20, 15], 0.7 * hottest + 0.3 * grey, atol=1)
+
+
+def test_heat_is_enlarged_as_if_the_whole_map_were() -> None:
+    """Only its hot part is computed; a map twice as hot elsewhere changes nothing there."""
+    film = np.full((500, 400), 90, np.uint8)
+    heat = np.zeros((50, 40), np.float32)
+    heat[20:26, 10:15] = 0.9
+    alone = blend(film, heat)
+    heat[2, 38] = 1.0
+    together = blend(film, heat)
+    np.testing.assert_array_equal(together[100:], alone[100:])
+    assert colourful(together[:60, 350:]).any()
+
+
+def test_blending_leaves_its_film_alone() -> None:
+    """It is a function of its arguments."""
+    film = np.full((40, 30), 77, np.uint8)
+    blend(film, np.ones((20, 15), np.float32))
+    assert (film == 77).all()
+
+
+def test_lines_are_smooth_and_dark_rimmed() -> None:
+    """They show on lung and on bone, and their edges have greys in between."""
+    bone = np.full((700, 700, 3), 255, np.uint8)
+    line = np.array([[100.0, 100.0], [500.0, 350.0]])
+    stroke([line], 1.0, bone[..., 0]).draw(bone, palette.CONTOUR)
+    assert (bone == 255).mean() > 0.98
+    assert bone.min() < 170
+    assert len(np.unique(bone)) > 4
+    lung = np.zeros((700, 700, 3), np.uint8)
+    stroke([line], 1.0, lung[..., 0]).draw(lung, palette.CONTOUR)
+    assert lung[225, 300].max() == 255
+
+
+def test_a_heatmap_that_explains_nothing_is_hatched_and_says_so() -> None:
+    """Black and white diagonals through stage 2's heat; stage 3's was not checked."""
+    reading = readings.positive()
+    failed = HeatCheck(inside_lungs=0.3, drop=0.0, random_drop=0.1, reliable=False)
+    plain = explained(replace(reading, heat_check=replace(failed, reliable=True))).overlays
+    struck = explained(replace(reading, heat_check=failed)).overlays
+    part = np.s_[400:440, 150:180]
+    for colour in (palette.RIM, palette.CONTOUR):
+        assert (struck[2].rgb[part] == colour).all(axis=-1).any()
+        assert not (plain[2].rgb[part] == colour).all(axis=-1).any()
+    np.testing.assert_array_equal(struck[2].rgb[:200], plain[2].rgb[:200])  # no heat, no hatching
+    np.testing.assert_array_equal(struck[3].rgb, plain[3].rgb)
+    assert len(struck[2].rgb) > len(plain[2].rgb)  # one more line in the strip
+    assert "unreliable" in struck[2].description
 
 
 def test_the_guided_map_is_grey_on_black() -> None:

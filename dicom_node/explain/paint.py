@@ -1,0 +1,172 @@
+"""What is drawn on a film: heat, and lines around it.
+
+Each function draws on ``rgb``, (height, width, 3) uint8: the film's part of a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from dicom_node.explain import palette
+from dicom_node.explain.regions import Polygon
+from models.reading import FloatMap
+
+Grey: TypeAlias = NDArray[np.uint8]  # (height, width)
+RGB: TypeAlias = NDArray[np.uint8]  # (height, width, 3)
+Colour: TypeAlias = tuple[int, int, int]
+
+_FINE = 2  # lines are drawn this much larger, then averaged: smooth edges
+
+
+def levels(values: FloatMap) -> Grey:
+    """Values in [0, 1] as eight-bit grey."""
+    return (values * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def shrunk(film: Grey, max_side: int) -> Grey:
+    """The film, its longest side no longer than ``max_side``; a smaller one stays as it is."""
+    height, width = film.shape
+    scale = max_side / max(film.shape)
+    if scale >= 1:
+        return film
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    smaller = Image.fromarray(film).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return np.asarray(smaller)
+
+
+def coloured(film: Grey) -> RGB:
+    """The film in three equal channels."""
+    return np.stack([film, film, film], axis=-1)
+
+
+def blend(film: Grey, heat: FloatMap, *, hatched: bool = False) -> RGB:
+    """The rule by which heat is laid over a film.
+
+    Parameters
+    ----------
+    film
+        In grey.
+    heat
+        In [0, 1], of any size; it is stretched over the film.
+    hatched
+        Strike the heat through, for the explanation is unreliable.
+
+    Returns
+    -------
+    array
+        The film as it was where the heat is below the iso level, elsewhere inferno colours over
+        it, opaque in proportion to the heat.
+    """
+    rgb = coloured(film)
+    lay_heat(rgb, heat, hatched=hatched)
+    return rgb
+
+
+def lay_heat(rgb: RGB, heat: FloatMap, *, hatched: bool = False) -> None:
+    """Lay heat over the film, see `blend`."""
+    small = Image.fromarray(levels(heat))
+    inside = small.point(palette.at_least(palette.ISO)).getbbox()
+    if inside is None:
+        return
+    left, top, right, bottom = _magnified(inside, small.size, rgb.shape)
+    across, down = small.width / rgb.shape[1], small.height / rgb.shape[0]
+    hot = small.resize(
+        (right - left, bottom - top),
+        Image.Resampling.BICUBIC,
+        box=(left * across, top * down, right * across, bottom * down),
+    )
+    alpha = hot.point(palette.opacity())
+    hot.putpalette(palette.inferno())
+    part = rgb[top:bottom, left:right]
+    picture = Image.fromarray(np.ascontiguousarray(part))
+    picture.paste(hot.convert("RGB"), (0, 0), alpha)
+    part[...] = np.asarray(picture)
+    if hatched:
+        _hatch(part, np.asarray(alpha) > 0, left + top, max(1, _pen_width(rgb) // _FINE))
+
+
+def lay_grey(rgb: RGB, values: FloatMap) -> None:
+    """Put a map in the film's place, grey on black."""
+    height, width, _ = rgb.shape
+    grey = Image.fromarray(levels(values)).resize((width, height), Image.Resampling.BICUBIC)
+    rgb[...] = coloured(np.asarray(grey.point(palette.guided())))
+
+
+def _magnified(
+    inside: tuple[int, int, int, int], small: tuple[int, int], film: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """A box on the map as one on the film, two pixels of the map wider on every side.
+
+    Between pixels a cubic curve reaches beyond them.
+    """
+    across, down = film[1] / small[0], film[0] / small[1]
+    left, top, right, bottom = inside
+    return (
+        max(0, int((left - 2) * across)),
+        max(0, int((top - 2) * down)),
+        min(film[1], int((right + 2) * across)),
+        min(film[0], int((bottom + 2) * down)),
+    )
+
+
+def _hatch(rgb: RGB, heated: NDArray[np.bool_], shift: int, width: int) -> None:
+    """Diagonals, black beside white: one of the two shows on any heat and any film."""
+    rows, columns = heated.shape
+    place = (np.arange(columns) + np.arange(rows)[:, np.newaxis] + shift) % (12 * width)
+    rgb[heated & (place < width)] = palette.RIM
+    rgb[heated & (place >= width) & (place < 2 * width)] = palette.CONTOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """Lines, to be drawn on any number of films of one size."""
+
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    line: NDArray[np.float32]  # coverage of each of those pixels, (N, 1) in [0, 1]
+    rim: NDArray[np.float32]  # and by the dark rim, which shows the line on bone
+
+    def draw(self, rgb: RGB, colour: Colour) -> None:
+        """Draw it."""
+        there = rgb[self.rows, self.columns] * (1 - self.rim)
+        there += (np.array(colour, np.float32) - there) * self.line
+        rgb[self.rows, self.columns] = np.rint(there)
+
+
+def stroke(lines: Sequence[Polygon], factor: float, film: Grey) -> Stroke:
+    """Polygons in the pixels of the source, ``factor`` of which make one of ``film``."""
+    width = _pen_width(film)
+    points = np.concatenate([np.zeros((0, 2)), *lines]) if lines else np.zeros((1, 2))
+    first = np.maximum((points.min(axis=0) / factor).astype(int) - width, 0)
+    beyond = (points.max(axis=0) / factor).astype(int) + width + 2
+    extent = np.minimum(beyond, film.shape[::-1]) - first  # (width, height) of all that is drawn
+    drawn = [((line + 0.5) / factor - first) * _FINE - 0.5 for line in lines]
+    covered = [
+        _inked(drawn, extent.tolist(), pen) for pen in (width, width + max(3, 2 * width // 3))
+    ]
+    inked = np.flatnonzero(covered[1] > 0)
+    rows, columns = np.divmod(inked, extent[0])
+    line, rim = (
+        each.ravel()[inked, np.newaxis] * np.float32(strength / 255)
+        for each, strength in zip(covered, (1.0, palette.RIM_OPACITY), strict=True)
+    )
+    return Stroke(rows + first[1], columns + first[0], line, rim)
+
+
+def _inked(lines: Sequence[Polygon], size: Sequence[int], width: int) -> Grey:
+    mask = Image.new("L", (size[0] * _FINE, size[1] * _FINE))
+    pen = ImageDraw.Draw(mask)
+    for line in lines:
+        pen.line(line.ravel().tolist(), fill=255, width=width)
+    return np.asarray(mask.reduce(_FINE))
+
+
+def _pen_width(film: NDArray[np.uint8]) -> int:
+    """Fine pixels; as wide on a small picture fitted to a screen as on a large one."""
+    return max(3, round(int(max(film.shape)) * _FINE / 700))
