@@ -13,7 +13,7 @@ from models import registry
 
 if TYPE_CHECKING:
     from dicom_node.domain import Image
-    from models.reading import ModelIdentity, Reading
+    from models.reading import Look, ModelIdentity, Reading
 
 
 class CascadeReader:
@@ -46,7 +46,16 @@ class CascadeReader:
 
     def warm_up(self) -> None:
         """Read one grey square with every stage, so that the first film does not pay for it."""
-        self._cascade.read(np.full((512, 512), 0.5, dtype=np.float32), force_stage3=True)
+        grey = np.full((512, 512), 0.5, dtype=np.float32)
+        if self._cascade.gate:
+            self._cascade.gate.look(grey)
+        self._cascade.read(grey, force_stage3=True)
+
+    def look(self, image: Image) -> Look:
+        """Look at one film for the gate."""
+        if self._cascade.gate is None:
+            raise ModelError("These models have no gate: `python -m train gate`, or gate.enabled.")
+        return self._cascade.gate.look(image.pixels)
 
     def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
         """Run the cascade on one film."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from dicom_node import check_objects, compose, pixels, select_images
-from dicom_node.domain import FilmOutcome, Image, Refusal, RefusalCode, Result
+from dicom_node import check_objects, compose, gate, pixels, select_images
+from dicom_node.domain import Fault, FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 
 if TYPE_CHECKING:
@@ -18,18 +18,26 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Config
     from dicom_node.ports import Clock, Reader
-    from models.reading import Reading, StageResult
+    from models.reading import HeatCheck, Reading, StageResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """select -> pixels -> infer -> explain -> compose, for one film at a time."""
+    """select -> pixels -> gate -> infer -> gate -> compose, for one film at a time."""
 
     config: Config
     reader: Reader
     clock: Clock
 
-    def read(self, path: Path, out: Path, *, force_stage3: bool = False) -> FilmOutcome:
+    def read(
+        self,
+        path: Path,
+        out: Path,
+        *,
+        force_stage3: bool = False,
+        revision: int = 1,
+        predecessors: tuple[Result, ...] = (),
+    ) -> FilmOutcome:
         """Read the film at ``path`` and write its results below ``out``.
 
         Parameters
@@ -40,49 +48,88 @@ class Pipeline:
             Folder for the composed objects; each ``Result.path`` is relative to it.
         force_stage3
             Run stage 3 below stage 2's threshold too.
+        revision, predecessors
+            Which reading of its study this is, and the reports of the earlier ones.
 
         Returns
         -------
         FilmOutcome
-            With a refusal, or with a reading and its results; never both.
+            With a refusal or with a reading, never both. Results come of either: what a radiograph
+            was refused for is a report too.
         """
-        sop_instance_uid = ""
         try:
             source = pixels.read_dataset(path)
-            sop_instance_uid = str(source.get("SOPInstanceUID", ""))
-            if refusal := select_images.select(source, self.config.select):
-                return _refused(sop_instance_uid, refusal)
-            started = perf_counter()
-            image = pixels.to_image(source)
-            decode_seconds = perf_counter() - started
         except Refused as error:
-            return _refused(
-                sop_instance_uid, Refusal(code=RefusalCode(error.code), reason=error.reason)
-            )
-        reading = self.reader.read(image, force_stage3=force_stage3)
+            return FilmOutcome(sop_instance_uid="", refusal=_why(error), reading=None)
+        context = self._context(revision, predecessors)
         started = perf_counter()
-        results = self._compose(source, image, reading, out)
-        faults = check_objects.check_files([out / result.path for result in results], source)
+        image = self._select(source)
+        decode_seconds = perf_counter() - started
+        if isinstance(image, Refusal):
+            return self._refuse(source, image, context, out)
+        read = self._read_through_gate(image, force_stage3=force_stage3)
+        if isinstance(read, Refusal):
+            return self._refuse(source, read, context, out)
+        image, reading = read
+        started = perf_counter()
+        objects = compose.compose(source, image, reading, context)
+        results, faults = _write_all(objects, source, out)
         seconds = {"decode": decode_seconds, **reading.seconds, "compose": perf_counter() - started}
         return FilmOutcome(
-            sop_instance_uid=sop_instance_uid,
+            sop_instance_uid=str(source.get("SOPInstanceUID", "")),
             refusal=None,
-            reading=summary(reading, seconds) | {"config_digest": self.config.digest},
+            reading=summary(reading, seconds)
+            | {"polarity": image.notes.get("polarity"), "config_digest": self.config.digest},
             results=results,
-            faults=tuple(faults),
+            faults=faults,
         )
 
-    def _compose(
-        self, source: Dataset, image: Image, reading: Reading, out: Path
-    ) -> tuple[Result, ...]:
-        context = compose.Context(
+    def _select(self, source: Dataset) -> Image | Refusal:
+        """The film's pixels, or what in its header or pixels says no."""
+        refusal = select_images.select(source, self.config.select)
+        if refusal := refusal or gate.examine_header(source, self.config.gate):
+            return refusal
+        try:
+            return pixels.to_image(source)
+        except Refused as error:
+            return _why(error)
+
+    def _read_through_gate(
+        self, image: Image, *, force_stage3: bool
+    ) -> tuple[Image, Reading] | Refusal:
+        """Read the film, turned over where its polarity is wrong, or say why not."""
+        if not self.config.gate.enabled:
+            return image, self.reader.read(image, force_stage3=force_stage3)
+        look = self.reader.look(image)
+        if refusal := gate.examine_look(image, look, self.config.gate):
+            return refusal
+        image = gate.correct_polarity(image, look, self.config.gate)
+        reading = self.reader.read(image, force_stage3=force_stage3)
+        return gate.examine_reading(reading, look.limits) or (image, reading)
+
+    def _refuse(
+        self, source: Dataset, refusal: Refusal, context: compose.Context, out: Path
+    ) -> FilmOutcome:
+        objects = compose.compose_refusal(source, refusal, self.reader.identity, context)
+        results, faults = _write_all(objects, source, out)
+        return FilmOutcome(
+            sop_instance_uid=str(source.get("SOPInstanceUID", "")),
+            refusal=refusal,
+            reading=None,
+            results=results,
+            faults=faults,
+        )
+
+    def _context(self, revision: int, predecessors: tuple[Result, ...]) -> compose.Context:
+        return compose.Context(
             report=self.config.report,
             results=self.config.results,
             config_digest=self.config.digest,
             ae_title=self.config.node.ae_title,
             at=self.clock().astimezone(),
+            revision=revision,
+            predecessors=predecessors,
         )
-        return tuple(_write(ds, out) for ds in compose.compose(source, image, reading, context))
 
 
 def summary(reading: Reading, seconds: dict[str, float]) -> dict[str, object]:
@@ -91,6 +138,7 @@ def summary(reading: Reading, seconds: dict[str, float]) -> dict[str, object]:
         "lungs": {"area_fraction": round(reading.lungs.area_fraction, 4)},
         "pneumonia": _stage(reading.pneumonia),
         "covid19": _stage(reading.covid19) if reading.covid19 else None,
+        "explanation": _explanation(reading.heat_check) if reading.heat_check else None,
         "model": {"version": reading.model.version, **reading.model.digests},
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }
@@ -99,7 +147,7 @@ def summary(reading: Reading, seconds: dict[str, float]) -> dict[str, object]:
 def entry(path: Path, outcome: FilmOutcome) -> dict[str, object]:
     """One film of `read --json`."""
     reading = outcome.reading or dict.fromkeys(
-        ("lungs", "pneumonia", "covid19", "model", "seconds")
+        ("polarity", "lungs", "pneumonia", "covid19", "explanation", "model", "seconds")
     )
     refusal = outcome.refusal
     return {
@@ -107,9 +155,11 @@ def entry(path: Path, outcome: FilmOutcome) -> dict[str, object]:
         "sop_instance_uid": outcome.sop_instance_uid,
         "accepted": refusal is None,
         "refusal": {"code": refusal.code.value, "reason": refusal.reason} if refusal else None,
+        "polarity": reading["polarity"],
         "lungs": reading["lungs"],
         "pneumonia": reading["pneumonia"],
         "covid19": reading["covid19"],
+        "explanation": reading["explanation"],
         "objects": _objects(outcome.results),
         "faults": [asdict(fault) for fault in outcome.faults],
         "model": reading["model"],
@@ -129,8 +179,8 @@ def _objects(results: Sequence[Result]) -> list[dict[str, str]]:
     ]
 
 
-def _refused(sop_instance_uid: str, refusal: Refusal) -> FilmOutcome:
-    return FilmOutcome(sop_instance_uid=sop_instance_uid, refusal=refusal, reading=None)
+def _why(error: Refused) -> Refusal:
+    return Refusal(code=RefusalCode(error.code), reason=error.reason)
 
 
 def _stage(result: StageResult) -> dict[str, object]:
@@ -139,6 +189,21 @@ def _stage(result: StageResult) -> dict[str, object]:
         "threshold": result.threshold,
         "positive": result.positive,
     }
+
+
+def _explanation(check: HeatCheck) -> dict[str, object]:
+    return {
+        name: round(value, 4) if isinstance(value, float) else value
+        for name, value in asdict(check).items()
+    }
+
+
+def _write_all(
+    objects: Sequence[Dataset], source: Dataset, out: Path
+) -> tuple[tuple[Result, ...], tuple[Fault, ...]]:
+    """Put the objects on disk, then read and check them."""
+    results = tuple(_write(ds, out) for ds in objects)
+    return results, tuple(check_objects.check_files([out / r.path for r in results], source))
 
 
 def _write(ds: Dataset, out: Path) -> Result:

@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import cam, preprocess, unet
+from models import cam, heat_check, preprocess, unet
 from models.densenet import ChestDenseNet
+from models.gate import Gate
 from models.reading import BoolMap, FloatMap, Lungs, ModelIdentity, Reading, StageResult
 
 H2Variant: TypeAlias = Literal["cam", "paper-eq1"]
@@ -36,7 +37,12 @@ class OperatingPoint:
         z = logit / self.temperature
         # tanh never overflows, whatever the logit.
         probability = 0.5 * (1.0 + math.tanh(0.5 * z))
-        return StageResult(probability=probability, threshold=self.threshold, logit=logit)
+        return StageResult(
+            probability=probability,
+            threshold=self.threshold,
+            logit=logit,
+            temperature=self.temperature,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,12 @@ def stage2(
     network: ChestDenseNet, x_masked: Tensor, variant: H2Variant = "cam"
 ) -> tuple[Tensor, Tensor]:
     """Masked films (B, 1, S, S) -> (pneumonia logits (B,), H2 (B, 1, S, S) without gradient)."""
-    features = network.features(x_masked)
+    return _stage2_on(network, network.features(x_masked), x_masked, variant)
+
+
+def _stage2_on(
+    network: ChestDenseNet, features: Tensor, x_masked: Tensor, variant: H2Variant
+) -> tuple[Tensor, Tensor]:
     maps, size, seen = features.detach(), x_masked.shape[-1], x_masked != 0
     if variant == "paper-eq1":
         h2 = cam.paper_eq1(maps.mean(dim=(2, 3)), size, seen=seen)
@@ -138,8 +149,9 @@ class Cascade:
         covid19: ChestDenseNet,
         settings: Settings,
         identity: ModelIdentity,
+        gate: Gate | None = None,
     ) -> None:
-        self.lungs, self.pneumonia, self.covid19 = lungs, pneumonia, covid19
+        self.lungs, self.pneumonia, self.covid19, self.gate = lungs, pneumonia, covid19, gate
         self.settings = settings
         self.identity = identity
         for network in (lungs, pneumonia, covid19):
@@ -151,7 +163,7 @@ class Cascade:
 
         Stage 3 runs where stage 2 is positive, or always with ``force_stage3``. A film without
         lungs is read too, with ``lungs.area_fraction`` 0. Under ``seconds["lungs"]`` stand
-        letterboxing and masking as well, under ``explain`` Guided Grad-CAM.
+        letterboxing and masking as well, under ``explain`` Guided Grad-CAM and the check of H2.
         """
         reading, x_masked, h2 = self._screen(image)
         if not (reading.pneumonia.positive or force_stage3):
@@ -168,7 +180,9 @@ class Cascade:
         lungs = lung_masks(stage1(self.lungs, x), [area], self.settings.lung_threshold)
         x_masked = masked(x, lungs, self.settings.mask_margin)
         segmented = perf_counter()
-        logit, h2 = stage2(self.pneumonia, x_masked, self.settings.h2)
+        features = self.pneumonia.features(x_masked)
+        logit, h2 = _stage2_on(self.pneumonia, features, x_masked, self.settings.h2)
+        classified = perf_counter()
         reading = Reading(
             frame=frame,
             lungs=_lungs(lungs[0], area),
@@ -178,9 +192,23 @@ class Cascade:
             h3=None,
             guided=None,
             model=self.identity,
-            seconds=_seconds(lungs=segmented - began, pneumonia=perf_counter() - segmented),
+            distance=self.gate.distance(features.mean(dim=(2, 3))[0]) if self.gate else 0.0,
         )
-        return reading, x_masked, h2
+        reading = replace(
+            reading, heat_check=heat_check.check(reading, x_masked, self._probabilities)
+        )
+        seconds = {
+            "lungs": segmented - began,
+            "pneumonia": classified - segmented,
+            "covid19": 0.0,
+            "explain": perf_counter() - classified,
+        }
+        return replace(reading, seconds=seconds), x_masked, h2
+
+    def _probabilities(self, x_masked: Tensor) -> list[float]:
+        """Stage 2's, calibrated, of films (B, 1, S, S)."""
+        logits = self.pneumonia(x_masked).tolist()
+        return [self.settings.pneumonia.decide(logit).probability for logit in logits]
 
     def _differentiate(self, reading: Reading, x_masked: Tensor, h2: Tensor) -> Reading:
         """Stage 3 and its maps, added to a reading of stages 1 and 2."""
@@ -190,7 +218,10 @@ class Cascade:
         covid19 = self.settings.covid19.decide(logits.item())
         classified = perf_counter()
         guided = cam.guided_grad_cam(guided_gradient(logits, gated), h3)
-        spent = {"covid19": classified - began, "explain": perf_counter() - classified}
+        spent = {
+            "covid19": classified - began,
+            "explain": reading.seconds["explain"] + perf_counter() - classified,
+        }
         return replace(
             reading,
             covid19=covid19,
@@ -208,7 +239,3 @@ def _lungs(masks: Tensor, area: BoolMap) -> Lungs:
 def _on_film(heat: Tensor, area: BoolMap) -> FloatMap:
     """One map (1, 1, S, S) as numpy; the mask's margin may reach into the padding, heat may not."""
     return np.where(area, heat[0, 0].numpy(), np.float32(0.0))
-
-
-def _seconds(*, lungs: float, pneumonia: float) -> dict[str, float]:
-    return {"lungs": lungs, "pneumonia": pneumonia, "covid19": 0.0, "explain": 0.0}

@@ -82,7 +82,9 @@ class Lungs:
 class GateLimits:
     """Where the input gate says no; chosen on validation films, kept in the manifest."""
 
-    frontal: float  # a frontal chest has at least this probability
+    lateral: float  # a chest from the side at or above this probability
+    part: float  # only a part of a chest at or above this probability
+    other: float  # no chest film at or above this probability
     turned: float  # not upright at or above this probability
     inverted: float  # wrong polarity at or above this probability
     distance: float  # unlike the films learned from beyond this

@@ -7,13 +7,21 @@ for the identity of a model costs no torch.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-
-from models.reading import ModelIdentity
+from models.manifest import (
+    MANIFEST,
+    Classifier,
+    Entry,
+    GateEntry,
+    Manifest,
+    Networks,
+    Segmenter,
+    WeightsError,
+    read_manifest,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,84 +29,17 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from models.cascade import Cascade, Settings
+    from models.gate import Gate
+    from models.reading import ModelIdentity
+
+__all__ = [
+    "DEFAULT", "MANIFEST", "Classifier", "Entry", "GateEntry", "Manifest", "Networks", "Segmenter",
+    "WeightsError", "identity", "load", "read_manifest", "save_weights", "sha256_of",
+    "write_manifest",
+]  # fmt: skip
 
 #: The models that ship with the package.
 DEFAULT = Path(__file__).parent
-MANIFEST = "manifest.yaml"
-
-_HEADER = """\
-# The model version: which weights, and how their answers become decisions.
-# Written by `train export`, verified at start-up; paths are relative to this file.
-#
-# size         side of the square network frame, pixels
-# mask_margin  added around the lung field before stage 2, network pixels
-# h2           stage-2 heatmap: cam (class activation map) or paper-eq1 (eq. 1 literally)
-# sha256       of the weights file; a file that differs is refused
-# threshold    positive at or above this probability (lungs: of a pixel)
-# temperature  probability = sigmoid(logit / temperature)
-"""
-
-
-class WeightsError(Exception):
-    """The models cannot be trusted as they lie there: missing, altered, or not ours."""
-
-
-def _inside(path: str) -> str:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts:
-        raise ValueError("must be a path inside the models directory")
-    return path
-
-
-_Path = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Segmenter(_Strict):
-    """One network's entry: its files and the threshold of its probabilities."""
-
-    file: _Path  # safetensors, half precision
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    card: _Path  # what was measured, on what, with which command
-    licence: str = Field(min_length=1)
-    threshold: float = Field(gt=0, lt=1)
-
-
-class Classifier(Segmenter):
-    """A network whose logit is calibrated."""
-
-    temperature: float = Field(gt=0, allow_inf_nan=False)
-
-
-class Networks(_Strict):
-    """Exactly these three."""
-
-    lungs: Segmenter
-    pneumonia: Classifier
-    covid19: Classifier
-
-    def entries(self) -> dict[str, Segmenter]:
-        """Name -> entry, in the order of the cascade."""
-        return {"lungs": self.lungs, "pneumonia": self.pneumonia, "covid19": self.covid19}
-
-
-class Manifest(_Strict):
-    """What ``manifest.yaml`` says; the comments are in its header."""
-
-    version: str = Field(min_length=1)
-    size: int = Field(gt=0, multiple_of=32)
-    mask_margin: int = Field(ge=0)
-    h2: Literal["cam", "paper-eq1"]
-    networks: Networks
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Which networks these are."""
-        digests = {name: entry.sha256 for name, entry in self.networks.entries().items()}
-        return ModelIdentity(version=self.version, digests=digests, h2_variant=self.h2)
 
 
 def identity(directory: Path | None = None) -> ModelIdentity:
@@ -111,13 +52,16 @@ def identity(directory: Path | None = None) -> ModelIdentity:
     """
     directory = directory or DEFAULT
     manifest = read_manifest(directory)
-    for name, entry in manifest.networks.entries().items():
+    for name, entry in manifest.entries().items():
         _verified(directory, name, entry)
     return manifest.identity
 
 
-def load(directory: Path | None = None) -> Cascade:
+def load(directory: Path | None = None, *, gate: bool = True) -> Cascade:
     """Build the cascade from a verified models directory; None for the packaged one.
+
+    Its ``gate`` is None where the manifest has none, or where it is not asked for: to score films
+    is not to admit them.
 
     Raises
     ------
@@ -128,8 +72,10 @@ def load(directory: Path | None = None) -> Cascade:
     manifest = read_manifest(directory)
     files = {
         name: _verified(directory, name, entry)
-        for name, entry in manifest.networks.entries().items()
+        for name, entry in (manifest if gate else manifest.networks).entries().items()
     }
+    if gate:
+        _check_fit(manifest)
     # Late, because torch takes seconds: altered files are refused before it is paid for.
     from models.cascade import Cascade
     from models.densenet import ChestDenseNet
@@ -145,32 +91,8 @@ def load(directory: Path | None = None) -> Cascade:
         covid19=covid19,
         settings=_settings(manifest),
         identity=manifest.identity,
+        gate=_gate(manifest.gate, files["gate"]) if gate and manifest.gate else None,
     )
-
-
-def read_manifest(directory: Path) -> Manifest:
-    """Parse ``manifest.yaml``; every mistake in it is named at once."""
-    path = directory / MANIFEST
-    try:
-        return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise WeightsError(
-            f"{path} cannot be read ({error.strerror}); check models.dir."
-        ) from error
-    except yaml.YAMLError as error:
-        raise WeightsError(f"{path} is not YAML: {error}") from error
-    except ValidationError as error:
-        mistakes = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}"
-            for one in error.errors()
-        )
-        raise WeightsError(f"{path} is not a model manifest: {mistakes}.") from error
-
-
-def write_manifest(manifest: Manifest, directory: Path) -> None:
-    """Write ``manifest.yaml`` with its comments."""
-    body = yaml.safe_dump(manifest.model_dump(), sort_keys=False, allow_unicode=True)
-    (directory / MANIFEST).write_text(f"{_HEADER}\n{body}", encoding="utf-8")
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> str:
@@ -206,7 +128,17 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _verified(directory: Path, name: str, entry: Segmenter) -> bytes:
+def _check_fit(manifest: Manifest) -> None:
+    """Refuse a gate whose distance was fitted to other networks than these."""
+    for name, digest in (manifest.gate.fitted_to if manifest.gate else {}).items():
+        if manifest.identity.digests.get(name) != digest:
+            raise WeightsError(
+                f"The gate was fitted to another {name} network; fit it again: "
+                "`python -m train gate`."
+            )
+
+
+def _verified(directory: Path, name: str, entry: Entry) -> bytes:
     """Bytes of a weights file whose card is there and whose digest is the manifest's."""
     if not (directory / entry.card).is_file():
         raise WeightsError(
@@ -239,6 +171,14 @@ def _fill(name: str, network: nn.Module, content: bytes) -> None:
         network.load_state_dict(read_tensors(content), strict=True)
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"The weights of the {name} network do not fit it: {error}") from error
+
+
+def _gate(entry: GateEntry, content: bytes) -> Gate:
+    from models.gate import Gate, GateNet
+
+    network = GateNet()
+    _fill("gate", network, content)
+    return Gate(network, entry.limits)
 
 
 def _settings(manifest: Manifest) -> Settings:

@@ -17,7 +17,7 @@ from rich.markdown import Markdown
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
-from train import cards, manifest, settings
+from train import cards, gate_release, manifest, settings
 from train import export as exporting
 from train.adapters import ADAPTERS, adapt
 from train.loop import fit
@@ -124,6 +124,20 @@ def export(  # noqa: PLR0913 - one option each
     _show(exporting.export(release, data, out, to))
 
 
+@app.command()
+def gate(
+    data: Data,
+    config: Config = settings.CONFIGS / "gate.yaml",
+    out: Out = Path("runs/gate"),
+    to: Into = registry.DEFAULT,
+) -> None:
+    """Teach the input gate, and fit it to the models it is written to; again after each export.
+
+    What is finished in the run's folder is taken as it is: a second time, only the fit is new.
+    """
+    _show({"gate": gate_release.release(data, settings.read(config), out, to)})
+
+
 @app.command("manifest")
 def write_manifest(
     name: Annotated[str, typer.Argument(help=", ".join(ADAPTERS))],
@@ -153,7 +167,7 @@ def evaluate(
     if write_cards and split:
         raise typer.BadParameter("the cards give the test split", param_hint="--cards")
     directory, left_out = models or registry.DEFAULT, tuple(without or ())
-    cascade = registry.load(directory)
+    cascade = registry.load(directory, gate=False)
     results = measure(cascade, data, out, splits=tuple(split or ("test", "site")), without=left_out)
     (out / "results.json").write_text(results.json(), encoding="utf-8")
     for name, table in results.markdown().items():

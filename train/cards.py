@@ -114,6 +114,7 @@ class Facts:
     results: str  # Markdown
     command: str  # prints the results
     licence: str
+    writer: str = "export"  # the command that writes the card
 
 
 def card(words: Words, facts: Facts) -> str:
@@ -131,7 +132,8 @@ def card(words: Words, facts: Facts) -> str:
         "Caveats and recommendations": words.caveats,
     }
     body = "\n\n".join(f"## {name}\n\n{text.strip()}" for name, text in sections.items())
-    return f"# {words.title}\n\nWritten by `python -m train export`; do not edit.\n\n{body}\n"
+    written = f"Written by `python -m train {facts.writer}`; do not edit."
+    return f"# {words.title}\n\n{written}\n\n{body}\n"
 
 
 def rewrite(directory: Path, results: dict[str, str], command: str) -> None:

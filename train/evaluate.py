@@ -78,7 +78,8 @@ class ScoreLog:
 def fingerprint(cascade: Cascade) -> str:
     """Name everything a logit hangs on: weights and how they are used; thresholds aside."""
     identity, settings = cascade.identity, cascade.settings
-    traits = [identity.digests, identity.h2_variant, settings.size, settings.mask_margin]
+    digests = {name: digest for name, digest in identity.digests.items() if name != "gate"}
+    traits = [digests, identity.h2_variant, settings.size, settings.mask_margin]
     traits.append(settings.lung_threshold)
     return hashlib.sha256(json.dumps(traits, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -55,8 +55,15 @@ def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str
     registry.identity(out)
     for part in ("weights", "cards"):
         shutil.copytree(out / part, into / part, dirs_exist_ok=True)
-    shutil.copy(out / registry.MANIFEST, into / registry.MANIFEST)
+    registry.write_manifest(_with_gate_of(into, manifest), into)
     return results
+
+
+def _with_gate_of(into: Path, manifest: Manifest) -> Manifest:
+    """Keep the gate that is there; where it was fitted to other networks it asks to be refitted."""
+    if not (into / registry.MANIFEST).exists():
+        return manifest
+    return manifest.model_copy(update={"gate": registry.read_manifest(into).gate})
 
 
 def command(without: Sequence[str]) -> str:

@@ -57,6 +57,8 @@ def _film(instance: Mapping[str, Any]) -> list[object]:
     decision = instance["decision"]
     if instance["refusal_code"]:
         decision = f"{instance['refusal_code']}: {instance['refusal_reason']}"
+    elif polarity := reading.get("polarity"):
+        decision = f"{decision}, polarity: {polarity}"
     return [
         instance["sop_instance_uid"],
         f"{instance['received_at']:%Y-%m-%d %H:%M:%S}",

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 from support.film import film, write
-from support.readings import MODEL, frame, negative, positive
+from support.readings import MODEL, frame, look, negative, positive
 
 from dicom_node.config import Config
 from dicom_node.domain import Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
-from models.reading import ModelIdentity, Reading
+from models.reading import Look, ModelIdentity, Reading
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 class ScriptedReader:
@@ -27,6 +31,9 @@ class ScriptedReader:
     @property
     def identity(self) -> ModelIdentity:
         return MODEL
+
+    def look(self, image: Image) -> Look:
+        return look()
 
     def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
         self.images.append(image)
@@ -64,14 +71,45 @@ def test_reading_the_same_film_twice_gives_the_same_uids(tmp_path: Path) -> None
     assert [r.sop_instance_uid for r in once.results] == [r.sop_instance_uid for r in again.results]
 
 
-def test_a_refused_film_has_a_code_and_nothing_else(tmp_path: Path) -> None:
-    """A lateral gets no probability and no object."""
-    path = write(film(ViewPosition="LL"), tmp_path / "a.dcm")
-    outcome = _pipeline().read(path, tmp_path / "out")
+def test_a_refused_film_has_a_code_and_a_report_that_says_so(tmp_path: Path) -> None:
+    """A lateral gets no probability and no picture, but one report in its own study."""
+    source = film(ViewPosition="LL")
+    outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     assert outcome.refusal is not None
     assert outcome.refusal.code is RefusalCode.VIEW
-    assert (outcome.reading, outcome.results) == (None, ())
+    assert (outcome.reading, outcome.faults) == (None, ())
+    (result,) = outcome.results
+    report = pydicom.dcmread(tmp_path / "out" / result.path)
+    assert (report.Modality, report.StudyInstanceUID) == ("SR", source.StudyInstanceUID)
+    assert outcome.refusal.reason in json.dumps(report.to_json_dict())
+    listed = entry(Path("a"), outcome)
+    assert (listed["accepted"], listed["pneumonia"]) == (False, None)
+    assert listed["objects"] == [
+        {
+            "path": str(result.path),
+            "sop_class_uid": report.SOPClassUID,
+            "modality": "SR",
+            "series_description": report.SeriesDescription,
+        }
+    ]
+
+
+def test_without_refusals_a_refused_film_has_a_code_and_nothing_else(tmp_path: Path) -> None:
+    """`report.refusals` false: nothing is composed."""
+    path = write(film(ViewPosition="LL"), tmp_path / "a.dcm")
+    pipeline = replace(_pipeline(), config=Config.model_validate({"report": {"refusals": False}}))
+    outcome = pipeline.read(path, tmp_path / "out")
+    assert outcome.refusal is not None
+    assert outcome.results == ()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("source", [film(SOPClassUID=CT), film(ImageType=["DERIVED", "SECONDARY"])])
+def test_what_is_no_radiograph_is_refused_in_silence(tmp_path: Path, source: Dataset) -> None:
+    """A CT slice, somebody's result: nobody waits for a report about them."""
+    outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
+    assert outcome.refusal is not None
+    assert outcome.results == ()
 
 
 @pytest.mark.parametrize(
@@ -95,6 +133,7 @@ def test_truncated_pixels_are_refused_as_unreadable(tmp_path: Path) -> None:
     outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     assert outcome.refusal is not None
     assert outcome.refusal.code is RefusalCode.UNREADABLE
+    assert [result.modality for result in outcome.results] == ["SR"]
 
 
 def test_a_negative_film_gets_pictures_and_a_report_but_no_stage_3(tmp_path: Path) -> None:
@@ -118,6 +157,9 @@ def test_the_json_entry_has_the_documented_keys(tmp_path: Path) -> None:
         _pipeline().read(write(film(ViewPosition="LL"), tmp_path / "b.dcm"), tmp_path / "out"),
     )
     assert set(accepted) == set(refused)
+    explanation = accepted["explanation"]
+    assert isinstance(explanation, dict)
+    assert set(explanation) == {"inside_lungs", "drop", "random_drop", "reliable"}
     seconds = accepted["seconds"]
     assert isinstance(seconds, dict)
     assert set(seconds) == {"decode", "lungs", "pneumonia", "covid19", "explain", "compose"}

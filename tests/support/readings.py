@@ -25,7 +25,9 @@ MODEL = ModelIdentity(
 )
 
 LIMITS = GateLimits(
-    frontal=0.5,
+    lateral=0.5,
+    part=0.5,
+    other=0.5,
     turned=0.5,
     inverted=0.5,
     distance=3.0,

@@ -1,0 +1,136 @@
+"""What ``manifest.yaml`` says: the networks of a model version and how their answers are used."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from models.reading import GateLimits, ModelIdentity
+
+MANIFEST = "manifest.yaml"
+
+_HEADER = """\
+# The model version: which weights, and how their answers become decisions.
+# Written by `train export`, verified at start-up; paths are relative to this file.
+#
+# size         side of the square network frame, pixels
+# mask_margin  added around the lung field before stage 2, network pixels
+# h2           stage-2 heatmap: cam (class activation map) or paper-eq1 (eq. 1 literally)
+# sha256       of the weights file; a file that differs is refused
+# threshold    positive at or above this probability (lungs: of a pixel)
+# temperature  probability = sigmoid(logit / temperature)
+# gate         which films are read at all; written by `train gate`
+# fitted_to    the networks whose films and features the gate's distance is measured with
+"""
+
+
+class WeightsError(Exception):
+    """The models cannot be trusted as they lie there: missing, altered, or not ours."""
+
+
+def _inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise ValueError("must be a path inside the models directory")
+    return path
+
+
+_Path = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Entry(_Strict):
+    """One network's files."""
+
+    file: _Path  # safetensors, half precision
+    sha256: _Digest
+    card: _Path  # what was measured, on what, with which command
+    licence: str = Field(min_length=1)
+
+
+class GateEntry(Entry):
+    """The gate's entry: where it says no, and the networks its distance belongs to."""
+
+    limits: GateLimits
+    fitted_to: dict[str, _Digest]  # lungs, pneumonia -> sha256
+
+
+class Segmenter(Entry):
+    """One network's entry: its files and the threshold of its probabilities."""
+
+    threshold: float = Field(gt=0, lt=1)
+
+
+class Classifier(Segmenter):
+    """A network whose logit is calibrated."""
+
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Networks(_Strict):
+    """Exactly these three."""
+
+    lungs: Segmenter
+    pneumonia: Classifier
+    covid19: Classifier
+
+    def entries(self) -> dict[str, Segmenter]:
+        """Name -> entry, in the order of the cascade."""
+        return {"lungs": self.lungs, "pneumonia": self.pneumonia, "covid19": self.covid19}
+
+
+class Manifest(_Strict):
+    """What ``manifest.yaml`` says; the comments are in its header."""
+
+    version: str = Field(min_length=1)
+    size: int = Field(gt=0, multiple_of=32)
+    mask_margin: int = Field(ge=0)
+    h2: Literal["cam", "paper-eq1"]
+    networks: Networks
+    gate: GateEntry | None = None
+
+    def entries(self) -> dict[str, Entry]:
+        """Name -> entry, the gate's where there is one."""
+        gate: dict[str, Entry] = {"gate": self.gate} if self.gate else {}
+        return {**self.networks.entries(), **gate}
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which networks these are."""
+        digests = {name: entry.sha256 for name, entry in self.entries().items()}
+        return ModelIdentity(version=self.version, digests=digests, h2_variant=self.h2)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Parse ``manifest.yaml``; every mistake in it is named at once."""
+    path = directory / MANIFEST
+    try:
+        return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise WeightsError(
+            f"{path} cannot be read ({error.strerror}); check models.dir."
+        ) from error
+    except yaml.YAMLError as error:
+        raise WeightsError(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        mistakes = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}"
+            for one in error.errors()
+        )
+        raise WeightsError(f"{path} is not a model manifest: {mistakes}.") from error
+
+
+def write_manifest(manifest: Manifest, directory: Path) -> None:
+    """Write ``manifest.yaml`` with its comments."""
+    content = manifest.model_dump(exclude_none=True)
+    body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (directory / MANIFEST).write_text(f"{_HEADER}\n{body}", encoding="utf-8")

@@ -1,0 +1,143 @@
+"""Whom the gate lets in: its limits from validation films, its figures on films it never saw."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dicom_node.config import GateConfig
+from dicom_node.domain import Image
+from dicom_node.gate import examine_look, examine_measures
+from dicom_node.gate.measures import exposure
+from models.gate import Gate
+from models.reading import GateLimits, Look
+from train.familiarity import Seen
+from train.gate import is_lateral, part_of
+from train.manifest import Row
+from train.negatives import Picture
+from train.picture import load_pixels
+
+#: Where a validation film may be refused: 1 in 200 for each question.
+RULE = """\
+From the validation films of all sources together. Lateral, part, other, turned, inverted: the
+probability that one film in 200 exceeds, but never below 0.5. Distance, lungs at the edge: a tenth
+beyond what one in 200 exceeds. Lung area, contrast: half of the least. Black, white: halfway
+between the worst film and a film of nothing else.
+"""
+_SHARE = 0.005
+_REFUSE = GateConfig(polarity="refuse")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A film, what the gate saw of it and what it said: "accepted" or the code of a refusal."""
+
+    row: Row
+    look: Look
+    seen: Seen
+    distance: float
+    answer: str
+
+
+def score(
+    rows: Sequence[Row], seen: Sequence[Seen], data: Path, gates: Sequence[Gate]
+) -> list[Scored]:
+    """Let the gate look at films, each film with a gate of its own."""
+    scored = []
+    for row, one, gate in zip(rows, seen, gates, strict=True):
+        pixels = load_pixels(data / row.path)
+        look, distance = gate.look(pixels), gate.distance(torch.from_numpy(one.features))
+        refusal = examine_look(_image(pixels), look, _REFUSE) or examine_measures(
+            one.lung_area, one.lungs_at_edge, distance, gate.limits
+        )
+        answer = refusal.code.value if refusal else "accepted"
+        scored.append(Scored(row=row, look=look, seen=one, distance=distance, answer=answer))
+    return scored
+
+
+def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
+    """Follow `RULE`."""
+
+    def high(values: Iterable[float]) -> float:
+        return float(np.quantile(list(values), 1.0 - _SHARE))
+
+    exposures = [exposure(load_pixels(data / film.row.path)) for film in films]
+    limits = {
+        "turned": max(0.5, high(1.0 - film.look.turns[0] for film in films)),
+        "inverted": max(0.5, high(film.look.inverted for film in films)),
+        "distance": 1.1 * high(film.distance for film in films),
+        "lung_area": 0.5 * min(film.seen.lung_area for film in films),
+        "lungs_at_edge": min(1.0, 1.1 * high(film.seen.lungs_at_edge for film in films)),
+        "black": 0.5 + 0.5 * max(one.black for one in exposures),
+        "white": 0.5 + 0.5 * max(one.white for one in exposures),
+        "contrast": 0.5 * min(one.contrast for one in exposures),
+    }
+    for kind in ("lateral", "part", "other"):
+        limits[kind] = max(0.5, high(film.look.kinds[kind] for film in films))
+    return GateLimits(**{name: round(value, 4) for name, value in limits.items()})
+
+
+def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
+    """Tell what became of held-out films, by source and split."""
+    groups: dict[str, list[Scored]] = defaultdict(list)
+    for film in films:
+        groups[f"frontal, {film.row.source}, {film.row.split}"].append(film)
+    groups["lateral, by a network that never saw the patient"] = list(laterals)
+    return _rows({name: [film.answer for film in group] for name, group in sorted(groups.items())})
+
+
+def changed(films: Sequence[Row], data: Path, gate: Gate) -> str:
+    """Tell what becomes of films that were turned, inverted or cut; by the look alone."""
+    answers: dict[str, list[str]] = defaultdict(list)
+    rng = np.random.default_rng(1)
+    for row in films:
+        pixels = load_pixels(data / row.path)
+        for turn in (1, 2, 3):
+            answers[f"turned by {90 * turn} degrees"].append(_answer(np.rot90(pixels, turn), gate))
+        answers["inverted"].append(_answer(1 - pixels, gate))
+        answers["cut to half or less"].append(_answer(part_of(pixels, rng), gate))
+        answers["all black"].append(_answer(0 * pixels, gate))
+        noise = rng.random(pixels.shape, dtype=np.float32)
+        answers["noise"].append(_answer(noise, gate))
+    return _rows(answers)
+
+
+def held_out(rows: Sequence[Row], learned: Sequence[Row], most: int) -> list[Row]:
+    """Frontal films the gate did not learn from, evenly up to ``most`` of each source and split."""
+    known = {row.path for row in learned}
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        if not row.mask and row.path not in known and not is_lateral(row):
+            groups[row.source, row.split].append(row)
+    return [row for _, group in sorted(groups.items()) for row in spread(group, most)]
+
+
+def spread(rows: Sequence[Row], most: int) -> list[Row]:
+    """Give at most so many rows, evenly spaced."""
+    step = max(1.0, len(rows) / most)
+    return [rows[int(i * step)] for i in range(min(most, len(rows)))]
+
+
+def _answer(pixels: Picture, gate: Gate) -> str:
+    pixels = np.ascontiguousarray(pixels, np.float32)
+    refusal = examine_look(_image(pixels), gate.look(pixels), _REFUSE)
+    return refusal.code.value if refusal else "accepted"
+
+
+def _image(pixels: Picture) -> Image:
+    return Image(pixels=pixels, spacing_mm=None)
+
+
+def _rows(answers: dict[str, list[str]]) -> str:
+    lines = ["| films | n | accepted | refused as |", "|---|---|---|---|"]
+    for name, given in answers.items():
+        counts = Counter(given)
+        accepted = counts.pop("accepted", 0)
+        codes = ", ".join(f"{code} {count}" for code, count in counts.most_common()) or "-"
+        lines.append(f"| {name} | {len(given)} | {100 * accepted / len(given):.1f} % | {codes} |")
+    return "\n".join(lines) + "\n"

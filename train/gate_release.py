@@ -1,0 +1,179 @@
+"""The gate into a models directory, fitted to the networks there: weights, manifest entry, card."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dicom_node import gate as rules
+from dicom_node import pixels, select_images
+from dicom_node.config import GateConfig, SelectConfig
+from dicom_node.domain import RefusalCode
+from dicom_node.errors import Refused
+from models import registry
+from models.cascade import Cascade
+from models.gate import Gate, fit_distance
+from models.reading import GateLimits
+from train import admission, cards, manifest
+from train.admission import held_out, score, spread
+from train.familiarity import see
+from train.gate import is_lateral
+from train.gate_learning import Learned, learn
+from train.manifest import Row
+
+_FILE, _CARD = "weights/gate.safetensors", "cards/gate.md"
+_COMMAND = "python -m train gate --data DIR"
+#: Films for the centre of the distance, of each source.
+_CENTRE = 300
+_OPEN = GateLimits(
+    lateral=2.0, part=2.0, other=2.0, turned=2.0, inverted=2.0, distance=torch.inf,
+    lung_area=0.0, lungs_at_edge=1.0, black=1.0, white=1.0, contrast=0.0,
+)  # fmt: skip
+_WORDS = cards.Words(
+    title="The input gate",
+    details=(
+        "A network of five strided convolutions, 0.2 million parameters, on the film at 128 x 128: "
+        "frontal chest, lateral chest, part of a chest film, or something else; upright or turned; "
+        "inverted or not. After stages 1 and 2: the share of the film that is lung, lungs cut by "
+        "the film's edge, and the distance of stage 2's pooled features from those of its training "
+        "films (diagonal Mahalanobis, shrunk). Exposure is measured on the pixels, age is read "
+        "from the header."
+    ),
+    factors="Source of the film; children (kermany) against adults.",
+    metrics="Share of films accepted, and the codes of the refusals.\n\n" + admission.RULE,
+    caveats=(
+        "Turned, inverted and cut films are made from upright ones. Pictures of other things come "
+        "from Python packages and from drawings; few of them are radiographs of other body parts, "
+        "so a pelvis or an abdomen may pass where the header does not name it. A familiar-looking "
+        "film is not a film the networks are right about. Ages in headers may be wrong."
+    ),
+)
+
+
+def release(data: Path, raw: dict[str, Any], out: Path, into: Path) -> str:
+    """Learn, fit, choose the limits, measure; write ``into``. Returns the results as Markdown."""
+    rows = manifest.read(data)
+    learned = learn(rows, data, raw, out)
+    cascade = registry.load(into, gate=False)
+    _centre(learned, cascade, _familiar(rows, raw["familiar"]), data, out)
+    films = held_out(rows, learned.training, int(raw["most"]))
+    seen = see(cascade, [data / row.path for row in films], out)
+    opened = score(films, seen, data, [Gate(learned.network, _OPEN)] * len(films))
+    limits = admission.choose_limits([f for f in opened if f.row.split == "val"], data)
+    digest = registry.save_weights(learned.network.state_dict(), into / _FILE)
+    listed = registry.read_manifest(into)
+    entry = registry.GateEntry(
+        file=_FILE,
+        sha256=digest,
+        card=_CARD,
+        licence=_licence(learned.training),
+        limits=limits,
+        fitted_to={name: listed.identity.digests[name] for name in ("lungs", "pneumonia")},
+    )
+    (into / _CARD).write_text("being written\n", encoding="utf-8")
+    registry.write_manifest(listed.model_copy(update={"gate": entry}), into)
+    shipped = registry.load(into)
+    assert shipped.gate is not None  # noqa: S101 - it was just written
+    accepted = score(films, seen, data, [shipped.gate] * len(films))
+    tested = [row for row in films if row.split == "test"]
+    results = "\n".join(
+        (
+            admission.table(accepted, _laterals(learned, cascade, limits, data, out)),
+            admission.changed(tested, data, shipped.gate),
+            _dicom(data / "dicom", shipped),
+        )
+    )
+    _write_card(into, learned, raw, results)
+    return results
+
+
+def _familiar(rows: list[Row], sources: list[str]) -> list[Row]:
+    known = [row for row in rows if row.split == "train" and not row.mask and not is_lateral(row)]
+    return [r for name in sources for r in spread([k for k in known if k.source == name], _CENTRE)]
+
+
+def _centre(learned: Learned, cascade: Cascade, rows: list[Row], data: Path, out: Path) -> None:
+    """Give every network the centre and scale of the familiar films."""
+    seen = see(cascade, [data / row.path for row in rows], out)
+    centre, scale = fit_distance(torch.stack([torch.from_numpy(one.features) for one in seen]))
+    for network in (learned.network, *learned.without.values()):
+        network.centre, network.scale = centre, scale
+
+
+def _laterals(
+    learned: Learned, cascade: Cascade, limits: GateLimits, data: Path, out: Path
+) -> list[admission.Scored]:
+    rows = [row for row in learned.training if row.path in learned.without]
+    gates = [Gate(learned.without[row.path], limits) for row in rows]
+    return score(rows, see(cascade, [data / row.path for row in rows], out), data, gates)
+
+
+def _dicom(folder: Path, cascade: Cascade) -> str:
+    """Tell what header and pixels of whole DICOM files are answered, where there are any."""
+    if not (folder / manifest.NAME).exists():
+        return ""
+    lines = ["| DICOM file | expected | header | pixels |", "|---|---|---|---|"]
+    with (folder / manifest.NAME).open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            header, picture = _answers(folder / row["path"], cascade)
+            lines.append(f"| {row['shows']} | {row['expected']} | {header} | {picture} |")
+    return "\n".join(lines) + "\n"
+
+
+def _answers(path: Path, cascade: Cascade) -> tuple[str, str]:
+    """Header and pixels, each asked as if the other had passed."""
+    config = GateConfig()
+    try:
+        source = pixels.read_dataset(path)
+        said = select_images.select(source, SelectConfig()) or rules.examine_header(source, config)
+        header = said.code.value if said else "passes"
+        image = pixels.to_image(source)
+    except Refused as error:
+        return RefusalCode(error.code).value, "-"
+    assert cascade.gate is not None  # noqa: S101 - the caller's
+    look = cascade.gate.look(image.pixels)
+    if refusal := rules.examine_look(image, look, config):
+        return header, refusal.code.value
+    righted = rules.correct_polarity(image, look, config)
+    refusal = rules.examine_reading(cascade.read(righted.pixels), look.limits)
+    turned_over = ", polarity corrected" if righted is not image else ""
+    return header, (refusal.code.value if refusal else "accepted") + turned_over
+
+
+def _licence(rows: list[Row]) -> str:
+    return (
+        "Apache-2.0 for the code; the weights are for research only, being learned from films "
+        f"under {'; '.join(sorted({row.licence for row in rows}))}"
+    )
+
+
+def _write_card(into: Path, learned: Learned, raw: dict[str, Any], results: str) -> None:
+    listed = registry.read_manifest(into)
+    assert listed.gate is not None  # noqa: S101 - the caller's
+    counts = Counter("lateral" if is_lateral(row) else row.source for row in learned.training)
+    steps = [
+        " and ".join(str(p["steps"]) for p in raw[name]["phases"]) for name in ("base", "laterals")
+    ]
+    fitted = ", ".join(f"{name} `{digest[:12]}`" for name, digest in listed.gate.fitted_to.items())
+    facts = cards.Facts(
+        version=listed.version,
+        history=f"Made by `{_COMMAND}`: {steps[0]} batches without laterals, then {steps[1]} with "
+        f"them. The distance is fitted to {fitted}.",
+        digest=listed.gate.sha256,
+        operating="\n".join(
+            f"- {k}: {v}" for k, v in listed.model_dump()["gate"]["limits"].items()
+        ),
+        evaluation=f"At most {raw['most']} films of each source and split that nothing was learned "
+        "from; val chose the limits. Every lateral film, by a network that learned from other "
+        f"patients ({raw['folds']} folds). Where there is a folder of DICOM files, those.",
+        training=", ".join(f"{name} {count}" for name, count in sorted(counts.items())),
+        results=results,
+        command=_COMMAND,
+        licence=listed.gate.licence,
+        writer="gate",
+    )
+    (into / _CARD).write_text(cards.card(_WORDS, facts), encoding="utf-8")
