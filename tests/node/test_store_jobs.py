@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import START, Bench, bench, read, refused
+from support.fakes import START, Bench, bench, read, refused, result
 
 from dicom_node.domain import AuditEvent, AuditKind, Job
 from dicom_node.errors import LeaseLost
@@ -89,6 +90,18 @@ def test_finishing_decides_the_films_and_fills_the_outbox(node: Bench) -> None:
         AuditKind.FILM_SELECTED, AuditKind.FILM_READ, AuditKind.OBJECTS_COMPOSED,
         AuditKind.FILM_REFUSED, AuditKind.FILM_READ,
     ]  # fmt: skip
+
+
+def test_the_report_of_a_refusal_is_kept_and_sent_like_any_other(node: Bench) -> None:
+    """No reading, but a result with its delivery, and an audit line that names it."""
+    job = node.work()
+    outcome = replace(refused("1.2.1"), results=(result("1.2.1"),))
+    node.store.jobs.finish(job, [outcome], ["pacs"], ())
+    assert node.rows("readings") == []
+    (delivery,) = node.rows("deliveries")
+    assert (delivery["sop_instance_uid"], delivery["status"]) == ("2.25.1211", "pending")
+    assert node.kinds()[-2:] == [AuditKind.FILM_REFUSED, AuditKind.OBJECTS_COMPOSED]
+    assert node.store.inbox.is_own_result("2.25.1211")
 
 
 def test_a_film_left_out_of_the_outcomes_is_an_error(node: Bench) -> None:
