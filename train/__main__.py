@@ -88,7 +88,7 @@ def stage3(
 
 @app.command("all")
 def everything(data: Data, out: Out = Path("runs"), to: Into = registry.DEFAULT) -> None:
-    """Train all stages, then export and measure."""
+    """Train all stages, then export and measure, then the gate."""
     lungs = stage1(data, out=out / "stage1")
     pneumonia = stage2(data, lungs, out=out / "stage2")
     covid19 = stage3(data, lungs, pneumonia, out=out / "stage3")
@@ -99,6 +99,7 @@ def everything(data: Data, out: Out = Path("runs"), to: Into = registry.DEFAULT)
     weights = {"lungs": lungs, "pneumonia": pneumonia, "covid19": covid19}
     release = settings.release(raw, weights, without=(), measured=True)
     _show(exporting.export(release, data, out / "export", to))
+    gate(data, out=out / "gate", to=to)
 
 
 @app.command()

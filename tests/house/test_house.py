@@ -57,6 +57,6 @@ def test_the_wheel_holds_the_two_packages_and_the_weights(tmp_path: Path) -> Non
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"dicom_node", "models"}
-    assert sum(name.endswith(".safetensors") for name in names) == 3
-    assert sum(name.startswith("models/cards/") for name in names) == 3
+    assert sum(name.endswith(".safetensors") for name in names) == 4
+    assert sum(name.startswith("models/cards/") for name in names) == 4
     assert any(name.endswith("alembic/script.py.mako") or "alembic" in name for name in names)
