@@ -75,6 +75,13 @@ PERCENT: Final = Code("%", "UCUM", "Percent")
 PIXELS: Final = Code("{pixels}", "UCUM", "Pixels")
 MILLIMETER: Final = Code("mm", "UCUM", "mm")
 
+# Masks and maps; what a map measures is of CID 217
+ANATOMICAL_STRUCTURE: Final = Code("91723000", "SCT", "Anatomical Structure")
+CLASS_ACTIVATION: Final = Code("130402", "DCM", "Class activation")
+GRADIENT_CLASS_ACTIVATION: Final = Code("130403", "DCM", "Gradient-weighted class activation")
+SALIENCY: Final = Code("130404", "DCM", "Saliency")
+NO_UNITS: Final = Code("1", "UCUM", "no units")
+
 # Header sequences
 ACQUISITION_EQUIPMENT: Final = Code("109101", "DCM", "Acquisition Equipment")  # CID 7005
 PROCESSING_EQUIPMENT: Final = Code("109102", "DCM", "Processing Equipment")  # CID 7005
@@ -82,3 +89,6 @@ SOURCE_IMAGE: Final = Code(
     "121322", "DCM", "Source image for image processing operation"
 )  # CID 7202
 RESAMPLING: Final = Code("113085", "DCM", "Spatial resampling")  # CID 7203
+LOSSY_COMPRESSION: Final = Code("113040", "DCM", "Lossy Compression")  # CID 7203
+SEGMENTED: Final = Code("113076", "DCM", "Segmentation")  # CID 7203
+CALCULATED: Final = Code("112187", "DCM", "Unspecified method of calculation")

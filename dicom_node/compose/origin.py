@@ -1,0 +1,59 @@
+"""What every image made of a film says of it: how it hangs, what it lost, where it came from."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    JPEG2000,
+    JPEG2000MC,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
+)
+
+from dicom_node.compose import codes
+from dicom_node.compose.clean import clean
+from dicom_node.compose.lineage import item, reference
+
+_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, JPEG2000MC)
+# Where the film lacks Patient Orientation: how a frontal chest hangs, patient facing us
+_FRONTAL = ("L", "F")
+
+
+def orient(ds: Dataset, source: Dataset) -> None:
+    """Body part, Patient Orientation (Type 2C) and Image Laterality."""
+    # We accept nothing but chests, and with an unpaired part nobody demands Laterality.
+    ds.BodyPartExamined = "CHEST"
+    for element in clean(source, ["PatientOrientation", "ImageLaterality"]):
+        ds.add(element)
+    if not ds.get("PatientOrientation"):
+        frontal = source.get("ViewPosition") in ("PA", "AP")
+        ds.PatientOrientation = list(_FRONTAL) if frontal else None
+
+
+def lossy(ds: Dataset, source: Dataset) -> None:
+    """Once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
+    syntax = source.file_meta.get("TransferSyntaxUID") if hasattr(source, "file_meta") else None
+    if source.get("LossyImageCompression") != "01" and syntax not in _LOSSY:
+        ds.LossyImageCompression = "00"
+        return
+    ds.LossyImageCompression = "01"
+    for element in clean(source, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"]):
+        ds.add(element)
+
+
+def refer(ds: Dataset, source: Dataset) -> None:
+    """Common Instance Reference, PS3.3 C.12.2: the film, and nothing else."""
+    series = Dataset()
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    series.ReferencedInstanceSequence = Sequence([reference(source)])
+    ds.ReferencedSeriesSequence = Sequence([series])
+
+
+def source_item(source: Dataset, *, same_pixels: bool) -> Dataset:
+    """An item of Source Image Sequence; ``same_pixels`` where each is still in its place."""
+    ref = reference(source)
+    ref.PurposeOfReferenceCodeSequence = Sequence([item(codes.SOURCE_IMAGE)])
+    ref.SpatialLocationsPreserved = "YES" if same_pixels else "NO"
+    return ref

@@ -1,0 +1,107 @@
+"""The lungs as a mask over the film (PS3.3 A.51), for viewers and programs alike.
+
+As large as the film, for viewers lay a mask over an image pixel by pixel. highdicom describes the
+segment; its whole-object class takes over a second to check and pack the mask of a large film.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import highdicom as hd
+import numpy as np
+from highdicom.color import CIELabColor
+from PIL import Image as Picture
+from pydicom.sequence import Sequence
+
+from dicom_node.compose import codes, origin, series
+from dicom_node.compose.frames import derivation, one_frame, values
+from dicom_node.explain import palette
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydicom.dataset import Dataset
+
+    from dicom_node.compose.lineage import Lineage
+    from dicom_node.domain import Image
+    from models.reading import Reading
+
+
+def segmentation(lineage: Lineage, image: Image, reading: Reading) -> Dataset:
+    """Put the aerated lungs, those that the pictures outline, in a DICOM object."""
+    ds = lineage.derive(series.SEGMENTATION, "seg", 1)
+    origin.orient(ds, lineage.source)
+    origin.lossy(ds, lineage.source)
+    origin.refer(ds, lineage.source)
+    ds.ImageType = ["DERIVED", "PRIMARY"]
+    ds.ContentLabel = "AI_LUNGS"
+    ds.ContentDescription = "Lungs (stage 1) - NOT FOR DIAGNOSTIC USE"
+    ds.ContentCreatorName = None
+    ds.SegmentationType = "BINARY"
+    ds.SegmentsOverlap = "NO"
+    ds.SegmentSequence = Sequence([_lungs(lineage)])
+    _frame(ds, lineage)
+    _pixels(ds, _mask(reading, image.pixels.shape))
+    return ds
+
+
+def _lungs(lineage: Lineage) -> hd.seg.SegmentDescription:
+    model = lineage.model
+    return hd.seg.SegmentDescription(
+        segment_number=1,
+        segment_label="Lungs",
+        segmented_property_category=codes.ANATOMICAL_STRUCTURE,
+        segmented_property_type=codes.LUNG,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name="Lung segmentation",
+            family=codes.AI,
+            version=model.version,
+            parameters={"model sha256": model.digest},
+        ),
+        tracking_id="lungs",
+        tracking_uid=lineage.root.uid("tracking lungs"),
+        display_color=CIELabColor.from_rgb(*palette.LUNGS),
+    )
+
+
+def _frame(ds: Dataset, lineage: Lineage) -> None:
+    """A place and an orientation, though a radiograph has none.
+
+    Without them OHIF loads for ever, and an archive built on GDCM dies of the preview.
+    """
+    one_frame(
+        ds,
+        lineage,
+        ("SegmentIdentificationSequence", "ReferencedSegmentNumber"),
+        shared={
+            "PlaneOrientationSequence": values(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
+            "SegmentIdentificationSequence": values(ReferencedSegmentNumber=1),
+        },
+        own={
+            "DerivationImageSequence": derivation(
+                lineage.source, codes.SEGMENTED, same_pixels=True
+            ),
+            "PlanePositionSequence": values(ImagePositionPatient=[0, 0, 0]),
+        },
+    )
+
+
+def _mask(reading: Reading, film: tuple[int, ...]) -> NDArray[np.bool_]:
+    """The network's mask over the whole film, its border half-way between two network pixels."""
+    rows, columns = film
+    small = Picture.fromarray(reading.frame.crop(reading.lungs.aerated).astype(np.uint8) * 255)
+    large = small.resize((columns, rows), Picture.Resampling.BILINEAR)
+    mask: NDArray[np.bool_] = np.asarray(large) >= 128
+    return mask
+
+
+def _pixels(ds: Dataset, mask: NDArray[np.bool_]) -> None:
+    """Image Pixel module; eight pixels a byte, the first in the lowest bit (PS3.5 8.1.1)."""
+    ds.Rows, ds.Columns = mask.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated = ds.BitsStored = 1
+    ds.HighBit = ds.PixelRepresentation = 0
+    data = np.packbits(mask, bitorder="little").tobytes()
+    ds.PixelData = data + b"\0" * (len(data) % 2)
+    ds["PixelData"].VR = "OB"
