@@ -90,6 +90,5 @@ SOURCE_IMAGE: Final = Code(
 )  # CID 7202
 RESAMPLING: Final = Code("113085", "DCM", "Spatial resampling")  # CID 7203
 LOSSY_COMPRESSION: Final = Code("113040", "DCM", "Lossy Compression")  # CID 7203
-LOSSY_COMPRESSION: Final = Code("113040", "DCM", "Lossy Compression")  # CID 7203
 SEGMENTED: Final = Code("113076", "DCM", "Segmentation")  # CID 7203
 CALCULATED: Final = Code("112187", "DCM", "Unspecified method of calculation")
