@@ -81,7 +81,12 @@ class Worker:
         instance = job.instances[index]
         data_dir = self.config.node.data_dir
         folder = results_folder(job.study_instance_uid)
-        outcome = self.pipeline.read(data_dir / instance.path, data_dir / folder)
+        outcome = self.pipeline.read(
+            data_dir / instance.path,
+            data_dir / folder,
+            revision=job.revision,
+            predecessors=job.predecessors,
+        )
         for fault in outcome.faults:
             log.error(
                 "objects withheld",

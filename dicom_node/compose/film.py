@@ -12,11 +12,13 @@ from dicom_node.compose.basic_text import basic_text, narrative
 from dicom_node.compose.content import content
 from dicom_node.compose.key_objects import key_objects
 from dicom_node.compose.lineage import Context, Lineage
+from dicom_node.compose.parametric_map import parametric_maps
 from dicom_node.compose.presentation_state import presentation_state
 from dicom_node.compose.refusal import is_reported, refused, sentence
 from dicom_node.compose.report import report
 from dicom_node.compose.root import root
 from dicom_node.compose.secondary_capture import secondary_capture
+from dicom_node.compose.segmentation import segmentation
 from dicom_node.domain import Image, Refusal
 from models.reading import ModelIdentity, Reading
 
@@ -55,6 +57,10 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
             secondary_capture(lineage, overlay, number)
             for number, overlay in enumerate(explanation.overlays, 1)
         ]
+    if results.segmentation:
+        masks = [segmentation(lineage, image, reading)]
+    if results.parametric_maps:
+        others += parametric_maps(lineage, image, reading)
     if results.presentation_state:
         others.append(presentation_state(lineage, image, reading, explanation))
     images = [*pictures, *masks, *others]

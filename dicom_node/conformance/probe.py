@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -25,7 +26,7 @@ from dicom_node import compose
 from dicom_node.compose import modules
 from dicom_node.compose.report import SOP_CLASSES
 from dicom_node.config import Config, ResultsConfig
-from dicom_node.domain import Image
+from dicom_node.domain import Image, Result
 from models.reading import Frame, Lungs, ModelIdentity, Reading, StageResult
 
 if TYPE_CHECKING:
@@ -133,11 +134,25 @@ def _probe(config: Config, film: Dataset, *, positive: bool = True) -> Probe:
         config_digest=config.digest,
         ae_title=config.node.ae_title,
         at=_AT + timedelta(days=film.InstanceNumber),
+        predecessors=tuple(_earlier(film.InstanceNumber)),
     )
     ramp = np.linspace(0, 1, film.Columns, dtype=np.float32)
     image = Image(pixels=np.tile(ramp, (film.Rows, 1)), spacing_mm=None)
     objects = compose.compose(film, image, _reading(film, positive=positive), context)
     return Probe(config, film, tuple(objects), frozenset(_texts(film)))
+
+
+def _earlier(number: int) -> Iterator[Result]:
+    """The report of an earlier film of the study; every second film came late."""
+    if number % 2 == 0:
+        yield Result(
+            sop_instance_uid=f"2.25.7{number}",
+            sop_class_uid=tuple(SOP_CLASSES.values())[number % len(SOP_CLASSES)],
+            series_instance_uid=f"2.25.8{number}",
+            modality="SR",
+            series_description="",
+            path=Path(),
+        )
 
 
 def _texts(ds: Dataset) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -24,8 +25,12 @@ EARLIER = Result(
     path=Path("2.25.71.dcm"),
 )
 
+EVERYTHING: dict[str, Any] = dict.fromkeys(
+    ("segmentation", "parametric_maps", "presentation_state", "key_objects"), True
+)
 
-def _quick(source: Dataset, **results: object) -> list[Dataset]:
+
+def _quick(source: Dataset, **results: Any) -> list[Dataset]:
     """The objects of a negative film, which are fewer."""
     reading = readings.negative(readings.frame(source.Rows, source.Columns))
     return composed(source, reading, context(**results))
@@ -54,44 +59,49 @@ def _evidence(ds: Dataset) -> set[str]:
 
 def test_each_kind_is_a_series_of_its_own_with_a_fixed_number() -> None:
     """A site's hanging protocols and routing rules hang on these."""
-    objects = _quick(fixed_film(), key_objects=True, presentation_state=True)
+    objects = _quick(fixed_film(), **EVERYTHING)
     series = {(ds.Modality, ds.SeriesNumber, ds.SeriesInstanceUID) for ds in objects}
     assert sorted((modality, number) for modality, number, _ in series) == [
-        ("KO", 9906), ("OT", 9902), ("PR", 9905), ("SR", 9901),
+        ("KO", 9906), ("OT", 9902), ("OT", 9904), ("PR", 9905), ("SEG", 9903), ("SR", 9901),
     ]  # fmt: skip
-    assert len({uid for _, _, uid in series}) == 4
+    assert len({uid for _, _, uid in series}) == 6
     assert all("NOT FOR DIAGNOSTIC USE" in ds.SeriesDescription for ds in objects)
 
 
 @pytest.mark.parametrize(
-    ("switch", "modality"),
-    [("secondary_capture", "OT"), ("key_objects", "KO"), ("presentation_state", "PR")],
+    ("switch", "number"),
+    [
+        ("secondary_capture", 9902),
+        ("segmentation", 9903),
+        ("parametric_maps", 9904),
+        ("presentation_state", 9905),
+        ("key_objects", 9906),
+    ],
 )
-def test_what_is_switched_off_is_not_there(switch: str, modality: str) -> None:
+def test_what_is_switched_off_is_not_there(switch: str, number: int) -> None:
     """The report always is."""
-    on = {"secondary_capture": True, "key_objects": True, "presentation_state": True}
-    there = {ds.Modality for ds in _quick(fixed_film(), **(on | {switch: False}))}
-    assert there == {"OT", "KO", "PR", "SR"} - {modality}
+    there = {ds.SeriesNumber for ds in _quick(fixed_film(), **(EVERYTHING | {switch: False}))}
+    assert there == set(range(9901, 9907)) - {number}
 
 
 def test_an_object_comes_after_those_it_refers_to() -> None:
     """An archive gets them in this order."""
-    objects = _quick(fixed_film(), key_objects=True, presentation_state=True)
-    assert [ds.Modality for ds in objects] == ["OT", "OT", "PR", "SR", "KO"]
+    numbers = [ds.SeriesNumber for ds in _quick(fixed_film(), **EVERYTHING)]
+    assert numbers == [9902, 9902, 9903, 9904, 9905, 9901, 9906]
 
 
 def test_the_report_lists_everything_made_of_the_film_as_evidence() -> None:
-    """Film, pictures and presentation state; the key objects come after it."""
+    """Film, pictures, mask, maps and presentation state; the key objects come after it."""
     source = fixed_film()
-    objects = _quick(source, key_objects=True, presentation_state=True)
-    made = {ds.SOPInstanceUID for ds in objects if ds.Modality in ("OT", "PR")}
+    objects = _quick(source, **EVERYTHING)
+    made = {ds.SOPInstanceUID for ds in objects if ds.Modality in ("OT", "SEG", "PR")}
     assert _evidence(_only(objects, "SR")) == made | {source.SOPInstanceUID}
 
 
 def test_the_whole_set_passes_the_node_s_own_check(tmp_path: Path) -> None:
     """For a film with everything in its header, and for a poor one."""
     for number, source in enumerate((fixed_film(), small_film(without=["PatientOrientation"]))):
-        objects = composed(source, None, context(key_objects=True, presentation_state=True))
+        objects = composed(source, None, context(**EVERYTHING))
         read = through_disk(objects, tmp_path / str(number))
         assert check_objects.check(read, source) == []
 

@@ -13,7 +13,9 @@ def _key_objects(source: Dataset, folder: Path, *, positive: bool) -> tuple[Data
     """The key objects as read again, and the objects they are chosen from."""
     made = readings.positive if positive else readings.negative
     frame = readings.frame(source.Rows, source.Columns)
-    *others, ds = through_disk(composed(source, made(frame), context(key_objects=True)), folder)
+    *others, ds = through_disk(
+        composed(source, made(frame), context(key_objects=True, segmentation=True)), folder
+    )
     return ds, others
 
 
@@ -26,14 +28,15 @@ def _named(items: list[Dataset]) -> list[str]:
 
 
 def test_film_report_and_overview_are_of_interest(tmp_path: Path) -> None:
-    """Not every picture: only the first, which shows all of them."""
+    """And the mask; not every picture: only the first, which shows all of them."""
     source = fixed_film()
     ds, others = _key_objects(source, tmp_path, positive=True)
     title = ds.ConceptNameCodeSequence[0]
     assert (title.CodeValue, title.CodingSchemeDesignator) == ("113000", "DCM")
     assert ds.ContentTemplateSequence[0].TemplateIdentifier == "2010"
-    report = next(other for other in others if other.Modality == "SR")
-    assert _named(_items(ds, "IMAGE")) == [source.SOPInstanceUID, others[0].SOPInstanceUID]
+    mask, report = others[-2:]
+    chosen = [source.SOPInstanceUID, others[0].SOPInstanceUID, mask.SOPInstanceUID]
+    assert (_named(_items(ds, "IMAGE")), mask.Modality) == (chosen, "SEG")
     assert _named(_items(ds, "COMPOSITE")) == [report.SOPInstanceUID]
 
 

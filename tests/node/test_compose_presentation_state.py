@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_rescale, apply_voi_lut
+from pydicom.pixels.processing import apply_rescale, apply_voi_lut
 from pydicom.sequence import Sequence
 from support import readings
 from support.film import film

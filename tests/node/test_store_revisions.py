@@ -31,7 +31,7 @@ def _finish(node: Bench, job: Job, *, withheld: bool = False) -> list[str]:
 def _outcome(film: str, revision: int) -> FilmOutcome:
     picture, report = result(film, 2 * revision), result(film, 2 * revision + 1)
     made = (picture, replace(report, modality="SR", series_description="AI report"))
-    summary = {"pneumonia": {"probability": revision / 10}}
+    summary: dict[str, object] = {"pneumonia": {"probability": revision / 10}}
     return replace(read(film), results=made, reading=summary)
 
 

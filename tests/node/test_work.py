@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -66,6 +66,9 @@ class OneJob:
     def retry(self, study_instance_uid: str | None) -> int:
         return 0
 
+    def reread(self, study_instance_uid: str) -> int:
+        return 0
+
 
 class ScriptedPipeline:
     """Answers with the outcome, or the error, it was given."""
@@ -73,9 +76,11 @@ class ScriptedPipeline:
     def __init__(self, answer: FilmOutcome | Exception) -> None:
         self.answer = answer
         self.read_paths: list[Path] = []
+        self.told: list[dict[str, object]] = []
 
-    def read(self, path: Path, out: Path, *, force_stage3: bool = False) -> FilmOutcome:
+    def read(self, path: Path, out: Path, **told: object) -> FilmOutcome:
         self.read_paths.append(path)
+        self.told.append(told)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -144,6 +149,14 @@ def test_a_study_is_read_and_its_results_go_to_every_destination() -> None:
     (outcome,) = jobs.finished
     assert outcome.results[0].path == results_folder("1.9") / "2.25.5.dcm"
     assert jobs.destinations == ["pacs"]
+
+
+def test_the_pipeline_is_told_which_revision_it_reads_and_what_came_before() -> None:
+    """Else a late film's report could not name its predecessors."""
+    worker = _worker(OneJob(replace(_job(), revision=2, predecessors=(RESULT,))))
+    worker.step()
+    told = worker.pipeline.told  # type: ignore[attr-defined]
+    assert told == [{"revision": 2, "predecessors": (RESULT,)}]
 
 
 def test_a_file_without_a_uid_keeps_the_uid_it_was_received_under() -> None:
