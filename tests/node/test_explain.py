@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -268,3 +270,9 @@ def test_without_lungs_the_hull_is_the_film() -> None:
     """An empty mask leaves the report something legal to point at."""
     points = hull(np.zeros((512, 512), np.bool_), FRAME)
     assert points.max(axis=0).tolist() == [FRAME.columns - 1, FRAME.rows - 1]
+
+
+def test_pictures_are_drawn_without_matplotlib() -> None:
+    """A plotting library has no place in a process that must start fast and stay small."""
+    script = "import sys, dicom_node.compose; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
