@@ -130,7 +130,7 @@ def test_the_worker_raises_the_alarm(node: Bench, capfd: pytest.CaptureFixture[s
     """An error in the log for each fault, and the set goes to the outbox as withheld."""
 
     class Faulty:
-        def read(self, path: Path, out: Path, *, force_stage3: bool = False) -> FilmOutcome:
+        def read(self, path: Path, out: Path, **told: object) -> FilmOutcome:
             return replace(read(FILM), faults=(FAULT,))
 
     node.receive()
