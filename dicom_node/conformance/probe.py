@@ -105,7 +105,8 @@ def probes(config: Config) -> list[Probe]:
         _everything(reports[0], encodings[0], max_side=512, manufacturer="Other", serial="S9"),
     ]
     films = [_probe(each, _full_film(number)) for number, each in enumerate(settings, 1)]
-    return [*films, _probe(config, _bare_film(), positive=False)]
+    bare = _probe(_everything(reports[0], encodings[0]), _bare_film(), positive=False)
+    return [*films, bare]
 
 
 def _everything(
