@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.valuerep import DSfloat
 
 from dicom_node.compose.lineage import item
 from dicom_node.compose.origin import source_item
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
     from dicom_node.compose.lineage import Lineage
+    from dicom_node.domain import Image
 
 
 def one_frame(
@@ -59,6 +62,16 @@ def derivation(source: Dataset, how: Code, *, same_pixels: bool) -> Dataset:
         DerivationCodeSequence=Sequence([item(how)]),
         SourceImageSequence=Sequence([source_item(source, same_pixels=same_pixels)]),
     )
+
+
+def pixel_measures(image: Image, shape: tuple[int, ...]) -> Dataset:
+    """The group of spacings (C.7.6.16.2.1) of a frame of this shape over the whole film.
+
+    In millimetres; in pixels of the film where it does not say.
+    """
+    film = np.array(image.pixels.shape) / shape * (image.spacing_mm or (1.0, 1.0))
+    spacing = [DSfloat(float(value), auto_format=True) for value in film]
+    return values(PixelSpacing=spacing, SliceThickness=1)
 
 
 def values(**elements: object) -> Dataset:

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import highdicom as hd
-import numpy as np
 from pydicom.sequence import Sequence
-from pydicom.valuerep import DSfloat
 
 from dicom_node.compose import codes, origin, series
 from dicom_node.compose.content import unreliable
-from dicom_node.compose.frames import derivation, one_frame, values
+from dicom_node.compose.frames import derivation, one_frame, pixel_measures, values
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -92,7 +90,7 @@ def _parametric_map(lineage: Lineage, image: Image, reading: Reading, each: _Map
     ds.FrameOfReferenceUID = lineage.root.uid("frame of reference")
     ds.PositionReferenceIndicator = None
     heat = reading.frame.crop(each.heat).astype("<f4")
-    _frame(ds, lineage, each, _spacing(image, heat.shape))
+    _frame(ds, lineage, each, pixel_measures(image, heat.shape))
     ds.Rows, ds.Columns = heat.shape
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.PresentationLUTShape = "IDENTITY"
@@ -107,7 +105,7 @@ def _description(reading: Reading, each: _Map) -> str:
     return f"{each.words}: relative activation from 0 to 1.{doubt} {_NOTIONAL}"
 
 
-def _frame(ds: Dataset, lineage: Lineage, each: _Map, spacing: list[DSfloat]) -> None:
+def _frame(ds: Dataset, lineage: Lineage, each: _Map, measures: Dataset) -> None:
     """One frame, as a frontal film hangs: rows to the left, columns to the feet."""
     one_frame(
         ds,
@@ -115,7 +113,7 @@ def _frame(ds: Dataset, lineage: Lineage, each: _Map, spacing: list[DSfloat]) ->
         ("PlanePositionSequence", "ImagePositionPatient"),
         shared={
             "PlaneOrientationSequence": values(ImageOrientationPatient=[1, 0, 0, 0, 0, -1]),
-            "PixelMeasuresSequence": values(PixelSpacing=spacing, SliceThickness=1),
+            "PixelMeasuresSequence": measures,
             "ParametricMapFrameTypeSequence": values(FrameType=_TYPE),
             "FrameVOILUTSequence": values(WindowCenter="0.5", WindowWidth="1"),
             "PixelValueTransformationSequence": values(
@@ -138,10 +136,3 @@ def _frame(ds: Dataset, lineage: Lineage, each: _Map, spacing: list[DSfloat]) ->
             "PlanePositionSequence": values(ImagePositionPatient=[0, 0, 0]),
         },
     )
-
-
-def _spacing(image: Image, shape: tuple[int, ...]) -> list[DSfloat]:
-    """Millimetres between the map's rows and columns; film pixels where the film does not say."""
-    known = image.spacing_mm or (1.0, 1.0)
-    film = np.array(image.pixels.shape)
-    return [DSfloat(value, auto_format=True) for value in film / shape * known]

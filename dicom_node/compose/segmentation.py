@@ -15,7 +15,7 @@ from PIL import Image as Picture
 from pydicom.sequence import Sequence
 
 from dicom_node.compose import codes, origin, series
-from dicom_node.compose.frames import derivation, one_frame, values
+from dicom_node.compose.frames import derivation, one_frame, pixel_measures, values
 from dicom_node.explain import palette
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ def segmentation(lineage: Lineage, image: Image, reading: Reading) -> Dataset:
     ds.SegmentationType = "BINARY"
     ds.SegmentsOverlap = "NO"
     ds.SegmentSequence = Sequence([_lungs(lineage)])
-    _frame(ds, lineage)
-    _pixels(ds, _mask(reading, image.pixels.shape))
+    mask = _mask(reading, image.pixels.shape)
+    _frame(ds, lineage, pixel_measures(image, mask.shape))
+    _pixels(ds, mask)
     return ds
 
 
@@ -65,8 +66,8 @@ def _lungs(lineage: Lineage) -> hd.seg.SegmentDescription:
     )
 
 
-def _frame(ds: Dataset, lineage: Lineage) -> None:
-    """A place and an orientation, though a radiograph has none.
+def _frame(ds: Dataset, lineage: Lineage, measures: Dataset) -> None:
+    """A place, an orientation and a thickness, though a radiograph has none.
 
     Without them OHIF loads for ever, and an archive built on GDCM dies of the preview.
     """
@@ -75,6 +76,7 @@ def _frame(ds: Dataset, lineage: Lineage) -> None:
         lineage,
         ("SegmentIdentificationSequence", "ReferencedSegmentNumber"),
         shared={
+            "PixelMeasuresSequence": measures,
             "PlaneOrientationSequence": values(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
             "SegmentIdentificationSequence": values(ReferencedSegmentNumber=1),
         },
