@@ -90,6 +90,8 @@ def test_viewers_find_the_place_they_ask_for() -> None:
     """Without any of these OHIF loads for ever, and GDCM dies with the archive around it."""
     ds = made(fixed_film(without=["PatientOrientation"]))
     (shared,) = ds.SharedFunctionalGroupsSequence
+    (measures,) = shared.PixelMeasuresSequence
+    assert (measures.PixelSpacing, measures.SliceThickness) == ([1, 1], 1)
     (frame,) = ds.PerFrameFunctionalGroupsSequence
     assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
     assert frame.PlanePositionSequence[0].ImagePositionPatient == [0, 0, 0]
