@@ -17,24 +17,15 @@ from pydicom.uid import (
     JPEGExtended12Bit,
     JPEGLSLossless,
     JPEGLSNearLossless,
-    SecondaryCaptureImageStorage,
 )
 from pydicom.valuerep import DSfloat
 
-from dicom_node.compose import codes
+from dicom_node.compose import codes, series
 from dicom_node.compose.clean import clean
-from dicom_node.compose.lineage import Kind, Lineage, item, reference
+from dicom_node.compose.lineage import Lineage, item, reference
 
 if TYPE_CHECKING:
     from dicom_node.explain import Overlay
-
-SERIES = Kind(
-    name="sc",
-    sop_class_uid=SecondaryCaptureImageStorage,
-    modality="OT",
-    series_number=9902,
-    series_description="AI heatmaps - NOT FOR DIAGNOSTIC USE",
-)
 
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, JPEG2000MC)
 # Where the film lacks Patient Orientation: how a frontal chest hangs, patient facing us
@@ -45,7 +36,7 @@ _JPEG_QUALITY = 92
 
 def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) -> Dataset:
     """Put one picture in a DICOM object, encoded as ``results.encoding`` says."""
-    ds = lineage.derive(SERIES, f"sc-{overlay.kind}", instance_number)
+    ds = lineage.derive(series.SECONDARY_CAPTURE, f"sc-{overlay.kind}", instance_number)
     request = clean(lineage.source, ["RequestAttributesSequence"])
     if request.get("RequestAttributesSequence"):
         ds.RequestAttributesSequence = request.RequestAttributesSequence
@@ -97,10 +88,10 @@ def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
     ds.SourceImageSequence = Sequence([origin])
     if overlay.factor != 1:
         ds.DerivationCodeSequence = Sequence([item(codes.RESAMPLING)])
-    series = Dataset()
-    series.SeriesInstanceUID = source.SeriesInstanceUID
-    series.ReferencedInstanceSequence = Sequence([reference(source)])
-    ds.ReferencedSeriesSequence = Sequence([series])
+    film = Dataset()
+    film.SeriesInstanceUID = source.SeriesInstanceUID
+    film.ReferencedInstanceSequence = Sequence([reference(source)])
+    ds.ReferencedSeriesSequence = Sequence([film])
 
 
 def _space(ds: Dataset, source: Dataset, factor: float | None) -> None:
