@@ -22,14 +22,15 @@ from train.manifest import Row
 from train.negatives import Picture
 from train.picture import load_pixels
 
-#: Where a validation film may be refused: 1 in 200 for each question.
+#: How the limits are chosen; the card quotes it.
 RULE = """\
 From the validation films of all sources together. Lateral, part, other, turned, inverted: the
-probability that one film in 200 exceeds, but never below 0.5. Distance, lungs at the edge: a tenth
-beyond what one in 200 exceeds. Lung area, contrast: half of the least. Black, white: halfway
-between the worst film and a film of nothing else.
+probability that one film in 200 exceeds, but never below 0.75, so that a doubtful film is let in.
+Lungs at the edge: a tenth beyond what one in 200 exceeds; distance: a tenth beyond the furthest.
+Lung area, contrast: half of the least. Black, white: halfway between the worst film and a film of
+nothing else.
 """
-_SHARE = 0.005
+_SHARE, _SURE = 0.005, 0.75
 _REFUSE = GateConfig(polarity="refuse")
 
 
@@ -68,9 +69,9 @@ def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
 
     exposures = [exposure(load_pixels(data / film.row.path)) for film in films]
     limits = {
-        "turned": max(0.5, high(1.0 - film.look.turns[0] for film in films)),
-        "inverted": max(0.5, high(film.look.inverted for film in films)),
-        "distance": 1.1 * high(film.distance for film in films),
+        "turned": max(_SURE, high(1.0 - film.look.turns[0] for film in films)),
+        "inverted": max(_SURE, high(film.look.inverted for film in films)),
+        "distance": 1.1 * max(film.distance for film in films),
         "lung_area": 0.5 * min(film.seen.lung_area for film in films),
         "lungs_at_edge": min(1.0, 1.1 * high(film.seen.lungs_at_edge for film in films)),
         "black": 0.5 + 0.5 * max(one.black for one in exposures),
@@ -78,7 +79,7 @@ def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
         "contrast": 0.5 * min(one.contrast for one in exposures),
     }
     for kind in ("lateral", "part", "other"):
-        limits[kind] = max(0.5, high(film.look.kinds[kind] for film in films))
+        limits[kind] = max(_SURE, high(film.look.kinds[kind] for film in films))
     return GateLimits(**{name: round(value, 4) for name, value in limits.items()})
 
 

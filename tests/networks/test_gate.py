@@ -10,7 +10,7 @@ import torch
 from support.phantom import phantom
 from support.readings import LIMITS
 
-from models import gate, registry
+from models import gate, preprocess, registry
 from models.gate import Gate, GateNet
 from models.registry import WeightsError
 
@@ -113,6 +113,6 @@ def test_models_without_a_gate_still_load(directory: Path) -> None:
 def test_what_the_network_sees_is_the_letterboxed_film() -> None:
     """A big film is thinned out first; the picture stays the same within its grain."""
     big = np.asarray(phantom(1100, 1040), np.float32)
-    direct = gate.preprocess.to_network(big, gate.SIZE)[0]
+    direct = preprocess.to_network(big, gate.SIZE)[0]
     assert gate.to_gate(big).shape == (gate.SIZE, gate.SIZE)
     assert np.abs(gate.to_gate(big) - direct).mean() < 0.02

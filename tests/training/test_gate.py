@@ -108,7 +108,7 @@ def test_a_step_teaches_something(films: Films) -> None:
         for _ in range(12):
             optimizer.zero_grad()
             loss = task.loss(network, batch)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
@@ -135,9 +135,10 @@ def test_limits_leave_room_beyond_the_validation_films(
         for i in range(9)
     ]
     limits = admission.choose_limits(films, data)
-    assert limits.lateral == limits.turned == limits.inverted == 0.5
+    assert limits.lateral == limits.turned == limits.inverted == 0.75
     assert 1.08 < limits.distance < 1.3
-    assert (limits.lung_area, limits.lungs_at_edge) == (0.15, pytest.approx(0.22))
+    assert limits.lung_area == pytest.approx(0.15)
+    assert limits.lungs_at_edge == pytest.approx(0.22)
     assert limits.black >= 0.5
     assert 0 < limits.contrast < 0.5
 
