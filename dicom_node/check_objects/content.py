@@ -168,10 +168,13 @@ def _against_template(item: Dataset) -> Iterator[str]:
 
 
 def _without_coordinates(group: Dataset) -> Iterator[str]:
-    """OHIF dies, with everything on the screen, of an image's measurement without coordinates."""
-    for child in group.get("ContentSequence") or ():
-        inferred = [i.get("ValueType") for i in child.get("ContentSequence") or ()]
-        if child.get("ValueType") == "NUM" and "SCOORD" not in inferred:
+    """OHIF dies, with everything on the screen, of an image's group without coordinates."""
+    numbers = [i for i in group.get("ContentSequence") or () if i.get("ValueType") == "NUM"]
+    if not numbers:
+        yield "has no measurement, so no coordinates"
+    for number in numbers:
+        inferred = [i.get("ValueType") for i in number.get("ContentSequence") or ()]
+        if "SCOORD" not in inferred:
             yield "a measurement has no coordinates"
 
 

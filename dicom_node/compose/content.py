@@ -19,7 +19,7 @@ from dicom_node.compose import codes
 from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import Lineage
 from dicom_node.compose.refusal import accepted
-from dicom_node.compose.root import Group, comment, root, source_image, tracking
+from dicom_node.compose.root import Group, comment, region_source, root, tracking
 from models.reading import HeatCheck, Reading, StageResult
 
 if TYPE_CHECKING:
@@ -88,15 +88,18 @@ class _Writer:
 
     def decision(self, stage: _Stage, result: StageResult) -> Group:
         """TID 1501: what a stage says of the whole film."""
+        source = self.lineage.source
         where = hd.sr.CoordinatesForMeasurement(
-            "POLYLINE", self._scoord(self._ground(stage)), self._region_source()
+            "POLYLINE", self._scoord(self._ground(stage)), region_source(self.lineage)
         )
         return hd.sr.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=tracking(self.lineage, stage.name),
             finding_type=stage.finding,
             finding_sites=[hd.sr.FindingSite(codes.LUNG)],
             algorithm_id=self._algorithm(stage, result),
-            source_images=[source_image(self.lineage)],
+            source_images=[
+                hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)
+            ],
             measurements=[_percent(stage.probability, result.probability, where)],
             qualitative_evaluations=list(self._evaluations(stage, result)),
         )
@@ -117,7 +120,7 @@ class _Writer:
             yield hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
                 tracking_identifier=tracking(self.lineage, f"{stage.name} region {number}"),
                 referenced_region=hd.sr.ImageRegion(
-                    "POLYLINE", self._scoord(region.points), self._region_source()
+                    "POLYLINE", self._scoord(region.points), region_source(self.lineage)
                 ),
                 finding_type=stage.finding,
                 finding_sites=[hd.sr.FindingSite(codes.LUNG, laterality=self._side(region))],
@@ -143,10 +146,6 @@ class _Writer:
         return hd.sr.AlgorithmIdentification(
             name=stage.algorithm, version=model.version, parameters=parameters, family=codes.AI
         )
-
-    def _region_source(self) -> hd.sr.SourceImageForRegion:
-        source = self.lineage.source
-        return hd.sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
 
     def _ground(self, stage: _Stage) -> Polygon:
         """What a decision was inferred from: the lungs.

@@ -1,6 +1,7 @@
 """What the input gate says in a report: the film is usable, or it was refused, and why.
 
-A refusal is a report of its own, of which this is all: never a probability.
+A refusal is a report of its own, of which this is all: never a probability. The group is one of
+TID 1410 about the whole film, for OHIF dies of any group without coordinates.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import highdicom as hd
+import numpy as np
 
 from dicom_node.compose import codes
 from dicom_node.compose.clean import is_uid
-from dicom_node.compose.root import Group, comment, source_image, tracking
+from dicom_node.compose.root import Group, comment, region_source, size_of, tracking
 from dicom_node.domain import Refusal, RefusalCode
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID
 def is_reported(source: Dataset, refusal: Refusal) -> bool:
     """Whether the refusal is one of a radiograph that belongs to a study."""
     known = all(is_uid(str(source.get(keyword, ""))) for keyword in _UIDS)
-    return known and refusal.code in _FINDINGS
+    return known and all(size_of(source)) and refusal.code in _FINDINGS
 
 
 def sentence(refusal: Refusal) -> str:
@@ -58,14 +60,14 @@ def sentence(refusal: Refusal) -> str:
 
 
 def refused(lineage: Lineage, refusal: Refusal) -> Group:
-    """TID 1501: the film does not meet the standard."""
+    """The film does not meet the standard."""
     finding = hd.sr.QualitativeEvaluation(codes.QUALITY_FINDING, _FINDINGS[refusal.code])
     parameter = f"refusal={refusal.code.value}"
     return _gate(lineage, codes.UNFIT, [finding], [parameter], sentence(refusal))
 
 
 def accepted(lineage: Lineage, *, polarity_corrected: bool) -> Group:
-    """TID 1501: the film meets the standard, if need be after its polarity was corrected."""
+    """The film meets the standard, if need be after its polarity was corrected."""
     text = None
     if polarity_corrected:
         text = (
@@ -82,8 +84,11 @@ def _gate(
     parameters: Iterable[str],
     text: str | None,
 ) -> Group:
-    group = hd.sr.MeasurementsAndQualitativeEvaluations(
+    rows, columns = size_of(lineage.source)
+    frame = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows], [0, 0]], dtype=np.float64)
+    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking(lineage, "input gate"),
+        referenced_region=hd.sr.ImageRegion("POLYLINE", frame, region_source(lineage)),
         finding_type=codes.IMAGE_QUALITY,
         algorithm_id=hd.sr.AlgorithmIdentification(
             name="Input gate",
@@ -94,7 +99,6 @@ def _gate(
                 f"config sha256={lineage.context.config_digest}",
             ],
         ),
-        source_images=[source_image(lineage)],
         qualitative_evaluations=[
             hd.sr.QualitativeEvaluation(codes.IMAGE_QUALITY_RATING, rating),
             *evaluations,

@@ -40,10 +40,15 @@ def tracking(lineage: Lineage, name: str) -> hd.sr.TrackingIdentifier:
     return hd.sr.TrackingIdentifier(uid=uid, identifier=name)
 
 
-def source_image(lineage: Lineage) -> hd.sr.SourceImageForMeasurementGroup:
-    """The film a group of TID 1501 is about."""
+def region_source(lineage: Lineage) -> hd.sr.SourceImageForRegion:
+    """The film that coordinates are of."""
     source = lineage.source
-    return hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)
+    return hd.sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
+
+
+def size_of(source: Dataset) -> tuple[int, int]:
+    """Rows and columns; 0 where the header does not say."""
+    return int(number(source, "Rows", 0)), int(number(source, "Columns", 0))
 
 
 def comment(group: Group, text: str) -> None:
@@ -84,9 +89,8 @@ def _descriptors(source: Dataset) -> Iterator[hd.sr.ContentItem]:
     """TID 1602 and 1603, as far as the header goes."""
     modality = codes.MODALITIES.get(source.get("Modality", ""), codes.OTHER_MODALITY)
     yield hd.sr.CodeContentItem(codes.MODALITY, modality, _ACQUISITION)
-    for name, keyword in ((codes.ROWS, "Rows"), (codes.COLUMNS, "Columns")):
-        if pixels := int(number(source, keyword, 0)):
-            yield hd.sr.NumContentItem(name, pixels, codes.PIXELS, None, _ACQUISITION)
+    for name, pixels in zip((codes.ROWS, codes.COLUMNS), size_of(source), strict=True):
+        yield hd.sr.NumContentItem(name, pixels, codes.PIXELS, None, _ACQUISITION)
     known = clean(source, ["PatientOrientation", "ImagerPixelSpacing", "PixelSpacing"])
     if len(orientation := known.get("PatientOrientation") or ()) == 2:
         names = (codes.ORIENTATION_ROW, codes.ORIENTATION_COLUMN)

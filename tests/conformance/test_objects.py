@@ -97,16 +97,14 @@ TEMPLATE: dict[str, dict[tuple[str, str, str], tuple[int, int]]] = {
         ("HAS OBS CONTEXT", "TEXT", "112039"): (1, 1),
         ("HAS OBS CONTEXT", "UIDREF", "112040"): (1, 1),
         ("CONTAINS", "CODE", "121071"): (1, 1),  # finding
-        ("HAS CONCEPT MOD", "CODE", "363698007"): (0, 1),  # finding site
+        ("HAS CONCEPT MOD", "CODE", "363698007"): (1, 1),  # finding site
         ("HAS CONCEPT MOD", "TEXT", "111001"): (1, 1),  # algorithm, TID 4019
         ("HAS CONCEPT MOD", "TEXT", "111003"): (1, 1),
         ("HAS CONCEPT MOD", "TEXT", "111002"): (1, MANY),
-        ("HAS CONCEPT MOD", "CODE", "111000"): (0, 1),
-        ("CONTAINS", "NUM", "*"): (0, 1),
+        ("HAS CONCEPT MOD", "CODE", "111000"): (1, 1),
+        ("CONTAINS", "NUM", "*"): (1, 1),
         ("CONTAINS", "CODE", "705057003"): (0, 1),  # presence
         ("CONTAINS", "CODE", "130401"): (0, 1),  # visual explanation
-        ("CONTAINS", "CODE", "111029"): (0, 1),  # image quality rating
-        ("CONTAINS", "CODE", "111052"): (0, 1),  # quality finding
         ("CONTAINS", "TEXT", "121106"): (0, 1),  # comment
         ("CONTAINS", "IMAGE", "121112"): (1, 1),
     },
@@ -114,9 +112,15 @@ TEMPLATE: dict[str, dict[tuple[str, str, str], tuple[int, int]]] = {
         ("HAS OBS CONTEXT", "TEXT", "112039"): (1, 1),
         ("HAS OBS CONTEXT", "UIDREF", "112040"): (1, 1),
         ("CONTAINS", "CODE", "121071"): (1, 1),
-        ("HAS CONCEPT MOD", "CODE", "363698007"): (1, 1),
-        ("CONTAINS", "NUM", "*"): (1, 1),
+        ("HAS CONCEPT MOD", "CODE", "363698007"): (0, 1),
+        ("CONTAINS", "NUM", "*"): (0, 1),
         ("CONTAINS", "SCOORD", "111030"): (1, 1),  # image region
+        ("HAS CONCEPT MOD", "TEXT", "111001"): (0, 1),  # the input gate
+        ("HAS CONCEPT MOD", "TEXT", "111003"): (0, 1),
+        ("HAS CONCEPT MOD", "TEXT", "111002"): (0, MANY),
+        ("CONTAINS", "CODE", "111029"): (0, 1),  # image quality rating
+        ("CONTAINS", "CODE", "111052"): (0, 1),  # quality finding
+        ("CONTAINS", "TEXT", "121106"): (0, 1),
     },
     "NUM": {("INFERRED FROM", "SCOORD", "260753009"): (0, MANY)},
     "SCOORD": {("SELECTED FROM", "IMAGE", "260753009"): (1, 1)},

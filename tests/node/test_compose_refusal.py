@@ -73,9 +73,11 @@ def test_the_configuration_can_want_no_refusals() -> None:
     assert _refuse(small_film(), what=context(ReportConfig(refusals=False))) == []
 
 
-@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
-def test_a_film_of_no_study_gets_no_report(keyword: str) -> None:
-    """Nowhere to file it."""
+@pytest.mark.parametrize(
+    "keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Rows"]
+)
+def test_a_film_of_no_study_or_size_gets_no_report(keyword: str) -> None:
+    """Nowhere to file it, nothing to point at."""
     source = small_film()
     del source[keyword]
     assert _refuse(source) == []
@@ -106,12 +108,13 @@ def test_a_refusal_belongs_to_the_film_s_study_and_names_the_film_as_evidence(
     assert check(through_disk([report], tmp_path), source) == []
 
 
-def test_a_film_without_size_can_be_refused_too(tmp_path: Path) -> None:
-    """What is wrong with the film may be that its header is bare."""
-    source = small_film()
-    del source.Rows, source.Columns
-    (report,) = _refuse(source, RefusalCode.SIZE)
-    assert check(through_disk([report], tmp_path), source) == []
+def test_a_refusal_is_about_the_whole_film_and_says_where() -> None:
+    """A viewer that wants coordinates of every group gets those of the film's frame."""
+    (report,) = _refuse(small_film())
+    (group,) = report.ContentSequence[-1].ContentSequence
+    (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
+    assert region.GraphicType == "POLYLINE"
+    assert list(region.GraphicData) == [0, 0, 288, 0, 288, 320, 0, 320, 0, 0]
 
 
 def test_a_refusal_never_has_the_uid_of_a_reading_or_of_another_refusal() -> None:

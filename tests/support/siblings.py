@@ -21,8 +21,10 @@ from support import readings
 from support.film import code
 from support.objects import composed, context
 
+from dicom_node import compose
 from dicom_node.compose import codes
 from dicom_node.compose.lineage import Kind, Lineage
+from dicom_node.domain import Refusal, RefusalCode
 
 SIGNED: dict[str, Any] = {
     "manufacturer": "Phantom",
@@ -153,24 +155,9 @@ def _another_report(source: Dataset) -> Dataset:
 
 
 def _refusal(source: Dataset) -> Dataset:
-    """A report whose only group says why nothing was read."""
-    ds = _another_report(source)
-    (group,) = ds.ContentSequence[-1].ContentSequence
-    kept = [
-        item
-        for item in group.ContentSequence
-        if item.ValueType not in ("NUM", "IMAGE") and _concept(item) != "705057003"
-    ]
-    why, reason, comment = Dataset(), Dataset(), Dataset()
-    for item, name in ((why, "111029"), (reason, "111101"), (comment, "121106")):
-        item.RelationshipType, item.ValueType = "CONTAINS", "CODE"
-        item.ConceptNameCodeSequence = Items([code(name, "DCM", "Image Quality")])
-    why.ConceptCodeSequence = Items([code("111236", "DCM", "Unusable")])
-    reason.ConceptCodeSequence = Items([code("111209", "DCM", "Positioning")])
-    comment.ValueType, comment.TextValue = "TEXT", "a lateral view"
-    group.ContentSequence = Items([*kept, why, reason, comment])
-    _evidence(ds, [source])
-    return ds
+    refusal = Refusal(code=RefusalCode.VIEW, reason="a lateral view")
+    (report,) = compose.compose_refusal(source, refusal, readings.MODEL, context())
+    return report
 
 
 def _basic_text(source: Dataset) -> Dataset:
