@@ -1,6 +1,6 @@
-"""From a reading to the DICOM objects an archive takes: Secondary Capture and Structured Report."""
+"""From a reading, or a refusal, to the DICOM objects an archive takes."""
 
-from dicom_node.compose.film import compose, write
+from dicom_node.compose.film import compose, compose_refusal, write
 from dicom_node.compose.lineage import Context
 
-__all__ = ["Context", "compose", "write"]
+__all__ = ["Context", "compose", "compose_refusal", "write"]
