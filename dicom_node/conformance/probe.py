@@ -26,8 +26,8 @@ from dicom_node import compose
 from dicom_node.compose import modules
 from dicom_node.compose.report import SOP_CLASSES
 from dicom_node.config import Config, ResultsConfig
-from dicom_node.domain import Image, Result
-from models.reading import Frame, Lungs, ModelIdentity, Reading, StageResult
+from dicom_node.domain import Image, Refusal, RefusalCode, Result
+from models.reading import Frame, HeatCheck, Lungs, ModelIdentity, Reading, StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +74,8 @@ _SAMPLES: dict[str, Any] = {
     "UI": "2.25.{}",
     "US": 1,
 }
+#: One for each finding that a refusal may name.
+_REFUSALS = (RefusalCode.VIEW, RefusalCode.POLARITY, RefusalCode.UNREADABLE, RefusalCode.AGE)
 _TEXTS = frozenset({"AS", "DA", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UT"})
 
 
@@ -138,8 +140,13 @@ def _probe(config: Config, film: Dataset, *, positive: bool = True) -> Probe:
         predecessors=tuple(_earlier(film.InstanceNumber)),
     )
     ramp = np.linspace(0, 1, film.Columns, dtype=np.float32)
-    image = Image(pixels=np.tile(ramp, (film.Rows, 1)), spacing_mm=None)
-    objects = compose.compose(film, image, _reading(film, positive=positive), context)
+    notes = {"polarity": "corrected"} if positive else {}
+    image = Image(pixels=np.tile(ramp, (film.Rows, 1)), spacing_mm=None, notes=notes)
+    reading = _reading(film, positive=positive)
+    objects = compose.compose(film, image, reading, context)
+    for code in _REFUSALS:
+        refusal = Refusal(code=code, reason="this is a probe")
+        objects += compose.compose_refusal(film, refusal, reading.model, context)
     return Probe(config, film, tuple(objects), frozenset(_texts(film)))
 
 
@@ -246,6 +253,7 @@ def _reading(film: Dataset, *, positive: bool) -> Reading:
         lungs=Lungs(mask=lungs, aerated=lungs, area_fraction=0.4),
         pneumonia=decision,
         covid19=decision if positive else None,
+        heat_check=HeatCheck(inside_lungs=0.1, drop=None, random_drop=None, reliable=not positive),
         h2=heat,
         h3=heat if positive else None,
         guided=heat if positive else None,
