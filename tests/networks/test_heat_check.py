@@ -88,6 +88,18 @@ def test_heat_where_the_network_does_not_look_is_caught() -> None:
     assert not check.reliable
 
 
+def test_a_probability_that_rises_without_the_heat_is_caught() -> None:
+    """It does not help that it rises even more without other parts."""
+
+    def rising(films: Tensor) -> Sequence[float]:
+        return [0.91, *[0.95] * heat_check.ELSEWHERE]
+
+    check = heat_check.check(_reading(PNEUMONIA), _film(), rising)
+    assert check.drop == pytest.approx(-0.01)
+    assert check.random_drop == pytest.approx(-0.05)
+    assert not check.reliable
+
+
 def test_as_much_is_hidden_elsewhere_in_blocks_inside_the_lungs() -> None:
     """Equal shares of the lungs; random pixels would blind the network anywhere."""
     network = Asked(PNEUMONIA)
