@@ -105,9 +105,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     deliverer = Deliverer(
         owner=owner,
         outbox=store.outbox,
-        sender=Senders(
-            config.node.ae_title, config.destinations, config.delivery.timeout_seconds
-        ),
+        sender=Senders(config.node.ae_title, config.destinations, config.delivery.timeout_seconds),
         policy=RetryPolicy.of(config.delivery),
         data_dir=config.node.data_dir,
         lease_seconds=config.delivery.lease_seconds,

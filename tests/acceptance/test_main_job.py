@@ -56,7 +56,7 @@ def test_a_film_comes_back_as_heatmaps_and_a_report_in_its_own_study(
 def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
     tmp_path: Path, pacs: Peer, node: RunningNode
 ) -> None:
-    """A hand and a lateral are received, refused by name, and nothing goes to the PACS."""
+    """A hand and a lateral are refused by name; only a report that says so goes to the PACS."""
     hand = film(BodyPartExamined="HAND")
     lateral = film(ViewPosition="LL")
     paths = [write(ds, tmp_path / f"{i}.dcm") for i, ds in enumerate((hand, lateral))]
@@ -66,7 +66,11 @@ def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
         node.wait_until(
             lambda study=study, code=code: code in node.run("show", study, "--json").stdout
         )
-    assert pacs.instances() == {}
+        node.wait_until(lambda study=study: _delivered(node, study, 1))
+    back = [pydicom.dcmread(path) for path in pacs.instances().values()]
+    assert [ds.SOPClassUID for ds in back] == [COMPREHENSIVE_3D_SR] * 2
+    assert {ds.StudyInstanceUID for ds in back} == {hand.StudyInstanceUID, lateral.StudyInstanceUID}
+    assert all("Not read: " in ds.to_json() for ds in back)
 
 
 def test_our_own_results_sent_back_to_us_go_nowhere(
@@ -140,9 +144,11 @@ def test_read_does_the_same_on_files(tmp_path: Path) -> None:
         "sop_instance_uid",
         "accepted",
         "refusal",
+        "polarity",
         "lungs",
         "pneumonia",
         "covid19",
+        "explanation",
         "objects",
         "faults",
         "model",
@@ -161,7 +167,7 @@ def test_read_does_the_same_on_files(tmp_path: Path) -> None:
         assert pydicom.dcmread(tmp_path / "out" / item["path"]).SOPClassUID == item["sop_class_uid"]
     assert (lateral["refusal"]["code"], text["refusal"]["code"]) == ("view", "file")
     assert lateral["pneumonia"] is None
-    assert lateral["objects"] == []
+    assert [item["modality"] for item in lateral["objects"]] == ["SR"]
 
 
 def test_status_starts_without_torch_or_sqlalchemy(tmp_path: Path) -> None:
