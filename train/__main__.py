@@ -21,6 +21,7 @@ from train import cards, gate_release, manifest, settings
 from train import export as exporting
 from train.adapters import ADAPTERS, adapt
 from train.loop import fit
+from train.refit import refit
 from train.report import measure
 from train.stage1_lungs import LungTask
 from train.stage2_pneumonia import PneumoniaTask
@@ -78,11 +79,16 @@ def stage3(
     out: Out = Path("runs/stage3"),
     init: Init = None,
 ) -> Path:
-    """COVID-19 against other pneumonia, with stages 1 and 2 as they are; starts from stage 2."""
+    """COVID-19 against other pneumonia, with stages 1 and 2 as they are; starts from stage 2.
+
+    A YAML with `refit` has only the last layer learned anew.
+    """
     raw = settings.read(config)
     network = started(ChestDenseNet(), init or pneumonia)
     masking = settings.masking(raw, lungs)
     task = CovidTask(network, data, masking, pneumonia, settings.recipe(raw))
+    if ridges := raw.get("refit"):
+        return refit(task, ridges, out)
     return fit(task, settings.schedule(raw), out)
 
 

@@ -26,12 +26,22 @@ class Line:
         return np.asarray((x - self.mean) / self.deviation @ self.weights + self.bias)
 
 
-def fit(x: Floats, positive: NDArray[np.bool_], ridge: float = 0.01) -> Line:
-    """Fit feature rows (N, D); both classes weigh the same; ``ridge`` is the L2 penalty."""
+def fit(
+    x: Floats,
+    positive: NDArray[np.bool_],
+    ridge: float = 0.01,
+    weights: Floats | None = None,
+) -> Line:
+    """Fit feature rows (N, D); ``ridge`` is the L2 penalty.
+
+    Without ``weights`` (N,) both classes weigh the same.
+    """
     mean, deviation = x.mean(0), x.std(0) + 1e-6
     x1 = np.column_stack([(x - mean) / deviation, np.ones(len(x))])
     sign = np.where(positive, 1.0, -1.0)
-    weight = np.where(positive, 0.5 / positive.sum(), 0.5 / (~positive).sum())
+    if weights is None:
+        weights = np.where(positive, 1.0 / positive.sum(), 1.0 / (~positive).sum())
+    weight = weights / weights.sum()
 
     def loss(w: Floats) -> tuple[float, Floats]:
         z = sign * (x1 @ w)

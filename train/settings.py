@@ -63,6 +63,13 @@ def release(
 
 def told(name: str, raw: dict[str, Any]) -> str:
     """Tell how a run made its weights, for a card."""
+    if "refit" in raw:
+        return (
+            f"Made by `python -m train {name}`: stage 2's network as it is, only its last layer "
+            "(1024 weights and a bias) learned anew, by L2 logistic regression on the pooled "
+            "features of the masked training films times H2 at 512 x 512, every group of films "
+            "weighing the same; the strength of L2 with the best validation score."
+        )
     how = schedule(raw)
     phases = ", then ".join(
         f"{p.steps} batches of {p.batch} at {p.size} x {p.size}" for p in how.phases

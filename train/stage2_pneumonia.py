@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from models.densenet import ChestDenseNet
@@ -118,9 +120,17 @@ def score(
     """Both AUCs of a network on chosen films."""
     device = next(network.parameters()).device
     parts = [network(x[part].float().to(device)).float().cpu() for part in _parts(chosen, 8)]
-    logits = torch.cat(parts).numpy()
     positive = targets[chosen].numpy() > 0
-    inside = np.array([films[i].source == within for i in chosen])
+    return within_and_pooled(
+        torch.cat(parts).double().numpy(), positive, [films[i] for i in chosen], within
+    )
+
+
+def within_and_pooled(
+    logits: NDArray[np.float64], positive: NDArray[np.bool_], films: Sequence[Film], within: str
+) -> dict[str, float]:
+    """AUC of all films, of one source's films alone, and their mean as ``score``."""
+    inside = np.array([film.source == within for film in films])
     pooled = metrics.auc(logits, positive)
     alone = metrics.auc(logits[inside], positive[inside])
     return {"score": (pooled + alone) / 2, "auc_pooled": pooled, f"auc_{within}": alone}

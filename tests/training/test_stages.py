@@ -17,6 +17,7 @@ from train.data import read_films
 from train.export import Release, export
 from train.loop import fit
 from train.masked import Masking, heatmaps, masked_films
+from train.refit import refit
 from train.ring import ring_scores
 from train.schedule import Phase, Schedule, step_generator
 from train.stage1_lungs import LungTask
@@ -84,6 +85,29 @@ def test_stage_3_sees_the_film_times_the_heat(tiny_data: Path, lungs: Path) -> N
     assert all(film.label != "normal" for film in task.films)
     assert (task.gated[cold] == 0).all()
     assert (task.gated.abs() <= masked.abs() + 1e-2).all()
+
+
+def test_a_refit_moves_the_last_layer_alone(tiny_data: Path, lungs: Path) -> None:
+    """Features stay as they were, and the new last layer tells the training films apart."""
+    masking = Masking(weights=lungs, size=64, margin=4)
+    stage2 = lungs.with_name("pneumonia.pt")
+    torch.manual_seed(0)
+    before = ChestDenseNet().eval()
+    torch.save(before.state_dict(), stage2)
+    task = CovidTask(
+        before, tiny_data, masking, stage2, Recipe(groups=GROUPS[1:], within="ieee8023")
+    )
+    path = refit(task, (0.01,), lungs.parent / "stage3")
+    after = started(ChestDenseNet(), path).eval()
+    changed = {
+        k for k, v in after.state_dict().items() if not torch.equal(v, before.state_dict()[k])
+    }
+    assert changed == {"out.weight", "out.bias"}
+    train = [i for i, film in enumerate(task.films) if film.split == "train"]
+    with torch.no_grad():
+        logits = after(task.gated[train].float())
+    ill = task.targets[train] > 0
+    assert logits[ill].mean() > logits[~ill].mean()
 
 
 def test_distillation_holds_the_network_to_the_previous_one(tiny_data: Path, lungs: Path) -> None:

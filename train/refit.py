@@ -1,0 +1,64 @@
+"""Learn a classifier's last layer anew on its own features, all else as it is: for few films."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from models.densenet import ChestDenseNet
+from train import linear
+from train.linear import Line
+from train.stage2_pneumonia import within_and_pooled
+from train.stage3_covid import CovidTask
+
+
+def refit(task: CovidTask, ridges: Sequence[float], out: Path) -> Path:
+    """Fit the last layer for each ``ridge``; returns the weights with the best validation score.
+
+    Every group of the recipe weighs the same. The features come from the task's network on films
+    of full size, without augmentation, so nothing here is random.
+    """
+    x = pooled(task.network, task.gated)
+    weights = np.zeros(len(x))
+    for group in task.groups:
+        weights[group] += 1.0 / len(group)
+    positive = task.targets.numpy() > 0
+    train = np.array([film.split == "train" for film in task.films])
+    tried = []
+    for ridge in ridges:
+        line = linear.fit(x[train], positive[train], ridge, weights[train])
+        numbers = within_and_pooled(
+            line.score(x[~train]), positive[~train],
+            [film for film in task.films if film.split != "train"], task.recipe.within,
+        )  # fmt: skip
+        print(" ".join(f"{k}={v:.4g}" for k, v in ({"ridge": ridge} | numbers).items()))
+        tried.append((numbers["score"], line))
+    best = max(tried, key=lambda one: one[0])[1]
+    out.mkdir(parents=True, exist_ok=True)
+    torch.save(_with_last_layer(task.network, best), out / "best.pt")
+    return out / "best.pt"
+
+
+@torch.inference_mode()
+def pooled(network: ChestDenseNet, x: Tensor) -> NDArray[np.float64]:
+    """Features after global average pooling, of films (N, 1, S, S): (N, 1024)."""
+    network.eval()
+    rows = [
+        network.features(film[None].float()).mean((2, 3))[0].numpy() for film in track(x, "films")
+    ]
+    return np.stack(rows).astype(np.float64)
+
+
+def _with_last_layer(network: ChestDenseNet, line: Line) -> dict[str, Tensor]:
+    """The network's weights with the line, its standardisation folded in, as the last layer."""
+    weight = line.weights / line.deviation
+    state = dict(network.state_dict())
+    state["out.weight"] = torch.from_numpy(weight)[None].float()
+    state["out.bias"] = torch.tensor([line.bias - float(weight @ line.mean)])
+    return state
