@@ -10,26 +10,16 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.uid import (
-    JPEG2000,
-    JPEG2000MC,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-)
+from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless
 from pydicom.valuerep import DSfloat
 
-from dicom_node.compose import codes, series
+from dicom_node.compose import codes, origin, series
 from dicom_node.compose.clean import clean
-from dicom_node.compose.lineage import Lineage, item, reference
+from dicom_node.compose.lineage import Lineage, item
 
 if TYPE_CHECKING:
     from dicom_node.explain import Overlay
 
-_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, JPEG2000MC)
-# Where the film lacks Patient Orientation: how a frontal chest hangs, patient facing us
-_FRONTAL = ("L", "F")
 # Of 100; below it the edges of thin lines and small words begin to ring
 _JPEG_QUALITY = 92
 
@@ -40,14 +30,13 @@ def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) 
     request = clean(lineage.source, ["RequestAttributesSequence"])
     if request.get("RequestAttributesSequence"):
         ds.RequestAttributesSequence = request.RequestAttributesSequence
-    # We accept nothing but chests, and with an unpaired part nobody demands Laterality.
-    ds.BodyPartExamined = "CHEST"
     ds.ConversionType = "SYN"
     ds.ImageType = ["DERIVED", "SECONDARY"]
     ds.BurnedInAnnotation = "YES"
     ds.ImageComments = overlay.title
-    _orient(ds, lineage.source)
-    _lossy(ds, lineage.source)
+    origin.orient(ds, lineage.source)
+    origin.lossy(ds, lineage.source)
+    origin.refer(ds, lineage.source)
     _descend(ds, lineage.source, overlay)
     _space(ds, lineage.source, overlay.factor)
     _pixels(ds, overlay)
@@ -58,40 +47,14 @@ def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) 
     return ds
 
 
-def _orient(ds: Dataset, source: Dataset) -> None:
-    """Patient Orientation (Type 2C) and Image Laterality."""
-    for element in clean(source, ["PatientOrientation", "ImageLaterality"]):
-        ds.add(element)
-    if not ds.get("PatientOrientation"):
-        frontal = source.get("ViewPosition") in ("PA", "AP")
-        ds.PatientOrientation = list(_FRONTAL) if frontal else None
-
-
-def _lossy(ds: Dataset, source: Dataset) -> None:
-    """Once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
-    syntax = source.file_meta.get("TransferSyntaxUID") if hasattr(source, "file_meta") else None
-    if source.get("LossyImageCompression") != "01" and syntax not in _LOSSY:
-        ds.LossyImageCompression = "00"
-        return
-    ds.LossyImageCompression = "01"
-    for element in clean(source, ["LossyImageCompressionRatio", "LossyImageCompressionMethod"]):
-        ds.add(element)
-
-
 def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
     """Say which film this was made of, and how."""
     ds.DerivationDescription = overlay.description[:1024]  # ST
-    origin = reference(source)
-    origin.PurposeOfReferenceCodeSequence = Sequence([item(codes.SOURCE_IMAGE)])
     # the strip of words is below the film, so that unscaled pixels stay where they were
-    origin.SpatialLocationsPreserved = "YES" if overlay.factor == 1 else "NO"
-    ds.SourceImageSequence = Sequence([origin])
+    film = origin.source_item(source, same_pixels=overlay.factor == 1)
+    ds.SourceImageSequence = Sequence([film])
     if overlay.factor != 1:
         ds.DerivationCodeSequence = Sequence([item(codes.RESAMPLING)])
-    film = Dataset()
-    film.SeriesInstanceUID = source.SeriesInstanceUID
-    film.ReferencedInstanceSequence = Sequence([reference(source)])
-    ds.ReferencedSeriesSequence = Sequence([film])
 
 
 def _space(ds: Dataset, source: Dataset, factor: float | None) -> None:
