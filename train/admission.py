@@ -84,12 +84,17 @@ def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
 
 
 def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
-    """Tell what became of held-out films, by source and split."""
+    """Tell what became of held-out films, in all and by source and split."""
     groups: dict[str, list[Scored]] = defaultdict(list)
+    groups["all frontal"] = list(films)
+    groups["all frontal but val, which chose the limits"] = [
+        film for film in films if film.row.split != "val"
+    ]
     for film in films:
         groups[f"frontal, {film.row.source}, {film.row.split}"].append(film)
     groups["lateral, by a network that never saw the patient"] = list(laterals)
-    return _rows({name: [film.answer for film in group] for name, group in sorted(groups.items())})
+    known = sorted(name for name, group in groups.items() if group)
+    return _rows({name: [film.answer for film in groups[name]] for name in known})
 
 
 def changed(films: Sequence[Row], data: Path, gate: Gate) -> str:
