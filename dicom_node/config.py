@@ -15,8 +15,6 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
@@ -26,6 +24,7 @@ from pydantic import (
 )
 
 from dicom_node.errors import ConfigError
+from dicom_node.safeguards import Port, Section, SpoolConfig, TlsConfig, Word
 
 _ENVIRONMENT_PREFIX = "DICOM_NODE__"
 
@@ -34,7 +33,6 @@ AETitle = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
 ]
-Port = Annotated[int, Field(ge=1, le=65535)]
 DestinationName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -53,23 +51,30 @@ def _service_url(text: str) -> str:
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class CallingPeer(Section):
+    """One peer that may call the node; ``address`` None means from anywhere.
 
-
-class CallingPeer(_Section):
-    """One peer that may call the node; ``address`` None means from anywhere."""
+    ``port`` is where its storage commitment reports go, if it asks for any.
+    """
 
     ae_title: AETitle
     address: str | None = None
+    port: Port | None = None
+
+    @model_validator(mode="after")
+    def _a_port_is_one_machine_s(self) -> Self:
+        if self.port is not None and (self.address is None or "/" in self.address):
+            raise ValueError("a port needs the address of one machine")
+        return self
 
 
-class NodeConfig(_Section):
+class NodeConfig(Section):
     """Who the node is on the network, and where it keeps its state."""
 
     ae_title: AETitle = "DICOM_NODE"
     host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens to its hospital's network
     port: Port = 11112
+    plain: bool = True
     data_dir: Path = Path("data")
     require_called: bool = False
     allowed_calling: tuple[CallingPeer, ...] = ()
@@ -77,7 +82,7 @@ class NodeConfig(_Section):
     network_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
 
 
-class DicomDestination(_Section):
+class DicomDestination(Section):
     """A PACS that gets the results by C-STORE."""
 
     kind: Literal["dicom"] = "dicom"
@@ -85,9 +90,12 @@ class DicomDestination(_Section):
     ae_title: AETitle
     host: str
     port: Port
+    tls: bool = False
+    tls_name: Word | None = None  # in its certificate, where that is not `host`
+    commitment: bool | Literal["auto"] = "auto"
 
 
-class FolderDestination(_Section):
+class FolderDestination(Section):
     """A folder that gets the results as files; it must be there already."""
 
     kind: Literal["folder"]
@@ -95,7 +103,7 @@ class FolderDestination(_Section):
     path: Path
 
 
-class WebDestination(_Section):
+class WebDestination(Section):
     """A DICOMweb service that gets the results by STOW-RS.
 
     The bearer token stands in a file or an environment variable, never in the configuration, which
@@ -138,13 +146,13 @@ Destination: TypeAlias = Annotated[
 ]
 
 
-class StudyConfig(_Section):
+class StudyConfig(Section):
     """When a study is read."""
 
     quiet_seconds: Annotated[float, Field(ge=0)] = 5.0
 
 
-class SelectConfig(_Section):
+class SelectConfig(Section):
     """Which instances are frontal chest films."""
 
     body_parts: tuple[str, ...] = ("CHEST", "THORAX", "LUNG", "LUNGS", "CHEST PA", "CHEST AP")
@@ -155,7 +163,7 @@ class SelectConfig(_Section):
     max_aspect: Annotated[float, Field(gt=1)] = 2.0  # long side over short side
 
 
-class GateConfig(_Section):
+class GateConfig(Section):
     """What the pixels must look like before any network scores them."""
 
     enabled: bool = True
@@ -164,13 +172,13 @@ class GateConfig(_Section):
     polarity: Literal["correct", "refuse", "off"] = "correct"
 
 
-class ModelsConfig(_Section):
+class ModelsConfig(Section):
     """Which networks read."""
 
     dir: Path | None = None
 
 
-class WorkersConfig(_Section):
+class WorkersConfig(Section):
     """How much of the machine inference takes."""
 
     count: Annotated[int, Field(ge=1)] = 1
@@ -179,7 +187,7 @@ class WorkersConfig(_Section):
     max_attempts: Annotated[int, Field(ge=1)] = 5
 
 
-class ReportConfig(_Section):
+class ReportConfig(Section):
     """How the Structured Report is written."""
 
     sop_class: Literal["comprehensive_3d", "comprehensive", "enhanced", "basic_text"] = (
@@ -190,7 +198,7 @@ class ReportConfig(_Section):
     max_regions: Annotated[int, Field(ge=0, le=3)] = 3
 
 
-class ResultsConfig(_Section):
+class ResultsConfig(Section):
     """Which objects a film yields, how they look, and who signs."""
 
     secondary_capture: bool = True
@@ -205,7 +213,7 @@ class ResultsConfig(_Section):
     station_serial_number: str = "0"
 
 
-class DeliveryConfig(_Section):
+class DeliveryConfig(Section):
     """How hard the node tries to deliver."""
 
     first_retry_seconds: Annotated[float, Field(gt=0)] = 5.0
@@ -213,19 +221,25 @@ class DeliveryConfig(_Section):
     max_attempts: Annotated[int, Field(ge=1)] = 200
     timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     lease_seconds: Annotated[float, Field(gt=0)] = 600.0
+    commitment_wait_seconds: Annotated[float, Field(ge=0)] = 2.0
+    commitment_timeout_seconds: Annotated[float, Field(gt=0)] = 900.0
+    commitment_attempts: Annotated[int, Field(ge=1)] = 3
+    breaker_failures: Annotated[int, Field(ge=1)] = 5
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """What the log looks like."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
 
 
-class Config(_Section):
+class Config(Section):
     """The node's whole configuration, frozen."""
 
     node: NodeConfig = NodeConfig()
+    tls: TlsConfig = TlsConfig()
+    spool: SpoolConfig = SpoolConfig()
     destinations: tuple[Destination, ...] = ()
     study: StudyConfig = StudyConfig()
     select: SelectConfig = SelectConfig()
@@ -242,6 +256,15 @@ class Config(_Section):
         names = [destination.name for destination in self.destinations]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"destinations: named twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_can_speak(self) -> Config:
+        if not self.node.plain and self.tls.port is None:
+            raise ValueError("node.plain is off and tls.port is not set: nobody could call")
+        peers = [each for each in self.destinations if isinstance(each, DicomDestination)]
+        if any(peer.tls for peer in peers) and self.tls.ca_file is None:
+            raise ValueError("a destination with tls needs tls.ca_file: who signs its certificate")
         return self
 
     @property

@@ -57,6 +57,9 @@ class JobEvent(StrEnum):
     FAILED = "failed"
     GAVE_UP = "gave-up"
     LEASE_LOST = "lease-lost"
+    TLS_FAILED = "tls-failed"  # a handshake on the TLS port
+    TLS_RELOADED = "tls-reloaded"  # the certificate files changed
+    TLS_EXPIRING = "tls-expiring"
     RETRIED = "retried"
 
 

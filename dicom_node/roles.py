@@ -71,9 +71,9 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
         model_name=dicom_node.MODEL_NAME,
         serial_number=config.results.station_serial_number,
     )
-    receiver = Receiver(config.node, store.inbox, store.audit, utc_now, own=own)
+    receiver = Receiver(config, store.inbox, store.audit, utc_now, own=own)
     receiver.start()
-    log.info("listening", ae_title=config.node.ae_title, port=config.node.port)
+    log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
     stop.wait()
     receiver.stop()
     store.close()
@@ -99,13 +99,16 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.deliver.retry import RetryPolicy
     from dicom_node.deliver.senders import Senders
     from dicom_node.deliver.ship import Deliverer
-    from dicom_node.schedule import Ticks, scheduler
+    from dicom_node.housekeeping import Housekeeping
+    from dicom_node.schedule import Ticks, keep_house, scheduler
 
     store = open_store(config.node.data_dir, utc_now)
     deliverer = Deliverer(
         owner=owner,
         outbox=store.outbox,
-        sender=Senders(config.node.ae_title, config.destinations, config.delivery.timeout_seconds),
+        sender=Senders(
+            config.node.ae_title, config.destinations, config.delivery.timeout_seconds, config.tls
+        ),
         policy=RetryPolicy.of(config.delivery),
         data_dir=config.node.data_dir,
         lease_seconds=config.delivery.lease_seconds,
@@ -122,6 +125,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
             clock=utc_now,
         )
     )
+    keep_house(ticking, Housekeeping(config=config, audit=store.audit, clock=utc_now).run)
     ticking.start()
     stop.wait()
     ticking.shutdown(wait=True)  # a delivery under way is finished

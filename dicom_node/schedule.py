@@ -6,7 +6,7 @@ One process runs them; the state they move is in the store, so a tick that never
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,6 +25,7 @@ _ASSEMBLE_SECONDS = 0.25  # how late a quiet study may be noticed
 _DELIVER_SECONDS = 0.25  # how late a due delivery may be noticed
 _LEASE_SECONDS = 10.0  # how late a lease that ran out may be noticed
 
+_HOUSEKEEPING_SECONDS = 3600.0
 log = structlog.get_logger()
 
 
@@ -67,3 +68,10 @@ def scheduler(ticks: Ticks) -> BackgroundScheduler:
 
 def _report(event: JobExecutionEvent) -> None:
     log.error("tick failed", tick=event.job_id, error=where(event.exception))
+def keep_house(ticking: BackgroundScheduler, run: Callable[[], object]) -> None:
+    """Have this done at once, then every hour."""
+    ticking.add_job(
+        run, "interval", seconds=_HOUSEKEEPING_SECONDS, next_run_time=datetime.now(UTC)
+    )
+
+

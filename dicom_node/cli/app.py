@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from dicom_node import __version__
-from dicom_node.cli import conformance, network, operate, trail
+from dicom_node.cli import conformance, doctor, network, operate, trail
 from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json
 from dicom_node.config import load
 from dicom_node.errors import NodeError
@@ -23,6 +23,7 @@ app = typer.Typer(
     help=f"A DICOM node that reads frontal chest radiographs. {NOT_FOR_DIAGNOSIS}",
 )
 app.add_typer(trail.audit, name="audit")
+app.add_typer(doctor.doctor, name="doctor")
 config_commands = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 app.add_typer(config_commands, name="config")
 operate.register(app)

@@ -29,21 +29,19 @@ def echo(
     config: ConfigOption = None,
 ) -> None:
     """Ask a destination, or all of them, whether it is there; exit status 1 where one is not."""
-    from dicom_node.config import DicomDestination
     from dicom_node.deliver.senders import Senders
 
     settings = load(config)
     peers: dict[str, Destination] = {each.name: each for each in settings.destinations}
     if own:
-        node = settings.node
-        host = "127.0.0.1" if node.host == "0.0.0.0" else node.host  # noqa: S104 - any address
-        peers = {
-            "self": DicomDestination(name="self", ae_title=node.ae_title, host=host, port=node.port)
-        }
+        peers = {"self": _ourselves(settings)}
     elif destination is not None:
         peers = {destination: _named(settings, destination)}
     sender = Senders(
-        settings.node.ae_title, list(peers.values()), settings.delivery.timeout_seconds
+        settings.node.ae_title,
+        list(peers.values()),
+        settings.delivery.timeout_seconds,
+        settings.tls,
     )
     answers = {name: sender.echo(name) for name in peers}
     if as_json:
@@ -68,7 +66,9 @@ def send(
 
     settings = load(config)
     peer = _named(settings, destination)
-    sender = Senders(settings.node.ae_title, [peer], settings.delivery.timeout_seconds)
+    sender = Senders(
+        settings.node.ae_title, [peer], settings.delivery.timeout_seconds, settings.tls
+    )
     files = files_of(paths)
     answers = [
         {"path": str(path), "status": dimse_status(status), "reason": reason}
@@ -85,6 +85,21 @@ def send(
 def _answer(answer: dict[str, Any]) -> list[object]:
     status = answer["status"]
     return [answer["path"], "none" if status is None else f"0x{status:04X}", answer["reason"]]
+
+
+def _ourselves(config: Config) -> Destination:
+    """Our own receiver, over TLS where it listens to nothing else."""
+    from dicom_node.config import DicomDestination
+
+    node = config.node
+    return DicomDestination(
+        name="self",
+        ae_title=node.ae_title,
+        host="127.0.0.1" if node.host == "0.0.0.0" else node.host,  # noqa: S104 - any address
+        port=node.port if node.plain else config.tls.port or node.port,
+        tls=not node.plain,
+        tls_name="localhost" if not node.plain else None,
+    )
 
 
 def _named(config: Config, name: str) -> Destination:

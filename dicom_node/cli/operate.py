@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,28 +27,38 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Hang these commands on the application."""
-    for command in (status, studies, show, retry, reread):
+    for command in (status, studies, show, retry, discard, reread):
         app.command()(command)
 
 
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Say who is alive and what waits."""
+    from dicom_node.alarms import alarms
     from dicom_node.processes import processes
     from dicom_node.store.status import read_status
 
     settings = load(config)
     data_dir = settings.node.data_dir
     told, alive = read_status(data_dir), processes(data_dir)
+    alarming = alarms(settings, datetime.now(UTC))
     if as_json:
-        print_json({**told, "processes": alive})
+        print_json({**told, "processes": alive, "alarms": alarming})
         return
     print_line(NOT_FOR_DIAGNOSIS)
+    for sentence in alarming:
+        print_line(f"ALARM      {sentence}")
     print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
     print_line(f"studies    {told['studies']}")
     print_line(f"instances  {_counts(told['instances'])}")
     print_line(f"readings   {_counts(told['jobs'])}")
     for destination, counts in told["deliveries"].items():
         print_line(f"to {destination:8} {_counts(counts)}")
+    for destination, breaker in told["breakers"].items():
+        if breaker["open"]:
+            print_line(
+                f"DOWN       {destination} since {breaker['since']}: {breaker['reason']}; "
+                f"next look {breaker['next_probe']}"
+            )
     if any(counts.get("withheld") for counts in told["deliveries"].values()):
         print_line("ALARM      objects failed the node's own check and are withheld: see `show`")
     print_line(f"waiting    since {told['oldest_waiting'] or 'nothing waits'}")
@@ -111,6 +122,25 @@ def retry(
         print_json(woken)
     else:
         print_line(f"woken: {_counts(woken)}")
+
+
+def discard(
+    study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Give up the parked readings and held deliveries of a study for good."""
+    store = store_of(load(config))
+    dropped = {
+        "readings": store.jobs.discard(study_uid),
+        "deliveries": store.outbox.discard(study_uid),
+    }
+    if not any(dropped.values()):
+        raise NodeError(f"nothing of study {study_uid} is parked or held")
+    if as_json:
+        print_json(dropped)
+    else:
+        print_line(f"discarded: {_counts(dropped)}")
 
 
 def reread(

@@ -8,10 +8,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, _config, build_role, evt
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.deliver.secure import tls_args, trouble
 from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +37,7 @@ class _Wire:
     """What pynetdicom does not tell or bound by itself: the TCP connection of one association."""
 
     def __init__(self, timeout_seconds: float) -> None:
-        self._timeout = timeout_seconds
+        self.timeout = timeout_seconds
         self._socket: socket.socket | None = None
         self.connected = False
 
@@ -57,12 +59,13 @@ class _Wire:
         if wrapped is not None and wrapped.socket is not None:
             self._socket = wrapped.socket
 
-    def _bound(self, _event: Event) -> None:
+    def _bound(self, event: Event) -> None:
         # pynetdicom clears the socket's time-out on connecting: with a peer that stops reading, its
         # thread would stay in send() for ever, and abort() would wait for that thread.
         self.connected = True
+        self._remember(event)  # TLS has put another socket in its place
         if self._socket is not None:
-            self._socket.settimeout(self._timeout)
+            self._socket.settimeout(self.timeout)
 
     def _cut(self, event: Event) -> None:
         # An abort queues behind the data. A peer that reads a byte now and then would keep us for
@@ -78,8 +81,11 @@ def association(
     destination: DicomDestination,
     contexts: Sequence[PresentationContext],
     timeout_seconds: float,
+    tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
 ) -> Iterator[Association]:
     """Hold an association with the destination for the length of a ``with`` block.
+
+    A context with an SCP role is asked for with that role (PS3.7 D.3.3.4).
 
     Raises
     ------
@@ -90,7 +96,7 @@ def association(
     """
     wire = _Wire(timeout_seconds)
     try:
-        assoc = _request(ae_title, destination, contexts, wire, timeout_seconds)
+        assoc = _request(ae_title, destination, contexts, wire, tls)
         try:
             yield assoc
         finally:
@@ -109,8 +115,9 @@ def _request(
     destination: DicomDestination,
     contexts: Sequence[PresentationContext],
     wire: _Wire,
-    timeout_seconds: float,
+    tls: TlsConfig,
 ) -> Association:
+    timeout_seconds = wire.timeout
     ae = AE(ae_title)
     ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -124,11 +131,17 @@ def _request(
             contexts=list(contexts),
             ae_title=destination.ae_title,
             evt_handlers=wire.handlers,  # type: ignore[arg-type]
+            ext_neg=[
+                build_role(cx.abstract_syntax, scp_role=True) for cx in contexts if cx.scp_role
+            ],
+            tls_args=tls_args(destination, tls),
         )
     except OSError as error:  # the name does not resolve, or no descriptor is left
         raise PeerUnavailable(f"cannot reach {where(destination)}: {_strerror(error)}") from error
     if not assoc.is_established:
         late = time.monotonic() - started >= timeout_seconds
+        if not late and not assoc.is_rejected and not assoc.rejected_contexts:
+            _raise_tls_trouble(destination, tls)
         _raise_why(assoc, destination, wire.connected, timeout_seconds if late else None)
     return assoc
 
@@ -148,6 +161,13 @@ def _raise_why(
             f"{where(destination)} does not answer the association request within {waited:g} s"
         )
     raise PeerUnavailable(f"{where(destination)} hung up during the association request")
+
+
+def _raise_tls_trouble(destination: DicomDestination, tls: TlsConfig) -> None:
+    """Shake hands once more: pynetdicom keeps the reason of a failure to itself."""
+    with suppress(OSError):  # no connection at all: said below
+        if (why := trouble(destination, tls, _DIAGNOSIS_SECONDS)) is not None:
+            raise PeerUnavailable(f"no TLS with {where(destination)}: {why}")
 
 
 def _why_not_connected(destination: DicomDestination, waited: float | None) -> str:

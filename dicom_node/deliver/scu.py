@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
     from pynetdicom.association import Association
+from dicom_node.safeguards import TlsConfig
     from pynetdicom.presentation import PresentationContext
 
     from dicom_node.config import DicomDestination
@@ -56,6 +57,8 @@ class StoreSender:
     ) -> None:
         self._ae_title = ae_title
         self._destinations = {destination.name: destination for destination in destinations}
+    tls
+        Our certificate and whom we trust, for destinations over TLS.
         self._timeout = timeout_seconds
         self._slowest_line = slowest_line
 
@@ -64,11 +67,13 @@ class StoreSender:
 
         A file the peer did not answer for has status None, or a code of
         `dicom_node.deliver.status` that says why the peer was not asked.
+        tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
         """
         parcels = [parcel_of(path) for path in paths]
         good = [parcel for parcel in parcels if isinstance(parcel, Parcel)]
         answers = iter(self._send(destination, good) if good else ())
         return [
+        self._tls = tls
             next(answers) if isinstance(parcel, Parcel) else parcel  # a parcel, or why it is none
             for parcel in parcels
         ]
@@ -79,7 +84,7 @@ class StoreSender:
         try:
             peer = self._find(destination)
             contexts = [build_context(Verification)]
-            with association(self._ae_title, peer, contexts, self._timeout) as assoc:
+            with association(self._ae_title, peer, contexts, self._timeout, self._tls) as assoc:
                 status = _status(assoc.send_c_echo())
             reason = f"no answer from {where(peer)}" if status is None else sentence(status)
             if status == 0x0000:
@@ -99,7 +104,7 @@ class StoreSender:
         try:
             peer = self._find(destination)
             contexts = contexts_for(parcels)
-            with association(self._ae_title, peer, contexts, self._timeout) as assoc:
+            with association(self._ae_title, peer, contexts, self._timeout, self._tls) as assoc:
                 return self._store_all(assoc, parcels)
         except PeerUnavailable as error:
             return [(None, str(error))] * len(parcels)

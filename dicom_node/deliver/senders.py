@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from dicom_node.config import DicomDestination, FolderDestination, WebDestination
 from dicom_node.deliver.folder import FolderSender
 from dicom_node.deliver.scu import StoreSender
+from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,16 +31,22 @@ class Senders:
         Whom `send` and `echo` can name.
     timeout_seconds
         For connecting, and for each answer.
+    tls
+        Our certificate and whom we trust, for destinations over TLS.
     """
 
     def __init__(
-        self, ae_title: str, destinations: Iterable[Destination], timeout_seconds: float
+        self,
+        ae_title: str,
+        destinations: Iterable[Destination],
+        timeout_seconds: float,
+        tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
     ) -> None:
         destinations = tuple(destinations)
         peers = [each for each in destinations if isinstance(each, DicomDestination)]
         folders = [each for each in destinations if isinstance(each, FolderDestination)]
         services = [each for each in destinations if isinstance(each, WebDestination)]
-        self._store = StoreSender(ae_title, peers, timeout_seconds)
+        self._store = StoreSender(ae_title, peers, timeout_seconds, tls=tls)
         folder_sender = FolderSender(folders)
         self._others: dict[str, _Kind] = {each.name: folder_sender for each in folders}
         if services:

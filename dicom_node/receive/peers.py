@@ -53,12 +53,16 @@ class Link:
     kept: int = 0
     refused: int = 0
     introduced: bool = False
+    certificate: str = ""  # subject of the peer's, where it showed one
     overdue: int = 0  # looks at it in a row that found it hanging
 
     @property
     def peer(self) -> dict[str, object]:
         """Who is at the other end, for an event's detail."""
-        return {"calling": self.calling, "called": self.called, "address": self.address}
+        who: dict[str, object] = {
+            "calling": self.calling, "called": self.called, "address": self.address
+        }  # fmt: skip
+        return {**who, "certificate": self.certificate} if self.certificate else who
 
     @property
     def introduction(self) -> tuple[AuditEvent, ...]:

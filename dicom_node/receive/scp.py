@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 import warnings
 from contextlib import suppress
@@ -13,7 +12,6 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
-from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.domain import AuditEvent, AuditKind
@@ -24,15 +22,20 @@ from dicom_node.receive.checks import Equipment, is_uid
 from dicom_node.receive.contexts import supported_contexts
 from dicom_node.receive.faults import STATUS, SUCCESS, Fault, Unacceptable
 from dicom_node.receive.inbox import Reception, Spool
+from dicom_node.receive.listen import TlsServer, accept, listen
 from dicom_node.receive.peers import DoorKeeper, Link, Links, Rejection
 from dicom_node.receive.watch import Watch, cut
+from dicom_node.tls import ReloadingContext, subject_of
 
 if TYPE_CHECKING:
+    from pynetdicom.association import Association
     from pynetdicom.dimse_primitives import C_STORE
     from pynetdicom.events import Event
+    from pynetdicom.transport import ThreadedAssociationServer
 
-    from dicom_node.config import NodeConfig
+    from dicom_node.config import Config
     from dicom_node.ports import Audit, Clock, Inbox
+    from dicom_node.receive.commitment import CommitmentDesk
 
 # Formatting every PDU for a log nobody reads costs more than receiving it.
 _config.LOG_HANDLER_LEVEL = "none"
@@ -41,8 +44,6 @@ MAX_PDU = 128 * 2**10  # bytes; what DCMTK sends at most, and an eighth of the t
 ACSE_SECONDS = 30.0  # for the A-ASSOCIATE-RQ to come after the connection, PS3.8 9.1.5 (ARTIM)
 DRAIN_SECONDS = 10.0  # for associations to end by themselves when the receiver stops
 MAX_WAITING = 256  # connections without an association; each costs two threads
-_POLL_SECONDS = 0.1  # how soon the accepting thread notices that it should stop
-_BACKLOG = 128  # connections the kernel holds while threads start
 
 log = structlog.get_logger()
 
@@ -53,38 +54,49 @@ class Receiver:
     Parameters
     ----------
     config
-        The node's network side; a port of 0 takes a free one.
+        The node's; a port of 0 takes a free one.
     inbox, audit, clock
         Where instances and events go, and what time it is.
     own
         The General Equipment of this node's results, so that they are known when they come back
         to a node that has forgotten their UIDs.
+    desk
+        Answers storage commitment; without one, nobody does.
     """
 
     def __init__(
         self,
-        config: NodeConfig,
+        config: Config,
         inbox: Inbox,
         audit: Audit,
         clock: Clock,
         *,
         own: Equipment | None = None,
+        desk: CommitmentDesk | None = None,
     ) -> None:
-        self._node = config
+        node = config.node
+        self._node = node
+        self._tls = config.tls
         self._audit = audit
-        self._spool = Spool(data_dir=config.data_dir)
+        self._spool = Spool(data_dir=node.data_dir)
         self._reception = Reception(self._spool, inbox, audit, clock, own)
-        self._door = DoorKeeper(config)
+        self._desk = desk
+        self._door = DoorKeeper(node)
         self._links = Links()
-        self._watch = Watch(self._links, audit, min(ACSE_SECONDS, config.network_timeout_seconds))
-        self._server: ThreadedAssociationServer | None = None
+        self._watch = Watch(self._links, audit, min(ACSE_SECONDS, node.network_timeout_seconds))
+        self._servers: list[ThreadedAssociationServer] = []
 
     @property
     def port(self) -> int:
-        """The port the receiver listens on."""
-        if self._server is None:
+        """The first of its ports."""
+        return self.ports[0]
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports the receiver listens on: plain DICOM's, then that of TLS."""
+        if not self._servers:
             raise RuntimeError("the receiver is not started")
-        return int(self._server.server_address[1])
+        return [int(server.server_address[1]) for server in self._servers]
 
     def start(self) -> None:
         """Prepare the spool, bind the port, accept associations in the background."""
@@ -99,38 +111,58 @@ class Receiver:
         ae.maximum_pdu_size = MAX_PDU
         ae.network_timeout = ae.dimse_timeout = self._node.network_timeout_seconds
         ae.acse_timeout = min(ACSE_SECONDS, self._node.network_timeout_seconds)
-        self._server = self._serve(ae)
+        if self._node.plain:
+            address = (self._node.host, self._node.port)
+            self._servers.append(listen(ae, address, self._handlers()))
+        if self._tls.port is not None:
+            self._servers.append(self._listen_for_tls(ae, self._tls.port))
+        for server in self._servers:
+            accept(server)
         self._watch.start()
 
-    def _serve(self, ae: AE) -> ThreadedAssociationServer:
-        """As `AE.start_server` does, but to be stopped in a tenth of a second."""
-        server: ThreadedAssociationServer = ae.make_server(
-            (self._node.host, self._node.port),
-            evt_handlers=self._handlers(),
-            server_class=ThreadedAssociationServer,
-        )
-        ae._servers.append(server)  # its shutdown looks for itself there
-        if server.socket is not None:
-            server.socket.listen(_BACKLOG)
-        loop = threading.Thread(
-            target=server.serve_forever, args=(_POLL_SECONDS,), name="accept", daemon=True
-        )
-        loop.start()
+    def _listen_for_tls(self, ae: AE, port: int) -> TlsServer:
+        context = ReloadingContext(self._tls)
+        server = cast("TlsServer", listen(ae, (self._node.host, port), self._handlers(), TlsServer))
+        server.tls = context
+        server.handshake_seconds = ae.acse_timeout or ACSE_SECONDS
+        server.told, server.reloaded = self._tls_failed, self._tls_reloaded
         return server
 
     def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Accept nothing new, let associations end, break off those that do not in time."""
-        if self._server is None:
+        if not self._servers:
             return
-        self._server.shutdown()
+        for server in self._servers:
+            server.shutdown()
         deadline = time.monotonic() + drain_seconds
-        while self._server.active_associations and time.monotonic() < deadline:
+        while self._active() and time.monotonic() < deadline:
             time.sleep(0.02)
-        for assoc in self._server.active_associations:
+        for assoc in self._active():
             log.warning("association broken off at shutdown", calling=self._links.of(assoc).calling)
             assoc.abort(block=False)
         self._watch.stop()
-        self._server = None
+        self._servers = []
+
+    def _active(self) -> list[Association]:
+        return [assoc for server in self._servers for assoc in server.active_associations]
+
+    def _tls_failed(self, address: str, reason: str) -> None:
+        log.warning("TLS handshake failed", address=address, reason=reason)
+        self._tell(AuditKind.TLS_FAILED, address=address, reason=reason)
+
+    def _tls_reloaded(self, trouble: str) -> None:
+        if trouble:
+            log.error("changed TLS files not used, the old ones stay", reason=trouble)
+        else:
+            log.info("changed TLS files loaded")
+        self._tell(AuditKind.TLS_RELOADED, ok=not trouble, reason=trouble)
+
+    def _tell(self, kind: AuditKind, **detail: object) -> None:
+        """Write a line nobody waits for; where it cannot be written, it stands in the log."""
+        try:
+            self._audit.append(AuditEvent(kind=kind, detail=detail))
+        except (OSError, AuditError) as error:
+            log.error("not audited", kind=kind.value, error=where(error))
 
     def _handlers(self) -> list[evt.EventHandlerType]:
         return [
@@ -141,17 +173,20 @@ class Receiver:
             (evt.EVT_ABORTED, self._on_end, ["aborted"]),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._on_store),
+            *(self._desk.handlers(self._links) if self._desk else ()),
         ]
 
     def _on_connection(self, event: Event) -> None:
         """Take a TCP connection in hand before pynetdicom reads from it."""
         assoc = event.assoc
-        self._links.add(assoc, Link(address=str(assoc.requestor.address)))
+        link = Link(address=str(assoc.requestor.address))
+        self._links.add(assoc, link)
         assoc.dimse = SpoolingDimse(assoc, self._spool.incoming)
         if (wrapped := assoc.dul.socket) is not None and wrapped.socket is not None:
             wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Without one, a peer that stops in the middle of a PDU holds a thread for ever.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
+            link.certificate = subject_of(wrapped.socket)
         if len(self._links) > self._node.max_associations + MAX_WAITING:
             log.warning("too many connections, cut", address=str(assoc.requestor.address))
             cut(assoc)
@@ -172,8 +207,7 @@ class Receiver:
     def _rejected(self, link: Link, rejection: Rejection) -> None:
         link.ending = "rejected"
         log.warning("association rejected", reason=rejection.word, **link.peer)
-        detail = {**link.peer, "reason": rejection.word}
-        self._audit.append(AuditEvent(kind=AuditKind.ASSOCIATION_REJECTED, detail=detail))
+        self._tell(AuditKind.ASSOCIATION_REJECTED, **link.peer, reason=rejection.word)
 
     def _on_established(self, event: Event) -> None:
         log.debug("association accepted", **self._links.of(event.assoc).peer)

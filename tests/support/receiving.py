@@ -20,10 +20,11 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from support.film import film
 
-from dicom_node.config import NodeConfig
+from dicom_node.config import Config, NodeConfig
 from dicom_node.domain import AuditEvent, AuditKind, Instance
 from dicom_node.receive.checks import Equipment
 from dicom_node.receive.scp import Receiver
+from dicom_node.safeguards import SpoolConfig, TlsConfig
 
 OWN = Equipment(manufacturer="dicom-node project", model_name="dicom-node", serial_number="7")
 VERIFICATION = "1.2.840.10008.1.1"
@@ -68,10 +69,16 @@ class MemoryStore:
 
 
 @contextmanager
-def receiver(data_dir: Path, store: MemoryStore, **node: object) -> Iterator[Receiver]:
-    """A receiver on a free port of the loopback."""
-    config = NodeConfig(ae_title="AINODE", host="127.0.0.1", data_dir=data_dir)
-    config = config.model_copy(update={"port": 0, **node})
+def receiver(
+    data_dir: Path, store: MemoryStore, *, tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
+    spool: SpoolConfig = SpoolConfig(min_free_mb=0), **node: object,  # noqa: B008
+) -> Iterator[Receiver]:  # fmt: skip
+    """A receiver on a free port of the loopback; its TLS port is free too, where it has one."""
+    own = NodeConfig(ae_title="AINODE", host="127.0.0.1", data_dir=data_dir)
+    own = own.model_copy(update={"port": 0, **node})
+    if tls.port is not None:
+        tls = tls.model_copy(update={"port": 0})
+    config = Config().model_copy(update={"node": own, "tls": tls, "spool": spool})
     running = Receiver(config, store, store, now, own=OWN)
     running.start()
     try:

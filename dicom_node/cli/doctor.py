@@ -1,0 +1,121 @@
+"""The commands that explain what is wrong with the surroundings."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dicom_node.cli.output import ConfigOption, JsonOption, print_json, print_line
+from dicom_node.config import load
+from dicom_node.errors import ConfigError, NodeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_node.safeguards import TlsConfig
+
+doctor = typer.Typer(no_args_is_help=True, help="Explain what the node finds around it.")
+
+
+@doctor.callback()
+def group() -> None:
+    """Keep `doctor tls` two words while it is the only one."""
+
+
+@doctor.command("tls")
+def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Explain our certificate, whom we trust and the profile; exit status 1 where TLS cannot be."""
+    settings = load(config).tls
+    if settings.certificate_file is None and settings.ca_file is None:
+        raise NodeError("no TLS is configured (tls.certificate_file, tls.ca_file)")
+    found = examine(settings)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    if found["faults"]:
+        raise typer.Exit(1)
+
+
+def examine(settings: TlsConfig) -> dict[str, Any]:
+    """Everything `doctor tls` tells, JSON-ready."""
+    from dicom_node.roles import utc_now
+    from dicom_node.tls import PROFILES, client_context, server_context
+
+    now = utc_now()
+    faults: list[str] = []
+    try:
+        (server_context if settings.certificate_file else client_context)(settings)
+    except ConfigError as error:
+        faults.append(str(error))
+    chain, certificates, trusted = (
+        _tried(faults, _chain, settings),
+        _tried(faults, _tell, settings.certificate_file),
+        _tried(faults, _tell, settings.ca_file),
+    )
+    faults += [
+        f"{each['subject']} expired" for each in (*certificates, *trusted) if each["days_left"] < 0
+    ]
+    return {
+        "profile": PROFILES[settings.profile],
+        "openssl": ssl.OPENSSL_VERSION,
+        "port": settings.port,
+        "mutual": settings.mutual,
+        "certificates": certificates,
+        "chain": chain,
+        "trusted": trusted,
+        "checked_at": now.isoformat(timespec="seconds"),
+        "faults": list(dict.fromkeys(faults)),
+    }
+
+
+def _tried(faults: list[str], ask: Any, about: Any) -> Any:
+    try:
+        return ask(about)
+    except ConfigError as error:
+        faults.append(str(error))
+        return []
+
+
+def _chain(settings: TlsConfig) -> list[str]:
+    from dicom_node.certificates import chain_of
+
+    return list(chain_of(settings))
+
+
+def _tell(path: Path | None) -> list[dict[str, Any]]:
+    from dicom_node.certificates import tell
+    from dicom_node.roles import utc_now
+
+    now = utc_now()
+    return [
+        {
+            **asdict(each),
+            "not_before": each.not_before.isoformat(),
+            "not_after": each.not_after.isoformat(),
+            "days_left": each.days_left(now),
+        }
+        for each in (tell(path) if path else [])
+    ]
+
+
+def _print(found: dict[str, Any]) -> None:
+    print_line(f"profile    {found['profile']}")
+    print_line(f"library    {found['openssl']}")
+    print_line(f"listens    {found['port'] or 'no TLS port'}")
+    print_line(f"callers    {'must show a certificate' if found['mutual'] else 'need none'}")
+    for title, key in (("ours", "certificates"), ("trusted", "trusted")):
+        for each in found[key]:
+            print_line(f"{title:10} {each['subject']}, {each['key']}")
+            print_line(f"           names    {', '.join(each['names']) or 'none'}")
+            print_line(f"           signed   {each['issuer']}")
+            print_line(f"           until    {each['not_after'][:10]}, {each['days_left']} days")
+    for depth, subject in enumerate(found["chain"]):
+        print_line(f"chain      {'  ' * depth}{subject}")
+    for fault in found["faults"]:
+        print_line(f"FAULT      {fault}")
+    if not found["faults"]:
+        print_line("verdict    TLS can be")

@@ -1,0 +1,56 @@
+"""The configuration's sections about safety: who may speak, how much is taken and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+#: Secure transport profiles: PS3.15 B.12, never below TLS 1.2, and B.12 with TLS 1.3 alone.
+TlsProfile = Literal["bcp195", "bcp195-tls13"]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Word = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and nothing in it that is not meant."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TlsConfig(Section):
+    """The node's certificate, whom it trusts, and the port it speaks TLS on.
+
+    The key's passphrase stands in a file or an environment variable, never in the configuration,
+    which is printed and logged.
+    """
+
+    port: Port | None = None
+    profile: TlsProfile = "bcp195"
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    passphrase_file: Path | None = None
+    passphrase_env: Word | None = None
+    ca_file: Path | None = None
+    mutual: bool = True
+    warn_days: Annotated[int, Field(ge=0)] = 30
+
+    @model_validator(mode="after")
+    def _the_files_belong_together(self) -> Self:
+        if self.passphrase_file and self.passphrase_env:
+            raise ValueError("give passphrase_file or passphrase_env, not both")
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file come together")
+        if self.port is not None and not self.certificate_file:
+            raise ValueError("a TLS port needs certificate_file and key_file")
+        if self.port is not None and self.mutual and not self.ca_file:
+            raise ValueError("mutual TLS needs ca_file: who signs the certificates of our peers")
+        return self
+
+
+class SpoolConfig(Section):
+    """How much is taken."""
+
+    min_free_mb: Annotated[int, Field(ge=0)] = 1024  # MiB
+    max_object_mb: Annotated[int, Field(ge=1)] = 1024  # MiB

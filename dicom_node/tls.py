@@ -1,0 +1,193 @@
+"""TLS as PS3.15 B.12 wants it (BCP 195: RFC 8996, RFC 9325), and what a failed handshake means.
+
+A new context is made whenever a file changes, rather than the old one reloaded: an authority that
+was removed from the file must not be trusted any longer, and a context only ever learns more.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from dicom_node.errors import ConfigError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dicom_node.safeguards import TlsConfig, TlsProfile
+
+#: Of TLS 1.2, what RFC 9325 4.2 recommends; those of TLS 1.3 are OpenSSL's. Level 2: RSA keys have
+#: 2048 bits or more, elliptic curves 224.
+CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2"
+)
+LOWEST: dict[TlsProfile, ssl.TLSVersion] = {
+    "bcp195": ssl.TLSVersion.TLSv1_2,
+    "bcp195-tls13": ssl.TLSVersion.TLSv1_3,
+}
+#: How a person calls them.
+PROFILES: dict[TlsProfile, str] = {
+    "bcp195": "BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12)",
+    "bcp195-tls13": "BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12), "
+    "TLS 1.3 only",
+}
+
+# OpenSSL's reason -> what it means here; the first that is found in the reason is taken.
+_MEANINGS = (
+    ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the peer shows no certificate"),
+    ("WRONG_VERSION_NUMBER", "the peer does not speak TLS"),
+    ("HTTP_REQUEST", "the peer speaks HTTP"),
+    ("UNSUPPORTED_PROTOCOL", "the peer's TLS version is older than the profile allows"),
+    ("NO_PROTOCOLS_AVAILABLE", "the peer's TLS version is older than the profile allows"),
+    ("VERSION_TOO_LOW", "the peer's TLS version is older than the profile allows"),
+    ("ALERT_PROTOCOL_VERSION", "the peer does not speak the TLS versions of our profile"),
+    ("NO_SHARED_CIPHER", "no cipher suite in common with the peer"),
+    ("ALERT_HANDSHAKE_FAILURE", "the peer refuses: no cipher in common, or it wants a certificate"),
+    ("CERTIFICATE_REQUIRED", "the peer wants a certificate from us (mutual TLS)"),
+    ("ALERT_UNKNOWN_CA", "the peer does not know who signed our certificate"),
+    ("ALERT_CERTIFICATE_EXPIRED", "the peer says that our certificate has expired"),
+    ("CERTIFICATE", "the peer refuses our certificate"),  # every other alert about it
+    ("UNEXPECTED_EOF", "the peer hung up during the TLS handshake"),
+)
+
+_SHORT = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU"}
+
+_Subject: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
+_Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+
+
+def passphrase(config: TlsConfig, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The key's passphrase, from its file or variable; None where there is none to be."""
+    if config.passphrase_env is not None:
+        if config.passphrase_env not in environment:
+            raise ConfigError(f"tls.passphrase_env: {config.passphrase_env} is not set")
+        return environment[config.passphrase_env]
+    if config.passphrase_file is None:
+        return None
+    try:
+        return config.passphrase_file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"tls.passphrase_file: {config.passphrase_file}: {error}") from error
+
+
+def server_context(config: TlsConfig) -> ssl.SSLContext:
+    """For whoever calls us. Raises ConfigError where a file is missing or wrong."""
+    context = _context(ssl.PROTOCOL_TLS_SERVER, config)
+    if config.mutual:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_context(config: TlsConfig) -> ssl.SSLContext:
+    """For whom we call: the certificate and its name are always checked."""
+    return _context(ssl.PROTOCOL_TLS_CLIENT, config)
+
+
+def _context(protocol: int, config: TlsConfig) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = LOWEST[config.profile]
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    secret = passphrase(config)
+    try:
+        if config.ca_file is not None:
+            context.load_verify_locations(config.ca_file)
+        if config.certificate_file is not None:
+            # Without the empty default OpenSSL would ask for it on the terminal, and wait.
+            context.load_cert_chain(config.certificate_file, config.key_file, secret or "")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(f"tls: {_why_not_loaded(config, error)}") from error
+    return context
+
+
+def _why_not_loaded(config: TlsConfig, error: Exception) -> str:
+    for path in _files(config):
+        if not path.is_file():
+            return f"{path} is not there"
+        if not os.access(path, os.R_OK):
+            return f"{path} cannot be read"
+    reason = getattr(error, "reason", None) or ""
+    if "KEY_VALUES_MISMATCH" in reason:
+        return f"{config.key_file} is not the key of {config.certificate_file}"
+    if not reason and config.key_file and b"ENCRYPTED" in config.key_file.read_bytes():
+        return f"the passphrase does not open {config.key_file}"
+    names = ", ".join(str(path) for path in _files(config))
+    return f"one of {names} cannot be used ({reason or type(error).__name__})"
+
+
+def _files(config: TlsConfig) -> list[Path]:
+    candidates = (config.certificate_file, config.key_file, config.ca_file)
+    return [path for path in candidates if path is not None]
+
+
+class ReloadingContext:
+    """A server's context that follows its files; where they become wrong the last good one stays.
+
+    Parameters
+    ----------
+    config
+        Where the files are. They must be right at the start: ConfigError otherwise.
+    """
+
+    def __init__(self, config: TlsConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._stamp = self._look()
+        self._context = server_context(config)
+
+    def current(self) -> tuple[ssl.SSLContext, str | None]:
+        """The context for the next connection, and what became of files that have changed.
+
+        That is None while nothing changes, empty where they were loaded, else why they were not.
+        """
+        with self._lock:
+            stamp = self._look()
+            if stamp == self._stamp:
+                return self._context, None
+            self._stamp = stamp
+            try:
+                self._context = server_context(self._config)
+            except ConfigError as error:
+                return self._context, str(error)
+            return self._context, ""
+
+    def _look(self) -> _Stamp:
+        config = self._config
+        return tuple(_stamp(path) for path in (*_files(config), config.passphrase_file) if path)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
+
+
+def subject_of(connection: socket.socket) -> str:
+    """The subject of the certificate the peer showed, as CN=..., O=...; empty without one."""
+    shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    if not shown:
+        return ""
+    pairs = [pair for part in cast("_Subject", shown["subject"]) for pair in part]
+    return ", ".join(f"{_SHORT.get(name, name)}={value}" for name, value in pairs)
+
+
+def meaning(error: OSError) -> str:
+    """What a failed handshake means, in words; nothing in it is quoted from the peer's bytes."""
+    if isinstance(error, TimeoutError):
+        return "the TLS handshake took too long"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the peer's certificate is refused: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or ""
+        for part, words in _MEANINGS:
+            if part in reason or (part == "UNEXPECTED_EOF" and isinstance(error, ssl.SSLEOFError)):
+                return words
+        return f"the TLS handshake failed ({reason or 'no reason given'})"
+    return "the connection broke during the TLS handshake"
