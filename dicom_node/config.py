@@ -78,7 +78,10 @@ class NodeConfig(Section):
     data_dir: Path = Path("data")
     require_called: bool = False
     allowed_calling: tuple[CallingPeer, ...] = ()
+    users_file: Path | None = None
     max_associations: Annotated[int, Field(ge=1)] = 64
+    max_associations_per_peer: Annotated[int, Field(ge=1)] = 32
+    artim_seconds: Annotated[float, Field(gt=0)] = 30.0
     network_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
 
 

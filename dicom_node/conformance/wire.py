@@ -16,7 +16,7 @@ from dicom_node.domain import DeliveryEvent
 from dicom_node.receive.contexts import supported_contexts
 from dicom_node.receive.faults import STATUS, SUCCESS, Fault
 from dicom_node.receive.peers import Rejection
-from dicom_node.receive.scp import ACSE_SECONDS, MAX_PDU
+from dicom_node.receive.scp import MAX_PDU
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,9 @@ _NEXT = {
 _REJECTED_WHEN = {
     Rejection.CALLED: "The called AE title is not the node's, and `node.require_called` is on",
     Rejection.CALLING: "`node.allowed_calling` names peers, and this is none of them",
+    Rejection.USER: "`node.users_file` is set, and the request shows no user of it",
     Rejection.LIMIT: "`node.max_associations` are going on",
+    Rejection.PEER_LIMIT: "`node.max_associations_per_peer` of this AE title and address are going on",
 }
 _RESULTS = {1: "rejected-permanent", 2: "rejected-transient"}
 _FAULTS = {
@@ -88,7 +90,7 @@ def _receiver(created: Created) -> Iterator[str]:
             ("AE title", node.ae_title),
             ("Maximum PDU size received", f"{MAX_PDU} bytes"),
             ("Simultaneous associations accepted", node.max_associations),
-            ("ARTIM time-out", f"{min(ACSE_SECONDS, timeout):g} s"),
+            ("ARTIM time-out", f"{min(node.artim_seconds, timeout):g} s"),
             ("DIMSE and network time-out", f"{timeout:g} s"),
         ],
     )
@@ -118,7 +120,7 @@ def _receiver(created: Created) -> Iterator[str]:
     yield table(
         ("Result", "Source", "Reason", "When"),
         (
-            (_RESULTS[each.value[0]], each.value[1], each.value[2], _REJECTED_WHEN[each])
+            (_RESULTS[each.wire[0]], each.wire[1], each.wire[2], _REJECTED_WHEN[each])
             for each in Rejection
         ),
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import threading
 import time
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import structlog
 
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError
@@ -15,25 +18,32 @@ from dicom_node.errors import ConfigError
 if TYPE_CHECKING:
     from dicom_node.config import CallingPeer, NodeConfig
 
+log = structlog.get_logger()
+
 
 class Rejection(Enum):
-    """(result, source, reason) of an A-ASSOCIATE-RJ, PS3.8 Table 9-21."""
+    """What audit lines call it; result, source and reason of the A-ASSOCIATE-RJ."""
 
-    CALLED = (1, 1, 7)  # permanent, service user, called AE title not recognised
-    CALLING = (1, 1, 3)  # permanent, service user, calling AE title not recognised
-    LIMIT = (2, 3, 2)  # transient, service provider (presentation), local limit exceeded
+    CALLED = "called-ae-title"
+    CALLING = "calling-ae-title"
+    USER = "user-identity"
+    LIMIT = "local-limit"
+    PEER_LIMIT = "peer-limit"
 
     @property
-    def word(self) -> str:
-        """What audit lines call it."""
-        return _REJECTION_WORDS[self]
+    def wire(self) -> tuple[int, int, int]:
+        """Result, source and reason, PS3.8 Table 9-21."""
+        return _ON_THE_WIRE[self]
 
 
-_REJECTION_WORDS = {
-    Rejection.CALLED: "called-ae-title",
-    Rejection.CALLING: "calling-ae-title",
-    Rejection.LIMIT: "local-limit",
+_ON_THE_WIRE = {
+    Rejection.CALLED: (1, 1, 7),  # permanent, service user, called AE title not recognised
+    Rejection.CALLING: (1, 1, 3),  # permanent, service user, calling AE title not recognised
+    Rejection.USER: (1, 1, 1),  # permanent, service user, no reason given; PS3.7 D.3.3.7 has none
+    Rejection.LIMIT: (2, 3, 2),  # transient, service provider (presentation), local limit exceeded
+    Rejection.PEER_LIMIT: (2, 3, 2),
 }
+NEAR_LIMIT = 0.8  # of `node.max_associations` or of a peer's share: say so before it hurts
 
 
 @dataclass(slots=True, eq=False)
@@ -134,16 +144,25 @@ class Links:
         with self._lock:
             self._links[assoc] = link
 
-    def admit(self, link: Link, limit: int) -> bool:
-        """Count one more association, unless as many as the limit are going on.
+    def admit(self, link: Link, limit: int, share: int) -> Rejection | None:
+        """Count one more association, unless the limit or the peer's share of it is reached.
 
         Connections that have asked for nothing yet do not count: forty of them that hang must
         not keep a film out. pynetdicom's own limit counts them.
         """
         with self._lock:
-            going_on = sum(other.admitted and not other.ending for other in self._links.values())
-            link.admitted = going_on < limit
-            return link.admitted
+            lasting = [each for each in self._links.values() if each.admitted and not each.ending]
+            same = sum(each.calling == link.calling and each.address == link.address
+                       for each in lasting)  # fmt: skip
+            if len(lasting) >= limit:
+                return Rejection.LIMIT
+            if same >= share:
+                return Rejection.PEER_LIMIT
+            link.admitted = True
+        for count, most, whose in ((len(lasting), limit, "all"), (same, share, "this peer")):
+            if count + 1 == max(2, math.ceil(NEAR_LIMIT * most)):
+                log.warning("associations near their limit", of=whose, limit=most, **link.peer)
+        return None
 
     def of(self, assoc: object) -> Link:
         """What is known of an association."""
@@ -155,9 +174,12 @@ class Links:
         with self._lock:
             self._links.pop(assoc, None)
 
-    def __len__(self) -> int:
+    def oldest_waiting(self, most: int) -> object | None:
+        """The oldest connection that has asked for nothing, where more than these wait."""
         with self._lock:
-            return len(self._links)
+            waiting = [(link.opened, assoc) for assoc, link in self._links.items()
+                       if not link.admitted and not link.ending]  # fmt: skip
+        return min(waiting, key=lambda each: each[0])[1] if len(waiting) > most else None
 
     def items(self) -> list[tuple[object, Link]]:
         """All of them, as they are now."""

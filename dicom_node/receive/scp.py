@@ -24,6 +24,7 @@ from dicom_node.receive.faults import STATUS, SUCCESS, Fault, Unacceptable
 from dicom_node.receive.inbox import Reception, Spool
 from dicom_node.receive.listen import TlsServer, accept, listen
 from dicom_node.receive.peers import DoorKeeper, Link, Links, Rejection
+from dicom_node.receive.users import Users
 from dicom_node.receive.watch import Watch, cut
 from dicom_node.tls import ReloadingContext, subject_of
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 _config.LOG_HANDLER_LEVEL = "none"
 
 MAX_PDU = 128 * 2**10  # bytes; what DCMTK sends at most, and an eighth of the turns of 16 KiB
-ACSE_SECONDS = 30.0  # for the A-ASSOCIATE-RQ to come after the connection, PS3.8 9.1.5 (ARTIM)
 DRAIN_SECONDS = 10.0  # for associations to end by themselves when the receiver stops
 MAX_WAITING = 256  # connections without an association; each costs two threads
 
@@ -82,8 +82,10 @@ class Receiver:
         self._reception = Reception(self._spool, inbox, audit, clock, own)
         self._desk = desk
         self._door = DoorKeeper(node)
+        self._users = Users(node.users_file)
         self._links = Links()
-        self._watch = Watch(self._links, audit, min(ACSE_SECONDS, node.network_timeout_seconds))
+        self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
+        self._watch = Watch(self._links, audit, self._artim)
         self._servers: list[ThreadedAssociationServer] = []
 
     @property
@@ -107,10 +109,11 @@ class Receiver:
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         ae.supported_contexts = supported_contexts()
-        ae.maximum_associations = self._node.max_associations + MAX_WAITING  # ours are stricter
+        # Ours are stricter: pynetdicom counts every connection, and those already on their way out.
+        ae.maximum_associations = self._node.max_associations + 2 * MAX_WAITING
         ae.maximum_pdu_size = MAX_PDU
         ae.network_timeout = ae.dimse_timeout = self._node.network_timeout_seconds
-        ae.acse_timeout = min(ACSE_SECONDS, self._node.network_timeout_seconds)
+        ae.acse_timeout = self._artim
         if self._node.plain:
             address = (self._node.host, self._node.port)
             self._servers.append(listen(ae, address, self._handlers()))
@@ -124,7 +127,7 @@ class Receiver:
         context = ReloadingContext(self._tls)
         server = cast("TlsServer", listen(ae, (self._node.host, port), self._handlers(), TlsServer))
         server.tls = context
-        server.handshake_seconds = ae.acse_timeout or ACSE_SECONDS
+        server.handshake_seconds = self._artim
         server.told, server.reloaded = self._tls_failed, self._tls_reloaded
         return server
 
@@ -187,9 +190,9 @@ class Receiver:
             # Without one, a peer that stops in the middle of a PDU holds a thread for ever.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
             link.certificate = subject_of(wrapped.socket)
-        if len(self._links) > self._node.max_associations + MAX_WAITING:
-            log.warning("too many connections, cut", address=str(assoc.requestor.address))
-            cut(assoc)
+        if (oldest := self._links.oldest_waiting(MAX_WAITING)) is not None:
+            log.warning("too many connections wait, the oldest is cut", address=link.address)
+            cut(cast("Association", oldest))
 
     def _on_request(self, event: Event) -> None:
         assoc, link = event.assoc, self._links.of(event.assoc)
@@ -197,20 +200,28 @@ class Receiver:
             link.calling = _title(request.calling_ae_title)
             link.called = _title(request.called_ae_title)
         rejection = self._door.refuses(link)
-        if rejection is None and not self._links.admit(link, self._node.max_associations):
-            rejection = Rejection.LIMIT
+        if rejection is None and not self._users.welcome(assoc.requestor.user_identity):
+            rejection = Rejection.USER
+        if rejection is None:
+            node = self._node
+            share = node.max_associations_per_peer
+            rejection = self._links.admit(link, node.max_associations, share)
         if rejection is not None:
-            assoc.acse.send_reject(*rejection.value)
+            assoc.acse.send_reject(*rejection.wire)
             self._rejected(link, rejection)
             assoc.kill()  # waits until the rejection has left, as pynetdicom's own do
 
     def _rejected(self, link: Link, rejection: Rejection) -> None:
         link.ending = "rejected"
-        log.warning("association rejected", reason=rejection.word, **link.peer)
-        self._tell(AuditKind.ASSOCIATION_REJECTED, **link.peer, reason=rejection.word)
+        log.warning("association rejected", reason=rejection.value, **link.peer)
+        self._tell(AuditKind.ASSOCIATION_REJECTED, **link.peer, reason=rejection.value)
 
     def _on_established(self, event: Event) -> None:
-        log.debug("association accepted", **self._links.of(event.assoc).peer)
+        link = self._links.of(event.assoc)
+        if not link.admitted:  # pynetdicom goes on where the decision itself failed
+            log.error("association accepted without a decision, cut", **link.peer)
+            cut(event.assoc)
+        log.debug("association accepted", **link.peer)
 
     def _on_end(self, event: Event, ending: str) -> None:
         self._links.of(event.assoc).ending = ending
