@@ -1,4 +1,4 @@
-"""What the node keeps and decides: frozen values, enumerations and the two state tables.
+"""What the node keeps and decides: frozen values and enumerations; the state tables beside.
 
 Nothing here touches a socket, a clock, a disk or SQL. Times are timezone-aware UTC.
 """
@@ -10,6 +10,13 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dicom_node.states import DELIVERY_TRANSITIONS as DELIVERY_TRANSITIONS
+from dicom_node.states import JOB_TRANSITIONS as JOB_TRANSITIONS
+from dicom_node.states import DeliveryEvent as DeliveryEvent
+from dicom_node.states import DeliveryStatus as DeliveryStatus
+from dicom_node.states import JobEvent as JobEvent
+from dicom_node.states import JobStatus as JobStatus
 
 if TYPE_CHECKING:  # the commands that only ask for state start without numpy
     import numpy as np
@@ -40,73 +47,6 @@ class RefusalCode(StrEnum):
     UNFAMILIAR = "unfamiliar"  # unlike what the networks learned from
 
 
-class JobStatus(StrEnum):
-    """Where the reading of one study revision stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    PARKED = "parked"  # failed too often; a person must look
-
-
-class JobEvent(StrEnum):
-    """What happens to a job."""
-
-    CLAIMED = "claimed"
-    FINISHED = "finished"
-    FAILED = "failed"
-    GAVE_UP = "gave-up"
-    LEASE_LOST = "lease-lost"
-    TLS_FAILED = "tls-failed"  # a handshake on the TLS port
-    TLS_RELOADED = "tls-reloaded"  # the certificate files changed
-    TLS_EXPIRING = "tls-expiring"
-    RETRIED = "retried"
-
-
-# (status, event) -> status. Every pair that is not here is an error.
-JOB_TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
-    (JobStatus.WAITING, JobEvent.CLAIMED): JobStatus.RUNNING,
-    (JobStatus.RUNNING, JobEvent.FINISHED): JobStatus.DONE,
-    (JobStatus.RUNNING, JobEvent.FAILED): JobStatus.WAITING,
-    (JobStatus.RUNNING, JobEvent.GAVE_UP): JobStatus.PARKED,
-    (JobStatus.RUNNING, JobEvent.LEASE_LOST): JobStatus.WAITING,
-    (JobStatus.PARKED, JobEvent.RETRIED): JobStatus.WAITING,
-}
-
-
-class DeliveryStatus(StrEnum):
-    """Where one object's way to one destination stands."""
-
-    PENDING = "pending"
-    SENDING = "sending"
-    DELIVERED = "delivered"
-    HELD = "held"  # refused, or tried too often; a person must look
-    WITHHELD = "withheld"  # the set failed the node's own check; it begins and stays here
-
-
-class DeliveryEvent(StrEnum):
-    """What happens to a delivery."""
-
-    CLAIMED = "claimed"
-    ACCEPTED = "accepted"
-    UNAVAILABLE = "unavailable"
-    REFUSED = "refused"
-    GAVE_UP = "gave-up"
-    LEASE_LOST = "lease-lost"
-    RETRIED = "retried"
-
-
-DELIVERY_TRANSITIONS: dict[tuple[DeliveryStatus, DeliveryEvent], DeliveryStatus] = {
-    (DeliveryStatus.PENDING, DeliveryEvent.CLAIMED): DeliveryStatus.SENDING,
-    (DeliveryStatus.SENDING, DeliveryEvent.ACCEPTED): DeliveryStatus.DELIVERED,
-    (DeliveryStatus.SENDING, DeliveryEvent.UNAVAILABLE): DeliveryStatus.PENDING,
-    (DeliveryStatus.SENDING, DeliveryEvent.REFUSED): DeliveryStatus.HELD,
-    (DeliveryStatus.SENDING, DeliveryEvent.GAVE_UP): DeliveryStatus.HELD,
-    (DeliveryStatus.SENDING, DeliveryEvent.LEASE_LOST): DeliveryStatus.PENDING,
-    (DeliveryStatus.HELD, DeliveryEvent.RETRIED): DeliveryStatus.PENDING,
-}
-
-
 class AuditKind(StrEnum):
     """What an audit line can tell."""
 
@@ -117,6 +57,11 @@ class AuditKind(StrEnum):
     ASSOCIATION_ACCEPTED = "association-accepted"
     ASSOCIATION_REJECTED = "association-rejected"
     ASSOCIATION_ENDED = "association-ended"
+    TLS_FAILED = "tls-failed"  # a handshake on the TLS port
+    TLS_RELOADED = "tls-reloaded"  # the certificate files changed
+    TLS_EXPIRING = "tls-expiring"
+    DISK_LOW = "disk-low"  # films are refused from now on
+    DISK_RECOVERED = "disk-recovered"
     INSTANCE_RECEIVED = "instance-received"
     INSTANCE_REFUSED = "instance-refused"
     INSTANCE_DUPLICATE = "instance-duplicate"
@@ -132,10 +77,22 @@ class AuditKind(StrEnum):
     JOB_FAILED = "job-failed"
     JOB_PARKED = "job-parked"
     JOB_RETRIED = "job-retried"
+    JOB_DISCARDED = "job-discarded"
     DELIVERY_ACCEPTED = "delivery-accepted"
     DELIVERY_DEFERRED = "delivery-deferred"
     DELIVERY_HELD = "delivery-held"
     DELIVERY_RETRIED = "delivery-retried"
+    DELIVERY_DISCARDED = "delivery-discarded"
+    COMMITMENT_REQUESTED = "commitment-requested"  # before the request goes out
+    COMMITMENT_PENDING = "commitment-pending"  # not known yet, or not to be known; the reason says
+    DELIVERY_COMMITTED = "delivery-committed"
+    DELIVERY_MISSED = "delivery-missed"  # accepted, and yet the destination does not have it
+    DESTINATION_DOWN = "destination-down"  # failed too often in a row: left alone for a while
+    DESTINATION_UP = "destination-up"
+    PLEDGE_ASKED = "pledge-asked"  # a peer asked the node for storage commitment
+    PLEDGE_REPORTED = "pledge-reported"  # and was told
+    PLEDGE_DEFERRED = "pledge-deferred"
+    PLEDGE_GIVEN_UP = "pledge-given-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,10 +213,11 @@ class Settlement:
     """How one delivery of a shipment went, and when to try again (None: not again)."""
 
     delivery_id: int
-    event: DeliveryEvent  # ACCEPTED, UNAVAILABLE, REFUSED or GAVE_UP
+    event: DeliveryEvent  # ACCEPTED, UNANSWERED, UNAVAILABLE, REFUSED or GAVE_UP
     status_code: int | None  # DIMSE status, None where no answer came
     reason: str
     due_at: datetime | None = None
+    confirm: bool = False  # accepted: ask afterwards whether it is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

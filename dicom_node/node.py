@@ -86,7 +86,7 @@ class Supervisor:
                 for number in range(1, (self.config.workers.count if role == "worker" else 1) + 1)
             ]
             for child in self.children:
-                _release(store, child.name)
+                store.release(child.name)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
             while not stop.wait(_POLL_SECONDS):
                 self._tend(store, lock)
@@ -117,7 +117,7 @@ class Supervisor:
         log.error("process died", name=child.name, exit_code=code)
         detail: dict[str, object] = {"process": child.name, "exit_code": code}
         store.audit.append(AuditEvent(kind=AuditKind.PROCESS_EXITED, detail=detail))
-        _release(store, child.name)
+        store.release(child.name)
         self._publish()
 
     def _start(self, store: Store, child: _Child, lock: IO[str]) -> None:
@@ -159,12 +159,7 @@ class Supervisor:
             log.error("process did not drain, killed", name=child.name)
             child.process.kill()
             child.process.wait()
-        _release(store, child.name)
-
-
-def _release(store: Store, owner: str) -> None:
-    store.jobs.release(owner)
-    store.outbox.release(owner)
+        store.release(child.name)
 
 
 def _lock(path: Path, stop: threading.Event) -> IO[str]:

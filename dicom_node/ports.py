@@ -19,6 +19,7 @@ from dicom_node.domain import (
 )
 
 if TYPE_CHECKING:
+    from dicom_node.commitment import CommitmentReport, Inquiry, Pledge, Reference
     from models.reading import Look, ModelIdentity, Reading
 
 #: Aware UTC now. A clock is passed in wherever time matters, so that tests own it.
@@ -78,6 +79,9 @@ class Jobs(Protocol):
     def retry(self, study_instance_uid: str | None) -> int:
         """Wake parked jobs of the study, or of all; how many."""
 
+    def discard(self, study_instance_uid: str) -> int:
+        """Give up parked jobs of the study for good; how many."""
+
     def reread(self, study_instance_uid: str) -> int:
         """Open a revision of the study with every film read before; how many films."""
 
@@ -99,6 +103,76 @@ class Outbox(Protocol):
 
     def retry(self, study_instance_uid: str | None) -> int:
         """Wake held deliveries of the study, or of all; how many."""
+
+    def discard(self, study_instance_uid: str) -> int:
+        """Give up held deliveries of the study for good; how many."""
+
+
+class Commitments(Protocol):
+    """The accepted objects, until it is known whether they are kept."""
+
+    def claim(self, owner: str, lease_until: datetime) -> Inquiry | None:
+        """Lease all of a study and destination that are to be asked after, or None."""
+
+    def request(self, inquiry: Inquiry) -> None:
+        """Write down that commitment is asked for now; raises LeaseLost."""
+
+    def put_off(
+        self, inquiry: Inquiry, reason: str, confirm_at: datetime | None, *, asked: bool
+    ) -> None:
+        """Ask again at ``confirm_at`` about what is not known yet; None: not any more."""
+
+    def is_open(self, inquiry: Inquiry) -> bool:
+        """Whether anything of the inquiry is still unanswered."""
+
+    def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
+        """Take a report in; False for one nobody asked for."""
+
+    def found(
+        self,
+        inquiry: Inquiry,
+        kept: frozenset[str],
+        by: str,
+        *,
+        send_at: datetime | None,
+        most: int,
+    ) -> None:
+        """Settle an inquiry by what was looked up; ``send_at`` None leaves what is missing."""
+
+
+class Pledges(Protocol):
+    """The commitments that peers ask the node for."""
+
+    def keep(self, pledge: Pledge, *events: AuditEvent) -> None:
+        """Write a request down, durably."""
+
+    def claim(self, owner: str, lease_until: datetime) -> Pledge | None:
+        """Lease the oldest that is to be reported now, or None."""
+
+    def known(self, references: Sequence[Reference]) -> dict[str, tuple[str, Path]]:
+        """SOP class and file of those of the instances that the node has a row of."""
+
+    def reported(self, pledge: Pledge, kept: int, missing: int) -> None:
+        """Close it; raises LeaseLost."""
+
+    def put_off(self, pledge: Pledge, reason: str, due_at: datetime | None) -> None:
+        """Try again at ``due_at``, or no more (None); raises LeaseLost."""
+
+
+class Breakers(Protocol):
+    """Destinations that do not answer."""
+
+    def failures(self, destination: str) -> int:
+        """How many connections in a row have failed."""
+
+    def failed(self, destination: str, reason: str, probe_at: datetime | None) -> None:
+        """Count one more; ``probe_at`` opens the breaker, or keeps it open."""
+
+    def answered(self, destination: str) -> None:
+        """Close the breaker and forget failures."""
+
+    def due(self) -> list[str]:
+        """The open ones to be probed now."""
 
 
 class Reader(Protocol):
@@ -128,10 +202,13 @@ class Sender(Protocol):
 __all__ = [
     "Audit",
     "AuditRecord",
+    "Breakers",
     "Clock",
+    "Commitments",
     "Inbox",
     "Jobs",
     "Outbox",
+    "Pledges",
     "Reader",
     "Sender",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 from datetime import UTC, datetime
@@ -62,16 +61,20 @@ def _watch_parent(supervisor: int, stop: threading.Event) -> None:
 
 
 def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
+    from dicom_node.commitment.intake import Intake
     from dicom_node.receive.checks import Equipment
+    from dicom_node.receive.commitment import CommitmentDesk
     from dicom_node.receive.scp import Receiver
 
     store = open_store(config.node.data_dir, utc_now)
+    intake = Intake(store.commitments, config.delivery, utc_now)
+    desk = CommitmentDesk(config, store.pledges, intake)
     own = Equipment(
         manufacturer=config.results.manufacturer,
         model_name=dicom_node.MODEL_NAME,
         serial_number=config.results.station_serial_number,
     )
-    receiver = Receiver(config, store.inbox, store.audit, utc_now, own=own)
+    receiver = Receiver(config, store.inbox, store.audit, utc_now, own=own, desk=desk)
     receiver.start()
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
     stop.wait()
@@ -96,32 +99,25 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
 
 
 def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
-    from dicom_node.deliver.retry import RetryPolicy
-    from dicom_node.deliver.senders import Senders
-    from dicom_node.deliver.ship import Deliverer
+    from dicom_node.deliver.rounds import Queues, Rounds
     from dicom_node.housekeeping import Housekeeping
     from dicom_node.schedule import Ticks, keep_house, scheduler
 
     store = open_store(config.node.data_dir, utc_now)
-    deliverer = Deliverer(
-        owner=owner,
+    queues = Queues(
         outbox=store.outbox,
-        sender=Senders(
-            config.node.ae_title, config.destinations, config.delivery.timeout_seconds, config.tls
-        ),
-        policy=RetryPolicy.of(config.delivery),
-        data_dir=config.node.data_dir,
-        lease_seconds=config.delivery.lease_seconds,
-        clock=utc_now,
-        jitter=random.random,
-        stopping=stop,
+        commitments=store.commitments,
+        pledges=store.pledges,
+        breakers=store.breakers,
     )
+    rounds = Rounds(owner, config, queues, utc_now, stop)
     ticking = scheduler(
         Ticks(
             study=config.study,
             jobs=store.jobs,
-            outbox=store.outbox,
-            deliver=deliverer.deliver_due,
+            deliver=rounds.deliver,
+            asides=(rounds.confirm, rounds.report, rounds.probe),
+            release=store.release,
             clock=utc_now,
         )
     )

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import StudyConfig
-    from dicom_node.ports import Clock, Jobs, Outbox
+    from dicom_node.ports import Clock, Jobs
 
 _ASSEMBLE_SECONDS = 0.25  # how late a quiet study may be noticed
 _DELIVER_SECONDS = 0.25  # how late a due delivery may be noticed
+_ASIDE_SECONDS = 0.5  # how late a question, a report or a probe may go out
 _LEASE_SECONDS = 10.0  # how late a lease that ran out may be noticed
-
 _HOUSEKEEPING_SECONDS = 3600.0
+
 log = structlog.get_logger()
 
 
@@ -35,8 +36,9 @@ class Ticks:
 
     study: StudyConfig
     jobs: Jobs
-    outbox: Outbox
     deliver: Callable[[], object]  # sends everything due, returns when nothing is
+    asides: tuple[Callable[[], object], ...]  # what else may wait for a peer: a thread for each
+    release: Callable[[], int]  # gives back the leases that ran out; how many
     clock: Clock
 
     def assemble(self) -> None:
@@ -45,7 +47,7 @@ class Ticks:
 
     def sweep_leases(self) -> None:
         """Give back the work of holders that let their lease run out."""
-        released = self.jobs.release() + self.outbox.release()
+        released = self.release()
         if released:
             log.warning("leases ran out", released=released)
 
@@ -61,17 +63,17 @@ def scheduler(ticks: Ticks) -> BackgroundScheduler:
     )
     ticking.add_job(ticks.assemble, "interval", seconds=_ASSEMBLE_SECONDS)
     ticking.add_job(ticks.deliver, "interval", seconds=_DELIVER_SECONDS)
+    for aside in ticks.asides:
+        ticking.add_job(aside, "interval", seconds=_ASIDE_SECONDS)
     ticking.add_job(ticks.sweep_leases, "interval", seconds=_LEASE_SECONDS)
     ticking.add_listener(_report, EVENT_JOB_ERROR)
     return ticking
 
 
-def _report(event: JobExecutionEvent) -> None:
-    log.error("tick failed", tick=event.job_id, error=where(event.exception))
 def keep_house(ticking: BackgroundScheduler, run: Callable[[], object]) -> None:
     """Have this done at once, then every hour."""
-    ticking.add_job(
-        run, "interval", seconds=_HOUSEKEEPING_SECONDS, next_run_time=datetime.now(UTC)
-    )
+    ticking.add_job(run, "interval", seconds=_HOUSEKEEPING_SECONDS, next_run_time=datetime.now(UTC))
 
 
+def _report(event: JobExecutionEvent) -> None:
+    log.error("tick failed", tick=event.job_id, error=where(event.exception))

@@ -70,7 +70,10 @@ def _film(instance: Mapping[str, Any]) -> list[object]:
 
 
 def _delivery(delivery: Mapping[str, Any]) -> str:
-    reason = f" ({delivery['last_reason']})" if delivery["last_reason"] else ""
+    said = delivery["last_reason"]
+    if delivery["committed_by"]:
+        said = f"{delivery['committed_at']:%Y-%m-%d %H:%M:%S}, by {delivery['committed_by']}"
+    reason = f" ({said})" if said else ""
     return f"{delivery['destination']}: {delivery['status']}{reason}"
 
 

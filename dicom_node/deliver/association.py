@@ -132,7 +132,7 @@ def _request(
             ae_title=destination.ae_title,
             evt_handlers=wire.handlers,  # type: ignore[arg-type]
             ext_neg=[
-                build_role(cx.abstract_syntax, scp_role=True) for cx in contexts if cx.scp_role
+                build_role(str(cx.abstract_syntax), scp_role=True) for cx in contexts if cx.scp_role
             ],
             tls_args=tls_args(destination, tls),
         )

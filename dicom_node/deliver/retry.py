@@ -74,8 +74,10 @@ class RetryPolicy:
         """
         if attempt >= self.max_attempts:
             return GiveUp(attempt)
-        return RetryAt(now + self._delay(attempt) * (1 - JITTER_SHARE * jitter))
+        return RetryAt(now + self.delay(attempt, jitter))
 
-    def _delay(self, attempt: int) -> timedelta:
+    def delay(self, attempt: int, jitter: float) -> timedelta:
+        """How long to wait after a failed attempt, whether or not it was the last."""
         doubled = self.first.total_seconds() * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
-        return timedelta(seconds=min(doubled, self.longest.total_seconds()))
+        longest = min(doubled, self.longest.total_seconds())
+        return timedelta(seconds=longest) * (1 - JITTER_SHARE * jitter)

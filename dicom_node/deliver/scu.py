@@ -11,8 +11,16 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicom_node.deliver.association import association, where
 from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of
-from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE, EchoResult, sentence
+from dicom_node.deliver.status import (
+    NO_ANSWER,
+    NO_CONTEXT,
+    NOT_SENT,
+    UNREADABLE,
+    EchoResult,
+    sentence,
+)
 from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
     from pynetdicom.association import Association
-from dicom_node.safeguards import TlsConfig
     from pynetdicom.presentation import PresentationContext
 
     from dicom_node.config import DicomDestination
@@ -31,6 +38,10 @@ MAX_CONTEXTS = 128
 
 #: Bytes a second. A line slower than this counts as a peer that stopped answering.
 SLOWEST_LINE = 128 * 1024.0
+
+
+class _Unanswered(PeerUnavailable):
+    """The object went out, at least in part, and no answer came."""
 
 
 class StoreSender:
@@ -46,6 +57,8 @@ class StoreSender:
         For connecting, and for each answer.
     slowest_line
         Bytes a second; an answer is waited for as much longer as the file then takes to travel.
+    tls
+        Our certificate and whom we trust, for destinations over TLS.
     """
 
     def __init__(
@@ -54,26 +67,24 @@ class StoreSender:
         destinations: Iterable[DicomDestination],
         timeout_seconds: float,
         slowest_line: float = SLOWEST_LINE,
+        tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
     ) -> None:
         self._ae_title = ae_title
         self._destinations = {destination.name: destination for destination in destinations}
-    tls
-        Our certificate and whom we trust, for destinations over TLS.
         self._timeout = timeout_seconds
         self._slowest_line = slowest_line
+        self._tls = tls
 
     def send(self, destination: str, paths: Sequence[Path]) -> list[Answer]:
         """C-STORE the files in one association; the answers are in the files' order.
 
         A file the peer did not answer for has status None, or a code of
         `dicom_node.deliver.status` that says why the peer was not asked.
-        tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
         """
         parcels = [parcel_of(path) for path in paths]
         good = [parcel for parcel in parcels if isinstance(parcel, Parcel)]
         answers = iter(self._send(destination, good) if good else ())
         return [
-        self._tls = tls
             next(answers) if isinstance(parcel, Parcel) else parcel  # a parcel, or why it is none
             for parcel in parcels
         ]
@@ -120,7 +131,9 @@ class StoreSender:
                 answers.append(_store(assoc, parcel, message_id=len(answers) % 0xFFFF + 1))
             except PeerUnavailable as error:  # the association is gone
                 behind = len(parcels) - len(answers) - 1
-                return [*answers, (None, str(error)), *[(NOT_SENT, f"not sent: {error}")] * behind]
+                status = NO_ANSWER if isinstance(error, _Unanswered) else None
+                not_sent = (NOT_SENT, f"not sent: {error}")
+                return [*answers, (status, str(error)), *[not_sent] * behind]
         return answers
 
 
@@ -150,7 +163,7 @@ def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
         return _not_sent(assoc, parcel, error)
     if status is None:
         late = time.monotonic() - started >= patience
-        raise PeerUnavailable(f"no answer in {patience:.1f} s" if late else "the peer hung up")
+        raise _Unanswered(f"no answer in {patience:.1f} s" if late else "the peer hung up")
     return status, sentence(status)
 
 

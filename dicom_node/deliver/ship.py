@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from dicom_node.deliver.retry import RetryAt
-from dicom_node.deliver.status import NOT_SENT, dimse_status, event_for
+from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, dimse_status, event_for, reached
 from dicom_node.domain import DeliveryEvent, Settlement
 from dicom_node.errors import LeaseLost
 
@@ -64,7 +64,7 @@ def settle(
 ) -> Settlement:
     """Turn one answer into what happens next."""
     event, due_at = event_for(status), None
-    if event is DeliveryEvent.UNAVAILABLE:
+    if event in (DeliveryEvent.UNAVAILABLE, DeliveryEvent.UNANSWERED):
         # What stood behind the object that broke the association comes before it next time.
         attempt = 1 if status == NOT_SENT else delivery.attempt
         decision = policy.next(attempt, now, jitter)
@@ -90,6 +90,10 @@ class Deliverer:
     ----------
     jitter
         Draws from [0, 1).
+    confirmed
+        The destinations that are asked afterwards whether they keep what they accepted.
+    note
+        Told of a destination after each shipment: why it was not reached, or None where it was.
     stopping
         Once set, the shipment under way is finished and no other begun.
     """
@@ -102,6 +106,8 @@ class Deliverer:
     lease_seconds: float
     clock: Clock
     jitter: Callable[[], float]
+    confirmed: frozenset[str] = frozenset()
+    note: Callable[[str, str | None], None] = lambda *_: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def deliver_due(self) -> int:
@@ -111,7 +117,7 @@ class Deliverer:
         put off untried, so that it costs the other destinations one time-out at most.
         """
         shipped = 0
-        sender = _AskOnce(self.sender)
+        sender = _AskOnce(self.sender, self.note)
         while not self.stopping.is_set() and (shipment := self._claim()) is not None:
             self._settle(shipment, self._ship(shipment, sender))
             shipped += 1
@@ -122,7 +128,11 @@ class Deliverer:
         return self.outbox.claim(self.owner, lease_until)
 
     def _ship(self, shipment: Shipment, sender: Sender) -> tuple[Settlement, ...]:
-        return ship(shipment, sender, self.policy, self.data_dir, self.clock, self.jitter)
+        settled = ship(shipment, sender, self.policy, self.data_dir, self.clock, self.jitter)
+        if shipment.destination not in self.confirmed:
+            return settled
+        accepted = DeliveryEvent.ACCEPTED
+        return tuple(replace(each, confirm=each.event is accepted) for each in settled)
 
     def _settle(self, shipment: Shipment, settlements: tuple[Settlement, ...]) -> None:
         try:
@@ -136,12 +146,16 @@ class _AskOnce:
     """A `Sender` that does not ask a destination again after it answered nothing at all."""
 
     sender: Sender
+    note: Callable[[str, str | None], None]
     down: dict[str, str] = field(default_factory=dict)  # destination -> why
 
     def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
         if destination in self.down:
             return [(None, f"not tried: {self.down[destination]}")] * len(paths)
         answers = self.sender.send(destination, paths)
-        if answers and all(status is None for status, _ in answers):
+        if any(reached(status) for status, _ in answers):
+            self.note(destination, None)
+        elif answers and all(status in (None, NO_ANSWER) for status, _ in answers):
             self.down[destination] = answers[0][1]
+            self.note(destination, answers[0][1])
         return answers

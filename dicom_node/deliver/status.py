@@ -9,12 +9,14 @@ from dicom_node.domain import DeliveryEvent
 
 ACCEPTED = DeliveryEvent.ACCEPTED
 UNAVAILABLE = DeliveryEvent.UNAVAILABLE
+UNANSWERED = DeliveryEvent.UNANSWERED
 REFUSED = DeliveryEvent.REFUSED
 
 #: Not DIMSE: a DIMSE status has 16 bits. The peer was not asked about this object.
 UNREADABLE = 0x1_0000  # the file is missing, or is not a DICOM file; asking would not help
 NO_CONTEXT = 0x1_0001  # no presentation context was accepted that it fits; asking would not help
 NOT_SENT = 0x1_0002  # the association broke at an object before it; ask soon
+NO_ANSWER = 0x1_0004  # the object went out, and no answer came: the peer may have it, or not
 NO_SERVICE = 0x1_0003  # the web service refuses what it has not looked at; asking would not help
 
 #: A DIMSE status, one of the codes above, or None (no answer); and a sentence.
@@ -78,6 +80,8 @@ def event_for(status: int | None) -> DeliveryEvent:
     """What an answer (None: there was none) does to the delivery."""
     if status is None or status == NOT_SENT:
         return UNAVAILABLE
+    if status == NO_ANSWER:
+        return UNANSWERED
     return _row(status).event
 
 
@@ -87,6 +91,11 @@ def sentence(status: int) -> str:
     The peer's Error Comment (0000,0902) is left out: free text may name the patient.
     """
     return f"0x{status:04X} {_row(status).meaning}"
+
+
+def reached(status: int | None) -> bool:
+    """Whether the destination itself said this, whatever it said."""
+    return status not in (None, NO_ANSWER, NOT_SENT, UNREADABLE)
 
 
 def dimse_status(status: int | None) -> int | None:

@@ -15,7 +15,7 @@ from urllib3.exceptions import ProtocolError
 
 from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of
 from dicom_node.deliver.scu import SLOWEST_LINE
-from dicom_node.deliver.status import NOT_SENT, UNREADABLE, EchoResult
+from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, UNREADABLE, EchoResult
 from dicom_node.deliver.stow_answers import answer_in, answer_to_error, http_sentence, status_of
 from dicom_node.errors import PeerUnavailable
 
@@ -56,7 +56,7 @@ class StowSender:
                     answers.append(self._store(service, session, path))
         except _HungUp as error:
             behind = len(paths) - len(answers) - 1
-            answers += [(None, str(error)), *[(NOT_SENT, f"not sent: {error}")] * behind]
+            answers += [(NO_ANSWER, str(error)), *[(NOT_SENT, f"not sent: {error}")] * behind]
         except PeerUnavailable as error:
             answers += [(None, str(error))] * (len(paths) - len(answers))
         return answers

@@ -171,7 +171,7 @@ def _is_settled(store: Store, films: int) -> bool:
     """Every film decided on, every result delivered."""
     studies = store.queries.studies(limit=films)
     decided = sum(study["read"] + study["refused"] for study in studies)
-    done = all(set(study["deliveries"]) <= {"delivered"} for study in studies)
+    done = all(set(study["deliveries"]) <= {"accepted", "committed"} for study in studies)
     return decided == films and done
 
 

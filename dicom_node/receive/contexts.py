@@ -7,11 +7,17 @@ presentation context: what every peer can produce comes first.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydicom import uid
 from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
+
+from dicom_node.commitment import PUSH_MODEL
+
+if TYPE_CHECKING:
+    from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,19 @@ STORED = {sop_class.uid: sop_class for sop_class in FILMS + COMPANIONS}
 
 
 def supported_contexts() -> list[PresentationContext]:
-    """Every presentation context of the receiver: Verification (PS3.4 Annex A) and Storage."""
-    return [build_context(Verification, list(UNCOMPRESSED[:2]))] + [
+    """Every presentation context of the receiver.
+
+    Verification (PS3.4 Annex A), Storage Commitment (PS3.4 Annex J) in both roles, and Storage.
+    """
+    commitment = build_context(PUSH_MODEL, list(UNCOMPRESSED[:2]))
+    commitment.scu_role = commitment.scp_role = True
+    return [build_context(Verification, list(UNCOMPRESSED[:2])), commitment] + [
         build_context(sop_class.uid, list(sop_class.transfer_syntaxes))
         for sop_class in STORED.values()
     ]
+
+
+def is_malformed(request: A_ASSOCIATE | None) -> bool:
+    """Whether pynetdicom would stumble over the presentation contexts of a request."""
+    proposed = request.presentation_context_definition_list if request is not None else None
+    return any(not cx.abstract_syntax or not cx.transfer_syntax for cx in proposed or ())

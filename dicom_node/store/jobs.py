@@ -145,6 +145,11 @@ class JobTable:
             JobStatus.PARKED, JobEvent.RETRIED, of_study, AuditKind.JOB_RETRIED, attempt=0
         )
 
+    def discard(self, study_instance_uid: str) -> int:
+        """Give up the parked jobs of the study for good; how many."""
+        of_study = _JOBS.c.study_instance_uid == study_instance_uid
+        return self._move(JobStatus.PARKED, JobEvent.DISCARDED, of_study, AuditKind.JOB_DISCARDED)
+
     def reread(self, study_instance_uid: str) -> int:
         """Open a revision of the study with every film that was read; how many films.
 

@@ -11,10 +11,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from dicom_node.errors import AuditError, NodeError
 from dicom_node.store import migrations
 from dicom_node.store.audit import AuditLog
+from dicom_node.store.breakers import BreakerTable
+from dicom_node.store.commitments import CommitmentTable
 from dicom_node.store.database import engine_for
 from dicom_node.store.inbox import InboxTable
 from dicom_node.store.jobs import JobTable
 from dicom_node.store.outbox import OutboxTable
+from dicom_node.store.pledges import PledgeTable
 from dicom_node.store.queries import Queries
 from dicom_node.store.status import DATABASE
 
@@ -31,6 +34,9 @@ class Store:
     inbox: InboxTable
     jobs: JobTable
     outbox: OutboxTable
+    commitments: CommitmentTable
+    pledges: PledgeTable
+    breakers: BreakerTable
     audit: AuditLog
     queries: Queries
     _engine: Engine
@@ -38,6 +44,11 @@ class Store:
     def close(self) -> None:
         """Let go of every connection."""
         self._engine.dispose()
+
+    def release(self, owner: str | None = None) -> int:
+        """Give back every lease of a dead owner, or all that ran out; how many."""
+        leased = (self.jobs, self.outbox, self.commitments, self.pledges)
+        return sum(each.release(owner) for each in leased)
 
 
 def open_store(data_dir: Path, clock: Clock) -> Store:
@@ -58,6 +69,9 @@ def open_store(data_dir: Path, clock: Clock) -> Store:
         inbox=InboxTable(engine, clock),
         jobs=JobTable(engine, clock),
         outbox=OutboxTable(engine, clock),
+        commitments=CommitmentTable(engine, clock),
+        pledges=PledgeTable(engine, clock),
+        breakers=BreakerTable(engine, clock),
         audit=AuditLog(engine, clock),
         queries=Queries(engine, clock),
         _engine=engine,

@@ -21,6 +21,7 @@ from dicom_node.domain import (
 )
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
+from dicom_node.store.breakers import closed
 from dicom_node.store.database import of, reading, writing
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from dicom_node.ports import Clock
 
 _DELIVERIES, _RESULTS = schema.deliveries, schema.results
-_FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
+#: A lease given back.
+FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
 _KINDS = {
     DeliveryEvent.ACCEPTED: AuditKind.DELIVERY_ACCEPTED,
+    DeliveryEvent.UNANSWERED: AuditKind.DELIVERY_DEFERRED,
     DeliveryEvent.UNAVAILABLE: AuditKind.DELIVERY_DEFERRED,
     DeliveryEvent.REFUSED: AuditKind.DELIVERY_HELD,
     DeliveryEvent.GAVE_UP: AuditKind.DELIVERY_HELD,
@@ -49,7 +52,10 @@ class OutboxTable:
         self._clock = clock
 
     def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
-        """Lease everything due for the study and destination that waited longest, or None."""
+        """Lease everything due for the study and destination that waited longest, or None.
+
+        A destination whose breaker is open is passed over.
+        """
         now = self._clock()
         with reading(self._engine) as connection:
             if connection.execute(_oldest_due(now)).first() is None:
@@ -74,7 +80,7 @@ class OutboxTable:
                     lease_until=lease_until,
                 )
             )
-            deliveries = _leased(connection, lease)
+            deliveries = leased(connection, lease)
         return Shipment(
             study_instance_uid=oldest.study_instance_uid,
             destination=oldest.destination,
@@ -106,17 +112,34 @@ class OutboxTable:
 
     def retry(self, study_instance_uid: str | None) -> int:
         """Wake held deliveries of the study, or of all, with all attempts ahead; how many."""
+        return self._by_hand(
+            DeliveryEvent.RETRIED, AuditKind.DELIVERY_RETRIED, study_instance_uid,
+            attempt=0, asked=0, missed=0,
+        )  # fmt: skip
+
+    def discard(self, study_instance_uid: str) -> int:
+        """Give up the held deliveries of the study for good; how many."""
+        return self._by_hand(
+            DeliveryEvent.DISCARDED, AuditKind.DELIVERY_DISCARDED, study_instance_uid
+        )
+
+    def _by_hand(
+        self,
+        event: DeliveryEvent,
+        kind: AuditKind,
+        study_instance_uid: str | None,
+        **values: object,
+    ) -> int:
+        """What a person decides about held deliveries, with a line for each."""
         of_study = of(_DELIVERIES.c.study_instance_uid, study_instance_uid)
         with writing(self._engine) as connection:
-            moved = self._move(
-                connection, DeliveryStatus.HELD, DeliveryEvent.RETRIED, of_study, attempt=0
-            )
+            moved = self._move(connection, DeliveryStatus.HELD, event, of_study, **values)
             told = [
                 AuditEvent(
-                    kind=AuditKind.DELIVERY_RETRIED,
+                    kind=kind,
                     study_instance_uid=row["study_instance_uid"],
                     sop_instance_uid=row["sop_instance_uid"],
-                    detail={"destination": row["destination"]},
+                    detail={"destination": row["destination"], "reason": row["last_reason"]},
                 )
                 for row in moved
             ]
@@ -141,7 +164,7 @@ class OutboxTable:
                 .values(
                     status=DELIVERY_TRANSITIONS[status, event],
                     due_at=self._clock(),
-                    **_FREE,
+                    **FREE,
                     **values,
                 )
             )
@@ -149,7 +172,11 @@ class OutboxTable:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(_DELIVERIES.c.status == DeliveryStatus.PENDING, _DELIVERIES.c.due_at <= now)
+    return and_(
+        _DELIVERIES.c.status.in_([DeliveryStatus.PENDING, DeliveryStatus.SENT]),
+        _DELIVERIES.c.due_at <= now,
+        closed(_DELIVERIES.c.destination),
+    )
 
 
 def _oldest_due(now: datetime) -> Select[Any]:
@@ -161,7 +188,8 @@ def _oldest_due(now: datetime) -> Select[Any]:
     )
 
 
-def _leased(connection: Connection, lease: str) -> tuple[Delivery, ...]:
+def leased(connection: Connection, lease: str) -> tuple[Delivery, ...]:
+    """What a lease holds, with the objects."""
     query = (
         select(_DELIVERIES.c.id, _DELIVERIES.c.attempt, _RESULTS)
         .join(_RESULTS, _RESULTS.c.sop_instance_uid == _DELIVERIES.c.sop_instance_uid)
@@ -203,8 +231,10 @@ def _settle(
             due_at=settlement.due_at or now,
             last_status_code=settlement.status_code,
             last_reason=settlement.reason,
-            delivered_at=now if status is DeliveryStatus.DELIVERED else None,
-            **_FREE,
+            accepted_at=now if status is DeliveryStatus.ACCEPTED else None,
+            confirm_at=now if settlement.confirm else None,
+            asked=0,
+            **FREE,
         )
     )
     if settled.rowcount == 0:

@@ -144,10 +144,58 @@ deliveries = Table(
     Column("lease_until", UtcTime),
     Column("last_status_code", Integer),  # DIMSE status of the last attempt
     Column("last_reason", Text),
-    Column("delivered_at", UtcTime),
+    Column("accepted_at", UtcTime),
+    Column("confirm_at", UtcTime),  # accepted: when to ask whether it is kept; null: not any more
+    Column("transaction_uid", UID),  # of the newest request for commitment
+    Column("asked", Integer, nullable=False, default=0, server_default="0"),  # times in vain
+    Column("missed", Integer, nullable=False, default=0, server_default="0"),  # times not kept
+    Column("committed_at", UtcTime),
+    Column("committed_by", String(16)),  # commitment, query or file
     UniqueConstraint("sop_instance_uid", "destination"),
     Index(None, "status", "due_at"),
+    Index(None, "status", "confirm_at"),
     Index(None, "study_instance_uid", "destination"),
+)
+
+# Each storage commitment this node asked for: an answer to an older request counts, too.
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("transaction_uid", UID, primary_key=True),
+    Column("study_instance_uid", UID, nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("requested_at", UtcTime, nullable=False),
+)
+
+# Each storage commitment a peer asked this node for.
+pledges = Table(
+    "pledges",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("transaction_uid", UID, nullable=False),
+    Column("ae_title", String(16), nullable=False),
+    Column("items", JSON, nullable=False),  # [[SOP Class UID, SOP Instance UID], ...]
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("owner", String(64)),
+    Column("lease", String(36)),
+    Column("lease_until", UtcTime),
+    Column("last_reason", Text),
+    UniqueConstraint("transaction_uid", "ae_title"),
+    Index(None, "status", "due_at"),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("destination", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("opened_at", UtcTime),  # null: closed, work goes there
+    Column("probe_at", UtcTime),  # open: when to ask whether it is back
+    Column("last_reason", Text, nullable=False),
+    Index(None, "probe_at"),
 )
 
 audit = Table(

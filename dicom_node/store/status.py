@@ -15,6 +15,16 @@ from dicom_node.errors import NodeError
 DATABASE = "node.db"
 
 
+class Breaker(TypedDict):
+    """A destination that did not answer of late; left alone where it is open."""
+
+    open: bool
+    failures: int  # in a row
+    since: str | None  # ISO 8601, where open
+    next_probe: str | None  # ISO 8601, where open
+    reason: str
+
+
 class Status(TypedDict):
     """How much of everything there is, JSON-ready."""
 
@@ -22,6 +32,7 @@ class Status(TypedDict):
     studies: int
     jobs: dict[str, int]  # status -> how many
     deliveries: dict[str, dict[str, int]]  # destination -> status -> how many
+    breakers: dict[str, Breaker]  # destination -> failed connections in a row; none: it answers
     oldest_waiting: str | None  # ISO 8601: since when the oldest job or delivery is due
     audit_lines: int
 
@@ -50,13 +61,31 @@ def _count(connection: sqlite3.Connection) -> Status:
         studies=_one(connection, "SELECT count(*) FROM studies"),
         jobs=dict(connection.execute("SELECT status, count(*) FROM jobs GROUP BY 1").fetchall()),
         deliveries=deliveries,
+        breakers=_breakers(connection),
         oldest_waiting=_one(
             connection,
             "SELECT min(due_at) FROM (SELECT due_at FROM jobs WHERE status = 'waiting' "
-            "UNION ALL SELECT due_at FROM deliveries WHERE status = 'pending')",
+            "UNION ALL SELECT due_at FROM deliveries WHERE status IN ('pending', 'sent'))",
         ),
         audit_lines=_one(connection, "SELECT coalesce(max(sequence), 0) FROM audit"),
     )
+
+
+def _breakers(connection: sqlite3.Connection) -> dict[str, Breaker]:
+    # A database that no node of this version has opened yet does not have the table.
+    if not _one(connection, "SELECT count(*) FROM sqlite_master WHERE name = 'breakers'"):
+        return {}
+    query = "SELECT destination, failures, opened_at, probe_at, last_reason FROM breakers"
+    return {
+        destination: Breaker(
+            open=since is not None,
+            failures=failures,
+            since=since,
+            next_probe=next_probe,
+            reason=reason,
+        )
+        for destination, failures, since, next_probe, reason in connection.execute(query)
+    }
 
 
 def _one(connection: sqlite3.Connection, query: str) -> Any:

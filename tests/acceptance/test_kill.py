@@ -62,7 +62,7 @@ def _settled(node: RunningNode) -> bool:
         status["instances"].get("undecided", 0) == 0
         and jobs.get("done", 0) >= STUDIES
         and jobs.get("waiting", 0) + jobs.get("running", 0) == 0
-        and set(deliveries) == {"delivered"}
+        and set(deliveries) <= {"accepted", "committed"}
     )
 
 

@@ -34,7 +34,7 @@ def node(tmp_path: Path, pacs: Peer) -> Iterator[RunningNode]:
 def _delivered(node: RunningNode, study: str, objects: int) -> bool:
     story = json.loads(node.run("show", study, "--json").stdout or "null")
     deliveries = [d for r in (story or {}).get("results", []) for d in r["deliveries"]]
-    return len(deliveries) >= objects and all(d["status"] == "delivered" for d in deliveries)
+    return len(deliveries) >= objects and all(d["accepted_at"] for d in deliveries)
 
 
 def test_a_film_comes_back_as_heatmaps_and_a_report_in_its_own_study(

@@ -67,7 +67,7 @@ def of_a_node(run: Run) -> Iterator[Row]:
 
 def _delivered(node: RunningNode) -> bool:
     deliveries = node.cli("status", "--json")["deliveries"].get("pacs", {})
-    return set(deliveries) == {"delivered"}
+    return bool(deliveries) and set(deliveries) <= {"accepted", "committed"}
 
 
 def _status(node: RunningNode, repeat: int) -> Row:

@@ -25,7 +25,7 @@ from pydicom.uid import (
 from support.peer import Act, Peer, destination, free_port, send_files, silent_port, wait_until
 
 from dicom_node.deliver.scu import MAX_CONTEXTS, Parcel, StoreSender, contexts_for
-from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE
+from dicom_node.deliver.status import NO_ANSWER, NO_CONTEXT, NOT_SENT, UNREADABLE
 
 IMPATIENT = 0.4  # seconds
 
@@ -274,7 +274,7 @@ def test_aborted_midway(tmp_path: Path, films: list[Path], act: Act) -> None:
         answers = sender(peer.port).send("pacs", films)
     assert answers == [
         (0x0000, "0x0000 stored"),
-        (None, "the peer hung up"),
+        (NO_ANSWER, "the peer hung up"),
         (NOT_SENT, "not sent: the peer hung up"),
     ]
 
@@ -285,7 +285,7 @@ def test_peer_stops_answering(tmp_path: Path, films: list[Path]) -> None:
     with Peer(tmp_path / "pacs", acts=[0x0000, Act.HANG]) as peer:
         answers = sender(peer.port, IMPATIENT).send("pacs", films)
         assert time.monotonic() - started < 4 * IMPATIENT
-    assert [status for status, _ in answers] == [0x0000, None, NOT_SENT]
+    assert [status for status, _ in answers] == [0x0000, NO_ANSWER, NOT_SENT]
     assert answers[1][1] == "no answer in 0.4 s"
 
 
@@ -296,7 +296,7 @@ def test_peer_stops_reading(tmp_path: Path) -> None:
     with Peer(tmp_path / "pacs", read_delay_seconds=60) as peer:
         [(status, _)] = sender(peer.port, IMPATIENT).send("pacs", [big])
         assert time.monotonic() - started < 10
-    assert status is None
+    assert status == NO_ANSWER
 
 
 def test_peer_trickles(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_peer_trickles(tmp_path: Path) -> None:
         hasty = StoreSender("US", [destination(peer.port)], 0.5, slowest_line=1e9)
         [(status, reason)] = hasty.send("pacs", [big])
         assert time.monotonic() - started < 10
-    assert (status, reason) == (None, "no answer in 0.5 s")
+    assert (status, reason) == (NO_ANSWER, "no answer in 0.5 s")
 
 
 def test_slow_peer(tmp_path: Path, films: list[Path]) -> None:

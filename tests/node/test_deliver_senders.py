@@ -64,7 +64,7 @@ def test_what_is_not_taken_now_goes_out_later(node: Bench, tmp_path: Path) -> No
         assert web.stored == {}  # not due yet
         node.clock.tick(5)
         deliver(node, tmp_path, senders)
-        assert statuses(node) == {"disk": ["delivered"] * 2, "web": ["delivered"] * 2}
+        assert statuses(node) == {"disk": ["accepted"] * 2, "web": ["accepted"] * 2}
         assert len(web.stored) == len(list((tmp_path / "out" / "1.2").iterdir())) == 2
     kinds = node.kinds()
     assert kinds.count(AuditKind.DELIVERY_DEFERRED) == 4
@@ -79,7 +79,7 @@ def test_what_is_refused_waits_for_a_person(node: Bench, tmp_path: Path) -> None
         service = WebDestination(kind="dicomweb", name="web", url=web.url)
         senders = Senders("US", [disk, service], 5.0)
         deliver(node, tmp_path, senders)
-        assert statuses(node) == {"disk": ["delivered"] * 2, "web": ["held", "delivered"]}
+        assert statuses(node) == {"disk": ["accepted"] * 2, "web": ["held", "accepted"]}
         [held] = [
             record.event.detail
             for record in node.store.audit.all()
@@ -88,7 +88,7 @@ def test_what_is_refused_waits_for_a_person(node: Bench, tmp_path: Path) -> None
         assert held["status"] == "0xA900"
         node.store.outbox.retry(None)
         deliver(node, tmp_path, senders)
-        assert statuses(node)["web"] == ["delivered"] * 2
+        assert statuses(node)["web"] == ["accepted"] * 2
 
 
 def test_the_kind_chooses_the_way(tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ class Queue:
     def retry(self, study_instance_uid: str | None) -> int:
         return 0
 
+    def discard(self, study_instance_uid: str) -> int:
+        return 0
+
 
 def shipment(study: str = "1.2", destination: str = "pacs", *attempts: int) -> Shipment:
     deliveries = tuple(

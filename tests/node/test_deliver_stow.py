@@ -13,7 +13,14 @@ from support.peer import free_port, silent_port
 from support.stow import FAILURE, WARNING, Act, Stow
 
 from dicom_node.config import WebDestination
-from dicom_node.deliver.status import NO_SERVICE, NOT_SENT, UNREADABLE, dimse_status, event_for
+from dicom_node.deliver.status import (
+    NO_ANSWER,
+    NO_SERVICE,
+    NOT_SENT,
+    UNREADABLE,
+    dimse_status,
+    event_for,
+)
 from dicom_node.deliver.stow import StowSender
 from dicom_node.domain import DeliveryEvent
 
@@ -131,7 +138,7 @@ def test_what_breaks_the_service_steps_back(films: list[Path]) -> None:
     """Objects behind the one that got no answer come before it next time."""
     with Stow([None, 0]) as web:
         statuses = [status for status, _ in send(web.url, films)]
-    assert statuses == [0, None, NOT_SENT]
+    assert statuses == [0, NO_ANSWER, NOT_SENT]
 
 
 def test_a_silent_service_costs_one_time_out(films: list[Path]) -> None:
@@ -139,7 +146,7 @@ def test_a_silent_service_costs_one_time_out(films: list[Path]) -> None:
     with silent_port() as port:
         sender = StowSender([service(f"http://127.0.0.1:{port}")], 0.2)
         statuses = [status for status, _ in sender.send("web", films)]
-        assert statuses == [None, NOT_SENT, NOT_SENT]
+        assert statuses == [NO_ANSWER, NOT_SENT, NOT_SENT]
         assert not sender.echo("web").ok
 
 

@@ -31,8 +31,9 @@ def _ticks(shelf: Shelf, deliver: object = lambda: None) -> Ticks:
     return Ticks(
         study=StudyConfig(quiet_seconds=7.0),
         jobs=shelf,  # type: ignore[arg-type]
-        outbox=shelf,  # type: ignore[arg-type]
         deliver=deliver,  # type: ignore[arg-type]
+        asides=(),
+        release=shelf.release,
         clock=lambda: NOW,
     )
 
@@ -44,11 +45,11 @@ def test_a_study_is_ready_when_it_was_quiet_for_the_configured_time() -> None:
     assert shelf.quiet_before == [NOW - timedelta(seconds=7)]
 
 
-def test_leases_that_ran_out_go_back_in_both_queues() -> None:
-    """Jobs and deliveries are swept alike."""
+def test_leases_that_ran_out_go_back() -> None:
+    """Every queue's, with one sweep."""
     shelf = Shelf()
     _ticks(shelf).sweep_leases()
-    assert shelf.released == 2
+    assert shelf.released == 1
 
 
 def test_a_tick_that_fails_is_tried_again_and_the_others_go_on() -> None:

@@ -135,9 +135,12 @@ def _statements(idle: Bench) -> list[tuple[str, tuple[object, ...]]]:
 
     event.listen(idle.store._engine, "before_cursor_execute", hear)
     idle.open_ready()
-    for queue in (idle.store.jobs, idle.store.outbox):
+    store = idle.store
+    for queue in (store.jobs, store.outbox, store.commitments, store.pledges):
         queue.claim("worker-1", idle.clock.after(1))
         queue.release()
+    store.breakers.due()
+    store.breakers.answered("pacs")
     idle.store.inbox.find("1.2")
     event.remove(idle.store._engine, "before_cursor_execute", hear)
     return heard

@@ -51,7 +51,7 @@ def test_a_shipment_is_everything_due_for_one_study_and_destination(node: Bench)
     assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
 
 
-def test_a_delivered_object_is_never_claimed_again(node: Bench) -> None:
+def test_an_accepted_object_is_never_claimed_again(node: Bench) -> None:
     """Neither later, nor after a release, nor by `retry`."""
     node.finish(node.work(), "pacs")
     _settle(node, _claim(node), DeliveryEvent.ACCEPTED)
@@ -59,8 +59,8 @@ def test_a_delivered_object_is_never_claimed_again(node: Bench) -> None:
     assert node.store.outbox.release() == node.store.outbox.release("deliverer-1") == 0
     assert node.store.outbox.retry(None) == 0
     assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
-    assert {row["status"] for row in node.rows("deliveries")} == {"delivered"}
-    assert all(row["delivered_at"] for row in node.rows("deliveries"))
+    assert {row["status"] for row in node.rows("deliveries")} == {"accepted"}
+    assert all(row["accepted_at"] for row in node.rows("deliveries"))
 
 
 def test_each_settlement_is_an_audit_line(node: Bench) -> None:
@@ -151,8 +151,8 @@ def test_the_deliverer_empties_the_outbox(node: Bench, tmp_path: Path) -> None:
     )  # fmt: skip
     assert deliverer.deliver_due() == 1
     statuses = [row["status"] for row in node.rows("deliveries")]
-    assert statuses == ["delivered", "held", "pending", "delivered"]
+    assert statuses == ["accepted", "held", "pending", "accepted"]
     node.clock.tick(8)
     assert deliverer.deliver_due() == 1
-    assert [row["status"] for row in node.rows("deliveries")].count("delivered") == 3
+    assert [row["status"] for row in node.rows("deliveries")].count("accepted") == 3
     assert len(sender.sent) == 5

@@ -42,15 +42,16 @@ def _three_studies(node: Bench) -> None:
 def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
     """Instances by decision, jobs by status, deliveries by destination; since when work waits."""
     assert read_status(tmp_path) == {
-        "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "oldest_waiting": None,
-        "audit_lines": 0,
+        "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
+        "oldest_waiting": None, "audit_lines": 0,
     }  # fmt: skip
     _three_studies(node)
     assert read_status(tmp_path) == {
         "instances": {"read": 1, "refused": 1, "undecided": 1},
         "studies": 3,
         "jobs": {"done": 2, "waiting": 1},
-        "deliveries": {"pacs": {"delivered": 2}},
+        "deliveries": {"pacs": {"accepted": 2}},
+        "breakers": {},
         "oldest_waiting": node.clock.now.isoformat(timespec="microseconds"),
         "audit_lines": len(node.kinds()),
     }
@@ -73,7 +74,7 @@ def test_the_latest_studies_come_first(node: Bench) -> None:
     assert told == [
         ("1.4", 1, 0, 0, "waiting"), ("1.3", 1, 0, 1, "done"), ("1.2", 1, 1, 0, "done"),
     ]  # fmt: skip
-    assert [row["deliveries"] for row in rows] == [{}, {}, {"delivered": 2}]
+    assert [row["deliveries"] for row in rows] == [{}, {}, {"accepted": 2}]
     assert rows[-1]["first_received_at"] == rows[-1]["last_received_at"] == START
     assert [row["study_instance_uid"] for row in node.store.queries.studies(1)] == ["1.4"]
 

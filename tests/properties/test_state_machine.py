@@ -40,7 +40,7 @@ from dicom_node.errors import LeaseLost
 STUDIES = ["1.2", "1.3"]
 OWNERS = ["one", "two"]
 DESTINATIONS = ["pacs", "research"]
-FINAL = {"done", "delivered"}
+FINAL = {"done", "committed", "discarded"}
 EDGES = {
     "jobs": {(before.value, after.value) for (before, _), after in JOB_TRANSITIONS.items()},
     "deliveries": {

@@ -1,0 +1,100 @@
+"""Storage commitment (PS3.4 Annex J): what is asked, and what is answered, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicom_node.domain import Delivery
+
+# PS3.4 J.3: the SOP class, and its one well-known instance
+PUSH_MODEL = "1.2.840.10008.1.20.1"
+PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
+REQUEST = 1  # Action Type ID, PS3.4 J.3.2
+ALL_KEPT, FAILURES_EXIST = 1, 2  # Event Type ID, PS3.4 J.3.3
+
+PROCESSING_FAILURE = 0x0110
+NO_SUCH_OBJECT = 0x0112
+CLASS_CONFLICT = 0x0119
+
+# Failure Reason (0008,1197) -> what it says, PS3.3 C.14.1.1
+FAILURE_REASONS = {
+    PROCESSING_FAILURE: "processing failure",
+    NO_SUCH_OBJECT: "no such object instance",
+    CLASS_CONFLICT: "class and instance conflict",
+    0x0122: "referenced SOP Class not supported",
+    0x0131: "duplicate transaction UID",
+    0x0213: "resource limitation",
+}
+
+# On whose word an object counts as committed
+BY_COMMITMENT, BY_QUERY, BY_FILE = "commitment", "query", "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A SOP instance by its UIDs."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An instance that is not kept; ``code`` is its Failure Reason (0008,1197)."""
+
+    reference: Reference
+    code: int
+
+    @property
+    def sentence(self) -> str:
+        """For a person: ``0x0112 no such object instance``."""
+        return f"0x{self.code:04X} {FAILURE_REASONS.get(self.code, 'an unknown reason')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentReport:
+    """What became of the instances of a request."""
+
+    transaction_uid: str
+    kept: tuple[Reference, ...] = ()
+    missing: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """Accepted objects of one study of which a destination is asked whether it keeps them.
+
+    ``transaction_uid`` is written down before anybody is asked, so that no answer is lost.
+    """
+
+    transaction_uid: str
+    study_instance_uid: str
+    destination: str
+    lease: str
+    asked: int  # times asked in vain before
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The objects by their UIDs."""
+        return tuple(
+            Reference(
+                sop_class_uid=each.result.sop_class_uid,
+                sop_instance_uid=each.result.sop_instance_uid,
+            )
+            for each in self.deliveries
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pledge:
+    """A commitment a peer asked this node for."""
+
+    id: int = 0  # once it is written down
+    transaction_uid: str
+    ae_title: str  # of the peer
+    references: tuple[Reference, ...]
+    lease: str = ""
+    attempt: int = 0  # 1 for the first try to report

@@ -1,0 +1,123 @@
+"""The data sets of storage commitment, written and read: PS3.4 Tables J.3-1 and J.3-2.
+
+Reading is bounded and strict: whatever a peer sends, it is a request or a report of UIDs, or a
+ValueError without any of the peer's words in it.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from dicom_node.commitment import (
+    ALL_KEPT,
+    FAILURES_EXIST,
+    PROCESSING_FAILURE,
+    CommitmentReport,
+    Failure,
+    Reference,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MAX_REFERENCES = 5000  # in one request or report
+
+#: What pydicom raises at bytes that are no data set, or are another one than they say.
+_MALFORMED = (LookupError, ValueError, TypeError, AttributeError, NotImplementedError,
+              RuntimeError, EOFError, OSError, struct.error)  # fmt: skip
+
+
+def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
+    """The Action Information of an N-ACTION."""
+    ds = Dataset()
+    ds.TransactionUID = transaction_uid
+    ds.ReferencedSOPSequence = [_item(each) for each in references]
+    return ds
+
+
+def report_data_set(report: CommitmentReport) -> Dataset:
+    """The Event Information of an N-EVENT-REPORT."""
+    ds = request_data_set(report.transaction_uid, report.kept)
+    if not report.kept:
+        del ds.ReferencedSOPSequence
+    if report.missing:
+        ds.FailedSOPSequence = []
+        for failure in report.missing:
+            item = _item(failure.reference)
+            item.FailureReason = failure.code
+            ds.FailedSOPSequence.append(item)
+    return ds
+
+
+def event_type(report: CommitmentReport) -> int:
+    """The Event Type ID a report goes out as."""
+    return FAILURES_EXIST if report.missing else ALL_KEPT
+
+
+def read_request(source: Callable[[], Dataset]) -> tuple[str, tuple[Reference, ...]]:
+    """Transaction UID and instances of an Action Information; ValueError where it is none.
+
+    ``source`` decodes it: that fails here, too.
+    """
+    try:
+        ds = source()
+        references = tuple(_reference(item) for item in _items(ds, "ReferencedSOPSequence"))
+        transaction_uid = _uid(ds, "TransactionUID")
+    except _MALFORMED:
+        raise ValueError("not a storage commitment request") from None
+    if not references:
+        raise ValueError("a storage commitment request about nothing")
+    return transaction_uid, references
+
+
+def read_report(source: Callable[[], Dataset]) -> CommitmentReport:
+    """The report in an Event Information; ValueError where it is none, as `read_request`."""
+    try:
+        ds = source()
+        return CommitmentReport(
+            transaction_uid=_uid(ds, "TransactionUID"),
+            kept=tuple(_reference(item) for item in _items(ds, "ReferencedSOPSequence")),
+            missing=tuple(
+                Failure(reference=_reference(item), code=_reason(item))
+                for item in _items(ds, "FailedSOPSequence")
+            ),
+        )
+    except _MALFORMED:
+        raise ValueError("not a storage commitment report") from None
+
+
+def _item(reference: Reference) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = reference.sop_class_uid
+    item.ReferencedSOPInstanceUID = reference.sop_instance_uid
+    return item
+
+
+def _items(ds: Dataset, keyword: str) -> list[Dataset]:
+    items = list(ds.get(keyword) or ())
+    if len(items) > MAX_REFERENCES:
+        raise ValueError(keyword)
+    return items
+
+
+def _reference(item: Dataset) -> Reference:
+    return Reference(
+        sop_class_uid=_uid(item, "ReferencedSOPClassUID"),
+        sop_instance_uid=_uid(item, "ReferencedSOPInstanceUID"),
+    )
+
+
+def _reason(item: Dataset) -> int:
+    """The Failure Reason; one that is left out says no more than that it failed."""
+    return int(item.get("FailureReason") or PROCESSING_FAILURE)
+
+
+def _uid(ds: Dataset, keyword: str) -> str:
+    value = ds.get(keyword)
+    if not isinstance(value, str) or not UID(value).is_valid:
+        raise ValueError(keyword)
+    return str(value)

@@ -1,0 +1,57 @@
+"""Reports that come in, on whichever association: written down before they are answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from dicom_node.commitment.datasets import read_report
+from dicom_node.errors import NodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydicom.dataset import Dataset
+
+    from dicom_node.config import DeliveryConfig
+    from dicom_node.ports import Clock, Commitments
+
+# Answers to N-EVENT-REPORT, PS3.7 10.1.1.1.8
+TAKEN = 0x0000
+FAILED = 0x0110  # processing failure: the peer may report again
+NOT_OURS = 0x0115  # invalid argument value: no report, or one nobody asked for
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes storage commitment reports."""
+
+    commitments: Commitments
+    delivery: DeliveryConfig
+    clock: Clock
+
+    def take(self, event_information: Callable[[], Dataset]) -> int:
+        """Write down what the report says; the DIMSE status of the answer."""
+        try:
+            report = read_report(event_information)
+            known = self.commitments.report(
+                report,
+                send_at=self.clock() + timedelta(seconds=self.delivery.first_retry_seconds),
+                most=self.delivery.commitment_attempts,
+            )
+        except ValueError as error:
+            log.warning("commitment report not understood", reason=str(error))
+            return NOT_OURS
+        except (NodeError, OSError) as error:
+            log.error("commitment report not written down", error=type(error).__name__)
+            return FAILED
+        if not known:
+            log.warning("commitment report nobody asked for")
+            return NOT_OURS
+        log.info("commitment reported", kept=len(report.kept), missing=len(report.missing))
+        return TAKEN

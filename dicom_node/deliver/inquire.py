@@ -1,0 +1,162 @@
+"""The storage commitment SCU (PS3.4 J.3); a C-FIND SCU (PS3.4 C.4.1) where it is not offered."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import build_context, evt
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
+    StudyRootQueryRetrieveInformationModelFind,
+)
+
+from dicom_node.commitment import BY_QUERY, PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST
+from dicom_node.commitment.datasets import request_data_set
+from dicom_node.deliver.association import association
+from dicom_node.deliver.confirm import Answer, Found
+from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.safeguards import TlsConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pynetdicom.association import Association
+    from pynetdicom.events import Event
+    from pynetdicom.presentation import PresentationContext
+
+    from dicom_node.commitment import Inquiry
+    from dicom_node.commitment.intake import Intake
+    from dicom_node.config import DicomDestination
+    from dicom_node.domain import Result
+    from dicom_node.ports import Commitments
+
+SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+FIND = StudyRootQueryRetrieveInformationModelFind
+
+_LOOK_SECONDS = 0.1  # how soon a report is noticed, whichever way it came
+_PARTING_SECONDS = 0.1  # for the answer to a report to be out before the release
+_MATCHES = (0xFF00, 0xFF01)  # C-FIND pending, PS3.4 Table C.4-1
+
+
+class Inquirer:
+    """Asks configured destinations whether they keep what they accepted.
+
+    Parameters
+    ----------
+    intake
+        Takes a report that comes on the association of the request; later ones come to the
+        receiver.
+    """
+
+    def __init__(
+        self,
+        ae_title: str,
+        destinations: Iterable[DicomDestination],
+        commitments: Commitments,
+        intake: Intake,
+        tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
+    ) -> None:
+        self._ae_title = ae_title
+        self._destinations = {each.name: each for each in destinations}
+        self._commitments = commitments
+        self._intake = intake
+        self._delivery = intake.delivery
+        self._tls = tls
+
+    def ask(self, inquiry: Inquiry) -> Answer:
+        """Ask for commitment where it is offered, else look the objects up; PeerUnavailable."""
+        peer = self._destinations[inquiry.destination]
+        asks = inquiry.asked < self._delivery.commitment_attempts
+        contexts = _contexts(asks=asks)
+        timeout = self._delivery.timeout_seconds
+        try:
+            with association(self._ae_title, peer, contexts, timeout, self._tls) as assoc:
+                offered = {cx.abstract_syntax for cx in assoc.accepted_contexts}
+                if PUSH_MODEL in offered:
+                    return self._request(assoc, inquiry)
+                if asks and peer.commitment is True:
+                    return _refused("the destination does not offer storage commitment")
+                return _look_up(assoc, inquiry)
+        except RuntimeError as error:  # pynetdicom's, between two messages
+            raise PeerUnavailable("the peer ended the association") from error
+        except PeerRefused:
+            return Answer(
+                found=Found.NO_WAY,
+                reason="more cannot be known: neither storage commitment nor a query is offered",
+            )
+
+    def _request(self, assoc: Association, inquiry: Inquiry) -> Answer:
+        reports: list[int] = []
+
+        def on_report(event: Event) -> tuple[int, None]:
+            reports.append(self._intake.take(lambda: event.event_information))
+            return reports[-1], None
+
+        assoc.bind(evt.EVT_N_EVENT_REPORT, on_report)
+        self._commitments.request(inquiry)
+        asked = request_data_set(inquiry.transaction_uid, inquiry.references)
+        status = _status(assoc.send_n_action(asked, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)[0])
+        if status != 0x0000:
+            return _refused(f"the request for storage commitment was {_answered(status)}")
+        deadline = time.monotonic() + self._delivery.commitment_wait_seconds
+        while (
+            assoc.is_established
+            and time.monotonic() < deadline
+            and self._commitments.is_open(inquiry)
+        ):
+            time.sleep(_LOOK_SECONDS)
+        if reports:
+            time.sleep(_PARTING_SECONDS)
+        return Answer(found=Found.REQUESTED, reason="asked for storage commitment, no report yet")
+
+
+def _contexts(*, asks: bool) -> list[PresentationContext]:
+    classes = (PUSH_MODEL, FIND) if asks else (FIND,)
+    return [build_context(each, list(SYNTAXES)) for each in classes]
+
+
+def _look_up(assoc: Association, inquiry: Inquiry) -> Answer:
+    """Look for each object at IMAGE level, by its unique keys (PS3.4 C.6.2.1.4)."""
+    kept = set()
+    for delivery in inquiry.deliveries:
+        found, status = _find(assoc, inquiry.study_instance_uid, delivery.result)
+        if status != 0x0000:
+            return _refused(f"the query was {_answered(status)}")
+        if found:
+            kept.add(delivery.result.sop_instance_uid)
+    return Answer(
+        found=Found.LOOKED_UP,
+        reason="not found by a query",
+        kept=frozenset(kept),
+        by=BY_QUERY,
+    )
+
+
+def _find(assoc: Association, study_instance_uid: str, result: Result) -> tuple[bool, int | None]:
+    """Whether the destination lists the object; and the status of its last answer."""
+    ds = Dataset()
+    ds.QueryRetrieveLevel = "IMAGE"
+    ds.StudyInstanceUID = study_instance_uid
+    ds.SeriesInstanceUID = result.series_instance_uid
+    ds.SOPInstanceUID = result.sop_instance_uid
+    found, status = False, None
+    for said, identifier in assoc.send_c_find(ds, FIND):
+        status = _status(said)
+        if status in _MATCHES and identifier is not None:
+            found |= identifier.get("SOPInstanceUID") == result.sop_instance_uid
+    return found, status
+
+
+def _refused(reason: str) -> Answer:
+    return Answer(found=Found.REFUSED, reason=reason)
+
+
+def _answered(status: int | None) -> str:
+    return "not answered" if status is None else f"refused with 0x{status:04X}"
+
+
+def _status(said: Dataset) -> int | None:
+    """The Status (0000,0900) of a response; None where pynetdicom got no valid one."""
+    return int(said.Status) if "Status" in said else None

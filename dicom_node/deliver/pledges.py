@@ -1,0 +1,121 @@
+"""The storage commitment SCP's answers (PS3.4 J.3.3): on an association of our own, until heard."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from pynetdicom import build_context
+
+from dicom_node.commitment import (
+    CLASS_CONFLICT,
+    NO_SUCH_OBJECT,
+    PUSH_MODEL,
+    PUSH_MODEL_INSTANCE,
+    CommitmentReport,
+    Failure,
+)
+from dicom_node.commitment.addresses import report_address
+from dicom_node.commitment.datasets import event_type, report_data_set
+from dicom_node.deliver.association import association
+from dicom_node.deliver.inquire import SYNTAXES
+from dicom_node.deliver.retry import RetryAt
+from dicom_node.errors import LeaseLost, PeerRefused, PeerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pynetdicom.presentation import PresentationContext
+
+    from dicom_node.commitment import Pledge, Reference
+    from dicom_node.config import Config, DicomDestination
+    from dicom_node.deliver.retry import RetryPolicy
+    from dicom_node.ports import Clock, Pledges
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporter:
+    """Tells peers what the node keeps for them."""
+
+    owner: str
+    pledges: Pledges
+    config: Config
+    policy: RetryPolicy
+    clock: Clock
+    jitter: Callable[[], float]
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def report_due(self) -> int:
+        """Report until nothing is due; how many reports were tried."""
+        tried = 0
+        while not self.stopping.is_set() and (pledge := self._claim()) is not None:
+            try:
+                self._report(pledge)
+            except LeaseLost:
+                log.warning("lease lost, commitment reported all the same", to=pledge.ae_title)
+            tried += 1
+        return tried
+
+    def _claim(self) -> Pledge | None:
+        lease_until = self.clock() + timedelta(seconds=self.config.delivery.lease_seconds)
+        return self.pledges.claim(self.owner, lease_until)
+
+    def _report(self, pledge: Pledge) -> None:
+        peer = report_address(self.config, pledge.ae_title)
+        if peer is None:
+            self.pledges.put_off(pledge, "no address is configured for this peer", None)
+            return
+        report = self._verdict(pledge)
+        try:
+            self._send(peer, report)
+        except (PeerUnavailable, PeerRefused, RuntimeError) as error:  # the last: pynetdicom's
+            decision = self.policy.next(pledge.attempt, self.clock(), self.jitter())
+            due_at = decision.due_at if isinstance(decision, RetryAt) else None
+            self.pledges.put_off(pledge, str(error), due_at)
+        else:
+            self.pledges.reported(pledge, len(report.kept), len(report.missing))
+
+    def _verdict(self, pledge: Pledge) -> CommitmentReport:
+        known, data_dir = self.pledges.known(pledge.references), self.config.node.data_dir
+        codes = {each: _code(each, known, data_dir) for each in pledge.references}
+        return CommitmentReport(
+            transaction_uid=pledge.transaction_uid,
+            kept=tuple(each for each, code in codes.items() if code is None),
+            missing=tuple(
+                Failure(reference=each, code=code) for each, code in codes.items() if code
+            ),
+        )
+
+    def _send(self, peer: DicomDestination, report: CommitmentReport) -> None:
+        node, timeout = self.config.node, self.config.delivery.timeout_seconds
+        with association(node.ae_title, peer, [_context()], timeout, self.config.tls) as assoc:
+            said, _ = assoc.send_n_event_report(
+                report_data_set(report), event_type(report), PUSH_MODEL, PUSH_MODEL_INSTANCE
+            )
+        if "Status" not in said:
+            raise PeerUnavailable("no answer to the report")
+        if said.Status != 0x0000:
+            raise PeerUnavailable(f"the report was answered 0x{said.Status:04X}")
+
+
+def _context() -> PresentationContext:
+    """The SCP of storage commitment asks for the association: its role has to be said."""
+    context = build_context(PUSH_MODEL, list(SYNTAXES))
+    context.scu_role, context.scp_role = False, True
+    return context
+
+
+def _code(reference: Reference, known: dict[str, tuple[str, Path]], data_dir: Path) -> int | None:
+    """Why the node does not keep an instance; None where it does."""
+    if reference.sop_instance_uid not in known:
+        return NO_SUCH_OBJECT
+    sop_class_uid, path = known[reference.sop_instance_uid]
+    if sop_class_uid != reference.sop_class_uid:
+        return CLASS_CONFLICT
+    return None if (data_dir / path).is_file() else NO_SUCH_OBJECT

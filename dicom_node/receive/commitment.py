@@ -1,0 +1,98 @@
+"""Storage commitment at the door: requests of peers, and reports on what this node asked.
+
+Nothing is answered Success before it is in the database. What follows (looking, reporting) is the
+deliverer's: here a peer waits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+
+from dicom_node.commitment import PUSH_MODEL_INSTANCE, REQUEST, Pledge
+from dicom_node.commitment.addresses import report_address
+from dicom_node.commitment.datasets import read_request
+from dicom_node.errors import AuditError
+from dicom_node.log import where
+
+if TYPE_CHECKING:
+    from pynetdicom.events import Event
+
+    from dicom_node.commitment.intake import Intake
+    from dicom_node.config import Config
+    from dicom_node.ports import Pledges
+    from dicom_node.receive.peers import Link, Links
+
+# Answers to N-ACTION, PS3.7 10.1.4.1.10
+TAKEN = 0x0000
+FAILED = 0x0110  # processing failure
+WRONG_INSTANCE = 0x0112  # no such SOP Instance
+INVALID = 0x0115  # invalid argument value
+WRONG_ACTION = 0x0123  # no such action
+RESOURCES = 0x0213  # resource limitation
+
+_Answer: TypeAlias = tuple[int | Dataset, None]
+
+log = structlog.get_logger()
+
+
+class CommitmentDesk:
+    """Answers N-ACTION and N-EVENT-REPORT of the Storage Commitment Push Model.
+
+    Parameters
+    ----------
+    intake
+        Takes the reports on what this node asked.
+    """
+
+    def __init__(self, config: Config, pledges: Pledges, intake: Intake) -> None:
+        self._config = config
+        self._pledges = pledges
+        self._intake = intake
+
+    def handlers(self, links: Links) -> list[evt.EventHandlerType]:
+        """For pynetdicom."""
+        return [
+            (evt.EVT_N_ACTION, lambda event: self.on_action(event, links.of(event.assoc))),
+            (evt.EVT_N_EVENT_REPORT, lambda event: self.on_report(event, links.of(event.assoc))),
+        ]
+
+    def on_action(self, event: Event, link: Link) -> _Answer:
+        """Take a request for commitment."""
+        request = event.request
+        if getattr(request, "ActionTypeID", None) != REQUEST:
+            return _no(WRONG_ACTION, "no such action"), None
+        if getattr(request, "RequestedSOPInstanceUID", None) != PUSH_MODEL_INSTANCE:
+            return _no(WRONG_INSTANCE, "not the well-known instance"), None
+        if report_address(self._config, link.calling) is None:
+            log.warning("commitment refused, no address to report to", **link.peer)
+            return _no(FAILED, "no address configured to report to"), None
+        try:
+            transaction_uid, references = read_request(lambda: event.action_information)
+            pledge = Pledge(
+                transaction_uid=transaction_uid, ae_title=link.calling, references=references
+            )
+            self._pledges.keep(pledge, *link.introduction)
+        except ValueError as error:
+            return _no(INVALID, str(error)), None
+        except (OSError, AuditError) as error:
+            log.error("commitment request not written down", error=where(error))
+            return _no(RESOURCES, "the node cannot take it now; ask again later"), None
+        link.introduced = True
+        log.info("commitment asked for", objects=len(references), **link.peer)
+        return TAKEN, None
+
+    def on_report(self, event: Event, link: Link) -> tuple[int, None]:
+        """Take a report on an association the peer opened."""
+        log.debug("commitment report", **link.peer)
+        return self._intake.take(lambda: event.event_information), None
+
+
+def _no(status: int, comment: str) -> Dataset:
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = comment  # VR LO, at most 64 characters
+    return answer

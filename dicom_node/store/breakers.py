@@ -1,0 +1,91 @@
+"""Circuit breakers: which destinations are left alone for a while, and until when.
+
+A destination without a row, or with a row that was not opened, is asked as usual.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, insert, select, update
+
+from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.store import audit, schema
+from dicom_node.store.database import reading, writing
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Engine
+
+    from dicom_node.ports import Clock
+
+_BREAKERS = schema.breakers
+
+
+def closed(destination: ColumnElement[str]) -> ColumnElement[bool]:
+    """Rows whose destination is asked as usual."""
+    return ~exists().where(
+        _BREAKERS.c.destination == destination, _BREAKERS.c.opened_at.is_not(None)
+    )
+
+
+class BreakerTable:
+    """Failures in a row, for each destination."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def failures(self, destination: str) -> int:
+        """How many connections in a row have failed."""
+        query = select(_BREAKERS.c.failures).where(_BREAKERS.c.destination == destination)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar() or 0
+
+    def failed(self, destination: str, reason: str, probe_at: datetime | None) -> None:
+        """Count one more failed connection; ``probe_at`` opens the breaker, or keeps it open.
+
+        Writes DESTINATION_DOWN where it opens.
+        """
+        now = self._clock()
+        with writing(self._engine) as connection:
+            row = _row(connection, destination)
+            if row is None:
+                connection.execute(
+                    insert(_BREAKERS).values(destination=destination, failures=0, last_reason="")
+                )
+            was_open = row is not None and row["opened_at"] is not None
+            values: dict[str, Any] = {"last_reason": reason, "failures": _BREAKERS.c.failures + 1}
+            if probe_at is not None:
+                values |= {"probe_at": probe_at} | ({} if was_open else {"opened_at": now})
+            connection.execute(
+                update(_BREAKERS).where(_BREAKERS.c.destination == destination).values(values)
+            )
+            if probe_at is not None and not was_open:
+                detail: dict[str, object] = {"destination": destination, "reason": reason}
+                down = AuditEvent(kind=AuditKind.DESTINATION_DOWN, detail=detail)
+                audit.write(connection, now, [down])
+
+    def answered(self, destination: str) -> None:
+        """Close the breaker and forget failures; writes DESTINATION_UP where it was open."""
+        if not self.failures(destination):  # nearly always: nothing is written
+            return
+        with writing(self._engine) as connection:
+            row = _row(connection, destination)
+            connection.execute(delete(_BREAKERS).where(_BREAKERS.c.destination == destination))
+            if row is not None and row["opened_at"] is not None:
+                detail: dict[str, object] = {"destination": destination}
+                up = AuditEvent(kind=AuditKind.DESTINATION_UP, detail=detail)
+                audit.write(connection, self._clock(), [up])
+
+    def due(self) -> list[str]:
+        """The open ones to be probed now."""
+        query = select(_BREAKERS.c.destination).where(_BREAKERS.c.probe_at <= self._clock())
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+
+def _row(connection: Connection, destination: str) -> Any:
+    query = select(_BREAKERS).where(_BREAKERS.c.destination == destination)
+    return connection.execute(query).mappings().first()
