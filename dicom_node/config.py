@@ -9,46 +9,20 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from dicom_node.destinations import AETitle
+from dicom_node.destinations import Destination as Destination
+from dicom_node.destinations import DicomDestination as DicomDestination
+from dicom_node.destinations import FolderDestination as FolderDestination
+from dicom_node.destinations import WebDestination as WebDestination
 from dicom_node.errors import ConfigError
-from dicom_node.safeguards import Port, Section, SpoolConfig, TlsConfig, Word
+from dicom_node.safeguards import Port, Section, SpoolConfig, TlsConfig
 
 _ENVIRONMENT_PREFIX = "DICOM_NODE__"
-
-#: An AE title: 1 to 16 characters of the default repertoire, no backslash (PS3.5 6.2, VR AE).
-AETitle = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
-]
-DestinationName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-
-
-def _service_url(text: str) -> str:
-    """Check the address of a web service; user and password have no place in it."""
-    address = urlsplit(text)
-    if address.scheme not in ("http", "https") or not address.hostname:
-        raise ValueError("must be http://... or https://...")
-    if address.username is not None or address.query or address.fragment:
-        raise ValueError("must end with the path, and hold no user, password or query")
-    _ = address.port  # raises where it is no port
-    return text.rstrip("/")
-
-
-#: Where a DICOMweb service begins; ``/studies`` follows.
-ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 
 class CallingPeer(Section):
@@ -83,70 +57,6 @@ class NodeConfig(Section):
     max_associations_per_peer: Annotated[int, Field(ge=1)] = 32
     artim_seconds: Annotated[float, Field(gt=0)] = 30.0
     network_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
-
-
-class DicomDestination(Section):
-    """A PACS that gets the results by C-STORE."""
-
-    kind: Literal["dicom"] = "dicom"
-    name: DestinationName
-    ae_title: AETitle
-    host: str
-    port: Port
-    tls: bool = False
-    tls_name: Word | None = None  # in its certificate, where that is not `host`
-    commitment: bool | Literal["auto"] = "auto"
-
-
-class FolderDestination(Section):
-    """A folder that gets the results as files; it must be there already."""
-
-    kind: Literal["folder"]
-    name: DestinationName
-    path: Path
-
-
-class WebDestination(Section):
-    """A DICOMweb service that gets the results by STOW-RS.
-
-    The bearer token stands in a file or an environment variable, never in the configuration, which
-    is printed and logged.
-    """
-
-    kind: Literal["dicomweb"]
-    name: DestinationName
-    url: ServiceUrl
-    token_file: Path | None = None
-    token_env: Annotated[str, StringConstraints(min_length=1)] | None = None
-    ca_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _the_token_stays_secret(self) -> Self:
-        if self.token_file and self.token_env:
-            raise ValueError("give token_file or token_env, not both")
-        address = urlsplit(self.url)
-        local = address.hostname in ("localhost", "127.0.0.1", "::1")
-        if (self.token_file or self.token_env) and address.scheme != "https" and not local:
-            raise ValueError("a token goes out over https only")
-        return self
-
-
-def _kind(value: object) -> str:
-    """Which destination this is to be; without a word, a PACS."""
-    kind = value.get("kind", "dicom") if isinstance(value, dict) else getattr(value, "kind", None)
-    return str(kind)
-
-
-Destination: TypeAlias = Annotated[
-    Annotated[DicomDestination, Tag("dicom")]
-    | Annotated[FolderDestination, Tag("folder")]
-    | Annotated[WebDestination, Tag("dicomweb")],
-    Discriminator(
-        _kind,
-        custom_error_type="destination_kind",
-        custom_error_message="kind must be dicom, folder or dicomweb",
-    ),
-]
 
 
 class StudyConfig(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 import warnings
 from typing import TYPE_CHECKING
@@ -35,12 +36,19 @@ def configure(config: LogConfig, process: str) -> None:
     )
     structlog.contextvars.bind_contextvars(process=process)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    threading.excepthook = _thread_died
     # A tick that is still running is not an event.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # These two quote values of a data set in their messages, names of patients among them.
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
+def _thread_died(gone: threading.ExceptHookArgs) -> None:
+    """Say it in a line: a traceback's message may quote what a peer sent."""
+    if gone.exc_value is not None:
+        structlog.get_logger().error("thread died", error=where(gone.exc_value))
 
 
 def where(error: BaseException) -> str:

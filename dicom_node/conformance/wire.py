@@ -30,6 +30,7 @@ _NEXT = {
     DeliveryEvent.REFUSED: "Held until a person wakes it with `dicom-node retry`",
 }
 _REJECTED_WHEN = {
+    Rejection.MALFORMED: "A presentation context names no abstract or no transfer syntax",
     Rejection.CALLED: "The called AE title is not the node's, and `node.require_called` is on",
     Rejection.CALLING: "`node.allowed_calling` names peers, and this is none of them",
     Rejection.USER: "`node.users_file` is set, and the request shows no user of it",

@@ -11,16 +11,18 @@ import hashlib
 import os
 import struct
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.receive.checks import check_command
 from dicom_node.receive.faults import Fault, Unacceptable
+from dicom_node.receive.room import LOOK_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +30,12 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.dimse_messages import DIMSEMessage
 
+    from dicom_node.receive.room import Room
+
 MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set we did not ask for
+MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about 5000 instances
+
+_COMMITMENT = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
 
 #: What pynetdicom and pydicom raise at a command set that is none. It ends the association.
 _MALFORMED = (LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError,
@@ -44,8 +51,12 @@ class Arrival:
     everything is kept in ``trouble``: the rest is let through to nowhere, and the answer follows.
     """
 
-    def __init__(self, path: Path, *, sop_class_uid: str, sop_instance_uid: str) -> None:
+    def __init__(
+        self, path: Path, room: Room, *, sop_class_uid: str, sop_instance_uid: str
+    ) -> None:
         self.path = path
+        self._room = room
+        self._looked = 0  # bytes of the data set when the room was last asked for
         self.sop_class_uid = sop_class_uid
         self.sop_instance_uid = sop_instance_uid
         self.transfer_syntax_uid = ""
@@ -63,6 +74,7 @@ class Arrival:
     def open(self, abstract_syntax: str, transfer_syntax_uid: str) -> None:
         """Check the command, create the file, write its preamble and meta information."""
         try:
+            self._room.check()
             check_command(self.sop_class_uid, self.sop_instance_uid, abstract_syntax)
             meta = file_meta(self.sop_class_uid, self.sop_instance_uid, transfer_syntax_uid)
             self._file = self.path.open("xb")
@@ -78,10 +90,21 @@ class Arrival:
             return
         try:
             self._file.write(chunk)
-        except OSError as error:
+            self.size += len(chunk)
+            if self.size - self._looked > LOOK_BYTES:
+                self._looked = self.size
+                self._room.check(self.size)
+        except (Unacceptable, OSError) as error:
             self.trouble = error
+            self._give_back()
         self._digest.update(chunk)
-        self.size += len(chunk)
+
+    def _give_back(self) -> None:
+        """Free the disk at once: the peer may go on sending for long."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+            if self._file is not None:
+                self._file.close()
 
     def seal(self) -> None:
         """Have every byte on the disk itself. Raises what was wrong until now."""
@@ -108,9 +131,10 @@ class SpoolingDimse(DIMSEServiceProvider):
     Runs in the association's upper-layer thread; `claim` is called in its reactor thread.
     """
 
-    def __init__(self, assoc: Association, folder: Path) -> None:
+    def __init__(self, assoc: Association, folder: Path, room: Room) -> None:
         super().__init__(assoc)
         self._folder = folder
+        self._room = room
         self._arriving: Arrival | None = None
         self._arrived: dict[Path, Arrival] = {}
 
@@ -160,12 +184,13 @@ class SpoolingDimse(DIMSEServiceProvider):
             return
         held = message.encoded_command_set.tell()
         held += message.data_set.tell() if message.data_set is not None else 0
-        if held > MAX_COMMAND:
+        if held > (MAX_COMMITMENT if isinstance(message, _COMMITMENT) else MAX_COMMAND):
             raise ValueError("a command set without end")
 
     def _open(self, message: C_STORE_RQ) -> Arrival:
         arrival = Arrival(
             self._folder / f"{uuid.uuid4().hex}.part",
+            self._room,
             sop_class_uid=str(message.command_set.get("AffectedSOPClassUID", "")),
             sop_instance_uid=str(message.command_set.get("AffectedSOPInstanceUID", "")),
         )

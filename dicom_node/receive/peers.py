@@ -24,6 +24,7 @@ log = structlog.get_logger()
 class Rejection(Enum):
     """What audit lines call it; result, source and reason of the A-ASSOCIATE-RJ."""
 
+    MALFORMED = "malformed"
     CALLED = "called-ae-title"
     CALLING = "calling-ae-title"
     USER = "user-identity"
@@ -37,6 +38,7 @@ class Rejection(Enum):
 
 
 _ON_THE_WIRE = {
+    Rejection.MALFORMED: (1, 2, 1),  # permanent, service provider (ACSE), no reason given
     Rejection.CALLED: (1, 1, 7),  # permanent, service user, called AE title not recognised
     Rejection.CALLING: (1, 1, 3),  # permanent, service user, calling AE title not recognised
     Rejection.USER: (1, 1, 1),  # permanent, service user, no reason given; PS3.7 D.3.3.7 has none

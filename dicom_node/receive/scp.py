@@ -5,11 +5,9 @@ from __future__ import annotations
 import socket
 import time
 import warnings
-from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import structlog
-from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 
@@ -17,20 +15,21 @@ from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import AuditError
 from dicom_node.log import where
-from dicom_node.receive.arrival import Arrival, SpoolingDimse
-from dicom_node.receive.checks import Equipment, is_uid
-from dicom_node.receive.contexts import supported_contexts
-from dicom_node.receive.faults import STATUS, SUCCESS, Fault, Unacceptable
+from dicom_node.receive.arrival import SpoolingDimse
+from dicom_node.receive.checks import Equipment
+from dicom_node.receive.contexts import is_malformed, supported_contexts
+from dicom_node.receive.faults import SUCCESS
 from dicom_node.receive.inbox import Reception, Spool
 from dicom_node.receive.listen import TlsServer, accept, listen
 from dicom_node.receive.peers import DoorKeeper, Link, Links, Rejection
+from dicom_node.receive.room import Room
+from dicom_node.receive.storing import StoreDesk
 from dicom_node.receive.users import Users
 from dicom_node.receive.watch import Watch, cut
 from dicom_node.tls import ReloadingContext, subject_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
-    from pynetdicom.dimse_primitives import C_STORE
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
@@ -79,11 +78,13 @@ class Receiver:
         self._tls = config.tls
         self._audit = audit
         self._spool = Spool(data_dir=node.data_dir)
-        self._reception = Reception(self._spool, inbox, audit, clock, own)
+        self._room = Room(node.data_dir, config.spool, audit)
         self._desk = desk
         self._door = DoorKeeper(node)
         self._users = Users(node.users_file)
         self._links = Links()
+        reception = Reception(self._spool, inbox, audit, clock, own)
+        self._store = StoreDesk(reception, self._links, audit)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
         self._watch = Watch(self._links, audit, self._artim)
         self._servers: list[ThreadedAssociationServer] = []
@@ -175,7 +176,7 @@ class Receiver:
             (evt.EVT_RELEASED, self._on_end, ["released"]),
             (evt.EVT_ABORTED, self._on_end, ["aborted"]),
             (evt.EVT_C_ECHO, self._on_echo),
-            (evt.EVT_C_STORE, self._on_store),
+            (evt.EVT_C_STORE, self._store.answer),
             *(self._desk.handlers(self._links) if self._desk else ()),
         ]
 
@@ -184,7 +185,7 @@ class Receiver:
         assoc = event.assoc
         link = Link(address=str(assoc.requestor.address))
         self._links.add(assoc, link)
-        assoc.dimse = SpoolingDimse(assoc, self._spool.incoming)
+        assoc.dimse = SpoolingDimse(assoc, self._spool.incoming, self._room)
         if (wrapped := assoc.dul.socket) is not None and wrapped.socket is not None:
             wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Without one, a peer that stops in the middle of a PDU holds a thread for ever.
@@ -199,7 +200,7 @@ class Receiver:
         if (request := assoc.requestor.primitive) is not None:
             link.calling = _title(request.calling_ae_title)
             link.called = _title(request.called_ae_title)
-        rejection = self._door.refuses(link)
+        rejection = Rejection.MALFORMED if is_malformed(request) else self._door.refuses(link)
         if rejection is None and not self._users.welcome(assoc.requestor.user_identity):
             rejection = Rejection.USER
         if rejection is None:
@@ -230,63 +231,7 @@ class Receiver:
         log.debug("echo", **self._links.of(event.assoc).peer)
         return SUCCESS
 
-    def _on_store(self, event: Event) -> int | Dataset:
-        """Answer a C-STORE-RQ, whatever happens."""
-        link = self._links.of(event.assoc)
-        arrival = cast("SpoolingDimse", event.assoc.dimse).claim(event.dataset_path)
-        sop_instance_uid = str(cast("C_STORE", event.request).AffectedSOPInstanceUID)
-        try:
-            return self._store(arrival, link, sop_instance_uid)
-        except Exception as error:
-            # The peer waits for an answer; without one it would hang, and perhaps think it stored.
-            log.error(
-                "store failed", sop_instance_uid=_loggable(sop_instance_uid), error=where(error)
-            )
-            log.debug("store failed", exc_info=True)
-            fault = Unacceptable(Fault.INTERNAL, "unexpected error, see the node's log")
-            return self._refuse(fault, link, sop_instance_uid)
-        finally:
-            if arrival is not None:
-                arrival.discard()
-
-    def _store(self, arrival: Arrival | None, link: Link, sop_instance_uid: str) -> int | Dataset:
-        try:
-            if arrival is None:
-                raise Unacceptable(Fault.NO_DATA_SET, "no data set came with the command")
-            self._reception.keep(arrival, link)
-        except Unacceptable as error:
-            return self._refuse(error, link, sop_instance_uid)
-        except (OSError, AuditError) as error:
-            log.error(
-                "out of resources", sop_instance_uid=_loggable(sop_instance_uid), error=where(error)
-            )
-            full = Unacceptable(Fault.RESOURCES, "the node cannot store now; send again later")
-            return self._refuse(full, link, sop_instance_uid)
-        link.kept += 1
-        return SUCCESS
-
-    def _refuse(self, fault: Unacceptable, link: Link, sop_instance_uid: str) -> Dataset:
-        link.refused += 1
-        uid = _loggable(sop_instance_uid)
-        reason = {"fault": fault.fault.value, "reason": fault.reason}
-        log.warning("instance refused", sop_instance_uid=uid, calling=link.calling, **reason)
-        detail = {**link.peer, **reason, "status": f"0x{STATUS[fault.fault]:04X}"}
-        refused = AuditEvent(kind=AuditKind.INSTANCE_REFUSED, sop_instance_uid=uid, detail=detail)
-        with suppress(OSError, AuditError):
-            # Nothing was taken: where the trail cannot be written, the refusal stands in the log.
-            self._audit.append(*link.introduction, refused)
-            link.introduced = True
-        answer = Dataset()
-        answer.Status = STATUS[fault.fault]
-        answer.ErrorComment = fault.reason[:64]  # VR LO
-        return answer
-
 
 def _title(text: str | None) -> str:
     """An AE title as it may stand in a log; spaces around it do not count (PS3.5 6.2)."""
     return "".join(c if c.isprintable() else "?" for c in (text or "")).strip()
-
-
-def _loggable(uid: str) -> str | None:
-    """A UID, or None for what a peer sent in its place: that may be anything, a name even."""
-    return uid if is_uid(uid) else None

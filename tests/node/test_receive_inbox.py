@@ -17,6 +17,8 @@ from dicom_node.receive.arrival import Arrival
 from dicom_node.receive.faults import Unacceptable
 from dicom_node.receive.inbox import Reception, Spool, instance_path
 from dicom_node.receive.peers import Link
+from dicom_node.receive.room import Room
+from dicom_node.safeguards import SpoolConfig
 
 CR = str(ComputedRadiographyImageStorage)
 
@@ -36,7 +38,8 @@ class Bench:
     def arrive(self, ds: Dataset) -> Arrival:
         self._count += 1
         path = self.spool.incoming / f"{self._count}.part"
-        arrival = Arrival(path, sop_class_uid=CR, sop_instance_uid=str(ds.SOPInstanceUID))
+        room = Room(self.spool.data_dir, SpoolConfig(min_free_mb=0), self.store)
+        arrival = Arrival(path, room, sop_class_uid=CR, sop_instance_uid=str(ds.SOPInstanceUID))
         arrival.open(CR, ExplicitVRLittleEndian)
         arrival.write(memoryview(encoded(ds)))
         return arrival
