@@ -109,7 +109,10 @@ class Receiver:
         ae = AE(ae_title=self._node.ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        ae.supported_contexts = supported_contexts()
+        for cx in supported_contexts():  # assigned all at once, they would lose their roles
+            ae.add_supported_context(
+                str(cx.abstract_syntax), cx.transfer_syntax, cx.scu_role, cx.scp_role
+            )
         # Ours are stricter: pynetdicom counts every connection, and those already on their way out.
         ae.maximum_associations = self._node.max_associations + 2 * MAX_WAITING
         ae.maximum_pdu_size = MAX_PDU
