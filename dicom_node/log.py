@@ -42,7 +42,7 @@ def configure(config: LogConfig, process: str) -> None:
     # These two quote values of a data set in their messages, names of patients among them.
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    logging.getLogger("pydicom").disabled = True  # its import would set a level back
 
 
 def _thread_died(gone: threading.ExceptHookArgs) -> None:

@@ -27,6 +27,7 @@ from pydicom.uid import (
 from dicom_node.domain import RefusalCode
 from dicom_node.errors import UnreadablePixels
 from dicom_node.pixels.files import BROKEN
+from dicom_node.pixels.sandbox import SANDBOX, DecoderDied
 from dicom_node.windows import Counts, Table, number, word
 
 #: The values as the unsigned patterns they are in the file, (rows, columns).
@@ -86,17 +87,46 @@ class _PanicIsAnError:
 
 
 def decode(ds: Dataset) -> tuple[Stored, str]:
-    """Stored values as the unsigned patterns they are in the file, (rows, columns); and by whom."""
+    """Stored values as the unsigned patterns they are in the file, (rows, columns); and by whom.
+
+    What is compressed is decoded by another process: see `dicom_node.pixels.child`.
+    """
     syntax = UID(word(ds.file_meta, "TransferSyntaxUID"), validation_mode=IGNORE)
     failure: Exception | None = None
     for plugin in _plugins(syntax):
         try:
-            with _PanicIsAnError():
-                return _decode_with(ds, syntax, plugin), plugin or "none"
+            if plugin:
+                return _decode_elsewhere(ds, syntax, plugin), plugin
+            return decode_with(ds, syntax, plugin), "none"
+        except DecoderDied as error:
+            reason = f"the decoder died on the pixels ({syntax.name[:50]}: {error})"
+            raise UnreadablePixels(RefusalCode.UNREADABLE, reason) from error
         except (*BROKEN, OSError) as error:
             failure = error
     reason = f"the pixels do not decode ({syntax.name[:80]})"
     raise UnreadablePixels(RefusalCode.UNREADABLE, reason) from failure
+
+
+def _decode_elsewhere(ds: Dataset, syntax: UID, plugin: str) -> Stored:
+    rows, columns, allocated = (
+        int(number(ds, name, 0)) for name in ("Rows", "Columns", "BitsAllocated")
+    )
+    elements = {
+        "Rows": rows,
+        "Columns": columns,
+        "BitsAllocated": allocated,
+        "BitsStored": bits_stored(ds),
+        "HighBit": bits_stored(ds) - 1,
+        "PixelRepresentation": int(signed(ds)),
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+    }
+    question = {"elements": elements, "syntax": str(syntax), "plugin": plugin}
+    pixels = SANDBOX.ask(question, ds.PixelData)
+    size = rows, columns  # a ValueError where there are more or fewer
+    if allocated == 8:
+        return np.frombuffer(pixels, np.uint8).reshape(size)
+    return np.frombuffer(pixels, np.uint16).reshape(size)
 
 
 def _plugins(syntax: UID) -> list[str]:
@@ -110,7 +140,13 @@ def _plugins(syntax: UID) -> list[str]:
     return sorted(decoder.available_plugins, key=lambda name: name != QUICKEST.get(syntax))
 
 
-def _decode_with(ds: Dataset, syntax: UID, plugin: str) -> Stored:
+def decode_with(ds: Dataset, syntax: UID, plugin: str) -> Stored:
+    """Decode here and now; raises whatever the decoder does."""
+    with _PanicIsAnError():
+        return _decoded(ds, syntax, plugin)
+
+
+def _decoded(ds: Dataset, syntax: UID, plugin: str) -> Stored:
     allocated = int(number(ds, "BitsAllocated", 16))
     options: dict[str, Any] = {
         "samples_per_pixel": 1,
