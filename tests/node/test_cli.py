@@ -179,6 +179,24 @@ def test_retry_wakes_what_is_held_once(site: Site) -> None:
     assert site.json("status")["deliveries"] == {"pacs": {"pending": 1}}
 
 
+def test_discard_gives_up_what_is_held(site: Site) -> None:
+    """For good, with a line for each object; where nothing is held, that is a mistake."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("discard", STUDY) == {"readings": 0, "deliveries": 1}
+    assert site.json("status")["deliveries"] == {"pacs": {"discarded": 1}}
+    assert site.json("audit", "tail", "-n", "1")[0]["kind"] == "delivery-discarded"
+    assert site.json("retry", STUDY) == {"readings": 0, "deliveries": 0}
+    assert isinstance(site.run("discard", STUDY).exception, NodeError)
+
+
+def test_a_destination_that_is_down_is_named(site: Site) -> None:
+    """With the reason, and when it is looked at next."""
+    for _ in range(2):
+        site.store.breakers.failed("pacs", "nothing listens", _now())
+    assert site.json("status")["breakers"]["pacs"]["failures"] == 2
+    assert "DOWN       pacs since" in site.run("status").output
+
+
 def test_a_study_is_read_again_on_request(site: Site) -> None:
     """Its film that was read, once; while that waits, asking again is a mistake."""
     _read_one_refuse_one_hold_the_result(site.store)

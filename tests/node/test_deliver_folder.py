@@ -13,10 +13,14 @@ import pytest
 from pydicom import dcmread
 from support.film import film, write
 
+from dicom_node.commitment import Inquiry
 from dicom_node.config import FolderDestination
 from dicom_node.deliver import folder as module
-from dicom_node.deliver.folder import FolderSender
+from dicom_node.deliver.confirm import Found
+from dicom_node.deliver.folder import FolderAsker, FolderSender
 from dicom_node.deliver.status import UNREADABLE
+from dicom_node.domain import Delivery, Result
+from dicom_node.errors import PeerUnavailable
 
 STORED = (0x0000, "stored")
 
@@ -148,3 +152,40 @@ def test_echo_says_whether_a_file_can_be_written(out: Path, tmp_path: Path) -> N
     assert not sender.echo("away").ok
     assert "No such file" in sender.echo("away").reason
     assert files(out) == []
+
+
+def inquiry(paths: list[Path]) -> Inquiry:
+    headers = [dcmread(path) for path in paths]
+    return Inquiry(
+        transaction_uid="2.25.1", study_instance_uid=headers[0].StudyInstanceUID,
+        destination="disk", lease="x", asked=0,
+        deliveries=tuple(
+            Delivery(
+                id=number, attempt=1,
+                result=Result(
+                    sop_instance_uid=ds.SOPInstanceUID, sop_class_uid=ds.SOPClassUID,
+                    series_instance_uid=ds.SeriesInstanceUID, modality="CR",
+                    series_description="", path=path,
+                ),
+            )
+            for number, (ds, path) in enumerate(zip(headers, paths, strict=True))
+        ),
+    )  # fmt: skip
+
+
+def test_a_file_is_read_again_before_it_counts_as_kept(films: list[Path], out: Path) -> None:
+    """One that was changed or removed is not; a folder that is away says nothing of its files."""
+    send(out, films)
+    asker = FolderAsker([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    asked = inquiry(films[:1])
+    [uid] = [reference.sop_instance_uid for reference in asked.references]
+    assert asker.ask(asked).found is Found.LOOKED_UP
+    assert asker.ask(asked).kept == {uid}
+    [file] = [path for path in files(out) if path.stem == uid]
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert asker.ask(asked).kept == frozenset()
+    file.unlink()
+    assert asker.ask(asked).kept == frozenset()
+    out.rename(out.with_name("elsewhere"))
+    with pytest.raises(PeerUnavailable, match="is not there"):
+        asker.ask(asked)

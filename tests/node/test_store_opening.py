@@ -16,6 +16,7 @@ from support.fakes import Bench, FakeClock, bench
 
 from dicom_node.errors import AuditError, NodeError
 from dicom_node.store import migrations, open_store
+from dicom_node.store.database import writing
 from dicom_node.store.schema import metadata
 from dicom_node.store.status import read_status
 
@@ -32,6 +33,30 @@ def test_the_newest_migration_is_the_one_the_code_asks_for() -> None:
     config = Config()
     config.set_main_option("script_location", str(migrations.SCRIPTS))
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> None:
+    """What was delivered before there was commitment is accepted, and nobody asks after it."""
+    with bench(tmp_path) as made:
+        engine = made.store._engine
+        made.finish(made.work(), "pacs")
+        with writing(engine) as connection:
+            for table in ("commitments", "pledges", "breakers"):
+                connection.exec_driver_sql(f"DROP TABLE {table}")
+            connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
+            for column in ("confirm_at", "transaction_uid", "asked", "missed", "committed_at",
+                           "committed_by"):  # fmt: skip
+                connection.exec_driver_sql(f"ALTER TABLE deliveries DROP COLUMN {column}")
+            connection.exec_driver_sql(
+                "ALTER TABLE deliveries RENAME COLUMN accepted_at TO delivered_at"
+            )
+            connection.exec_driver_sql("UPDATE deliveries SET status = 'delivered'")
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    assert read_status(tmp_path)["breakers"] == {}  # before anybody has migrated it
+    with bench(tmp_path) as made:
+        assert {row["status"] for row in made.rows("deliveries")} == {"accepted"}
+        assert made.store.commitments.claim("deliverer-1", made.clock.after(60)) is None
+        assert made.store.audit.verify() == []
 
 
 def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 )
 from support.fakes import START, TABLES, Bench, bench, read, refused
 
+from dicom_node.commitment import CommitmentReport, Failure, Inquiry
 from dicom_node.domain import (
     DELIVERY_TRANSITIONS,
     JOB_TRANSITIONS,
@@ -49,7 +50,7 @@ EDGES = {
 }
 SETTLED = [
     DeliveryEvent.ACCEPTED, DeliveryEvent.ACCEPTED, DeliveryEvent.UNAVAILABLE,
-    DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP,
+    DeliveryEvent.UNANSWERED, DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP,
 ]  # fmt: skip
 
 
@@ -85,6 +86,7 @@ class Node(RuleBasedStateMachine):
 
     jobs = Bundle("jobs")  # every claim ever handed out, lost or not
     shipments = Bundle("shipments")
+    inquiries = Bundle("inquiries")
 
     @initialize()
     def open(self) -> None:
@@ -115,8 +117,7 @@ class Node(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([20, 100]))
     def time_passes(self, seconds: int) -> None:
         self.clock.tick(seconds)
-        self.store.jobs.release()
-        self.store.outbox.release()
+        self.store.release()
         self.open_ready()
 
     @rule(target=jobs, owner=st.sampled_from(OWNERS))
@@ -153,7 +154,7 @@ class Node(RuleBasedStateMachine):
 
     @rule(target=shipments, owner=st.sampled_from(OWNERS))
     def claim_shipment(self, owner: str) -> Any:
-        due = self._due("deliveries", "pending")
+        due = self._due("deliveries", "pending") + self._due("deliveries", "sent")
         shipment = self.store.outbox.claim(owner, self.clock.after(30))
         assert (shipment is not None) == bool(due)
         return multiple() if shipment is None else shipment
@@ -168,10 +169,18 @@ class Node(RuleBasedStateMachine):
 
     @rule(shipment=shipments, event=st.sampled_from(SETTLED))
     def settle(self, shipment: Shipment, event: DeliveryEvent) -> None:
-        due_at = self.clock.after(10) if event is DeliveryEvent.UNAVAILABLE else None
+        again = event in (DeliveryEvent.UNAVAILABLE, DeliveryEvent.UNANSWERED)
+        due_at = self.clock.after(10) if again else None
         ids = [delivery.id for delivery in shipment.deliveries]
         settlements = [
-            Settlement(delivery_id=id_, event=event, status_code=0, reason="said", due_at=due_at)
+            Settlement(
+                delivery_id=id_,
+                event=event,
+                status_code=0,
+                reason="said",
+                due_at=due_at,
+                confirm=event is DeliveryEvent.ACCEPTED,
+            )
             for id_ in ids
         ]
         self._fenced(
@@ -179,10 +188,52 @@ class Node(RuleBasedStateMachine):
             lambda: self.store.outbox.settle(shipment, settlements),
         )
 
+    @rule(target=inquiries, owner=st.sampled_from(OWNERS))
+    def ask(self, owner: str) -> Any:
+        """Claim accepted objects, and write down that a destination is asked about them."""
+        inquiry = self.store.commitments.claim(owner, self.clock.after(30))
+        if inquiry is None:
+            return multiple()
+        self.store.commitments.request(inquiry)
+        return inquiry
+
+    @rule(inquiry=inquiries)
+    def ask_once_more(self, inquiry: Inquiry) -> None:
+        """Whoever was paused with an inquiry asks nothing."""
+        ids = [each.id for each in inquiry.deliveries]
+        if not any(self._holds("deliveries", [id_], inquiry.lease) for id_ in ids):
+            self._fenced(False, lambda: self.store.commitments.request(inquiry))
+
+    @rule(inquiry=inquiries, seconds=st.sampled_from([None, 0, 50]))
+    def nobody_answers(self, inquiry: Inquiry, seconds: int | None) -> None:
+        at = None if seconds is None else self.clock.after(seconds)
+        self.store.commitments.put_off(inquiry, "no report", at, asked=True)
+
+    @rule(inquiry=inquiries, missing=st.integers(0, 2))
+    def a_report_comes(self, inquiry: Inquiry, missing: int) -> None:
+        """Early, late or twice, of any request ever made."""
+        references = inquiry.references
+        report = CommitmentReport(
+            transaction_uid=inquiry.transaction_uid,
+            kept=references[missing:],
+            missing=tuple(Failure(reference=each, code=0x0112) for each in references[:missing]),
+        )
+        for _ in range(2):
+            assert self.store.commitments.report(report, send_at=self.clock.after(5), most=1)
+        kept = {each.sop_instance_uid for each in report.kept}
+        for row in self._by_id("deliveries").values():
+            if row["sop_instance_uid"] in kept and row["destination"] == inquiry.destination:
+                assert row["status"] != "accepted"
+
+    @rule(study=st.sampled_from(STUDIES))
+    def discard(self, study: str) -> None:
+        self.store.jobs.discard(study)
+        self.store.outbox.discard(study)
+        self.open_ready()
+
     @rule(owner=st.sampled_from(OWNERS))
     def owner_dies(self, owner: str) -> None:
-        self.store.jobs.release(owner)
-        self.store.outbox.release(owner)
+        self.store.release(owner)
 
     @rule(study=st.none() | st.sampled_from(STUDIES))
     def retry(self, study: str | None) -> None:
@@ -206,7 +257,8 @@ class Node(RuleBasedStateMachine):
         """Who is at work has a lease; two pieces of work share one only within a shipment."""
         for table, busy in (("jobs", "running"), ("deliveries", "sending")):
             for row in self._by_id(table).values():
-                assert (row["lease"] is not None) == (row["status"] == busy)
+                asked_after = row["status"] == "accepted"
+                assert asked_after or (row["lease"] is not None) == (row["status"] == busy)
         leases = [row["lease"] for row in self._by_id("jobs").values() if row["lease"]]
         assert len(leases) == len(set(leases))
 

@@ -25,7 +25,12 @@ from dicom_node.commitment import (
     Failure,
     Reference,
 )
-from dicom_node.commitment.datasets import event_type, read_request, report_data_set
+from dicom_node.commitment.datasets import (
+    event_type,
+    read_report,
+    read_request,
+    report_data_set,
+)
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 
@@ -81,6 +86,7 @@ class CommittingPeer(Peer):
             *super().handlers(),
             (evt.EVT_N_ACTION, self._asked),
             (evt.EVT_C_FIND, self._find),
+            (evt.EVT_N_EVENT_REPORT, self._hear),
         ]
 
     def _asked(self, event: Event) -> tuple[int, None]:
@@ -91,6 +97,12 @@ class CommittingPeer(Peer):
         tell = {Style.SAME: self._tell_here, Style.NEW: self.tell_anew}.get(self.style)
         if tell is not None:
             threading.Thread(target=tell, args=(event.assoc, request), daemon=True).start()
+        return 0x0000, None
+
+    def _hear(self, event: Event) -> tuple[int, None]:
+        [context] = event.assoc.accepted_contexts
+        assert (context.as_scu, context.as_scp) == (True, False)  # the node is the SCP
+        self.heard.append(read_report(lambda: event.event_information))
         return 0x0000, None
 
     def report(self, request: tuple[str, tuple[Reference, ...]]) -> CommitmentReport:
