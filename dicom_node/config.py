@@ -20,7 +20,14 @@ from dicom_node.destinations import DicomDestination as DicomDestination
 from dicom_node.destinations import FolderDestination as FolderDestination
 from dicom_node.destinations import WebDestination as WebDestination
 from dicom_node.errors import ConfigError
-from dicom_node.safeguards import Port, Section, SpoolConfig, TlsConfig
+from dicom_node.safeguards import (
+    Port,
+    PriorityConfig,
+    RetentionConfig,
+    Section,
+    SpoolConfig,
+    TlsConfig,
+)
 
 _ENVIRONMENT_PREFIX = "DICOM_NODE__"
 
@@ -153,6 +160,8 @@ class Config(Section):
     node: NodeConfig = NodeConfig()
     tls: TlsConfig = TlsConfig()
     spool: SpoolConfig = SpoolConfig()
+    priority: PriorityConfig = PriorityConfig()
+    retention: RetentionConfig = RetentionConfig()
     destinations: tuple[Destination, ...] = ()
     study: StudyConfig = StudyConfig()
     select: SelectConfig = SelectConfig()

@@ -62,6 +62,7 @@ class AuditKind(StrEnum):
     TLS_EXPIRING = "tls-expiring"
     DISK_LOW = "disk-low"  # films are refused from now on
     DISK_RECOVERED = "disk-recovered"
+    STUDY_REMOVED = "study-removed"  # delivered and old
     INSTANCE_RECEIVED = "instance-received"
     INSTANCE_REFUSED = "instance-refused"
     INSTANCE_DUPLICATE = "instance-duplicate"
@@ -109,6 +110,7 @@ class Instance:
     sha256: str  # of the data set as it came, hex
     calling_ae_title: str
     received_at: datetime
+    priority: int = 0  # the greater goes first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,22 +13,26 @@ from dicom_node.domain import AuditEvent, AuditKind
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
-    from dicom_node.ports import Audit, Clock
+    from dicom_node.ports import Audit, Clock, Retention
+
+_ROUND = 100  # studies looked up at a time
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Housekeeping:
-    """Warns of certificates."""
+    """Warns of certificates, removes what is delivered and old."""
 
     config: Config
     audit: Audit
+    retention: Retention
     clock: Clock
 
     def run(self) -> None:
         """Do all of it."""
         self.warn_of_certificates()
+        self.remove_old_studies()
 
     def warn_of_certificates(self) -> None:
         """Say in the log and the trail which certificates expire."""
@@ -35,3 +40,18 @@ class Housekeeping:
             log.warning("certificate", reason=sentence)
             detail: dict[str, object] = {"reason": sentence}
             self.audit.append(AuditEvent(kind=AuditKind.TLS_EXPIRING, detail=detail))
+
+    def remove_old_studies(self) -> None:
+        """Remove films, results and rows of studies that everybody has had for long enough."""
+        days = self.config.retention.days
+        if days is None:
+            return
+        before = self.clock() - timedelta(days=days)
+        removed = 0
+        while studies := self.retention.removable(before, _ROUND):
+            gone = [study for study in studies if self.retention.remove(study, before)]
+            removed += len(gone)
+            if not gone:
+                break
+        if removed:
+            log.info("old studies removed", studies=removed)

@@ -175,6 +175,16 @@ class Breakers(Protocol):
         """The open ones to be probed now."""
 
 
+class Retention(Protocol):
+    """What has been kept long enough."""
+
+    def removable(self, before: datetime, limit: int) -> list[str]:
+        """Studies, delivered to everybody, that nothing has happened to since."""
+
+    def remove(self, study_instance_uid: str, before: datetime) -> bool:
+        """Remove one with its files; False where it may not go any more."""
+
+
 class Reader(Protocol):
     """The networks."""
 
@@ -210,5 +220,6 @@ __all__ = [
     "Outbox",
     "Pledges",
     "Reader",
+    "Retention",
     "Sender",
 ]

@@ -121,7 +121,8 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
             clock=utc_now,
         )
     )
-    keep_house(ticking, Housekeeping(config=config, audit=store.audit, clock=utc_now).run)
+    house = Housekeeping(config=config, audit=store.audit, retention=store.retention, clock=utc_now)
+    keep_house(ticking, house.run)
     ticking.start()
     stop.wait()
     ticking.shutdown(wait=True)  # a delivery under way is finished

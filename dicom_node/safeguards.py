@@ -49,6 +49,20 @@ class TlsConfig(Section):
         return self
 
 
+class RetentionConfig(Section):
+    """How long films and results are kept after delivery."""
+
+    days: Annotated[float, Field(gt=0)] | None = 30.0
+
+
+class PriorityConfig(Section):
+    """Which films are read first."""
+
+    attribute: Word = "RequestedProcedurePriority"
+    stat_values: tuple[str, ...] = ("STAT", "HIGH")
+    stat_ae_titles: tuple[str, ...] = ()
+
+
 class SpoolConfig(Section):
     """How much is taken."""
 

@@ -35,7 +35,7 @@ _REJECTED_WHEN = {
     Rejection.CALLING: "`node.allowed_calling` names peers, and this is none of them",
     Rejection.USER: "`node.users_file` is set, and the request shows no user of it",
     Rejection.LIMIT: "`node.max_associations` are going on",
-    Rejection.PEER_LIMIT: "`node.max_associations_per_peer` of this AE title and address are going on",
+    Rejection.PEER_LIMIT: "`node.max_associations_per_peer` of this peer are going on",
 }
 _RESULTS = {1: "rejected-permanent", 2: "rejected-transient"}
 _FAULTS = {

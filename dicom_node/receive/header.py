@@ -60,6 +60,7 @@ class Header:
     model_name: str = ""
     serial_number: str = ""
     photometric: str = ""
+    priority: str = ""
     samples_per_pixel: int | None = None
     frames: int | None = None
     rows: int | None = None
@@ -73,8 +74,12 @@ _NUMBERS = {"samples_per_pixel", "frames", "rows", "columns", "bits_allocated"}
 _DIGITS = {"frames"}  # VR IS; the other numbers are US
 
 
-def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Header:
+def read_header(
+    path: Path, offset: int, transfer_syntax_uid: str, priority_tag: int | None = None
+) -> Header:
     """Walk the data set that begins ``offset`` bytes into the file.
+
+    ``priority_tag`` names the element that becomes ``Header.priority``.
 
     Raises
     ------
@@ -86,11 +91,16 @@ def read_header(path: Path, offset: int, transfer_syntax_uid: str) -> Header:
         deflated = transfer_syntax_uid == DeflatedExplicitVRLittleEndian
         source: Source = Inflated(file) if deflated else Plain(file)
         implicit = transfer_syntax_uid == ImplicitVRLittleEndian
-        walk = _Walk(source, implicit=implicit and not _looks_explicit(source))
+        wanted = frozenset(_WANTED) | {priority_tag}
+        walk = _Walk(source, wanted, implicit=implicit and not _looks_explicit(source))
         walk.run()
     fields: dict[str, Any] = {
-        _WANTED[tag]: _value(_WANTED[tag], value) for tag, value in walk.values.items()
+        _WANTED[tag]: _value(_WANTED[tag], value)
+        for tag, value in walk.values.items()
+        if tag in _WANTED
     }
+    if priority_tag in walk.values:
+        fields["priority"] = _value("priority", walk.values[priority_tag])
     return Header(pixel_bytes=walk.pixel_bytes, encapsulated=walk.encapsulated, **fields)
 
 
@@ -126,7 +136,8 @@ class _Level:
 
 
 class _Walk:
-    def __init__(self, source: Source, *, implicit: bool) -> None:
+    def __init__(self, source: Source, wanted: frozenset[int | None], *, implicit: bool) -> None:
+        self._wanted = wanted
         self.values: dict[int, bytes] = {}
         self.pixel_bytes: int | None = None
         self.encapsulated = False
@@ -184,7 +195,7 @@ class _Walk:
         if length == _UNDEFINED:
             # Within UN everything is implicit, whatever was negotiated (PS3.5 6.2.2)
             self._open(sequence=True, implicit=level.implicit or vr == b"UN")
-        elif at_top and tag in _WANTED and length <= MAX_VALUE:
+        elif at_top and tag in self._wanted and length <= MAX_VALUE:
             self._value(tag, length)
         else:
             self._source.skip(length)

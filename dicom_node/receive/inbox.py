@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dicom_node.receive.arrival import Arrival
     from dicom_node.receive.checks import Equipment
     from dicom_node.receive.peers import Link
+    from dicom_node.receive.urgency import Urgency
 
 INCOMING = Path("spool/incoming")
 INSTANCES = Path("spool/instances")
@@ -84,13 +85,15 @@ class Reception:
     """
 
     def __init__(
-        self, spool: Spool, inbox: Inbox, audit: Audit, clock: Clock, own: Equipment | None
-    ) -> None:
+        self, spool: Spool, inbox: Inbox, audit: Audit, clock: Clock, own: Equipment | None,
+        urgency: Urgency,
+    ) -> None:  # fmt: skip
         self._spool = spool
         self._inbox = inbox
         self._audit = audit
         self._clock = clock
         self._own = own
+        self._urgency = urgency
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def keep(self, arrival: Arrival, link: Link) -> None:
@@ -104,7 +107,12 @@ class Reception:
             The disk does not take it.
         """
         arrival.seal()
-        header = read_header(arrival.path, arrival.data_set_offset, arrival.transfer_syntax_uid)
+        header = read_header(
+            arrival.path,
+            arrival.data_set_offset,
+            arrival.transfer_syntax_uid,
+            self._urgency.tag,
+        )
         check_identity(header, arrival.sop_class_uid, arrival.sop_instance_uid)
         if self._is_own(header):
             self._tell(AuditKind.OWN_RESULT_RECEIVED, header, arrival, link)
@@ -135,6 +143,7 @@ class Reception:
             sha256=arrival.sha256,
             calling_ae_title=link.calling,
             received_at=self._clock(),
+            priority=self._urgency.of(header, link.calling),
         )
         received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link)
         added = self._inbox.add(instance, *link.introduction, received)

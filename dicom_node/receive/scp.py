@@ -24,6 +24,7 @@ from dicom_node.receive.listen import TlsServer, accept, listen
 from dicom_node.receive.peers import DoorKeeper, Link, Links, Rejection
 from dicom_node.receive.room import Room
 from dicom_node.receive.storing import StoreDesk
+from dicom_node.receive.urgency import Urgency
 from dicom_node.receive.users import Users
 from dicom_node.receive.watch import Watch, cut
 from dicom_node.tls import ReloadingContext, subject_of
@@ -83,7 +84,7 @@ class Receiver:
         self._door = DoorKeeper(node)
         self._users = Users(node.users_file)
         self._links = Links()
-        reception = Reception(self._spool, inbox, audit, clock, own)
+        reception = Reception(self._spool, inbox, audit, clock, own, Urgency(config.priority))
         self._store = StoreDesk(reception, self._links, audit)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
         self._watch = Watch(self._links, audit, self._artim)

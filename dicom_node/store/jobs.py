@@ -62,7 +62,7 @@ class JobTable:
         return len(ready)
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
-        """Lease the oldest due job, or None."""
+        """Lease the oldest due job, one with an urgent film before all others, or None."""
         now = self._clock()
         query = _due(now)
         with reading(self._engine) as connection:
@@ -232,10 +232,15 @@ def _ready(quiet_before: datetime) -> Select[Any]:
 
 
 def _due(now: datetime) -> Select[Any]:
+    urgent = exists().where(
+        _INSTANCES.c.study_instance_uid == _JOBS.c.study_instance_uid,
+        _INSTANCES.c.decision == UNDECIDED,
+        _INSTANCES.c.priority > 0,
+    )
     return (
         select(_JOBS)
         .where(_JOBS.c.status == JobStatus.WAITING, _JOBS.c.due_at <= now)
-        .order_by(_JOBS.c.due_at, _JOBS.c.id)
+        .order_by(urgent.desc(), _JOBS.c.due_at, _JOBS.c.id)
         .limit(1)
     )
 

@@ -19,6 +19,7 @@ from dicom_node.store.jobs import JobTable
 from dicom_node.store.outbox import OutboxTable
 from dicom_node.store.pledges import PledgeTable
 from dicom_node.store.queries import Queries
+from dicom_node.store.retention import RetentionTable
 from dicom_node.store.status import DATABASE
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Store:
     commitments: CommitmentTable
     pledges: PledgeTable
     breakers: BreakerTable
+    retention: RetentionTable
     audit: AuditLog
     queries: Queries
     _engine: Engine
@@ -72,6 +74,7 @@ def open_store(data_dir: Path, clock: Clock) -> Store:
         commitments=CommitmentTable(engine, clock),
         pledges=PledgeTable(engine, clock),
         breakers=BreakerTable(engine, clock),
+        retention=RetentionTable(engine, clock, data_dir),
         audit=AuditLog(engine, clock),
         queries=Queries(engine, clock),
         _engine=engine,

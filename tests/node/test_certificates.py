@@ -23,6 +23,16 @@ from dicom_node.safeguards import SpoolConfig, TlsConfig
 NOW = datetime.now(UTC)
 
 
+class NothingOld:
+    """A store from which nothing may go."""
+
+    def removable(self, before: datetime, limit: int) -> list[str]:
+        return []
+
+    def remove(self, study_instance_uid: str, before: datetime) -> bool:
+        return False
+
+
 def _configured(folder: Path, tls: TlsConfig, **node: object) -> Path:
     path = folder / "config.yaml"
     given = {"tls": json.loads(tls.model_dump_json()), "node": {"data_dir": str(folder), **node}}
@@ -73,9 +83,11 @@ def test_expiry_is_an_alarm_and_a_line_in_the_trail(
     """Sooner than `tls.warn_days`: `status` shows it, housekeeping writes it down."""
     config = Config().model_copy(update={"tls": identity(tmp_path, "node", days=days)})
     store = MemoryStore()
-    Housekeeping(config=config, audit=store, clock=lambda: NOW + timedelta(minutes=1)).run()
+    soon = NOW + timedelta(minutes=1)
+    house = Housekeeping(config=config, audit=store, retention=NothingOld(), clock=lambda: soon)
+    house.run()
     lines = [e.detail["reason"] for e in store.events if e.kind is AuditKind.TLS_EXPIRING]
-    assert lines == alarms(config, NOW + timedelta(minutes=1))
+    assert lines == alarms(config, soon)
     assert (said is None and not lines) or (said is not None and said in str(lines[0]))
 
 

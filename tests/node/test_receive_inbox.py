@@ -18,7 +18,8 @@ from dicom_node.receive.faults import Unacceptable
 from dicom_node.receive.inbox import Reception, Spool, instance_path
 from dicom_node.receive.peers import Link
 from dicom_node.receive.room import Room
-from dicom_node.safeguards import SpoolConfig
+from dicom_node.receive.urgency import Urgency
+from dicom_node.safeguards import PriorityConfig, SpoolConfig
 
 CR = str(ComputedRadiographyImageStorage)
 
@@ -31,7 +32,9 @@ class Bench:
         self.store = MemoryStore()
         self.spool = Spool(data_dir=data_dir)
         self.spool.prepare()
-        self.reception = Reception(self.spool, self.store, self.store, now, OWN)
+        self.reception = Reception(
+            self.spool, self.store, self.store, now, OWN, Urgency(PriorityConfig())
+        )
         self.link = Link(address="10.0.0.1", calling="MODALITY", called="AINODE")
         self._count = 0
 

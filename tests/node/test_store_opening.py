@@ -44,6 +44,7 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
             for table in ("commitments", "pledges", "breakers"):
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
+            connection.exec_driver_sql("ALTER TABLE instances DROP COLUMN priority")
             for column in ("confirm_at", "transaction_uid", "asked", "missed", "committed_at",
                            "committed_by"):  # fmt: skip
                 connection.exec_driver_sql(f"ALTER TABLE deliveries DROP COLUMN {column}")

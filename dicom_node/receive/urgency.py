@@ -1,0 +1,32 @@
+"""Which films are read first: by the header, or by who sends them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydicom.datadict import tag_for_keyword
+
+from dicom_node.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dicom_node.receive.header import Header
+    from dicom_node.safeguards import PriorityConfig
+
+ROUTINE, STAT = 0, 1
+
+
+class Urgency:
+    """The rule of the configuration; ConfigError where it names no element."""
+
+    def __init__(self, config: PriorityConfig) -> None:
+        tag = tag_for_keyword(config.attribute)
+        if tag is None:
+            raise ConfigError(f"priority.attribute: {config.attribute} is no DICOM keyword")
+        self.tag = tag
+        self._values = {value.upper() for value in config.stat_values}
+        self._titles = set(config.stat_ae_titles)
+
+    def of(self, header: Header, calling_ae_title: str) -> int:
+        """How urgent an object is; the greater goes first."""
+        urgent = header.priority.upper() in self._values or calling_ae_title in self._titles
+        return STAT if urgent else ROUTINE

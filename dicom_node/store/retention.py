@@ -1,0 +1,125 @@
+"""Removing studies that are delivered and old: their files first, then their rows.
+
+Everything of one study happens in one transaction, which nobody else can write beside: no job is
+made of a film that is about to go. A crash between the files and the commit leaves rows whose files
+are gone; the next round finds the study again and finishes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, exists, func, or_, select
+
+from dicom_node.domain import AuditEvent, AuditKind, DeliveryStatus, JobStatus
+from dicom_node.store import audit, schema
+from dicom_node.store.database import reading, writing
+from dicom_node.store.inbox import UNDECIDED
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Engine, Select, Table
+
+    from dicom_node.ports import Clock
+
+_STUDIES, _JOBS, _INSTANCES = schema.studies, schema.jobs, schema.instances
+_RESULTS, _DELIVERIES = schema.results, schema.deliveries
+_OVER = (JobStatus.DONE, JobStatus.DISCARDED)
+_ARRIVED = (DeliveryStatus.COMMITTED, DeliveryStatus.DISCARDED)
+
+
+class RetentionTable:
+    """What may go, and its going."""
+
+    def __init__(self, engine: Engine, clock: Clock, data_dir: Path) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._data_dir = data_dir
+
+    def removable(self, before: datetime, limit: int) -> list[str]:
+        """Studies that nothing has happened to since, and everybody has what he should."""
+        with reading(self._engine) as connection:
+            return list(connection.execute(_removable(before).limit(limit)).scalars())
+
+    def remove(self, study_instance_uid: str, before: datetime) -> bool:
+        """Remove a study, with a line in the trail; False where it may not go any more."""
+        only = _removable(before).where(_STUDIES.c.study_instance_uid == study_instance_uid)
+        with writing(self._engine) as connection:
+            if connection.execute(only).first() is None:
+                return False
+            films = _paths(connection, _INSTANCES, study_instance_uid)
+            results = _paths(connection, _RESULTS, study_instance_uid)
+            for path in films:
+                (self._data_dir / path).unlink(missing_ok=True)
+                # Beside it lie other bytes that came under the same UID.
+                for each in (self._data_dir / path.parent).glob(f"{path.stem}.*.dcm"):
+                    each.unlink(missing_ok=True)
+            for path in results:
+                (self._data_dir / path).unlink(missing_ok=True)
+            for folder in {path.parent for path in results}:
+                _remove_empty(self._data_dir / folder)
+            _forget(connection, study_instance_uid)
+            removed = AuditEvent(
+                kind=AuditKind.STUDY_REMOVED,
+                study_instance_uid=study_instance_uid,
+                detail={"films": len(films), "results": len(results)},
+            )
+            audit.write(connection, self._clock(), [removed])
+        return True
+
+
+def _removable(before: datetime) -> Select[Any]:
+    study = _STUDIES.c.study_instance_uid
+    undecided = exists().where(
+        _INSTANCES.c.study_instance_uid == study,
+        _INSTANCES.c.decision == UNDECIDED,
+        or_(
+            _INSTANCES.c.job_id.is_(None),
+            ~exists().where(_JOBS.c.id == _INSTANCES.c.job_id, _JOBS.c.status.in_(_OVER)),
+        ),
+    )
+    at_work = exists().where(
+        _JOBS.c.study_instance_uid == study,
+        or_(_JOBS.c.status.not_in(_OVER), _JOBS.c.finished_at >= before),
+    )
+    arrived = or_(
+        _DELIVERIES.c.status.in_(_ARRIVED),
+        and_(
+            _DELIVERIES.c.status == DeliveryStatus.ACCEPTED,
+            _DELIVERIES.c.confirm_at.is_(None),  # nobody will be asked any more
+        ),
+    )
+    newest = func.coalesce(_DELIVERIES.c.committed_at, _DELIVERIES.c.accepted_at)
+    on_the_way = exists().where(
+        _DELIVERIES.c.study_instance_uid == study, or_(~arrived, newest >= before)
+    )
+    return (
+        select(study)
+        .where(_STUDIES.c.last_received_at < before, ~undecided, ~at_work, ~on_the_way)
+        .order_by(_STUDIES.c.last_received_at)
+    )
+
+
+def _paths(connection: Connection, table: Table, study_instance_uid: str) -> list[Path]:
+    query = select(table.c.path).where(table.c.study_instance_uid == study_instance_uid)
+    return [Path(path) for path in connection.execute(query).scalars()]
+
+
+def _forget(connection: Connection, study_instance_uid: str) -> None:
+    """Delete the rows of a study, those that point at others first; the trail stays."""
+    films = select(_INSTANCES.c.sop_instance_uid).where(
+        _INSTANCES.c.study_instance_uid == study_instance_uid
+    )
+    readings = schema.readings
+    connection.execute(delete(readings).where(readings.c.sop_instance_uid.in_(films)))
+    for table in (_DELIVERIES, schema.commitments, _RESULTS, _INSTANCES, _JOBS, _STUDIES):
+        connection.execute(delete(table).where(table.c.study_instance_uid == study_instance_uid))
+
+
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:  # something else lies there; it is not ours to judge
+        return
