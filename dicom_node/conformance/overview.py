@@ -64,9 +64,9 @@ def overview(created: Created) -> Iterator[str]:
         [
             ("1.2.1 Verification", "Y", "Y"),
             ("1.2.2 Storage", "Y", "Y"),
-            ("1.2.2 Storage Commitment", "N", "N"),
+            ("1.2.2 Storage Commitment", "Y", "Y"),
             ("1.2.3 Workflow Management", "N", "N"),
-            ("1.2.4 Query/Retrieve", "N", "N"),
+            ("1.2.4 Query/Retrieve", "Y, C-FIND in place of commitment only", "N"),
             ("1.2.5 Print Management", "N", "N"),
         ],
     )
@@ -135,7 +135,8 @@ def model() -> Iterator[str]:
             "on disk; the same object sent again is answered Success and not read twice; a result "
             "of the node's own that comes back is answered Success and goes nowhere.",
             "DELIVERER opens one association for each study and PACS when its results are ready, "
-            "and again for what the PACS could not take then.",
+            "and again for what the PACS could not take then; another one to ask whether the PACS "
+            "keeps what it took, and one to tell a peer what the node keeps for it.",
             "Both carry the AE title of the node. A study is read once no film has come for a "
             "configured time; films that come later are read by themselves.",
         ]

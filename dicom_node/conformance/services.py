@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dicom_node.conformance.commitment import commitment
 from dicom_node.conformance.markdown import bullets, heading, table
 from dicom_node.deliver.parcel import FALLBACKS
 from dicom_node.domain import RefusalCode
@@ -25,6 +26,12 @@ def services(created: Created) -> Iterator[str]:
         [
             ("Verification", "SCP", "SCU, by `dicom-node echo`"),
             ("Storage", "SCP", "SCU"),
+            (
+                "Storage Commitment",
+                "SCP: requests; SCU: late reports",
+                "SCU: requests; SCP: reports",
+            ),
+            ("Query", "", "SCU, in place of Storage Commitment"),
             ("Studies Web Service, Store", "", "User Agent"),
             ("Studies Web Service, Search", "", "User Agent, by `dicom-node echo`"),
         ],
@@ -49,6 +56,7 @@ def services(created: Created) -> Iterator[str]:
         f"in {len(COMPRESSED)} transfer syntaxes, see 7.2.1.4. An object without pixels that "
         "travels with a study is kept and not read.\n"
     )
+    yield from commitment(created)
     yield from _web()
     yield heading("5.4", "Media Services")
     yield (

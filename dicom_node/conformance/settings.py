@@ -59,13 +59,19 @@ def _peers(config: Config) -> Iterator[str]:
     yield "Remote application entities that get results (`destinations` of kind `dicom`):\n"
     peers = [each for each in config.destinations if isinstance(each, DicomDestination)]
     yield table(
-        ("Name", "AE Title", "Host", "TCP Port"),
-        ((each.name, each.ae_title, each.host, each.port) for each in peers),
+        ("Name", "AE Title", "Host", "TCP Port", "Commitment"),
+        (
+            (each.name, each.ae_title, each.host, each.port, str(each.commitment).lower())
+            for each in peers
+        ),
     )
     yield "Remote application entities that may call (`node.allowed_calling`); none: any may.\n"
     yield table(
-        ("AE Title", "Address"),
-        ((peer.ae_title, peer.address or "any") for peer in node.allowed_calling),
+        ("AE Title", "Address", "TCP Port for Commitment Reports"),
+        (
+            (peer.ae_title, peer.address or "any", peer.port or "none")
+            for peer in node.allowed_calling
+        ),
     )
     delivery = config.delivery
     yield (

@@ -8,7 +8,10 @@ import pynetdicom
 from pydicom.uid import UID
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.commitment import PUSH_MODEL
+from dicom_node.conformance.commitment import commitment_codes
 from dicom_node.conformance.markdown import bullets, heading, table
+from dicom_node.deliver.inquire import FIND, SYNTAXES
 from dicom_node.deliver.scu import MAX_CONTEXTS, SLOWEST_LINE
 from dicom_node.deliver.status import STORE_STATUS, Row
 from dicom_node.deliver.stow_answers import HTTP_STATUS
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 _VERIFICATION = UID("1.2.840.10008.1.1")
 _NEXT = {
-    DeliveryEvent.ACCEPTED: "Delivered",
+    DeliveryEvent.ACCEPTED: "Accepted",
     DeliveryEvent.UNAVAILABLE: "Sent again later",
     DeliveryEvent.REFUSED: "Held until a person wakes it with `dicom-node retry`",
 }
@@ -68,7 +71,7 @@ def wire(created: Created) -> Iterator[str]:
             ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
             ("Asynchronous operations window", "not negotiated: one operation at a time"),
             ("SOP Class Extended and Common Extended Negotiation", "not supported"),
-            ("SCP/SCU Role Selection", "not supported"),
+            ("SCP/SCU Role Selection", "for Storage Commitment only"),
             ("IP versions", "IPv4, IPv6"),
         ],
     )
@@ -82,7 +85,10 @@ def _receiver(created: Created) -> Iterator[str]:
     node = created.config.node
     yield heading("7.2.1", "RECEIVER Application Entity")
     yield heading("7.2.1.1", "Sequencing of Real-World Activities")
-    yield "C-ECHO and C-STORE in any order, any number of each in one association.\n"
+    yield (
+        "C-ECHO, C-STORE, N-ACTION and N-EVENT-REPORT in any order, any number of each in one "
+        "association.\n"
+    )
     yield heading("7.2.1.2", "Association Parameters")
     timeout = node.network_timeout_seconds
     yield table(
@@ -106,7 +112,7 @@ def _receiver(created: Created) -> Iterator[str]:
                 UID(str(context.abstract_syntax)).name,
                 context.abstract_syntax,
                 _names(map(UID, context.transfer_syntax)),
-                "SCP",
+                "SCP, SCU" if context.scu_role else "SCP",
             )
             for context in supported_contexts()
         ),
@@ -136,7 +142,12 @@ def _deliverer(created: Created) -> Iterator[str]:
             "Results of a study are ready: one association with each PACS, one C-STORE for each "
             "object, release. The pictures come before what refers to them.",
             "An object that breaks the association steps back; those behind it are sent soon.",
-            "A PACS that does not answer is asked again later, the other destinations go on.",
+            "A PACS that does not answer is asked again later, the other destinations go on. After "
+            f"{config.delivery.breaker_failures} failed associations in a row nothing is sent to "
+            "it until a C-ECHO, tried less and less often, is answered.",
+            "Storage commitment: N-ACTION, a short wait for N-EVENT-REPORT, release. Where it is "
+            "not offered: one C-FIND for each object, release.",
+            "A peer asked for storage commitment: N-EVENT-REPORT, release.",
         ]
     )
     yield heading("7.2.2.2", "Association Parameters")
@@ -146,7 +157,7 @@ def _deliverer(created: Created) -> Iterator[str]:
         [
             ("AE title", config.node.ae_title),
             ("Maximum PDU size received", f"{pynetdicom.AE().maximum_pdu_size} bytes"),
-            ("Simultaneous associations initiated", 1),
+            ("Simultaneous associations initiated", 4),
             ("Connection and ACSE time-out", f"{timeout:g} s"),
             ("DIMSE time-out", f"{timeout:g} s, and 1 s for each {SLOWEST_LINE / 1024:g} KiB"),
             ("Presentation contexts proposed", f"at most {MAX_CONTEXTS}"),
@@ -154,15 +165,20 @@ def _deliverer(created: Created) -> Iterator[str]:
     )
     yield heading("7.2.2.3", "Association Initiation")
     yield (
-        "One transfer syntax in each presentation context, and no context for what is not sent in "
-        "this association. Of the contexts accepted for a SOP class the object's own transfer "
-        "syntax is used, else the first of the others in this table.\n"
+        "For Storage, one transfer syntax in each presentation context, and no context for what is "
+        "not sent in this association. Of the contexts accepted for a SOP class the object's own "
+        "transfer syntax is used, else the first of the others in this table.\n"
     )
     echo = [UID(each) for each in pynetdicom.build_context(_VERIFICATION).transfer_syntax or ()]
-    contexts = [(_VERIFICATION, tuple(echo)), *created.syntaxes.items()]
+    contexts = [
+        (_VERIFICATION, tuple(echo), "SCU"),
+        (UID(PUSH_MODEL), SYNTAXES, "SCU, SCP"),
+        (UID(FIND), SYNTAXES, "SCU"),
+        *((uid, syntaxes, "SCU") for uid, syntaxes in created.syntaxes.items()),
+    ]
     yield table(
         ("Abstract Syntax", "UID", "Transfer Syntaxes", "Role"),
-        ((uid.name, uid, _names(syntaxes), "SCU") for uid, syntaxes in contexts),
+        ((uid.name, uid, _names(syntaxes), role) for uid, syntaxes, role in contexts),
     )
     yield heading("7.2.2.4", "Association Acceptance")
     yield "None.\n"
@@ -192,6 +208,7 @@ def _status_codes() -> Iterator[str]:
         ("Further Meaning", "Status Code", "Related Fields", "Condition"),
         [success, *(_answered(fault) for fault in Fault)],
     )
+    yield from commitment_codes()
     yield heading("7.3.3", "DICOM Web Services")
     yield (
         "Failure Reason (0008,1197) and Warning Reason (0008,1196) of the object in the answer "
