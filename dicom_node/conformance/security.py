@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_node.conformance.markdown import bullets, heading, table
+from dicom_node.tls import CIPHERS, LOWEST, PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 
 def security(created: Created) -> Iterator[str]:
     """Section 8."""
-    node = created.config.node
+    node, tls = created.config.node, created.config.tls
     yield heading("8", "Security")
     yield heading("8.1", "Introduction")
     yield (
-        "The node is meant for a network that is secured as a whole. It keeps what it receives and "
-        "creates unencrypted in `node.data_dir`.\n"
+        "The node speaks DICOM over TLS where it is configured to, plain DICOM beside it or not at "
+        "all. It keeps what it receives and creates unencrypted in `node.data_dir`.\n"
     )
     yield heading("8.2", "External Network Requirements")
     yield (
@@ -30,24 +31,36 @@ def security(created: Created) -> Iterator[str]:
     yield table(
         ("Port", "Direction", "Protocol"),
         [
-            (node.port, "in", "DICOM Upper Layer"),
-            ("of each destination", "out", "DICOM Upper Layer, HTTP or HTTPS"),
+            (node.port if node.plain else "closed", "in", "DICOM Upper Layer"),
+            (
+                tls.port or "closed",
+                "in",
+                "DICOM Upper Layer over TLS (`tls.port`; 2762 is registered)",
+            ),
+            ("of each destination", "out", "DICOM Upper Layer, plain or over TLS; HTTP or HTTPS"),
         ],
     )
     yield heading("8.4", "DICOM Security Profiles Support")
     yield table(
         ("Profile", "Support"),
         [
-            ("8.4.1 Secure Use and User Identity Profiles", "none"),
-            ("8.4.2 Secure Transport Connection Profiles", "none for DIMSE; HTTPS see 8.6"),
+            ("8.4.1 Secure Use and User Identity Profiles", "none; user identity see 8.5"),
+            (
+                "8.4.2 Secure Transport Connection Profiles",
+                f"{PROFILES[tls.profile]}; HTTPS see 8.6",
+            ),
             ("8.4.3 Media Storage Security Profiles", "none"),
             ("8.4.4 Attribute Confidentiality Profiles", "none"),
             ("8.4.5 Digital Signature Profiles", "none"),
             ("8.4.6 Additional Security Profiles", "none"),
         ],
     )
+    yield from _transport(created)
     yield heading("8.5", "User Identity Negotiation Support")
-    yield "None, neither as initiator nor as acceptor.\n"
+    yield (
+        "As acceptor: user name and passcode (type 2, PS3.7 D.3.3.7) against `node.users_file`, "
+        "where it is set; there is no positive response. As initiator: none.\n"
+    )
     yield heading("8.6", "Web Services Security Features")
     yield bullets(
         [
@@ -64,6 +77,34 @@ def security(created: Created) -> Iterator[str]:
             "called AE title checked (`node.require_called`).",
             "Each step is in an audit log whose lines are chained by hashes "
             "(`dicom-node audit verify`), without patient identity.",
+            "Compressed pixels are decoded by a process of limited memory and time, without which "
+            "the node goes on.",
+            "Secrets stand in files or in the environment, never in the configuration or a log.",
             "Nothing a peer sends becomes part of a path before it is known to be a UID.",
         ]
+    )
+
+
+def _transport(created: Created) -> Iterator[str]:
+    """How TLS is used, for 8.4.2."""
+    tls = created.config.tls
+    signed = "must show a certificate that an authority of `tls.ca_file` signed (mutual TLS)"
+    callers = signed if tls.mutual else "need no certificate"
+    yield "TLS, as acceptor and as initiator of associations:\n"
+    yield table(
+        ("Parameter", "Value"),
+        [
+            ("Profile", f"`{tls.profile}` ({', '.join(f'`{name}`' for name in PROFILES)})"),
+            ("Lowest version", LOWEST[tls.profile].name.replace("TLSv1_", "TLS 1.")),
+            ("Cipher suites of TLS 1.2", ", ".join(CIPHERS.split(":")[:-1])),
+            ("Cipher suites of TLS 1.3", "those of OpenSSL"),
+            ("Keys", "RSA of 2048 bits or more, elliptic curves of 224 or more"),
+            ("Callers", callers),
+            (
+                "Destinations",
+                "must show a certificate of theirs with their host name or `tls_name`",
+            ),
+            ("Key management", "PEM files, read anew when they change; the key may be encrypted"),
+            ("Revocation lists, OCSP", "not supported"),
+        ],
     )
