@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class Housekeeping:
     audit: Audit
     retention: Retention
     clock: Clock
+    told: set[str] = field(default_factory=set)  # of certificates; what is told, once
 
     def run(self) -> None:
         """Do all of it."""
@@ -35,8 +36,11 @@ class Housekeeping:
         self.remove_old_studies()
 
     def warn_of_certificates(self) -> None:
-        """Say in the log and the trail which certificates expire."""
+        """Say in the log and the trail which certificates expire: once a day, as days are told."""
         for sentence in certificates(self.config, self.clock()):
+            if sentence in self.told:
+                continue
+            self.told.add(sentence)
             log.warning("certificate", reason=sentence)
             detail: dict[str, object] = {"reason": sentence}
             self.audit.append(AuditEvent(kind=AuditKind.TLS_EXPIRING, detail=detail))

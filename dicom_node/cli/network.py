@@ -91,14 +91,19 @@ def _ourselves(config: Config) -> Destination:
     """Our own receiver, over TLS where it listens to nothing else."""
     from dicom_node.config import DicomDestination
 
-    node = config.node
+    node, own = config.node, config.tls.certificate_file
+    name = None
+    if not node.plain and own is not None:
+        from dicom_node.certificates import tell
+
+        name = next((name for each in tell(own)[:1] for name in each.names), None)
     return DicomDestination(
         name="self",
         ae_title=node.ae_title,
         host="127.0.0.1" if node.host == "0.0.0.0" else node.host,  # noqa: S104 - any address
         port=node.port if node.plain else config.tls.port or node.port,
         tls=not node.plain,
-        tls_name="localhost" if not node.plain else None,
+        tls_name=name,
     )
 
 
