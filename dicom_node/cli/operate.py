@@ -115,8 +115,9 @@ def retry(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Wake parked readings and held deliveries."""
+    """Wake parked readings and held deliveries, and look at destinations that are down."""
     store = store_of(load(config))
+    store.breakers.hurry()
     woken = {"readings": store.jobs.retry(study_uid), "deliveries": store.outbox.retry(study_uid)}
     if as_json:
         print_json(woken)

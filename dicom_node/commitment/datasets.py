@@ -7,9 +7,11 @@ ValueError without any of the peer's words in it.
 from __future__ import annotations
 
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.uid import UID
 
 from dicom_node.commitment import (
@@ -28,7 +30,8 @@ MAX_REFERENCES = 5000  # in one request or report
 
 #: What pydicom raises at bytes that are no data set, or are another one than they say.
 _MALFORMED = (LookupError, ValueError, TypeError, AttributeError, NotImplementedError,
-              RuntimeError, EOFError, OSError, struct.error)  # fmt: skip
+              RuntimeError, EOFError, OSError, struct.error, zlib.error,
+              BytesLengthException)  # fmt: skip
 
 
 def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> Dataset:

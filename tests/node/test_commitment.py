@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.committing import CommittingPeer, Style
-from support.fakes import Bench, bench
+from support.fakes import SC, Bench, bench
 from support.peer import Peer, destination, free_port, wait_until
 from support.receiving import MemoryStore
 
@@ -113,13 +113,17 @@ def test_a_report_on_the_same_association_commits(node: Bench, tmp_path: Path) -
     assert node.store.audit.tail(1)[0].event.detail["transaction_uid"] == transaction_uid
 
 
-def test_a_report_on_a_new_association_commits(node: Bench, tmp_path: Path) -> None:
-    """The peer opens it as SCP, in Implicit VR; the question does not wait in vain for it."""
+@pytest.mark.parametrize("says_role", [True, False])
+def test_a_report_on_a_new_association_commits(
+    node: Bench, tmp_path: Path, says_role: bool
+) -> None:
+    """The peer opens it, as SCP or without saying so, in Implicit VR; it is not waited for."""
     accept(node)
     with (
         listening(node, tmp_path) as receiver,
         CommittingPeer(tmp_path / "pacs", Style.NEW, node_port=receiver.port) as peer,
     ):
+        peer.says_role = says_role
         confirmer(node, destination(peer.port)).confirm_due()
         wait_until(lambda: peer.report_statuses)
     assert peer.report_statuses == [0x0000]
@@ -248,18 +252,17 @@ def test_an_older_request_cannot_say_that_something_is_lost(node: Bench) -> None
     """The object may have been sent again since."""
     accept(node)
     commitments = node.store.commitments
+    inquiries = []
     for _ in range(2):
         inquiry = commitments.claim("deliverer-1", node.clock.after(60))
         assert inquiry is not None
         commitments.request(inquiry)
         commitments.put_off(inquiry, "no report", node.clock.now, asked=True)
-        first = node.rows("commitments")[0]["transaction_uid"]
-    transactions = {row["transaction_uid"] for row in node.rows("commitments")}
-    [newest] = {row["transaction_uid"] for row in node.rows("deliveries")}
-    [first] = transactions - {newest}
-    lost = tuple(Failure(reference=each, code=0x0112) for each in inquiry.references)
-    for transaction, after in ((first, "accepted"), (newest, "pending")):
-        report = CommitmentReport(transaction_uid=transaction, missing=lost)
+        inquiries.append(inquiry)
+    first, newest = inquiries
+    lost = tuple(Failure(reference=each, code=0x0112) for each in first.references)
+    for asked, after in ((first, "accepted"), (newest, "pending")):
+        report = CommitmentReport(transaction_uid=asked.transaction_uid, missing=lost)
         assert commitments.report(report, send_at=node.clock.now, most=3)
         assert statuses(node) == [after, after]
 
@@ -275,9 +278,8 @@ def test_a_report_nobody_asked_for_is_refused(node: Bench, tmp_path: Path, known
     assert inquiry is not None
     commitments.request(inquiry)
     others = [
-        Reference(sop_class_uid=ref, sop_instance_uid=row["sop_instance_uid"])
+        Reference(sop_class_uid=SC, sop_instance_uid=row["sop_instance_uid"])
         for row in node.rows("deliveries")
-        for ref in ["1.2.840.10008.5.1.4.1.1.7"]
         if row["study_instance_uid"] != inquiry.study_instance_uid
     ]
     request = (inquiry.transaction_uid if known else "2.25.4711", tuple(others))

@@ -97,7 +97,7 @@ def received(node: Bench, tmp_path: Path, number: int) -> str:
     path = tmp_path / came.path
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"film")
-    return came.sop_instance_uid
+    return str(came.sop_instance_uid)
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])

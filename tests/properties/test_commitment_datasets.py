@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 
 import pytest
@@ -64,7 +65,7 @@ def test_whatever_comes_is_read_or_refused(noise: bytes, at: int, implicit: bool
     for content in (noise, whole[: at % len(whole)] + noise + whole[at % len(whole) :]):
         for read in (read_request, read_report):
             with suppress(ValueError):
-                read(lambda content=content: decode(BytesIO(content), implicit, True))
+                read(partial(decode, BytesIO(content), implicit, True))
 
 
 def test_a_request_has_an_end() -> None:

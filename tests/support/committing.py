@@ -73,6 +73,7 @@ class CommittingPeer(Peer):
         self.node_port = node_port
         self.fails = fails
         self.listed = None if listed is None else set(listed)
+        self.says_role = True  # in the association of a report
         self.requests: list[tuple[str, tuple[Reference, ...]]] = []
         self.report_statuses: list[int | None] = []  # what the node answered
         self.heard: list[CommitmentReport] = []  # reports on what this peer asked the node
@@ -80,6 +81,10 @@ class CommittingPeer(Peer):
             self._ae.add_supported_context(StorageCommitmentPushModel, SYNTAXES, True, True)
         if listed is not None:
             self._ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind, SYNTAXES)
+
+    def __enter__(self) -> CommittingPeer:
+        super().__enter__()
+        return self
 
     def handlers(self) -> list[Any]:
         return [
@@ -121,12 +126,14 @@ class CommittingPeer(Peer):
     def tell_anew(self, _assoc: Any, request: Any) -> None:
         ae = AE("PACS")
         context = build_context(StorageCommitmentPushModel, ImplicitVRLittleEndian)
-        context.scu_role, context.scp_role = False, True
-        role = build_role(StorageCommitmentPushModel, scp_role=True)
+        roles: list[Any] = []
+        if self.says_role:
+            context.scu_role, context.scp_role = False, True
+            roles = [build_role(StorageCommitmentPushModel, scp_role=True)]
         assoc = ae.associate(
-            "127.0.0.1", self.node_port, contexts=[context], ext_neg=[role], ae_title="AINODE"
+            "127.0.0.1", self.node_port, contexts=[context], ext_neg=roles, ae_title="AINODE"
         )
-        assert [(cx.as_scu, cx.as_scp) for cx in assoc.accepted_contexts] == [(False, True)]
+        assert [cx.as_scp for cx in assoc.accepted_contexts] == [self.says_role]
         self._send(assoc, self.report(request))
         assoc.release()
 

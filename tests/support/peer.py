@@ -19,7 +19,9 @@ from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
     EnhancedSRStorage,
+    KeyObjectSelectionDocumentStorage,
     SecondaryCaptureImageStorage,
+    SegmentationStorage,
 )
 from pynetdicom import evt
 from pynetdicom.events import Event
@@ -37,6 +39,8 @@ SOP_CLASSES = (
     EnhancedSRStorage,
     ComprehensiveSRStorage,
     Comprehensive3DSRStorage,
+    SegmentationStorage,
+    KeyObjectSelectionDocumentStorage,
 )
 
 

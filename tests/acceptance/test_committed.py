@@ -30,7 +30,6 @@ def test_results_are_committed_and_films_are_vouched_for(tmp_path: Path) -> None
         running_node(
             tmp_path / "node", [destination(pacs.port), destination(free_port(), "away", "AWAY")],
             delivery={"commitment_wait_seconds": 30, "breaker_failures": 2},
-            results={"segmentation": False, "key_objects": False},  # which this PACS does not take
         ) as node,
     ):  # fmt: skip
         pacs.node_port = node.port
