@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
+from pydicom.errors import BytesLengthException
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
@@ -38,7 +39,7 @@ MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about
 _COMMITMENT = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
 
 #: What pynetdicom and pydicom raise at a command set that is none. It ends the association.
-_MALFORMED = (LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError,
+_MALFORMED = (BytesLengthException, LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError,
               struct.error)  # fmt: skip
 
 log = structlog.get_logger()

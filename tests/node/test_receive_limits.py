@@ -175,3 +175,21 @@ def test_a_pdu_that_says_it_is_huge_costs_no_memory(node: Receiver) -> None:
         peer.socket.sendall(struct.pack(">BBI", 4, 0, 0xFFFFFFF0) + b"\0" * 1000)
         time.sleep(0.2)
         assert resident() - before < 100 * MIB
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        struct.pack("<HHI", 0, 0x0110, 1) + b"\1",
+        struct.pack("<HHI", 0, 0x0100, 0xFFFFFFF0) + b"\1\0",
+        b"\xde\xad\xbe\xef" * 5,
+    ],
+    ids=["a number of one byte", "a value of 4 GiB", "noise"],
+)
+def test_a_command_set_that_is_none_is_aborted(node: Receiver, element: bytes) -> None:
+    """Wrong lengths end this association with an A-ABORT, and no thread dies of them."""
+    with RawPeer(node.port, CR) as peer:
+        peer._pdv(3, element)
+        assert peer.socket.recv(100)[:1] == b"\7"
+    with association(node.port) as assoc:
+        assert assoc.send_c_echo().Status == 0x0000
