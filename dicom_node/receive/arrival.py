@@ -39,8 +39,8 @@ MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about
 _COMMITMENT = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
 
 #: What pynetdicom and pydicom raise at a command set that is none. It ends the association.
-_MALFORMED = (BytesLengthException, LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError,
-              struct.error)  # fmt: skip
+_MALFORMED = (LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError,
+              struct.error, BytesLengthException)  # fmt: skip
 
 log = structlog.get_logger()
 
