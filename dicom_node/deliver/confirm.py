@@ -109,8 +109,8 @@ class Confirmer:
         if answer.found is Found.REQUESTED:
             patience = timedelta(seconds=self.delivery.commitment_timeout_seconds)
             confirm_at = self.clock() + patience
-        elif answer.found is Found.NO_WAY:
-            confirm_at = None
+        elif answer.found is Found.NO_WAY or asked > 2 * self.delivery.commitment_attempts:
+            confirm_at = None  # as many requests and as many queries were in vain
         elif answer.found is Found.LOOKED_UP:
             # Archives may take a while to list what they have; only then it counts as lost.
             last = asked >= self.delivery.commitment_attempts

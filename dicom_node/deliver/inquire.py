@@ -82,10 +82,10 @@ class Inquirer:
         except RuntimeError as error:  # pynetdicom's, between two messages
             raise PeerUnavailable("the peer ended the association") from error
         except PeerRefused:
-            return Answer(
-                found=Found.NO_WAY,
-                reason="more cannot be known: neither storage commitment nor a query is offered",
-            )
+            offered_none = "neither storage commitment nor a query is offered"
+            no_report = "no report came, and no query is offered"
+            reason = f"more cannot be known: {offered_none if asks else no_report}"
+            return Answer(found=Found.NO_WAY, reason=reason)
 
     def _request(self, assoc: Association, inquiry: Inquiry) -> Answer:
         reports: list[int] = []

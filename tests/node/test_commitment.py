@@ -197,6 +197,39 @@ def test_what_no_query_finds_is_sent_again(node: Bench, tmp_path: Path) -> None:
     assert statuses(node) == ["pending", "pending"]
 
 
+@pytest.mark.parametrize("status", [0xA700, 0xC000])
+def test_questions_have_an_end(node: Bench, tmp_path: Path, status: int) -> None:
+    """A PACS that refuses every request and every query is not asked for ever."""
+    accept(node)
+    with CommittingPeer(tmp_path / "pacs", Style.REFUSE, listed=[], refuses=status) as peer:
+        asking = confirmer(node, destination(peer.port), commitment_attempts=1)
+        asked = 0
+        for _ in range(8):
+            asked += asking.confirm_due()
+            node.clock.tick(900)
+    assert asked == 3
+    assert statuses(node) == ["accepted", "accepted"]
+    assert reasons(node) == {f"accepted; the query was refused with 0x{status:04X}"}
+
+
+def test_a_pacs_that_neither_reports_nor_lists_stays_at_accepted(
+    node: Bench, tmp_path: Path
+) -> None:
+    """And says why."""
+    accept(node)
+    with CommittingPeer(tmp_path / "pacs", Style.NEVER) as peer:
+        asking = confirmer(
+            node, destination(peer.port), commitment_attempts=1, commitment_wait_seconds=0
+        )
+        for _ in range(3):
+            asking.confirm_due()
+            node.clock.tick(900)
+    assert len(peer.requests) == 1
+    assert reasons(node) == {
+        "accepted; more cannot be known: no report came, and no query is offered"
+    }
+
+
 def test_a_pacs_that_offers_neither_stays_at_accepted(node: Bench, tmp_path: Path) -> None:
     """And says so, and is asked no more."""
     accept(node)

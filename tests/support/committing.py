@@ -56,6 +56,8 @@ class CommittingPeer(Peer):
         How many of the instances of each request are reported as missing, and why.
     listed
         SOP Instance UIDs that C-FIND finds; None: no queries.
+    refuses
+        A status to answer C-FIND with instead.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class CommittingPeer(Peer):
         node_port: int = 0,
         fails: tuple[int, int] = (0, 0x0112),
         listed: Iterable[str] | None = None,
+        refuses: int = 0,
         **peer: Any,
     ) -> None:
         super().__init__(folder, **peer)
         self.style = style
         self.node_port = node_port
         self.fails = fails
+        self.refuses = refuses
         self.listed = None if listed is None else set(listed)
         self.says_role = True  # in the association of a report
         self.requests: list[tuple[str, tuple[Reference, ...]]] = []
@@ -151,7 +155,9 @@ class CommittingPeer(Peer):
         assert asked.QueryRetrieveLevel == "IMAGE"
         assert asked.StudyInstanceUID
         assert asked.SeriesInstanceUID
-        if asked.SOPInstanceUID in (self.listed or ()):
+        if self.refuses:
+            yield self.refuses, None
+        elif asked.SOPInstanceUID in (self.listed or ()):
             found = Dataset()
             found.SOPInstanceUID = asked.SOPInstanceUID
             yield 0xFF00, found
