@@ -52,16 +52,23 @@ def _peers(config: Config) -> Iterator[str]:
     yield heading("6.2.5", "Storage Service")
     yield "Local application entities:\n"
     node = config.node
-    rows = [("RECEIVER", node.ae_title, node.host, node.port)]
+    rows: list[tuple[object, ...]] = []
+    if node.plain:
+        rows.append(("RECEIVER", node.ae_title, node.host, node.port))
+    if config.tls.port is not None:
+        rows.append(("RECEIVER, over TLS", node.ae_title, node.host, config.tls.port))
     yield table(
         ("AE", "AE Title", "Address", "TCP Port"), [*rows, ("DELIVERER", node.ae_title, "", "")]
     )
     yield "Remote application entities that get results (`destinations` of kind `dicom`):\n"
     peers = [each for each in config.destinations if isinstance(each, DicomDestination)]
     yield table(
-        ("Name", "AE Title", "Host", "TCP Port", "Commitment"),
+        ("Name", "AE Title", "Host", "TCP Port", "TLS", "Commitment"),
         (
-            (each.name, each.ae_title, each.host, each.port, str(each.commitment).lower())
+            (
+                *(each.name, each.ae_title, each.host, each.port),
+                *("yes" if each.tls else "no", str(each.commitment).lower()),
+            )
             for each in peers
         ),
     )

@@ -41,7 +41,7 @@ _SYNTAXES = {
 
 
 def decode(run: Run) -> Iterator[Row]:
-    """File to picture, over what the decoder needs in this process, and one look-up of every pixel."""
+    """File to picture, over what the decoder here and one look-up of every pixel need."""
     for name, syntax in _SYNTAXES.items():
         path = run.scratch / f"{name}.dcm"
         yield (
