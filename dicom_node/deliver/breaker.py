@@ -28,6 +28,8 @@ class Breaker:
 
     Parameters
     ----------
+    configured
+        The destinations there are. One that is not among them any more is not probed.
     most
         Connections that fail in a row before nothing more is sent to a destination.
     policy
@@ -35,6 +37,7 @@ class Breaker:
     """
 
     table: Breakers
+    configured: frozenset[str]
     policy: RetryPolicy
     most: int
     clock: Clock
@@ -57,6 +60,9 @@ class Breaker:
         """Ask the destinations that are due whether they are back; how many are."""
         back = 0
         for destination in self.table.due():
+            if destination not in self.configured:
+                self.table.answered(destination)  # what waits for it comes to be held
+                continue
             result = sender.echo(destination)
             self.note(destination, None if result.ok else result.reason)
             back += result.ok

@@ -55,6 +55,7 @@ class Rounds:
         )
         self._breaker = Breaker(
             table=queues.breakers,
+            configured=frozenset(each.name for each in config.destinations),
             policy=policy,
             most=delivery.breaker_failures,
             clock=clock,

@@ -109,7 +109,7 @@ class StoreSender:
         try:
             return self._destinations[name]
         except KeyError:
-            raise PeerUnavailable(f"no destination named {name!r} is configured") from None
+            raise PeerRefused(f"no destination named {name!r} is configured") from None
 
     def _send(self, destination: str, parcels: Sequence[Parcel]) -> list[Answer]:
         try:

@@ -41,7 +41,12 @@ def node(tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def breaker(node: Bench) -> Breaker:
     return Breaker(
-        table=node.store.breakers, policy=POLICY, most=3, clock=node.clock, jitter=lambda: 0.0
+        table=node.store.breakers,
+        configured=frozenset({"pacs", "away"}),
+        policy=POLICY,
+        most=3,
+        clock=node.clock,
+        jitter=lambda: 0.0,
     )
 
 
@@ -103,6 +108,18 @@ def test_a_probe_that_gets_through_closes_it(node: Bench, breaker: Breaker, tmp_
     assert node.kinds() == [AuditKind.DESTINATION_DOWN, AuditKind.DESTINATION_UP]
     node.finish(node.work(), "pacs")
     assert deliverer(node, FakeSender(), breaker).deliver_due() == 1
+
+
+def test_a_destination_that_left_the_configuration_is_not_probed(
+    node: Bench, breaker: Breaker
+) -> None:
+    """What waits for it is sent for once more, and held by the sender that does not know it."""
+    for _ in range(3):
+        breaker.note("old", "nothing listens")
+    node.clock.tick(60)
+    assert breaker.probe(echo := Echo()) == 0
+    assert echo.asked == []
+    assert breaker.table.failures("old") == 0
 
 
 def test_an_answer_in_between_starts_the_count_anew(node: Bench, breaker: Breaker) -> None:

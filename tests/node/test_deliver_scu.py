@@ -212,9 +212,9 @@ def test_nothing_to_send(tmp_path: Path) -> None:
 
 
 def test_unknown_destination(films: list[Path]) -> None:
-    """A destination that left the configuration is unavailable, not an accident."""
+    """A destination that left the configuration is a person's business, not worth a retry."""
     reason = "no destination named 'old' is configured"
-    assert sender(1).send("old", films) == [(None, reason)] * 3
+    assert sender(1).send("old", films) == [(NO_CONTEXT, reason)] * 3
     assert sender(1).echo("old").reason == reason
 
 
