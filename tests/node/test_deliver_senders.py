@@ -15,6 +15,7 @@ from dicom_node.config import FolderDestination, WebDestination
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.senders import Senders
 from dicom_node.deliver.ship import Deliverer
+from dicom_node.deliver.status import NO_CONTEXT
 from dicom_node.domain import AuditKind
 
 POLICY = RetryPolicy(first=timedelta(seconds=5), longest=timedelta(seconds=60), max_attempts=9)
@@ -103,5 +104,5 @@ def test_the_kind_chooses_the_way(tmp_path: Path) -> None:
             assert senders.send(name, [path])[0][0] == 0x0000
         assert len(web.stored) == len(list((tmp_path / "out").rglob("*.dcm"))) == 1
     [(status, reason)] = senders.send("nobody", [path])
-    assert status is None
+    assert status == NO_CONTEXT
     assert "nobody" in reason
