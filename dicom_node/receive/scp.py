@@ -197,6 +197,7 @@ class Receiver:
             link.certificate = subject_of(wrapped.socket)
         if (oldest := self._links.oldest_waiting(MAX_WAITING)) is not None:
             log.warning("too many connections wait, the oldest is cut", address=link.address)
+            self._links.of(oldest).ending = "cut"  # so that the next one cuts another
             cut(cast("Association", oldest))
 
     def _on_request(self, event: Event) -> None:
