@@ -20,6 +20,8 @@ from models.unet import LungUNet
 from train import cards, gate_release, manifest, settings
 from train import export as exporting
 from train.adapters import ADAPTERS, adapt
+from train.experiments import EXPERIMENTS
+from train.experiments.result import Run, write
 from train.loop import fit
 from train.refit import refit
 from train.report import measure
@@ -182,6 +184,28 @@ def evaluate(
     if write_cards:
         cards.rewrite(directory, results.markdown(), exporting.command(left_out))
     _show(results.markdown())
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help=", ".join(EXPERIMENTS))],
+    data: Data,
+    models: Models = None,
+    config: Annotated[Path | None, typer.Option(help="YAML; NAME's own if absent")] = None,
+    out: Annotated[Path | None, typer.Option(help="Work files; runs/experiments/NAME")] = None,
+    docs: Annotated[Path, typer.Option(help="Folder of tables and plots")] = Path("docs/results"),
+) -> None:
+    """Print one of the paper's tables on public films, beside the paper's own figures."""
+    if name not in EXPERIMENTS:
+        raise typer.BadParameter(f"one of {', '.join(EXPERIMENTS)}", param_hint="NAME")
+    run = Run(
+        name=name,
+        data=data,
+        models=models or registry.DEFAULT,
+        out=out or Path("runs/experiments") / name,
+        config=settings.read(config or settings.CONFIGS / "experiments" / f"{name}.yaml"),
+    )
+    Console().print(Markdown(write(run, EXPERIMENTS[name](run), docs)))
 
 
 def _show(tables: dict[str, str]) -> None:
