@@ -12,6 +12,10 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
 )
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    Verification,
+)
 from pynetdicom.status import STORAGE_SERVICE_CLASS_STATUS
 
 from dicom_node.receive.checks import check_command, check_identity, check_pixels, is_uid
@@ -114,9 +118,9 @@ def test_pixels_are_all_there(change: dict[str, object], syntax: str, fault: Fau
 
 
 def test_films_come_in_every_syntax_and_all_else_uncompressed() -> None:
-    """The presentation contexts are those of the tables, and Verification."""
+    """The presentation contexts are those of the tables, Verification and Storage Commitment."""
     contexts = {str(cx.abstract_syntax): cx.transfer_syntax for cx in supported_contexts()}
-    assert len(contexts) == len(STORED) + 1
+    assert set(contexts) == {*STORED, Verification, StorageCommitmentPushModel}
     assert all(tuple(contexts[film.uid]) == ALL_SYNTAXES for film in FILMS)
     assert len(ALL_SYNTAXES) == 15
 
