@@ -176,12 +176,19 @@ class Links:
         with self._lock:
             self._links.pop(assoc, None)
 
-    def oldest_waiting(self, most: int) -> object | None:
-        """The oldest connection that has asked for nothing, where more than these wait."""
+    def doom_oldest_waiting(self, most: int) -> object | None:
+        """The oldest connection that has asked for nothing, where more than these wait; to be cut.
+
+        It is marked at once: of two threads that ask, each gets another one.
+        """
         with self._lock:
-            waiting = [(link.opened, assoc) for assoc, link in self._links.items()
+            waiting = [(link, assoc) for assoc, link in self._links.items()
                        if not link.admitted and not link.ending]  # fmt: skip
-        return min(waiting, key=lambda each: each[0])[1] if len(waiting) > most else None
+            if len(waiting) <= most:
+                return None
+            link, oldest = min(waiting, key=lambda each: each[0].opened)
+            link.ending = "cut"
+        return oldest
 
     def items(self) -> list[tuple[object, Link]]:
         """All of them, as they are now."""

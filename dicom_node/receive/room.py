@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node.domain import AuditEvent, AuditKind
-from dicom_node.errors import AuditError
-from dicom_node.log import where
 from dicom_node.receive.faults import Fault, Unacceptable
+from dicom_node.receive.trail import tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +54,4 @@ class Room:
     def _tell(self, kind: AuditKind, free: int) -> None:
         detail: dict[str, object] = {"free_mb": free // _MIB, "least_mb": self._least // _MIB}
         log.warning(kind.value, **detail)
-        try:
-            self._audit.append(AuditEvent(kind=kind, detail=detail))
-        except (OSError, AuditError) as error:
-            log.error("not audited", kind=kind.value, error=where(error))
+        tell(self._audit, AuditEvent(kind=kind, detail=detail))

@@ -13,8 +13,6 @@ from pynetdicom import AE, _config, evt
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.domain import AuditEvent, AuditKind
-from dicom_node.errors import AuditError
-from dicom_node.log import where
 from dicom_node.receive.arrival import SpoolingDimse
 from dicom_node.receive.checks import Equipment
 from dicom_node.receive.contexts import is_malformed, supported_contexts
@@ -24,6 +22,7 @@ from dicom_node.receive.listen import TlsServer, accept, listen
 from dicom_node.receive.peers import DoorKeeper, Link, Links, Rejection
 from dicom_node.receive.room import Room
 from dicom_node.receive.storing import StoreDesk
+from dicom_node.receive.trail import tell
 from dicom_node.receive.urgency import Urgency
 from dicom_node.receive.users import Users
 from dicom_node.receive.watch import Watch, cut
@@ -166,11 +165,7 @@ class Receiver:
         self._tell(AuditKind.TLS_RELOADED, ok=not trouble, reason=trouble)
 
     def _tell(self, kind: AuditKind, **detail: object) -> None:
-        """Write a line nobody waits for; where it cannot be written, it stands in the log."""
-        try:
-            self._audit.append(AuditEvent(kind=kind, detail=detail))
-        except (OSError, AuditError) as error:
-            log.error("not audited", kind=kind.value, error=where(error))
+        tell(self._audit, AuditEvent(kind=kind, detail=detail))
 
     def _handlers(self) -> list[evt.EventHandlerType]:
         return [
@@ -195,9 +190,8 @@ class Receiver:
             # Without one, a peer that stops in the middle of a PDU holds a thread for ever.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
             link.certificate = subject_of(wrapped.socket)
-        if (oldest := self._links.oldest_waiting(MAX_WAITING)) is not None:
+        if (oldest := self._links.doom_oldest_waiting(MAX_WAITING)) is not None:
             log.warning("too many connections wait, the oldest is cut", address=link.address)
-            self._links.of(oldest).ending = "cut"  # so that the next one cuts another
             cut(cast("Association", oldest))
 
     def _on_request(self, event: Event) -> None:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
-from dicom_node.errors import AuditError
-from dicom_node.log import where
 from dicom_node.receive.arrival import SpoolingDimse
+from dicom_node.receive.trail import tell
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -90,10 +89,7 @@ class Watch:
             "association ended",
             ending=link.ending or "lost", kept=link.kept, refused=link.refused, **link.peer,
         )  # fmt: skip
-        try:
-            self._audit.append(link.farewell())
-        except (OSError, AuditError) as error:
-            log.error("association's end not audited", error=where(error))
+        tell(self._audit, link.farewell())
 
 
 def _is_over(assoc: Association, link: Link) -> bool:
