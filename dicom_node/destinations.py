@@ -71,7 +71,7 @@ class WebDestination(Section):
     name: DestinationName
     url: ServiceUrl
     token_file: Path | None = None
-    token_env: Annotated[str, StringConstraints(min_length=1)] | None = None
+    token_env: Word | None = None
     ca_file: Path | None = None
 
     @model_validator(mode="after")

@@ -23,8 +23,8 @@ from dicom_node.domain import (
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
-from dicom_node.store.database import reading, writing
-from dicom_node.store.outbox import FREE, leased
+from dicom_node.store.database import FREE, finds, reading, writing
+from dicom_node.store.outbox import leased
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,9 +58,8 @@ class CommitmentTable:
     def claim(self, owner: str, lease_until: datetime) -> Inquiry | None:
         """Lease all accepted objects of a study and destination that are to be asked after."""
         query = _due(self._clock())
-        with reading(self._engine) as connection:
-            if connection.execute(query).first() is None:
-                return None
+        if not finds(self._engine, query):
+            return None
         with writing(self._engine) as connection:
             oldest = connection.execute(query).first()
             if oldest is None:
@@ -136,8 +135,7 @@ class CommitmentTable:
     def is_open(self, inquiry: Inquiry) -> bool:
         """Whether anything of the inquiry is still unanswered."""
         query = select(_DELIVERIES.c.id).where(_ACCEPTED, _DELIVERIES.c.lease == inquiry.lease)
-        with reading(self._engine) as connection:
-            return connection.execute(query).first() is not None
+        return finds(self._engine, query)
 
     def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
         """Take a storage commitment report in; False, and nothing written, for an unknown one.

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, true
+from sqlalchemy import ColumnElement, Connection, Engine, Select, create_engine, event, true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -16,6 +16,9 @@ from dicom_node.errors import AuditError, NodeError
 
 _BUSY_SECONDS = 30  # several processes write; each write is a few milliseconds
 _READ = {"dicom_node_read": True}
+
+#: The columns of a lease that is given back.
+FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
 
 
 def engine_for(path: Path) -> Engine:
@@ -51,6 +54,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
     except SQLAlchemyError as error:
         raise NodeError(f"{engine.url.database} cannot be read: {error}") from error
+
+
+def finds(engine: Engine, query: Select[Any]) -> bool:
+    """Whether there is anything to do: asked without a lock, since mostly there is not."""
+    with reading(engine) as connection:
+        return connection.execute(query).first() is not None
 
 
 def of(column: ColumnElement[str], value: str | None) -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ from dicom_node.domain import (
 )
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
-from dicom_node.store.database import of, reading, writing
+from dicom_node.store.database import FREE, finds, of, writing
 from dicom_node.store.inbox import UNDECIDED, instance_of
 from dicom_node.store.outcomes import record, told_of
 from dicom_node.store.revisions import reopen, reports
@@ -52,9 +52,8 @@ class JobTable:
         revision. Writes STUDY_READY for each.
         """
         query = _ready(quiet_before)
-        with reading(self._engine) as connection:  # most ticks end here, without a lock
-            if connection.execute(query).first() is None:
-                return 0
+        if not finds(self._engine, query):
+            return 0
         with writing(self._engine) as connection:
             ready = connection.execute(query).mappings().all()
             for study in ready:
@@ -65,9 +64,8 @@ class JobTable:
         """Lease the oldest due job, one with an urgent film before all others, or None."""
         now = self._clock()
         query = _due(now)
-        with reading(self._engine) as connection:
-            if connection.execute(query).first() is None:
-                return None
+        if not finds(self._engine, query):
+            return None
         with writing(self._engine) as connection:
             row = connection.execute(query).mappings().first()
             if row is None:
@@ -205,14 +203,11 @@ class JobTable:
                 connection.execute(
                     update(_JOBS)
                     .where(chosen)
-                    .values(status=JOB_TRANSITIONS[status, event], due_at=now, **_FREE, **values)
+                    .values(status=JOB_TRANSITIONS[status, event], due_at=now, **FREE, **values)
                 )
             if kind is not None:
                 audit.write(connection, now, [_told(kind, study, {}) for study in moved])
         return len(moved)
-
-
-_FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
 
 
 def _ready(quiet_before: datetime) -> Select[Any]:
@@ -277,7 +272,7 @@ def _settle(connection: Connection, job: Job, event: JobEvent, values: dict[str,
             _JOBS.c.status == JobStatus.RUNNING,
             _JOBS.c.lease == job.lease,
         )
-        .values(status=JOB_TRANSITIONS[JobStatus.RUNNING, event], **_FREE, **values)
+        .values(status=JOB_TRANSITIONS[JobStatus.RUNNING, event], **FREE, **values)
     )
     if settled.rowcount == 0:
         raise LeaseLost(f"job {job.id} of study {job.study_instance_uid}")

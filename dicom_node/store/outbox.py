@@ -22,7 +22,7 @@ from dicom_node.domain import (
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
-from dicom_node.store.database import of, reading, writing
+from dicom_node.store.database import FREE, finds, of, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from dicom_node.ports import Clock
 
 _DELIVERIES, _RESULTS = schema.deliveries, schema.results
-#: A lease given back.
-FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
 _KINDS = {
     DeliveryEvent.ACCEPTED: AuditKind.DELIVERY_ACCEPTED,
     DeliveryEvent.UNANSWERED: AuditKind.DELIVERY_DEFERRED,
@@ -57,9 +55,8 @@ class OutboxTable:
         A destination whose breaker is open is passed over.
         """
         now = self._clock()
-        with reading(self._engine) as connection:
-            if connection.execute(_oldest_due(now)).first() is None:
-                return None
+        if not finds(self._engine, _oldest_due(now)):
+            return None
         with writing(self._engine) as connection:
             oldest = connection.execute(_oldest_due(now)).first()
             if oldest is None:

@@ -12,8 +12,7 @@ from dicom_node.commitment import Pledge, Reference
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
-from dicom_node.store.database import reading, writing
-from dicom_node.store.outbox import FREE
+from dicom_node.store.database import FREE, finds, reading, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +61,8 @@ class PledgeTable:
     def claim(self, owner: str, lease_until: datetime) -> Pledge | None:
         """Lease the oldest that is to be reported now, or None."""
         query = _due(self._clock())
-        with reading(self._engine) as connection:
-            if connection.execute(query).first() is None:
-                return None
+        if not finds(self._engine, query):
+            return None
         with writing(self._engine) as connection:
             row = connection.execute(query).mappings().first()
             if row is None:
