@@ -47,12 +47,17 @@ class Row:
     ring: metrics.Interval | None
 
 
+def labelled(labels: Sequence[str], *sources: str) -> Callable[[Film], bool]:
+    """Films of these sources with one of these labels."""
+    return lambda film: film.label in labels and film.source in sources
+
+
 def _is(label: str, *sources: str) -> Callable[[Film], bool]:
-    return lambda film: film.label == label and film.source in sources
+    return labelled((label,), *sources)
 
 
 def _ill(*sources: str) -> Callable[[Film], bool]:
-    return lambda film: film.label != NORMAL and film.source in sources
+    return labelled((PNEUMONIA, COVID), *sources)
 
 
 def _view(test: Callable[[Film], bool], view: str) -> Callable[[Film], bool]:

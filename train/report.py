@@ -67,8 +67,8 @@ def table(rows: Sequence[Row]) -> str:
     """Rows as Markdown."""
     head = "| films | n - / + | AUC | sensitivity | specificity | border ring's AUC |\n"
     lines = [
-        f"| {r.name} | {r.negatives} / {r.positives} | {_cell(r.auc)} | {_cell(r.sensitivity)} "
-        f"| {_cell(r.specificity)} | {_cell(r.ring)} |"
+        f"| {r.name} | {r.negatives} / {r.positives} | {cell(r.auc)} | {cell(r.sensitivity)} "
+        f"| {cell(r.specificity)} | {cell(r.ring)} |"
         for r in rows
     ]
     return head + "|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
@@ -80,5 +80,6 @@ def dice_table(scores: dict[str, Interval]) -> str:
     return "| films | mean Dice |\n|---|---|\n" + "\n".join(lines) + "\n"
 
 
-def _cell(interval: Interval | None) -> str:
+def cell(interval: Interval | None) -> str:
+    """An interval in a table; a dash where there is none."""
     return "-" if interval is None else str(interval)

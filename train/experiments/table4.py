@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from models import registry
-from train.comparisons import Comparison, Row, compare
-from train.data import COVID, NORMAL, PNEUMONIA, Film, read_films
+from train.comparisons import Comparison, Row, compare, labelled
+from train.data import COVID, NORMAL, PNEUMONIA, read_films
 from train.evaluate import predict
 from train.experiments.result import Result, Run
-from train.metrics import Interval
+from train.report import cell
 
 _PAPER_OPEN = {2: ("96.72", "92.85", "90.05"), 3: ("88.04", "85.26", "85.86")}
 _PAPER_UNSEEN = {2: ("93.94", "63.64", "90.48"), 3: ("40.00", "50.00", "40.00")}
-
-
-def _is(labels: tuple[str, ...], *sources: str) -> Callable[[Film], bool]:
-    return lambda film: film.label in labels and film.source in sources
 
 
 def _told(
@@ -25,7 +20,7 @@ def _told(
 ) -> Comparison:
     return Comparison(
         stage=stage, name=name, ring=False,
-        negative=_is(negative, *sources), positive=_is(positive, *sources),
+        negative=labelled(negative, *sources), positive=labelled(positive, *sources),
     )  # fmt: skip
 
 
@@ -73,10 +68,6 @@ def table4(run: Run) -> Result:
 def _cells(comparison: Comparison, row: Row) -> tuple[str, ...]:
     paper = (_PAPER_OPEN if comparison in _OWN else _PAPER_UNSEEN)[comparison.stage]
     return (
-        str(comparison.stage), row.name, f"{row.negatives} / {row.positives}", _cell(row.auc),
-        _cell(row.sensitivity), _cell(row.specificity), " / ".join(paper),
+        str(comparison.stage), row.name, f"{row.negatives} / {row.positives}", cell(row.auc),
+        cell(row.sensitivity), cell(row.specificity), " / ".join(paper),
     )  # fmt: skip
-
-
-def _cell(interval: Interval | None) -> str:
-    return "-" if interval is None else str(interval)
