@@ -146,7 +146,10 @@ class Receiver:
             time.sleep(0.02)
         for assoc in self._active():
             log.warning("association broken off at shutdown", calling=self._links.of(assoc).calling)
-            assoc.abort(block=False)
+            if assoc.is_established:
+                assoc.abort(block=False)
+            else:
+                cut(assoc)  # pynetdicom's abort before an A-ASSOCIATE-RQ breaks its own thread
         self._watch.stop()
         self._servers = []
 

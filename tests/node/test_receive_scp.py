@@ -405,3 +405,16 @@ def test_stop_breaks_off_what_does_not_end(tmp_path: Path, store: MemoryStore) -
         node.stop(drain_seconds=0.2)
         assert time.monotonic() - started < 4
         assert peer.socket.recv(100)[:1] in (b"\7", b"")
+
+
+def test_stop_closes_a_connection_that_asked_for_nothing(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    """And no thread dies of it."""
+    with (
+        receiver(tmp_path, store) as node,
+        socket.create_connection(("127.0.0.1", node.port), timeout=4) as silent,
+    ):
+        assert eventually(lambda: bool(node._active()))
+        node.stop(drain_seconds=0.2)
+        assert silent.recv(1) == b""
