@@ -115,7 +115,9 @@ _OTHER_CLASSES: tuple[tuple[str, Route], ...] = (
 
 
 def _case(name: str, answer: Answer, seed: int, **elements: Any) -> Case:
-    return Case(name, film(**{"seed": seed, "patient_id": name, **_SHAPE, **elements}), answer)
+    patient_id = name.replace(", ", "-")  # OHIF asks Orthanc for it, who takes a comma for a list
+    made = film(**{"seed": seed, "patient_id": patient_id, **_SHAPE, **elements})
+    return Case(name, made, answer)
 
 
 def _noise() -> Any:

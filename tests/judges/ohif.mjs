@@ -56,16 +56,15 @@ async function again(times, action) {
   }
 }
 
-async function openAgain(browser, one) {
+async function openAgain(context, one) {
   for (let attempt = 1; ; attempt += 1) {
-    const result = { attempt, ...await open(browser, one) };
+    const result = { attempt, ...await open(context, one) };
     const missed = result.broke || !(one.until === 'page' || result.wrong || DRAWN[one.until](result));
     if (!missed || attempt === ATTEMPTS) return result;
   }
 }
 
-async function open(browser, one) {
-  const context = await browser.newContext({ viewport: { width: 1600, height: 1000 } });
+async function open(context, one) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   const errors = new Set();
@@ -106,7 +105,7 @@ async function open(browser, one) {
   } catch (error) {
     result.broke ??= String(error).slice(0, 300);
   }
-  await context.close();
+  await page.close();
   return { ...result, errors: [...errors], seconds: (Date.now() - result.started) / 1000 };
 }
 
@@ -114,9 +113,10 @@ const browser = await chromium.launch({
   executablePath: task.chromium,
   timeout: PATIENCE,
   args: ['--no-sandbox', '--no-first-run', '--disable-background-networking', '--disable-sync',
-    '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
+    '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist', '--disable-gpu-compositing'],
 });
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
 const results = [];
-for (const one of task.series) results.push(await openAgain(browser, one));
+for (const one of task.series) results.push(await openAgain(context, one));
 await browser.close();
 process.stdout.write(JSON.stringify(results, null, 1));
