@@ -187,25 +187,34 @@ def evaluate(
 
 
 @app.command()
-def experiment(
+def experiment(  # noqa: PLR0913 - one option each
     name: Annotated[str, typer.Argument(help=", ".join(EXPERIMENTS))],
     data: Data,
     models: Models = None,
     config: Annotated[Path | None, typer.Option(help="YAML; NAME's own if absent")] = None,
     out: Annotated[Path | None, typer.Option(help="Work files; runs/experiments/NAME")] = None,
     docs: Annotated[Path, typer.Option(help="Folder of tables and plots")] = Path("docs/results"),
+    lungs: Weights = None,
+    pneumonia: Weights = None,
+    covid19: Weights = None,
 ) -> None:
-    """Print one of the paper's tables on public films, beside the paper's own figures."""
+    """Print one of the paper's tables on public films, beside the paper's own figures.
+
+    Weights given here are taken instead of the models' own, where an experiment fine-tunes.
+    """
     if name not in EXPERIMENTS:
         raise typer.BadParameter(f"one of {', '.join(EXPERIMENTS)}", param_hint="NAME")
+    given = {"lungs": lungs, "pneumonia": pneumonia, "covid19": covid19}
     run = Run(
         name=name,
         data=data,
         models=models or registry.DEFAULT,
         out=out or Path("runs/experiments") / name,
+        docs=docs,
         config=settings.read(config or settings.CONFIGS / "experiments" / f"{name}.yaml"),
+        weights={name: path for name, path in given.items() if path is not None},
     )
-    Console().print(Markdown(write(run, EXPERIMENTS[name](run), docs)))
+    Console().print(Markdown(write(run, EXPERIMENTS[name](run))))
 
 
 def _show(tables: dict[str, str]) -> None:

@@ -30,6 +30,7 @@ class Masking:
     size: int = 512
     margin: int = 12  # network pixels at ``size``
     threshold: float = 0.5
+    whole: bool = False  # the whole film instead: what the mask is good for (paper, Table 3)
 
     def network(self) -> LungUNet:
         """Load the network."""
@@ -45,11 +46,14 @@ def masked_films(films: Sequence[Film], masking: Masking, cache: Path) -> Tensor
         pixels, frame = preprocess.to_network(load_pixels(films[i].path), masking.size)
         x = torch.from_numpy(pixels)[None, None]
         area = preprocess.film_area(frame)
+        if masking.whole:
+            return preprocess.mask_film(x, torch.from_numpy(area)[None, None], 0)[0].half()
         lungs = cascade.lung_masks(cascade.stage1(network, x), [area], masking.threshold)
         return cascade.masked(x, lungs, masking.margin)[0].half()
 
     key: list[bytes | str] = [masking.weights.read_bytes(), f"{masking.size} {masking.margin}"]
     key += [str(masking.threshold), *(str(film.path) for film in films)]
+    key += ["whole"] if masking.whole else []
     return _cached(cache, "masked", key, len(films), one)
 
 

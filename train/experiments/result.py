@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,15 @@ class Run:
     data: Path
     models: Path
     out: Path  # work files; an interrupted run there goes on
+    docs: Path  # tables and plots
     config: dict[str, Any]
+    weights: dict[str, Path] = field(default_factory=dict)  # network -> instead of the models' own
+
+    @property
+    def command(self) -> str:
+        """What printed the result."""
+        given = "".join(f" --{name} FILE" for name in self.weights)
+        return f"python -m train experiment {self.name} --data DIR{given}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +50,14 @@ class Result:
         )
 
 
-def write(run: Run, result: Result, docs: Path) -> str:
-    """Write both files into ``docs``; returns the Markdown."""
-    text = result.markdown(f"python -m train experiment {run.name} --data DIR")
-    docs.mkdir(parents=True, exist_ok=True)
-    (docs / f"{run.name}.md").write_text(text, encoding="utf-8")
+def write(run: Run, result: Result) -> str:
+    """Write both files into ``run.docs``; returns the Markdown."""
+    text = result.markdown(run.command)
+    run.docs.mkdir(parents=True, exist_ok=True)
+    (run.docs / f"{run.name}.md").write_text(text, encoding="utf-8")
     content = {"digests": result.digests, "numbers": result.numbers}
     body = json.dumps(content, indent=2, ensure_ascii=False)
-    (docs / f"{run.name}.json").write_text(f"{body}\n", encoding="utf-8")
+    (run.docs / f"{run.name}.json").write_text(f"{body}\n", encoding="utf-8")
     return text
 
 

@@ -1,0 +1,67 @@
+"""The networks of an experiment: where their weights lie, and what they answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from models import registry
+from train.data import Film
+from train.experiments.result import Run
+from train.masked import Masking
+from train.weights import frozen_classifier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Weights on disk, as training reads them."""
+
+    path: Path
+    digest: str  # SHA-256, of the shipped file where it is shipped
+
+
+def given(run: Run, name: str) -> Network:
+    """Find a network's weights: the file named on the command line, else the models' own."""
+    if path := run.weights.get(name):
+        return Network(path=path, digest=registry.sha256_of(path))
+    cascade = registry.load(run.models, gate=False)
+    path = run.out / f"{name}.pt"
+    run.out.mkdir(parents=True, exist_ok=True)
+    torch.save(getattr(cascade, name).state_dict(), path)
+    return Network(path=path, digest=cascade.identity.digests[name])
+
+
+def masking(run: Run, lungs: Network, *, whole: bool = False) -> Masking:
+    """Read how films are masked, from the experiment's YAML."""
+    return Masking(weights=lungs.path, whole=whole, **run.config["masking"])
+
+
+def work(run: Run, *networks: Network) -> Path:
+    """Name a folder for these networks and this YAML, so that no other run is resumed."""
+    traits = json.dumps([[one.digest for one in networks], run.config], sort_keys=True)
+    return run.out / hashlib.sha256(traits.encode()).hexdigest()[:12]
+
+
+@torch.inference_mode()
+def logits(
+    weights: Path, films: Sequence[Film], x: torch.Tensor, folder: Path
+) -> NDArray[np.float64]:
+    """Answers of a DenseNet on films ``x`` (N, 1, S, S); kept in ``folder``."""
+    digest = hashlib.sha256(weights.read_bytes())
+    digest.update(f"{tuple(x.shape)} {[str(film.path) for film in films]}".encode())
+    kept = folder / f"logits-{digest.hexdigest()[:16]}.npy"
+    if kept.exists():
+        return np.asarray(np.load(kept), np.float64)
+    network = frozen_classifier(weights)
+    answers = np.array([network(film[None].float()).item() for film in track(x, "films")])
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(kept, answers)
+    return answers

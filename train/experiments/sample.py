@@ -1,0 +1,78 @@
+"""A test set's films of two kinds, and how well answers tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train import metrics
+from train.data import Film
+from train.metrics import Interval
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Films of two kinds; intervals resample whole patients."""
+
+    at: NDArray[np.intp]  # of the films, and of the logits given below
+    positive: NDArray[np.bool_]
+    groups: list[str]
+    draws: int = 2000
+
+    def auc(self, logits: Floats) -> Interval:
+        """AUC."""
+        own = logits[self.at]
+        return self._interval(lambda i: metrics.auc(own[i], self.positive[i]))
+
+    def gain(self, logits: Floats, other: Floats) -> Interval:
+        """By how much one network's AUC is above another's, on the same draws of patients."""
+        mine, theirs = logits[self.at], other[self.at]
+        return self._interval(
+            lambda i: (
+                metrics.auc(mine[i], self.positive[i]) - metrics.auc(theirs[i], self.positive[i])
+            )
+        )
+
+    def moved(self, logits: Floats, other: Floats) -> Interval:
+        """How far the answers lie apart: mean absolute difference of the probabilities."""
+        apart = np.abs(_probability(logits[self.at]) - _probability(other[self.at]))
+        return self._interval(lambda i: float(apart[i].mean()))
+
+    def recalled(self, logits: Floats, *, positive: bool) -> Interval:
+        """Sensitivity, or specificity, where probability 1/2 decides."""
+        right = (logits[self.at] > 0) == self.positive
+        side = self.positive == positive
+
+        def share(i: NDArray[np.intp]) -> float:
+            kept = i[side[i]]
+            return float(right[kept].mean()) if len(kept) else float("nan")
+
+        return self._interval(share)
+
+    def _interval(self, statistic: Callable[[NDArray[np.intp]], float]) -> Interval:
+        return metrics.bootstrap(statistic, self.groups, draws=self.draws)
+
+
+def sample(
+    films: Sequence[Film],
+    negative: Callable[[Film], bool],
+    positive: Callable[[Film], bool],
+    draws: int = 2000,
+) -> Sample:
+    """Choose the films of either kind."""
+    at = [i for i, film in enumerate(films) if negative(film) or positive(film)]
+    return Sample(
+        at=np.array(at, np.intp),
+        positive=np.array([positive(films[i]) for i in at], np.bool_),
+        groups=[films[i].group for i in at],
+        draws=draws,
+    )
+
+
+def _probability(logits: Floats) -> Floats:
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)))
