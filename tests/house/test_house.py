@@ -59,4 +59,5 @@ def test_the_wheel_holds_the_two_packages_and_the_weights(tmp_path: Path) -> Non
     assert tops == {"dicom_node", "models"}
     assert sum(name.endswith(".safetensors") for name in names) == 4
     assert sum(name.startswith("models/cards/") for name in names) == 4
-    assert any(name.endswith("alembic/script.py.mako") or "alembic" in name for name in names)
+    migrations = {path.name for path in (ROOT / "dicom_node/store/alembic/versions").glob("*.py")}
+    assert migrations == {Path(name).name for name in names if "/alembic/versions/" in name}

@@ -7,6 +7,7 @@ of the manifest are put where one phantom is positive, stage 3 included, and the
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -115,7 +116,7 @@ _OTHER_CLASSES: tuple[tuple[str, Route], ...] = (
 
 
 def _case(name: str, answer: Answer, seed: int, **elements: Any) -> Case:
-    patient_id = name.replace(", ", "-")  # OHIF asks Orthanc for it, who takes a comma for a list
+    patient_id = re.sub(r"\W+", "-", name)  # OHIF asks Orthanc for it, who finds none with a space
     made = film(**{"seed": seed, "patient_id": patient_id, **_SHAPE, **elements})
     return Case(name, made, answer)
 
