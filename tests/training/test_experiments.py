@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import typer
 
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
-from train import settings
+from train import metrics, settings
 from train.data import COVID, NORMAL, PNEUMONIA, Film
+from train.experiments.cam_variants import cam_variants
+from train.experiments.features import LEARNED, TESTED, folds, held_out
+from train.experiments.figures import figures
 from train.experiments.result import Run, write
 from train.experiments.sample import sample
+from train.experiments.table3 import table3
 from train.experiments.table4 import table4
 from train.experiments.table5 import table5
+from train.experiments.table6 import table6
+from train.experiments.table7 import covidx, table7
 
 
 @pytest.fixture
@@ -29,8 +37,9 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[Film]:
 
     def scores(_: object, film: Film) -> dict[str, float]:
         seen.append(film)
-        ill = 3.0 if film.label != "normal" else -3.0
-        return {"lung_area": 0.3, "pneumonia": ill, "covid19": 3.0 * (film.label == "covid")}
+        ill = 3.0 if film.label != NORMAL else -3.0
+        covid19 = 3.0 if film.label == COVID else -3.0
+        return {"lung_area": 0.3, "pneumonia": ill, "covid19": covid19}
 
     monkeypatch.setattr("train.evaluate._scores", scores)
     return seen
@@ -139,3 +148,87 @@ def test_table5_tells_what_was_gained_and_forgotten(tiny: Callable[..., Run]) ->
     numbers = _numbers(run)
     assert numbers["before"]["moved"]["value"] == numbers["lambda0"]["kept"]["value"] == 0.0
     assert 0.0 < numbers["lambda4"]["moved"]["value"] < numbers["lambda0"]["moved"]["value"] * 2
+
+
+def test_table3_learns_twice_and_tells_what_the_mask_gains(tiny: Callable[..., Run]) -> None:
+    """Both networks stand beside the paper's; the mask gains nothing over itself."""
+    run = tiny("table3", schedule=_schedule(batch=6))
+    text = write(run, table3(run))
+    assert "97.33 / 90.37 / 95.66" in text
+    assert "97.18 / 87.56 / 95.44" in text
+    assert write(run, table3(run)) == text
+    assert _numbers(run)["lung mask"]["mask's gain, kermany"]["value"] == 0.0
+
+
+def test_cam_compares_what_each_h2_leaves_for_stage_3(tiny: Callable[..., Run]) -> None:
+    """Every reading of H2 and the border ring have their row, and none gains over itself."""
+    run = tiny("cam", size=32, folds=2, repeats=1)
+    text = write(run, cam_variants(run))
+    for name in ("CAM", "eq. 1 to the letter", "none", "border ring, no network"):
+        assert f"| {name} |" in text
+    assert _numbers(run)["none"]["gain, ieee8023"]["value"] == 0.0
+    assert write(run, cam_variants(run)) == text
+
+
+def test_table6_learns_from_the_hospital_only_where_it_is_tuned(tiny: Callable[..., Run]) -> None:
+    """Before and after stand beside the ring and the paper's figures."""
+    run = tiny("table6", size=32, folds=2, repeats=1)
+    text = write(run, table6(run))
+    assert "81.82 / 80.45" in text
+    assert "| border ring, fine-tuned |" in text
+    assert _numbers(run)["stage 3, before"]["lost"]["value"] == 0.0
+
+
+def test_a_film_is_scored_by_lines_that_never_saw_its_patient() -> None:
+    """A label that only the film itself gives away is not found again."""
+    rng = np.random.default_rng(0)
+    x, positive = rng.normal(size=(40, 80)), np.arange(40) % 2 == 0
+    groups = [f"p{i // 2}" for i in range(40)]
+    fold = folds(groups, 4, 0)
+    assert all(len({fold[2 * i], fold[2 * i + 1]}) == 1 for i in range(20))
+    scores = held_out(x, positive, fold, 0.01)
+    assert metrics.auc(scores, positive) < 0.75
+    fold[:] = LEARNED
+    fold[:8] = 0
+    fold[8:16] = TESTED
+    again = x.copy()
+    again[8:16] = 1e3
+    assert np.allclose(
+        held_out(x, positive, fold, 0.01)[:8], held_out(again, positive, fold, 0.01)[:8]
+    )
+
+
+def test_table7_counts_right_calls_by_class(
+    tiny_data: Path, tmp_path: Path, scored: list[Film]
+) -> None:
+    """A cascade that is always right has a sensitivity of 1 in every class."""
+    config = {"most": 1000, "sources": ["nih", "ieee8023"]}
+    run = Run(name="table7", data=tiny_data, models=registry.DEFAULT, out=tmp_path / "out",
+              docs=tmp_path / "docs", config=config)  # fmt: skip
+    text = write(run, table7(run))
+    one = "1.000 (1.000 to 1.000)"
+    assert f"| cascade, three classes | {one} | {one} | {one} |" in text
+    assert "| COVID-Net, three classes, % | 97.0 | 90.0 | 87.1 |" in text
+    assert "not its films" in text
+    assert scored
+
+
+def test_covidx_films_go_before_what_stands_in_for_them() -> None:
+    """COVIDx's own test list is used where it is there."""
+    stand_in, own = _film(NORMAL, "a"), replace(_film(NORMAL, "b"), source="covidx")
+    assert covidx([stand_in, own], ["nih"]) == [own]
+    assert covidx([stand_in], ["nih"]) == [stand_in]
+
+
+def test_panels_are_drawn_outside_git_only(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    """Patients' films never get where they could be committed."""
+    nothing = {"sources": [], "labels": [], "films_shown": 0}
+    drawn = {"sources": ["hannover"], "labels": [COVID], "films_shown": 1}
+    run = tiny("figures", fig2=nothing, fig3=nothing, fig5=nothing, fig4=drawn)
+    text = write(run, figures(run))
+    assert (run.out / "fig4.png").exists()
+    assert "| fig4.png |" in text
+    assert not list(run.docs.glob("*.png"))
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(typer.BadParameter, match="git repository"):
+        figures(run)

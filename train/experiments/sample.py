@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train import metrics
-from train.data import Film
+from train.comparisons import labelled
+from train.data import COVID, NORMAL, PNEUMONIA, Film
 from train.metrics import Interval
 
 Floats = NDArray[np.float64]
@@ -72,6 +73,17 @@ def sample(
         groups=[films[i].group for i in at],
         draws=draws,
     )
+
+
+def normal_or_ill(
+    films: Sequence[Film], sets: dict[str, tuple[str, ...]], draws: int
+) -> dict[str, Sample]:
+    """Stage 2's question on several test sets, each the films of some sources."""
+    ill = (PNEUMONIA, COVID)
+    return {
+        name: sample(films, labelled((NORMAL,), *sources), labelled(ill, *sources), draws)
+        for name, sources in sets.items()
+    }
 
 
 def _probability(logits: Floats) -> Floats:

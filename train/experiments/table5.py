@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.densenet import ChestDenseNet
 from train import settings
-from train.comparisons import labelled
-from train.data import COVID, NORMAL, PNEUMONIA, Film, read_films
+from train.data import Film, read_films
 from train.experiments import networks
+from train.experiments.plots import intervals
 from train.experiments.result import Result, Run
-from train.experiments.sample import Sample, sample
+from train.experiments.sample import normal_or_ill
 from train.loop import fit
 from train.masked import masked_films, shrink
 from train.metrics import Interval
@@ -24,6 +22,7 @@ from train.stage2_pneumonia import PneumoniaTask, data_cache
 from train.weights import started
 
 _SETS = {"kermany": ("kermany",), "NIH alone": ("nih",), "NIH + ieee8023": ("nih", "ieee8023")}
+_SOURCES = ("kermany", "nih", "ieee8023")
 _NEW, _OLD = "kermany", "NIH + ieee8023"
 _PAPER = {True: "93.94 / 96.72", False: "98.70 / 96.64"}
 _BEFORE = "before"
@@ -34,7 +33,7 @@ def table5(run: Run) -> Result:
     lungs, start = networks.given(run, "lungs"), networks.given(run, "pneumonia")
     masking, schedule = networks.masking(run, lungs), settings.schedule(run.config)
     work, size = networks.work(run, lungs, start), schedule.phases[-1].size
-    films = _films(run.data)
+    films = [film for film in read_films(run.data, ("test",)) if film.source in _SOURCES]
     x = shrink(masked_films(films, masking, data_cache(masking)), size)
     scores = {_BEFORE: networks.logits(start.path, films, x, work)}
     for name, recipe in run.config["tunes"].items():
@@ -43,7 +42,10 @@ def table5(run: Run) -> Result:
         task = PneumoniaTask(network, run.data, masking, settings.recipe(raw))
         scores[name] = networks.logits(fit(task, schedule, work / name), films, x, work)
     numbers = _numbers(films, scores, run.config["baseline"], run.config["draws"])
-    _plot(numbers, run.docs / f"{run.name}.svg")
+    intervals(
+        {name: {part: row[part] for part in _SETS} for name, row in numbers.items()},
+        "AUC", run.docs / f"{run.name}.svg",
+    )  # fmt: skip
     return Result(
         title="Stage 2 fine-tuned on an unseen hospital with eq. 2 (paper, Table 5)",
         head=("stage 2", *(f"AUC, {name}" for name in _SETS), "old set: sensitivity / specificity",
@@ -56,20 +58,11 @@ def table5(run: Run) -> Result:
     )  # fmt: skip
 
 
-def _films(data: Path) -> list[Film]:
-    sources = {name for members in _SETS.values() for name in members}
-    return [film for film in read_films(data, ("test",)) if film.source in sources]
-
-
 def _numbers(
     films: Sequence[Film], scores: dict[str, NDArray[np.float64]], baseline: str, draws: int
 ) -> dict[str, dict[str, Interval]]:
     """Everything about every network; paired against the one before and against the baseline."""
-    ill = (PNEUMONIA, COVID)
-    sets: dict[str, Sample] = {
-        name: sample(films, labelled((NORMAL,), *sources), labelled(ill, *sources), draws)
-        for name, sources in _SETS.items()
-    }
+    sets = normal_or_ill(films, _SETS, draws)
     old = sets[_OLD]
     parts: dict[str, Callable[[NDArray[np.float64]], Interval]] = {
         **{name: one.auc for name, one in sets.items()},
@@ -100,25 +93,5 @@ def _says(size: int, films: int, name: str) -> str:
         "absolute change of the probability on the old set. The new hospital's patients are "
         "children: age and hospital change together, and its border alone tells its normal "
         "films from its pneumonias with an AUC of about 0.94. The paper's clinical set is another "
-        f"(NTUH + TMUH).\n\n![AUC on the new hospital against the old set]({name}.svg)"
+        f"(NTUH + TMUH).\n\n![AUC of every network on every set]({name}.svg)"
     )
-
-
-def _plot(numbers: dict[str, dict[str, Interval]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(5, 4), layout="constrained")
-    axes = figure.subplots()
-    for name, row in numbers.items():
-        new, old = row[_NEW], row[_OLD]
-        axes.errorbar(
-            old.value, new.value, label=name, fmt="o", capsize=2,
-            xerr=_arms(old), yerr=_arms(new),
-        )  # fmt: skip
-    axes.set(xlabel="AUC, NIH + ieee8023 (old)", ylabel="AUC, kermany (new hospital)")
-    axes.legend(fontsize="small")
-    figure.savefig(path, metadata={"Date": None})
-
-
-def _arms(interval: Interval) -> list[list[float]]:
-    down, up = interval.value - interval.low, interval.high - interval.value
-    return [[max(0.0, down)], [max(0.0, up)]]

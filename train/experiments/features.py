@@ -1,0 +1,83 @@
+"""Stage 2's network on films gated by one H2 or another: what stage 3 has to work with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from models import cam, preprocess
+from models.densenet import ChestDenseNet
+from train import linear
+from train.data import Film
+from train.masked import Masking, masked_films, shrink
+from train.stage2_pneumonia import data_cache
+from train.weights import frozen_classifier
+
+Floats = NDArray[np.float64]
+
+#: What the masked film is multiplied with before stage 3: paper eq. 3 with three readings of H2.
+GATES = ("CAM", "eq. 1 to the letter", "none")
+
+#: Films beside those with a fold of their own (0, 1, ...).
+LEARNED, TESTED, UNUSED = -1, -2, -3
+
+
+def features(
+    films: Sequence[Film], masking: Masking, stage2: Path, size: int, kept: Path
+) -> dict[str, Floats]:
+    """Pooled features (N, 1024) of films under each of `GATES`, at ``size`` px; kept on disk."""
+    digest = hashlib.sha256(stage2.read_bytes() + masking.weights.read_bytes())
+    digest.update(f"{size} {masking.size} {masking.margin}".encode())
+    digest.update(" ".join(str(film.path) for film in films).encode())
+    path = kept / f"features-{digest.hexdigest()[:16]}.npy"
+    if not path.exists():
+        x = shrink(masked_films(films, masking, data_cache(masking)), size)
+        network = frozen_classifier(stage2)
+        rows = [_gated(network, film[None].float()) for film in track(x, "features")]
+        kept.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.stack(rows, axis=1))
+    return dict(zip(GATES, np.load(path).astype(np.float64), strict=True))
+
+
+@torch.inference_mode()
+def _gated(network: ChestDenseNet, x: torch.Tensor) -> NDArray[np.float32]:
+    """One film (1, 1, S, S) under each gate: (3, 1024)."""
+    maps, seen, size = network.features(x), x != 0, x.shape[-1]
+    heat = (
+        cam.class_activation_map(maps, network.class_weight, size, seen=seen),
+        cam.paper_eq1(maps.mean((2, 3)), size, seen=seen),
+    )
+    gated = [network.features(preprocess.gate(x, h2)) for h2 in heat]
+    return torch.cat([one.mean((2, 3)) for one in (*gated, maps)]).numpy()
+
+
+def folds(groups: Sequence[str], count: int, seed: int) -> NDArray[np.intp]:
+    """Deal patients to folds: the fold of every film."""
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    dealt = np.random.default_rng(seed).permutation(len(names)) % count
+    return np.asarray(dealt[member], np.intp)
+
+
+def held_out(
+    x: Floats, positive: NDArray[np.bool_], fold: NDArray[np.intp], ridge: float
+) -> Floats:
+    """Score every film by lines that were fitted without its patient.
+
+    A film with a fold of its own is scored by the line that left this fold out; `TESTED` films
+    get the mean of all lines and teach none, `LEARNED` ones teach every line.
+    """
+    scores = np.zeros(len(x))
+    count = int(fold.max()) + 1
+    for k in range(count):
+        learned = (fold >= LEARNED) & (fold != k)
+        line = linear.fit(x[learned], positive[learned], ridge)
+        told = line.score(x)
+        scores[fold == k] = told[fold == k]
+        scores[fold == TESTED] += told[fold == TESTED] / count
+    return scores
