@@ -26,7 +26,7 @@ def cam_variants(run: Run) -> Result:
     config = run.config
     wanted = labelled((PNEUMONIA, COVID), "ieee8023")
     films = [film for film in read_films(run.data) if wanted(film)]
-    x = features(films, networks.masking(run, lungs), stage2.path, config["size"], run.out)
+    x = features(films, networks.masking(run, lungs), stage2.path, config["size"])
     x[_RING] = np.stack([ring(film.path) for film in films])
     positive = np.array([film.label == COVID for film in films])
     groups = [film.group for film in films]

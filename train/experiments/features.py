@@ -28,13 +28,15 @@ GATES = ("CAM", "eq. 1 to the letter", "none")
 LEARNED, TESTED, UNUSED = -1, -2, -3
 
 
-def features(
-    films: Sequence[Film], masking: Masking, stage2: Path, size: int, kept: Path
-) -> dict[str, Floats]:
-    """Pooled features (N, 1024) of films under each of `GATES`, at ``size`` px; kept on disk."""
+def features(films: Sequence[Film], masking: Masking, stage2: Path, size: int) -> dict[str, Floats]:
+    """Pooled features (N, 1024) of films under each of `GATES`, at ``size`` px.
+
+    Kept on disk beside stage 2's weights, for the next experiment that wants these films.
+    """
     digest = hashlib.sha256(stage2.read_bytes() + masking.weights.read_bytes())
     digest.update(f"{size} {masking.size} {masking.margin}".encode())
     digest.update(" ".join(str(film.path) for film in films).encode())
+    kept = stage2.parent / "cache"
     path = kept / f"features-{digest.hexdigest()[:16]}.npy"
     if not path.exists():
         x = shrink(masked_films(films, masking, data_cache(masking)), size)

@@ -33,12 +33,17 @@ _NEW, _OLD = "hannover / pneumonias of ieee8023 + NIH", "ieee8023 alone"
 def table6(run: Run) -> Result:
     """Learn the last layer with and without the new hospital's COVID-19, test on both."""
     lungs, stage2 = networks.given(run, "lungs"), networks.given(run, "pneumonia")
-    films = _films(read_films(run.data))
-    masking = networks.masking(run, lungs)
-    x = {
-        "stage 3": features(films, masking, stage2.path, run.config["size"], run.out)["CAM"],
-        "border ring": np.stack([ring(film.path) for film in films]),
-    }
+    masking, size = networks.masking(run, lungs), run.config["size"]
+    films, gated = _kept(
+        {
+            film: row
+            for films in _by_source(read_films(run.data))
+            for film, row in zip(
+                films, features(films, masking, stage2.path, size)["CAM"], strict=True
+            )
+        }
+    )
+    x = {"stage 3": gated, "border ring": np.stack([ring(film.path) for film in films])}
     sets = _sets(films, run.config["draws"])
     numbers = {}
     for network, rows in x.items():
@@ -76,21 +81,23 @@ def table6(run: Run) -> Result:
     )  # fmt: skip
 
 
-def _films(films: Sequence[Film]) -> list[Film]:
+def _by_source(films: Sequence[Film]) -> list[list[Film]]:
     wanted: tuple[Callable[[Film], bool], ...] = (
         labelled((PNEUMONIA, COVID), "ieee8023"),
         labelled((PNEUMONIA,), "nih"),
         labelled((COVID,), "hannover"),
     )
-    new = {film.group for film in films if film.source == "hannover"}
-    return [
-        film for film in films
-        if any(test(film) for test in wanted) and not _from_hannover(film, new)
+    return [[film for film in films if test(film)] for test in wanted]
+
+
+def _kept(rows: dict[Film, Floats]) -> tuple[list[Film], Floats]:
+    """Leave out what ieee8023 holds of hannover: the hospital is to be a new one."""
+    new = {film.group for film in rows if film.source == "hannover"}
+    films = [
+        film for film in rows
+        if film.source != "ieee8023" or (film.subsource != "hannover" and film.group not in new)
     ]  # fmt: skip
-
-
-def _from_hannover(film: Film, new: set[str]) -> bool:
-    return film.source == "ieee8023" and (film.subsource == "hannover" or film.group in new)
+    return films, np.stack([rows[film] for film in films])
 
 
 def _score(run: Run, films: Sequence[Film], x: Floats, *, tuned: bool) -> Floats:
