@@ -21,6 +21,7 @@ from dicom_node.destinations import FolderDestination as FolderDestination
 from dicom_node.destinations import WebDestination as WebDestination
 from dicom_node.errors import ConfigError
 from dicom_node.safeguards import (
+    AuditConfig,
     Port,
     PriorityConfig,
     RetentionConfig,
@@ -162,6 +163,7 @@ class Config(Section):
     spool: SpoolConfig = SpoolConfig()
     priority: PriorityConfig = PriorityConfig()
     retention: RetentionConfig = RetentionConfig()
+    audit: AuditConfig = AuditConfig()
     destinations: tuple[Destination, ...] = ()
     study: StudyConfig = StudyConfig()
     select: SelectConfig = SelectConfig()
@@ -187,6 +189,8 @@ class Config(Section):
         peers = [each for each in self.destinations if isinstance(each, DicomDestination)]
         if any(peer.tls for peer in peers) and self.tls.ca_file is None:
             raise ValueError("a destination with tls needs tls.ca_file: who signs its certificate")
+        if self.audit.repository is not None and self.tls.ca_file is None:
+            raise ValueError("audit.repository needs tls.ca_file: who signs its certificate")
         return self
 
     @property

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from dicom_node import checkpoints
 from dicom_node.alarms import certificates
 from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.errors import ConfigError
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
@@ -22,18 +24,27 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Housekeeping:
-    """Warns of certificates, removes what is delivered and old."""
+    """Vouches for the trail, warns of certificates, removes what is delivered and old."""
 
     config: Config
     audit: Audit
+    chain: checkpoints.Chain
     retention: Retention
     clock: Clock
     told: set[str] = field(default_factory=set)  # of certificates; what is told, once
 
     def run(self) -> None:
         """Do all of it."""
+        self.vouch()
         self.warn_of_certificates()
         self.remove_old_studies()
+
+    def vouch(self) -> None:
+        """Write a checkpoint of the audit trail."""
+        try:
+            checkpoints.write(self.chain, self.config, self.clock())
+        except (OSError, ConfigError) as error:
+            log.error("no checkpoint of the audit trail", reason=str(error))
 
     def warn_of_certificates(self) -> None:
         """Say in the log and the trail which certificates expire: once a day, as days are told."""

@@ -33,6 +33,19 @@ class Audit(Protocol):
         """Write the events, durably, in order; raises AuditError when that fails."""
 
 
+class Trail(Protocol):
+    """The trail, read by who tells it to others."""
+
+    def after(self, sequence: int, count: int) -> list[AuditRecord]:
+        """At most ``count`` lines that follow this one, oldest first."""
+
+    def position(self, name: str) -> int:
+        """The last line that was told to ``name``; 0 where none was."""
+
+    def advance(self, name: str, sequence: int) -> None:
+        """Note that ``name`` has been told every line up to this one."""
+
+
 class Inbox(Protocol):
     """What reception needs to know and to keep."""
 
@@ -70,6 +83,9 @@ class Jobs(Protocol):
         Raises LeaseLost, and writes nothing, where the job's lease has passed on.
         """
 
+    def renew(self, job: Job, lease_until: datetime) -> None:
+        """Keep the lease for longer. Raises LeaseLost as `finish` does."""
+
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
         """Try again at ``due_at``, or park the job (None). Raises LeaseLost as `finish` does."""
 
@@ -91,6 +107,9 @@ class Outbox(Protocol):
 
     def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
         """Lease everything due for one study and destination, or None."""
+
+    def renew(self, shipment: Shipment, lease_until: datetime) -> None:
+        """Keep the lease for longer. Raises LeaseLost where it has passed on."""
 
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         """Record how each delivery went, with its audit line: one transaction.
@@ -199,13 +218,26 @@ class Reader(Protocol):
         """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too."""
 
 
+class Watch(Protocol):
+    """Looks on while files are sent."""
+
+    def before(self) -> None:
+        """An object is about to go out. Raises LeaseLost where it must not."""
+
+    def after(self, path: Path, status: int | None, reason: str) -> None:
+        """The answer to an object is there."""
+
+
 class Sender(Protocol):
     """The way to a destination."""
 
-    def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
+    ) -> Sequence[tuple[int | None, str]]:
         """Send the files, in their order.
 
-        Each gets its DIMSE status (None: no answer came) and a sentence.
+        Each gets its DIMSE status (None: no answer came) and a sentence. What ``watch`` raises
+        ends it.
         """
 
 
@@ -222,4 +254,5 @@ __all__ = [
     "Reader",
     "Retention",
     "Sender",
+    "Watch",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import Config
+    from dicom_node.ports import Trail
 
 Role: TypeAlias = Literal["receiver", "worker", "deliverer"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -116,17 +119,43 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
             study=config.study,
             jobs=store.jobs,
             deliver=rounds.deliver,
-            asides=(rounds.confirm, rounds.report, rounds.probe),
+            asides=(rounds.confirm, rounds.report, rounds.probe, *_telling(config, store.audit)),
             release=store.release,
             clock=utc_now,
         )
     )
-    house = Housekeeping(config=config, audit=store.audit, retention=store.retention, clock=utc_now)
+    house = Housekeeping(
+        config=config,
+        audit=store.audit,
+        chain=store.audit,
+        retention=store.retention,
+        clock=utc_now,
+    )
     keep_house(ticking, house.run)
     ticking.start()
     stop.wait()
     ticking.shutdown(wait=True)  # a delivery under way is finished
     store.close()
+
+
+def _telling(config: Config, trail: Trail) -> tuple[Callable[[], None], ...]:
+    """What tells the trail to the audit repository, where there is one."""
+    if config.audit.repository is None:
+        return ()
+    from dicom_node.audit_messages.forward import Forwarder
+    from dicom_node.audit_messages.message import Teller
+    from dicom_node.deliver.retry import RetryPolicy
+
+    forwarder = Forwarder(
+        trail=trail,
+        teller=Teller.of(config, socket.gethostname()),
+        repository=config.audit.repository,
+        tls=config.tls,
+        policy=RetryPolicy.of(config.delivery),
+        clock=utc_now,
+        jitter=random.random,
+    )
+    return (forwarder.forward,)
 
 
 _RUN: dict[Role, Callable[[str, Config, threading.Event], None]] = {

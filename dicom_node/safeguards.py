@@ -63,6 +63,23 @@ class PriorityConfig(Section):
     stat_ae_titles: tuple[str, ...] = ()
 
 
+class RepositoryConfig(Section):
+    """A syslog server that takes DICOM audit messages over TLS, with the files of `tls`."""
+
+    host: Word
+    port: Port = 6514
+    tls_name: Word | None = None
+
+
+class AuditConfig(Section):
+    """What vouches for the audit trail, and who else is told."""
+
+    checkpoint_dir: Path | None = None
+    signing_key_file: Path | None = None
+    public_key_file: Path | None = None
+    repository: RepositoryConfig | None = None
+
+
 class SpoolConfig(Section):
     """How much is taken."""
 

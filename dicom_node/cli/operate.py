@@ -62,7 +62,9 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     if any(counts.get("withheld") for counts in told["deliveries"].values()):
         print_line("ALARM      objects failed the node's own check and are withheld: see `show`")
     print_line(f"waiting    since {told['oldest_waiting'] or 'nothing waits'}")
-    print_line(f"audit      {told['audit_lines']} lines")
+    waiting = told["audit_lines"] - told["audit_told"] if settings.audit.repository else 0
+    rest = f", {waiting} not told to the repository yet" if waiting else ""
+    print_line(f"audit      {told['audit_lines']} lines{rest}")
 
 
 def studies(

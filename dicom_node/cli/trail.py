@@ -39,14 +39,37 @@ def audit_show(
 
 @audit.command("verify")
 def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Walk the hash chain; exit status 1 where a line was edited, deleted or put in."""
-    problems = store_of(load(config)).audit.verify()
+    """Walk the hash chain and its checkpoints; exit status 1 where a line was meddled with."""
+    from dicom_node import checkpoints
+
+    settings = load(config)
+    trail = store_of(settings).audit
+    problems = [*trail.verify(), *checkpoints.problems(trail, settings)]
+    seen = checkpoints.count(settings)
     if as_json:
-        print_json({"ok": not problems, "problems": problems})
+        print_json({"ok": not problems, "problems": problems, "checkpoints": seen})
     else:
-        print_line("\n".join(problems) or "the chain is whole")
+        print_line("\n".join(problems) or f"the chain is whole, and as {seen} checkpoints saw it")
     if problems:
         raise typer.Exit(1)
+
+
+@audit.command("checkpoint")
+def audit_checkpoint(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Write down where the chain stands; a running node does it every hour."""
+    from datetime import UTC, datetime
+
+    from dicom_node import checkpoints
+
+    settings = load(config)
+    made = checkpoints.write(store_of(settings).audit, settings, datetime.now(UTC))
+    path = checkpoints.folder(settings) / checkpoints.FILE_NAME
+    if as_json:
+        print_json(
+            {"file": str(path), "sequence": made and made.sequence, "hash": made and made.hash}
+        )
+    else:
+        print_line(f"line {made.sequence} -> {path}" if made else f"nothing new -> {path}")
 
 
 @audit.command("export")

@@ -76,6 +76,7 @@ def security(created: Created) -> Iterator[str]:
             "Calling AE titles and addresses can be limited (`node.allowed_calling`), and the "
             "called AE title checked (`node.require_called`).",
             "Each step is in an audit log whose lines are chained by hashes "
+            "and vouched for by checkpoints outside the database, signed where a key is configured "
             "(`dicom-node audit verify`), without patient identity.",
             "Compressed pixels are decoded by a process of limited memory and time, without which "
             "the node goes on.",

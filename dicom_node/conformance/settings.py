@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from dicom_node.audit_messages.message import TOLD
 from dicom_node.config import Config, DicomDestination, FolderDestination, WebDestination
 from dicom_node.conformance.markdown import heading, table
 from dicom_node.deliver.retry import JITTER_SHARE
@@ -42,8 +43,21 @@ def settings(created: Created) -> Iterator[str]:
     yield heading("6.6", "Configuration of Audit Trail")
     yield (
         "The audit log is kept in the node's own database, each line with a hash over the line "
-        "before it; `dicom-node audit export` writes it as JSON. It is not sent by syslog. Kinds "
-        f"of lines: {', '.join(f'`{kind.value}`' for kind in AuditKind)}.\n"
+        "before it; `dicom-node audit export` writes it as JSON. Kinds of lines: "
+        f"{', '.join(f'`{kind.value}`' for kind in AuditKind)}. {_repository(config)} Told are "
+        f"{', '.join(f'`{kind.value}`' for kind in TOLD)}.\n"
+    )
+
+
+def _repository(config: Config) -> str:
+    to = config.audit.repository
+    where = "an audit repository, where one is configured (here none is)"
+    if to is not None:
+        where = f"the audit repository {to.host}, port {to.port}"
+    return (
+        f"DICOM audit messages (PS3.15 A.5) are sent to {where}, by syslog over TLS (RFC 5424, "
+        "RFC 5425), again after an outage until it has them. They name no patient: the number is "
+        "`withheld`."
     )
 
 

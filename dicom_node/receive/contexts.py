@@ -79,6 +79,7 @@ COMPANIONS = tuple(
         uid.KeyObjectSelectionDocumentStorage,
         uid.GrayscaleSoftcopyPresentationStateStorage,
         uid.SegmentationStorage,
+        uid.ParametricMapStorage,
     )
 )
 STORED = {sop_class.uid: sop_class for sop_class in FILMS + COMPANIONS}

@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import desc, insert, select
+from sqlalchemy import delete, desc, insert, select
 
 from dicom_node.domain import AuditEvent, AuditKind, AuditRecord
 from dicom_node.errors import AuditError
@@ -31,6 +31,7 @@ _LAST = (
     .limit(1)
 )
 _INSERT = insert(schema.audit)
+_POSITIONS = schema.trail_positions
 
 
 class AuditLog:
@@ -62,6 +63,37 @@ class AuditLog:
         with reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query).mappings()]
 
+    def after(self, sequence: int, count: int) -> list[AuditRecord]:
+        """At most ``count`` lines that follow this one, oldest first."""
+        line = schema.audit.c.sequence
+        query = select(schema.audit).where(line > sequence).order_by(line).limit(count)
+        with reading(self._engine) as connection:
+            return [_record(row) for row in connection.execute(query).mappings()]
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the last line; 0 and zeros where there is none."""
+        with reading(self._engine) as connection:
+            last = connection.execute(_LAST).first()
+        return (last.sequence, last.hash) if last else (0, GENESIS)
+
+    def hash_at(self, sequence: int) -> str | None:
+        """Hash of a line; None where it is not there."""
+        query = select(schema.audit.c.hash).where(schema.audit.c.sequence == sequence)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
+
+    def position(self, name: str) -> int:
+        """The last line that was told to ``name``; 0 where none was."""
+        query = select(_POSITIONS.c.sequence).where(_POSITIONS.c.name == name)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar() or 0
+
+    def advance(self, name: str, sequence: int) -> None:
+        """Note that ``name`` has been told every line up to this one."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(_POSITIONS).where(_POSITIONS.c.name == name))
+            connection.execute(insert(_POSITIONS).values(name=name, sequence=sequence))
+
     def all(self) -> Iterator[AuditRecord]:
         """Every line, oldest first."""
         return map(_record, self._rows())
@@ -69,7 +101,7 @@ class AuditLog:
     def verify(self) -> list[str]:
         """Walk the chain; a sentence for every line that was edited, deleted or put in.
 
-        Lines cut off at the end leave no trace in the table itself: keep exports elsewhere.
+        Lines cut off at the end leave no trace in the table itself: `dicom_node.checkpoints` do.
         """
         problems, expected, previous = [], 1, GENESIS
         for row in self._rows():

@@ -199,6 +199,13 @@ breakers = Table(
     Index(None, "probe_at"),
 )
 
+trail_positions = Table(  # how far the audit trail has been told to others
+    "trail_positions",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("sequence", Integer, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

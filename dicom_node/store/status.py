@@ -35,6 +35,7 @@ class Status(TypedDict):
     breakers: dict[str, Breaker]  # destination -> failed connections in a row; none: it answers
     oldest_waiting: str | None  # ISO 8601: since when the oldest job or delivery is due
     audit_lines: int
+    audit_told: int  # up to this line, to the audit repository where there is one
 
 
 def read_status(data_dir: Path) -> Status:
@@ -68,12 +69,26 @@ def _count(connection: sqlite3.Connection) -> Status:
             "UNION ALL SELECT due_at FROM deliveries WHERE status IN ('pending', 'sent'))",
         ),
         audit_lines=_one(connection, "SELECT coalesce(max(sequence), 0) FROM audit"),
+        audit_told=_told(connection),
     )
 
 
-def _breakers(connection: sqlite3.Connection) -> dict[str, Breaker]:
+def _told(connection: sqlite3.Connection) -> int:
     # A database that no node of this version has opened yet does not have the table.
-    if not _one(connection, "SELECT count(*) FROM sqlite_master WHERE name = 'breakers'"):
+    if not _has(connection, "trail_positions"):
+        return 0
+    query = "SELECT coalesce(max(sequence), 0) FROM trail_positions WHERE name = 'repository'"
+    told: int = _one(connection, query)
+    return told
+
+
+def _has(connection: sqlite3.Connection, table: str) -> bool:
+    query = "SELECT count(*) FROM sqlite_master WHERE name = ?"
+    return bool(connection.execute(query, (table,)).fetchone()[0])
+
+
+def _breakers(connection: sqlite3.Connection) -> dict[str, Breaker]:
+    if not _has(connection, "breakers"):  # as above
         return {}
     query = "SELECT destination, failures, opened_at, probe_at, last_reason FROM breakers"
     return {

@@ -56,7 +56,9 @@ def _pixelmed(one: Back) -> Iterator[str]:
     yield from (
         line for line in lines if line.startswith("Error") and not _PIXELMED_NOISE.match(line)
     )
-    if not _is_plain_text(one) and "Found Root Template TID_1500" not in said:
+    if _is_plain_text(one):
+        return
+    if "Found Root Template TID_1500" not in said:
         yield "the root template is not TID 1500"
     if any(re.match(r"Warning: 1: .*not in template", line) for line in lines):
         yield "the title is in no template: nothing below it was checked"

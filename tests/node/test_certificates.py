@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.certificates import identity
+from support.fakes import EmptyTrail
 from support.receiving import MemoryStore
 from typer.testing import CliRunner
 
@@ -84,7 +85,9 @@ def test_expiry_is_an_alarm_and_a_line_in_the_trail(
     config = Config().model_copy(update={"tls": identity(tmp_path, "node", days=days)})
     store = MemoryStore()
     soon = NOW + timedelta(minutes=1)
-    house = Housekeeping(config=config, audit=store, retention=NothingOld(), clock=lambda: soon)
+    house = Housekeeping(
+        config=config, audit=store, chain=EmptyTrail(), retention=NothingOld(), clock=lambda: soon
+    )
     house.run()
     house.run()  # an hour later: nothing new
     lines = [e.detail["reason"] for e in store.events if e.kind is AuditKind.TLS_EXPIRING]

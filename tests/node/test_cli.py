@@ -210,7 +210,8 @@ def test_a_study_is_read_again_on_request(site: Site) -> None:
 def test_audit_verifies_and_exports(site: Site) -> None:
     """A whole chain verifies; every line comes out as JSON; the tail is the end of it."""
     _read_one_refuse_one_hold_the_result(site.store)
-    assert site.json("audit", "verify") == {"ok": True, "problems": []}
+    assert site.json("audit", "checkpoint")["sequence"] == site.store.audit.head()[0]
+    assert site.json("audit", "verify") == {"ok": True, "problems": [], "checkpoints": 1}
     exported = [json.loads(line) for line in site.run("audit", "export").output.splitlines()]
     assert [line["sequence"] for line in exported] == list(range(1, len(exported) + 1))
     assert site.json("audit", "tail", "-n", "1")[0] == exported[-1]

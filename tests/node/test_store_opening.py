@@ -41,7 +41,7 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
         engine = made.store._engine
         made.finish(made.work(), "pacs")
         with writing(engine) as connection:
-            for table in ("commitments", "pledges", "breakers"):
+            for table in ("commitments", "pledges", "breakers", "trail_positions"):
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
             connection.exec_driver_sql("ALTER TABLE instances DROP COLUMN priority")

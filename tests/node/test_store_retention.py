@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import Bench, bench
+from support.fakes import Bench, EmptyTrail, bench
 
 from dicom_node.config import Config
 from dicom_node.domain import AuditKind, DeliveryEvent, Settlement
@@ -49,7 +49,11 @@ def files(node: Bench, tmp_path: Path) -> list[Path]:
 def keep_house(node: Bench, days: float | None = 30.0) -> None:
     config = Config().model_copy(update={"retention": RetentionConfig(days=days)})
     Housekeeping(
-        config=config, audit=node.store.audit, retention=node.store.retention, clock=node.clock
+        config=config,
+        audit=node.store.audit,
+        chain=EmptyTrail(),
+        retention=node.store.retention,
+        clock=node.clock,
     ).run()
 
 

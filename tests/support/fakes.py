@@ -34,6 +34,16 @@ TABLES = ("studies", "jobs", "instances", "readings", "results", "deliveries", "
           "commitments", "pledges", "breakers")  # fmt: skip
 
 
+class EmptyTrail:
+    """A trail without a line."""
+
+    def head(self) -> tuple[int, str]:
+        return 0, "0" * 64
+
+    def hash_at(self, sequence: int) -> str | None:
+        return None
+
+
 @dataclass
 class FakeClock:
     """A `Clock` that moves when told to."""
@@ -58,7 +68,7 @@ class FakeSender:
     answers: list[tuple[int | None, str]] = field(default_factory=list)
     sent: list[tuple[str, Path]] = field(default_factory=list)
 
-    def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
+    def send(self, destination: str, paths: Sequence[Path], watch: object = None) -> Sequence[tuple[int | None, str]]:
         self.sent += [(destination, path) for path in paths]
         return [self.answers.pop(0) if self.answers else (0x0000, "stored") for _ in paths]
 

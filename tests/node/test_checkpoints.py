@@ -1,0 +1,143 @@
+"""What a meddler with the audit trail leaves behind, whatever he does."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from support.fakes import START, Bench, bench
+
+from dicom_node import checkpoints
+from dicom_node.config import Config
+from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.errors import ConfigError
+from dicom_node.safeguards import AuditConfig
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path) as made:
+        yield made
+
+
+def config(tmp_path: Path, **audit: object) -> Config:
+    section = AuditConfig.model_validate({"checkpoint_dir": tmp_path / "aside", **audit})
+    return Config().model_copy(update={"audit": section})
+
+
+def keys(tmp_path: Path, name: str = "node") -> dict[str, Path]:
+    key = Ed25519PrivateKey.generate()
+    private, public = tmp_path / f"{name}.key", tmp_path / f"{name}.pub"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public.write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    return {"signing_key_file": private, "public_key_file": public}
+
+
+def live(node: Bench, lines: int) -> None:
+    for number in range(lines):
+        node.store.audit.append(AuditEvent(kind=AuditKind.STUDY_READY, detail={"n": number}))
+
+
+def found(node: Bench, settings: Config) -> list[str]:
+    return [*node.store.audit.verify(), *checkpoints.problems(node.store.audit, settings)]
+
+
+def rewrite(node: Bench, start: int, lines: int) -> None:
+    """Make the trail anew from a line on, with hashes that fit."""
+    node.sql("DELETE FROM audit WHERE sequence >= :line", line=start)
+    live(node, lines)
+
+
+def test_a_trail_nobody_touched_agrees(node: Bench, tmp_path: Path) -> None:
+    """However far it has grown; and where nothing is new there is no checkpoint more."""
+    settings = config(tmp_path, **keys(tmp_path))
+    for _ in range(3):
+        live(node, 2)
+        assert checkpoints.write(node.store.audit, settings, START) is not None
+        assert checkpoints.write(node.store.audit, settings, START) is None
+    live(node, 5)
+    assert checkpoints.count(settings) == 3
+    assert found(node, settings) == []
+
+
+def test_a_trail_cut_off_or_made_anew_is_found(node: Bench, tmp_path: Path) -> None:
+    """Its own chain is whole; the checkpoint has seen another."""
+    settings = config(tmp_path)
+    live(node, 6)
+    checkpoints.write(node.store.audit, settings, START)
+    node.sql("DELETE FROM audit WHERE sequence >= 5")
+    assert node.store.audit.verify() == []
+    assert found(node, settings) == ["line 6: missing, and checkpoint 1 has seen it"]
+    node.clock.tick(1)
+    rewrite(node, 4, 5)
+    assert node.store.audit.verify() == []
+    assert found(node, settings) == ["line 6: not the one that checkpoint 1 has seen"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_edit_is_found(node: Bench, tmp_path: Path, seed: int) -> None:
+    """A line changed, taken out or put in, or the end made anew."""
+    pick = random.Random(seed)
+    settings = config(tmp_path)
+    live(node, 20)
+    checkpoints.write(node.store.audit, settings, START)
+    node.clock.tick(1)
+    line = pick.randint(1, 20)
+    meddle = [
+        lambda: node.sql("UPDATE audit SET detail = '{}' WHERE sequence = :line", line=line),
+        lambda: node.sql("UPDATE audit SET at = '2020' WHERE sequence = :line", line=line),
+        lambda: node.sql("DELETE FROM audit WHERE sequence = :line", line=line),
+        lambda: node.sql(
+            "INSERT INTO audit SELECT 21, at, kind, study_instance_uid, sop_instance_uid, detail, "
+            "previous_hash, hash FROM audit WHERE sequence = :line",
+            line=line,
+        ),
+        lambda: rewrite(node, line, 30),
+    ]
+    meddle[seed % len(meddle)]()
+    assert found(node, settings)
+
+
+def test_a_checkpoint_made_by_somebody_else_is_found(node: Bench, tmp_path: Path) -> None:
+    """Changed with the trail, unsigned, or signed with another key."""
+    settings = config(tmp_path, **keys(tmp_path))
+    live(node, 4)
+    checkpoints.write(node.store.audit, settings, START)
+    path = tmp_path / "aside" / checkpoints.FILE_NAME
+    node.clock.tick(1)
+    rewrite(node, 3, 2)
+    made = json.loads(path.read_text())
+    made["hash"] = node.store.audit.head()[1]
+    path.write_text(json.dumps(made) + "\n")
+    assert found(node, settings) == ["checkpoint 1: its signature is missing or wrong"]
+    path.write_text(json.dumps({**made, "signature": None}) + "\nnonsense\n")
+    assert found(node, settings) == [
+        "checkpoint 1: its signature is missing or wrong",
+        "checkpoint 2: cannot be read",
+    ]
+    path.unlink()
+    other = config(tmp_path, signing_key_file=keys(tmp_path, "other")["signing_key_file"])
+    checkpoints.write(node.store.audit, other, START)
+    assert found(node, settings) == ["checkpoint 1: its signature is missing or wrong"]
+
+
+def test_a_wrong_key_file_is_said(node: Bench, tmp_path: Path) -> None:
+    """Before anything is written."""
+    wrong = tmp_path / "wrong.key"
+    wrong.write_text("no key")
+    live(node, 1)
+    with pytest.raises(ConfigError, match=r"audit\.signing_key_file"):
+        checkpoints.write(node.store.audit, config(tmp_path, signing_key_file=wrong), START)
+    assert not (tmp_path / "aside").exists()
