@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dicom_node import check_objects, compose, gate, pixels, select_images
 from dicom_node.domain import Fault, FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
+from dicom_node.fail_points import fail_point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +66,17 @@ class Pipeline:
         started = perf_counter()
         image = self._select(source)
         decode_seconds = perf_counter() - started
+        fail_point("work.decoded")
         if isinstance(image, Refusal):
             return self._refuse(source, image, context, out)
         read = self._read_through_gate(image, force_stage3=force_stage3)
         if isinstance(read, Refusal):
             return self._refuse(source, read, context, out)
         image, reading = read
+        fail_point("work.read")
         started = perf_counter()
         objects = compose.compose(source, image, reading, context)
+        fail_point("work.composed")
         results, faults = _write_all(objects, source, out)
         seconds = {"decode": decode_seconds, **reading.seconds, "compose": perf_counter() - started}
         return FilmOutcome(
@@ -209,6 +213,7 @@ def _write_all(
 def _write(ds: Dataset, out: Path) -> Result:
     relative = Path(f"{ds.SOPInstanceUID}.dcm")
     compose.write(ds, out / relative)
+    fail_point("work.written")
     return Result(
         sop_instance_uid=str(ds.SOPInstanceUID),
         sop_class_uid=str(ds.SOPClassUID),

@@ -13,6 +13,7 @@ import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from dicom_node.fail_points import fail_point
 from dicom_node.log import where
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Ticks:
 
     def assemble(self) -> None:
         """Make a job of every study that has been quiet long enough."""
-        self.jobs.open_ready(self.clock() - timedelta(seconds=self.study.quiet_seconds))
+        if self.jobs.open_ready(self.clock() - timedelta(seconds=self.study.quiet_seconds)):
+            fail_point("study.opened")
 
     def sweep_leases(self) -> None:
         """Give back the work of holders that let their lease run out."""

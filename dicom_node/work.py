@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +15,12 @@ import structlog
 
 from dicom_node.domain import FilmOutcome
 from dicom_node.errors import LeaseLost
+from dicom_node.fail_points import fail_point
 from dicom_node.log import where
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dicom_node.config import Config
     from dicom_node.domain import Job
     from dicom_node.pipeline import Pipeline
@@ -45,16 +50,17 @@ class Worker:
 
     def step(self) -> bool:
         """Do one job; False where there was none."""
-        lease_until = self.clock() + timedelta(seconds=self.config.workers.lease_seconds)
-        job = self.jobs.claim(self.owner, lease_until)
+        job = self.jobs.claim(self.owner, self._lease_until())
         if job is None:
             return False
+        fail_point("work.claimed")
         with structlog.contextvars.bound_contextvars(
             study=job.study_instance_uid, revision=job.revision
         ):
             try:
                 self._do(job)
             except LeaseLost:
+                self._drop(attempt_folder(job))
                 log.warning("lease lost, result dropped", attempt=job.attempt)
             except Exception as error:
                 # The job runner must record whatever went wrong, or the study is lost in silence.
@@ -64,13 +70,21 @@ class Worker:
         return True
 
     def _do(self, job: Job) -> None:
+        study = results_folder(job.study_instance_uid)
+        for left in (self.config.node.data_dir / study).glob(f"{job.revision}-*"):
+            self._drop(left)  # by an attempt that died
         if job.attempt > self.config.workers.max_attempts:
             # Its earlier attempts ended with the process, not with an error.
             self.jobs.fail(job, "the worker died each time it read this study", None)
             return
-        outcomes = [self._read(job, index) for index in range(len(job.instances))]
+        with ExitStack() as unless_read:
+            unless_read.callback(self._drop, attempt_folder(job))
+            outcomes = [self._read(job, index) for index in range(len(job.instances))]
+            unless_read.pop_all()
         destinations = [destination.name for destination in self.config.destinations]
+        fail_point("work.finishing")
         self.jobs.finish(job, outcomes, destinations, ())
+        fail_point("work.finished")
         log.info(
             "study read",
             films=sum(outcome.refusal is None for outcome in outcomes),
@@ -78,9 +92,10 @@ class Worker:
         )
 
     def _read(self, job: Job, index: int) -> FilmOutcome:
+        self.jobs.renew(job, self._lease_until())
         instance = job.instances[index]
         data_dir = self.config.node.data_dir
-        folder = results_folder(job.study_instance_uid)
+        folder = attempt_folder(job)
         outcome = self.pipeline.read(
             data_dir / instance.path,
             data_dir / folder,
@@ -101,6 +116,13 @@ class Worker:
             results=tuple(replace(result, path=folder / result.path) for result in outcome.results),
         )
 
+    def _lease_until(self) -> datetime:
+        return self.clock() + timedelta(seconds=self.config.workers.lease_seconds)
+
+    def _drop(self, folder: Path) -> None:
+        """Remove the objects of an attempt that nobody will know of."""
+        shutil.rmtree(self.config.node.data_dir / folder, ignore_errors=True)
+
     def _fail(self, job: Job, reason: str) -> None:
         due_at = None
         if job.attempt < self.config.workers.max_attempts:
@@ -115,3 +137,8 @@ def results_folder(study_instance_uid: str) -> Path:
     """Where a study's results lie below the data folder; never a path a peer can choose."""
     digest = hashlib.sha256(study_instance_uid.encode()).hexdigest()
     return Path("results") / digest[:2] / digest[:32]
+
+
+def attempt_folder(job: Job) -> Path:
+    """Where one attempt puts its objects: no other writes there, however late it wakes."""
+    return results_folder(job.study_instance_uid) / f"{job.revision}-{job.lease[:8]}"

@@ -10,6 +10,7 @@ import structlog
 
 from dicom_node.commitment.datasets import read_report
 from dicom_node.errors import NodeError
+from dicom_node.fail_points import fail_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class Intake:
         """Write down what the report says; the DIMSE status of the answer."""
         try:
             report = read_report(event_information)
+            fail_point("commitment.reported")
             known = self.commitments.report(
                 report,
                 send_at=self.clock() + timedelta(seconds=self.delivery.first_retry_seconds),
@@ -53,5 +55,6 @@ class Intake:
         if not known:
             log.warning("commitment report nobody asked for")
             return NOT_OURS
+        fail_point("commitment.answering")
         log.info("commitment reported", kept=len(report.kept), missing=len(report.missing))
         return TAKEN

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dicom_node.commitment import Inquiry
     from dicom_node.config import FolderDestination
     from dicom_node.deliver import status
+    from dicom_node.ports import Watch
 
 _STORED = 0x0000
 
@@ -42,9 +43,18 @@ class FolderSender:
     def __init__(self, destinations: Iterable[FolderDestination]) -> None:
         self._roots = {destination.name: destination.path for destination in destinations}
 
-    def send(self, destination: str, paths: Sequence[Path]) -> list[status.Answer]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
+    ) -> list[status.Answer]:
         """Put the files into the folder; the answers are in the files' order."""
-        return [_put(path, self._roots[destination]) for path in paths]
+        answers = []
+        for path in paths:
+            if watch:
+                watch.before()
+            answers.append(_put(path, self._roots[destination]))
+            if watch:
+                watch.after(path, *answers[-1])
+        return answers
 
     def echo(self, destination: str) -> EchoResult:
         """Say whether the folder takes a file."""

@@ -17,6 +17,7 @@ from dicom_node.commitment.datasets import request_data_set
 from dicom_node.deliver.association import association
 from dicom_node.deliver.confirm import Answer, Found
 from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.fail_points import fail_point
 from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
@@ -96,8 +97,10 @@ class Inquirer:
 
         assoc.bind(evt.EVT_N_EVENT_REPORT, on_report)
         self._commitments.request(inquiry)
+        fail_point("commitment.asking")
         asked = request_data_set(inquiry.transaction_uid, inquiry.references)
         status = _status(assoc.send_n_action(asked, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)[0])
+        fail_point("commitment.asked")
         if status != 0x0000:
             return _refused(f"the request for storage commitment was {_answered(status)}")
         deadline = time.monotonic() + self._delivery.commitment_wait_seconds

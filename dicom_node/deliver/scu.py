@@ -20,6 +20,7 @@ from dicom_node.deliver.status import (
     sentence,
 )
 from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.fail_points import fail_point
 from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import DicomDestination
     from dicom_node.deliver.status import Answer
+    from dicom_node.ports import Watch
 
 #: Presentation contexts have odd one-byte IDs: 1 to 255 (PS3.8 Table 9-13).
 MAX_CONTEXTS = 128
@@ -75,7 +77,9 @@ class StoreSender:
         self._slowest_line = slowest_line
         self._tls = tls
 
-    def send(self, destination: str, paths: Sequence[Path]) -> list[Answer]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
+    ) -> list[Answer]:
         """C-STORE the files in one association; the answers are in the files' order.
 
         A file the peer did not answer for has status None, or a code of
@@ -83,7 +87,7 @@ class StoreSender:
         """
         parcels = [parcel_of(path) for path in paths]
         good = [parcel for parcel in parcels if isinstance(parcel, Parcel)]
-        answers = iter(self._send(destination, good) if good else ())
+        answers = iter(self._send(destination, good, watch) if good else ())
         return [
             next(answers) if isinstance(parcel, Parcel) else parcel  # a parcel, or why it is none
             for parcel in parcels
@@ -111,22 +115,29 @@ class StoreSender:
         except KeyError:
             raise PeerRefused(f"no destination named {name!r} is configured") from None
 
-    def _send(self, destination: str, parcels: Sequence[Parcel]) -> list[Answer]:
+    def _send(
+        self, destination: str, parcels: Sequence[Parcel], watch: Watch | None
+    ) -> list[Answer]:
         try:
             peer = self._find(destination)
             contexts = contexts_for(parcels)
             with association(self._ae_title, peer, contexts, self._timeout, self._tls) as assoc:
-                return self._store_all(assoc, parcels)
+                return self._store_all(assoc, parcels, watch)
         except PeerUnavailable as error:
             return [(None, str(error))] * len(parcels)
         except PeerRefused as error:
             return [(NO_CONTEXT, str(error))] * len(parcels)
 
-    def _store_all(self, assoc: Association, parcels: Sequence[Parcel]) -> list[Answer]:
+    def _store_all(
+        self, assoc: Association, parcels: Sequence[Parcel], watch: Watch | None
+    ) -> list[Answer]:
         answers: list[Answer] = []
         for parcel in parcels:
             # pynetdicom queues the whole file and starts the clock: add the line's share.
             assoc.dimse_timeout = self._timeout + parcel.size / self._slowest_line
+            if watch:
+                watch.before()
+            fail_point("deliver.sending")
             try:
                 answers.append(_store(assoc, parcel, message_id=len(answers) % 0xFFFF + 1))
             except PeerUnavailable as error:  # the association is gone
@@ -134,6 +145,9 @@ class StoreSender:
                 status = NO_ANSWER if isinstance(error, _Unanswered) else None
                 not_sent = (NOT_SENT, f"not sent: {error}")
                 return [*answers, (status, str(error)), *[not_sent] * behind]
+            fail_point("deliver.answered")
+            if watch:
+                watch.after(parcel.path, *answers[-1])
         return answers
 
 

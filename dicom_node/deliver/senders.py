@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dicom_node.config import Destination
     from dicom_node.deliver.status import Answer, EchoResult
     from dicom_node.deliver.stow import StowSender
+    from dicom_node.ports import Watch
 
     _Kind: TypeAlias = StoreSender | FolderSender | StowSender
 
@@ -55,9 +56,11 @@ class Senders:
             stow = StowSender(services, timeout_seconds)
             self._others |= {each.name: stow for each in services}
 
-    def send(self, destination: str, paths: Sequence[Path]) -> list[Answer]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
+    ) -> list[Answer]:
         """Send the files; the answers are in their order, as `StoreSender.send` gives them."""
-        return self._way(destination).send(destination, paths)
+        return self._way(destination).send(destination, paths, watch)
 
     def echo(self, destination: str) -> EchoResult:
         """Ask the destination whether it is there."""

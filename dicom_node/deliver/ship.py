@@ -13,6 +13,7 @@ from dicom_node.deliver.retry import RetryAt
 from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, dimse_status, event_for, reached
 from dicom_node.domain import DeliveryEvent, Settlement
 from dicom_node.errors import LeaseLost
+from dicom_node.fail_points import fail_point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from dicom_node.deliver.retry import RetryPolicy
     from dicom_node.domain import Delivery, Shipment
-    from dicom_node.ports import Clock, Outbox, Sender
+    from dicom_node.ports import Clock, Outbox, Sender, Watch
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ def ship(
     data_dir: Path,
     clock: Clock,
     jitter: Callable[[], float],
+    watch: Watch | None = None,
 ) -> tuple[Settlement, ...]:
     """Send everything in the shipment and say how each delivery went.
 
@@ -45,7 +47,7 @@ def ship(
         shares an association again.
     """
     paths = [data_dir / delivery.result.path for delivery in shipment.deliveries]
-    answers = sender.send(shipment.destination, paths)
+    answers = sender.send(shipment.destination, paths, watch)
     now, drawn = clock(), jitter()
     return tuple(
         settle(delivery, status, reason, policy=policy, now=now, jitter=drawn)
@@ -119,26 +121,66 @@ class Deliverer:
         shipped = 0
         sender = _AskOnce(self.sender, self.note)
         while not self.stopping.is_set() and (shipment := self._claim()) is not None:
-            self._settle(shipment, self._ship(shipment, sender))
+            fail_point("deliver.claimed")
+            try:
+                self._ship(shipment, sender)
+            except LeaseLost:
+                log.warning("lease lost, nothing more sent", study=shipment.study_instance_uid)
             shipped += 1
         return shipped
 
     def _claim(self) -> Shipment | None:
-        lease_until = self.clock() + timedelta(seconds=self.lease_seconds)
-        return self.outbox.claim(self.owner, lease_until)
+        return self.outbox.claim(self.owner, self._lease_until())
 
-    def _ship(self, shipment: Shipment, sender: Sender) -> tuple[Settlement, ...]:
-        settled = ship(shipment, sender, self.policy, self.data_dir, self.clock, self.jitter)
-        if shipment.destination not in self.confirmed:
-            return settled
-        accepted = DeliveryEvent.ACCEPTED
-        return tuple(replace(each, confirm=each.event is accepted) for each in settled)
+    def _lease_until(self) -> datetime:
+        return self.clock() + timedelta(seconds=self.lease_seconds)
 
-    def _settle(self, shipment: Shipment, settlements: tuple[Settlement, ...]) -> None:
-        try:
+    def _ship(self, shipment: Shipment, sender: Sender) -> None:
+        watch = _Watch(self, shipment)
+        settlements = ship(
+            shipment, sender, self.policy, self.data_dir, self.clock, self.jitter, watch
+        )
+        self._settle(
+            shipment, [each for each in settlements if each.delivery_id not in watch.accepted]
+        )
+
+    def _settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
+        if shipment.destination in self.confirmed:
+            accepted = DeliveryEvent.ACCEPTED
+            settlements = [replace(each, confirm=each.event is accepted) for each in settlements]
+        if settlements:
             self.outbox.settle(shipment, settlements)
-        except LeaseLost:
-            log.warning("lease lost, settlement dropped", study=shipment.study_instance_uid)
+        fail_point("deliver.settled")
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Holds a shipment's lease from object to object, and writes down what is accepted at once.
+
+    Whoever lost the lease while he slept sends nothing more; whoever dies leaves one object at
+    most of which nobody knows whether the destination has it.
+    """
+
+    deliverer: Deliverer
+    shipment: Shipment
+    accepted: set[int] = field(default_factory=set)  # delivery ids, settled
+
+    def before(self) -> None:
+        self.deliverer.outbox.renew(self.shipment, self.deliverer._lease_until())
+
+    def after(self, path: Path, status: int | None, reason: str) -> None:
+        deliverer = self.deliverer
+        [delivery] = [
+            each
+            for each in self.shipment.deliveries
+            if deliverer.data_dir / each.result.path == path
+        ]
+        settlement = settle(
+            delivery, status, reason, policy=deliverer.policy, now=deliverer.clock(), jitter=0.0
+        )
+        if settlement.event is DeliveryEvent.ACCEPTED:
+            deliverer._settle(self.shipment, [settlement])
+            self.accepted.add(delivery.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +191,12 @@ class _AskOnce:
     note: Callable[[str, str | None], None]
     down: dict[str, str] = field(default_factory=dict)  # destination -> why
 
-    def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
+    ) -> Sequence[tuple[int | None, str]]:
         if destination in self.down:
             return [(None, f"not tried: {self.down[destination]}")] * len(paths)
-        answers = self.sender.send(destination, paths)
+        answers = self.sender.send(destination, paths, watch)
         if any(reached(status) for status, _ in answers):
             self.note(destination, None)
         elif answers and all(status in (None, NO_ANSWER) for status, _ in answers):

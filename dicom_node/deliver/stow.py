@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import WebDestination
     from dicom_node.deliver.status import Answer
+    from dicom_node.ports import Watch
 
 
 class _HungUp(PeerUnavailable):
@@ -46,14 +47,20 @@ class StowSender:
         self._destinations = {destination.name: destination for destination in destinations}
         self._timeout = timeout_seconds
 
-    def send(self, destination: str, paths: Sequence[Path]) -> list[Answer]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
+    ) -> list[Answer]:
         """Store the files one by one; the answers are in the files' order."""
         service = self._destinations[destination]
         answers: list[Answer] = []
         try:
             with _session(service) as session:
                 for path in paths:
+                    if watch:
+                        watch.before()
                     answers.append(self._store(service, session, path))
+                    if watch:
+                        watch.after(path, *answers[-1])
         except _HungUp as error:
             behind = len(paths) - len(answers) - 1
             answers += [(NO_ANSWER, str(error)), *[(NOT_SENT, f"not sent: {error}")] * behind]

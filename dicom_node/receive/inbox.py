@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node.domain import AuditEvent, AuditKind, Instance
+from dicom_node.fail_points import fail_point
 from dicom_node.receive.checks import check_identity, check_pixels
 from dicom_node.receive.header import Header, read_header
 
@@ -106,7 +107,9 @@ class Reception:
         OSError
             The disk does not take it.
         """
+        fail_point("receive.written")
         arrival.seal()
+        fail_point("receive.synced")
         header = read_header(
             arrival.path,
             arrival.data_set_offset,
@@ -132,6 +135,7 @@ class Reception:
     def _add(self, header: Header, arrival: Arrival, link: Link) -> bool:
         path = instance_path(header.sop_instance_uid)
         self._spool.place(arrival, path)
+        fail_point("receive.renamed")
         instance = Instance(
             sop_instance_uid=header.sop_instance_uid,
             sop_class_uid=header.sop_class_uid,

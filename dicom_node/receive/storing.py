@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import AuditError
+from dicom_node.fail_points import fail_point
 from dicom_node.log import where
 from dicom_node.receive.checks import is_uid
 from dicom_node.receive.faults import STATUS, SUCCESS, Fault, Unacceptable
@@ -66,6 +67,7 @@ class StoreDesk:
             )
             full = Unacceptable(Fault.RESOURCES, "the node cannot store now; send again later")
             return self._refuse(full, link, sop_instance_uid)
+        fail_point("receive.answering")
         link.kept += 1
         return SUCCESS
 

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, exists, insert, select, update
 
 from dicom_node.commitment import BY_COMMITMENT, NO_SUCH_OBJECT, Failure, Inquiry
 from dicom_node.domain import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from dicom_node.ports import Clock
 
 _DELIVERIES, _COMMITMENTS = schema.deliveries, schema.commitments
+_UNDER_WAY = _DELIVERIES.alias("under_way")
 _ACCEPTED = _DELIVERIES.c.status == DeliveryStatus.ACCEPTED
 
 
@@ -213,6 +214,11 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
         _ACCEPTED,
         _DELIVERIES.c.confirm_at <= now,
         _DELIVERIES.c.lease.is_(None),
+        ~exists().where(  # one question about the whole shipment, when all of it is there
+            _UNDER_WAY.c.status == DeliveryStatus.SENDING,
+            _UNDER_WAY.c.study_instance_uid == _DELIVERIES.c.study_instance_uid,
+            _UNDER_WAY.c.destination == _DELIVERIES.c.destination,
+        ),
         closed(_DELIVERIES.c.destination),
     )
 

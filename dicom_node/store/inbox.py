@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 
 from dicom_node.domain import AuditEvent, Instance
+from dicom_node.fail_points import fail_point
 from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing
 
@@ -59,6 +60,7 @@ class InboxTable:
             values = {**asdict(instance), "path": instance.path.as_posix(), "decision": UNDECIDED}
             connection.execute(insert(schema.instances).values(values))
             audit.write(connection, self._clock(), events)
+            fail_point("receive.committing")
         return True
 
 

@@ -117,6 +117,11 @@ class JobTable:
             told = [event for outcome in outcomes for event in told_of(job, outcome)]
             audit.write(connection, now, [*told, *events])
 
+    def renew(self, job: Job, lease_until: datetime) -> None:
+        """Keep the lease for longer. Raises LeaseLost as `finish` does."""
+        with writing(self._engine) as connection:
+            _change(connection, job, {"lease_until": lease_until})
+
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
         """Try again at ``due_at``, or park the job (None). Raises LeaseLost as `finish` does."""
         event = JobEvent.GAVE_UP if due_at is None else JobEvent.FAILED
@@ -264,17 +269,17 @@ def _check_complete(job: Job, outcomes: Sequence[FilmOutcome]) -> None:
 
 
 def _settle(connection: Connection, job: Job, event: JobEvent, values: dict[str, Any]) -> None:
-    """Move a running job on, if the lease shown is still the one in force."""
-    settled = connection.execute(
-        update(_JOBS)
-        .where(
-            _JOBS.c.id == job.id,
-            _JOBS.c.status == JobStatus.RUNNING,
-            _JOBS.c.lease == job.lease,
-        )
-        .values(status=JOB_TRANSITIONS[JobStatus.RUNNING, event], **FREE, **values)
+    """Move a running job on."""
+    status = JOB_TRANSITIONS[JobStatus.RUNNING, event]
+    _change(connection, job, {"status": status, **FREE, **values})
+
+
+def _change(connection: Connection, job: Job, values: dict[str, Any]) -> None:
+    """Write to a running job, if the lease shown is still the one in force."""
+    mine = and_(
+        _JOBS.c.id == job.id, _JOBS.c.status == JobStatus.RUNNING, _JOBS.c.lease == job.lease
     )
-    if settled.rowcount == 0:
+    if connection.execute(update(_JOBS).where(mine).values(values)).rowcount == 0:
         raise LeaseLost(f"job {job.id} of study {job.study_instance_uid}")
 
 

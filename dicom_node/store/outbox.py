@@ -85,6 +85,16 @@ class OutboxTable:
             deliveries=deliveries,
         )
 
+    def renew(self, shipment: Shipment, lease_until: datetime) -> None:
+        """Keep the lease for longer. Raises LeaseLost where it has passed on."""
+        mine = and_(
+            _DELIVERIES.c.status == DeliveryStatus.SENDING, _DELIVERIES.c.lease == shipment.lease
+        )
+        renewed = update(_DELIVERIES).where(mine).values(lease_until=lease_until)
+        with writing(self._engine) as connection:
+            if connection.execute(renewed).rowcount == 0:
+                raise LeaseLost(f"shipment to {shipment.destination}")
+
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         """Record how each delivery went, with its audit line: one transaction.
 

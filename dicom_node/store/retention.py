@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, exists, func, or_, select
 
 from dicom_node.domain import AuditEvent, AuditKind, DeliveryStatus, JobStatus
+from dicom_node.fail_points import fail_point
 from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing
 from dicom_node.store.inbox import UNDECIDED
@@ -60,6 +61,8 @@ class RetentionTable:
                 (self._data_dir / path).unlink(missing_ok=True)
             for folder in {path.parent for path in results}:
                 _remove_empty(self._data_dir / folder)
+                _remove_empty(self._data_dir / folder.parent)
+            fail_point("retention.removed-files")
             _forget(connection, study_instance_uid)
             removed = AuditEvent(
                 kind=AuditKind.STUDY_REMOVED,
@@ -67,6 +70,7 @@ class RetentionTable:
                 detail={"films": len(films), "results": len(results)},
             )
             audit.write(connection, self._clock(), [removed])
+        fail_point("retention.removed")
         return True
 
 

@@ -61,7 +61,9 @@ def deliverer(node: Bench, sender: FakeSender, breaker: Breaker) -> Deliverer:
 class Half(FakeSender):
     """One destination answers, the other does not."""
 
-    def send(self, destination: str, paths: object) -> list[tuple[int | None, str]]:
+    def send(
+        self, destination: str, paths: object, watch: object = None
+    ) -> list[tuple[int | None, str]]:
         files = list(paths)  # type: ignore[call-overload]
         self.sent += [(destination, path) for path in files]
         return [(None, "nothing listens") if destination == "away" else (0, "stored")] * len(files)

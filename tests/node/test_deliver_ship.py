@@ -30,7 +30,9 @@ class Script:
     answers: dict[str, list[tuple[int | None, str]]]
     asked: list[tuple[str, tuple[Path, ...]]] = field(default_factory=list)
 
-    def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: object = None
+    ) -> Sequence[tuple[int | None, str]]:
         self.asked.append((destination, tuple(paths)))
         return self.answers[destination][: len(paths)]
 
@@ -47,6 +49,10 @@ class Queue:
     def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
         self.leases.append(lease_until)
         return self.due.pop(0) if self.due else None
+
+    def renew(self, shipment: Shipment, lease_until: datetime) -> None:
+        if self.lost:
+            raise LeaseLost
 
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         if self.lost:
@@ -224,7 +230,9 @@ def test_stopping() -> None:
     queue = Queue([shipment("1"), shipment("2")])
 
     class StopsMidway(Script):
-        def send(self, destination: str, paths: Sequence[Path]) -> Sequence[tuple[int | None, str]]:
+        def send(
+            self, destination: str, paths: Sequence[Path], watch: object = None
+        ) -> Sequence[tuple[int | None, str]]:
             stopping.set()
             return super().send(destination, paths)
 

@@ -21,7 +21,7 @@ from dicom_node.domain import (
     Result,
 )
 from dicom_node.errors import LeaseLost
-from dicom_node.work import Worker, results_folder
+from dicom_node.work import Worker, attempt_folder, results_folder
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -51,6 +51,10 @@ class OneJob:
             raise LeaseLost
         self.finished += outcomes
         self.destinations = destinations
+
+    def renew(self, job: Job, lease_until: datetime) -> None:
+        if self.lease_lost:
+            raise LeaseLost
 
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
         if self.lease_lost:
@@ -147,7 +151,7 @@ def test_a_study_is_read_and_its_results_go_to_every_destination() -> None:
     jobs = OneJob(_job())
     assert _worker(jobs).step()
     (outcome,) = jobs.finished
-    assert outcome.results[0].path == results_folder("1.9") / "2.25.5.dcm"
+    assert outcome.results[0].path == attempt_folder(_job()) / "2.25.5.dcm"
     assert jobs.destinations == ["pacs"]
 
 
