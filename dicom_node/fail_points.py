@@ -1,4 +1,4 @@
-"""Named places where the crash tests make a process die, stop or wait (ADR 0015).
+"""Named places where the crash tests make a process die, stop or wait (ADR 0016).
 
 Nothing happens unless the environment names a folder of orders when the process starts; a pass
 then costs a look for a file there, and without one a comparison. An order is a file of the

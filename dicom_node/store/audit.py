@@ -11,6 +11,7 @@ from sqlalchemy import delete, desc, insert, select
 
 from dicom_node.domain import AuditEvent, AuditKind, AuditRecord
 from dicom_node.errors import AuditError
+from dicom_node.fail_points import fail_point
 from dicom_node.store import schema
 from dicom_node.store.database import reading, writing
 
@@ -152,6 +153,7 @@ def write(connection: Connection, at: datetime, events: Iterable[AuditEvent]) ->
         rows.append({**row, "hash": previous})
     if rows:
         connection.execute(_INSERT, rows)
+        fail_point("audit.appended")
 
 
 _HASHED = (
