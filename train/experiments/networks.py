@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,10 +45,11 @@ def masking(run: Run, lungs: Network, *, whole: bool = False) -> Masking:
     return Masking(weights=lungs.path, whole=whole, **run.config["masking"])
 
 
-def work(run: Run, *networks: Network) -> Path:
-    """Name a folder for these networks and this YAML, so that no other run is resumed."""
-    traits = json.dumps([[one.digest for one in networks], run.config], sort_keys=True)
-    return run.out / hashlib.sha256(traits.encode()).hexdigest()[:12]
+def work(run: Run, name: str, recipe: dict[str, Any], *networks: Network) -> Path:
+    """Name a folder for one training, by all that it hangs on, so that no other is resumed."""
+    traits = [recipe, run.config["schedule"], run.config["masking"], *(n.digest for n in networks)]
+    digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode()).hexdigest()
+    return run.out / f"{name}-{digest[:12]}"
 
 
 @torch.inference_mode()

@@ -25,7 +25,7 @@ _PAPER = {"lung mask": "97.33 / 90.37 / 95.66", "whole film": "97.18 / 87.56 / 9
 def table3(run: Run) -> Result:
     """Train twice from the same first weights, with the same draws; test both."""
     lungs, schedule = networks.given(run, "lungs"), settings.schedule(run.config)
-    work, size = networks.work(run, lungs), schedule.phases[-1].size
+    size = schedule.phases[-1].size
     films = [film for film in read_films(run.data, ("test",)) if film.source in _SOURCES]
     sets = normal_or_ill(films, _SETS, run.config["draws"])
     scores = {}
@@ -33,9 +33,10 @@ def table3(run: Run) -> Result:
         masking = networks.masking(run, lungs, whole=name == "whole film")
         torch.manual_seed(schedule.seed)
         task = PneumoniaTask(ChestDenseNet(), run.data, masking, settings.recipe(run.config))
-        best = fit(task, schedule, work / name.replace(" ", "-"))
+        folder = networks.work(run, name.replace(" ", "-"), run.config["recipe"], lungs)
+        best = fit(task, schedule, folder)
         x = shrink(masked_films(films, masking, data_cache(masking)), size)
-        scores[name] = networks.logits(best, films, x, work)
+        scores[name] = networks.logits(best, films, x, run.out)
     numbers = {
         name: {part: one.auc(z) for part, one in sets.items()}
         | {f"mask's gain, {part}": one.gain(scores["lung mask"], z) for part, one in sets.items()}

@@ -32,15 +32,16 @@ def table5(run: Run) -> Result:
     """Fine-tune once for each entry of `tunes`, test before and after at the same size."""
     lungs, start = networks.given(run, "lungs"), networks.given(run, "pneumonia")
     masking, schedule = networks.masking(run, lungs), settings.schedule(run.config)
-    work, size = networks.work(run, lungs, start), schedule.phases[-1].size
+    size = schedule.phases[-1].size
     films = [film for film in read_films(run.data, ("test",)) if film.source in _SOURCES]
     x = shrink(masked_films(films, masking, data_cache(masking)), size)
-    scores = {_BEFORE: networks.logits(start.path, films, x, work)}
+    scores = {_BEFORE: networks.logits(start.path, films, x, run.out)}
     for name, recipe in run.config["tunes"].items():
         raw = {"recipe": {**recipe, "previous": str(start.path)}}
         network = started(ChestDenseNet(), start.path)
         task = PneumoniaTask(network, run.data, masking, settings.recipe(raw))
-        scores[name] = networks.logits(fit(task, schedule, work / name), films, x, work)
+        tuned = fit(task, schedule, networks.work(run, name, recipe, lungs, start))
+        scores[name] = networks.logits(tuned, films, x, run.out)
     numbers = _numbers(films, scores, run.config["baseline"], run.config["draws"])
     intervals(
         {name: {part: row[part] for part in _SETS} for name, row in numbers.items()},
