@@ -1,0 +1,145 @@
+"""The PACS of the soak: it misbehaves on command, and keeps a ledger instead of files."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from support.committing import CommittingPeer, Style
+
+if TYPE_CHECKING:
+    from pynetdicom.events import Event
+
+_COMING_BACK = 8  # objects kept whole, for sending them back to the node
+
+
+@dataclass(slots=True)
+class Account:
+    """One study: what the node answered Success for, and what came of it."""
+
+    answered: dict[str, float] = field(default_factory=dict)  # film's UID -> when, first time
+    reports_owed: int = 0
+    reported: list[float] = field(default_factory=list)  # when each report came
+    objects: dict[str, str] = field(default_factory=dict)  # result's UID -> SHA-256
+    roles: Counter[str] = field(default_factory=Counter)  # what each object is, once for each UID
+    changed: int = 0  # objects that came again under their UID with other bytes
+
+
+class Ledger:
+    """Films the node took on one side, results the PACS took on the other; by study.
+
+    A film that was answered Success is owed one report (unless its sender knows better). The same
+    object sent again under its UID is no second one: a PACS keeps it once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.accounts: dict[str, Account] = {}
+        self.again = 0  # objects that came once more, byte for byte
+
+    def answered(self, study: str, film: str, *, owed: bool, at: float) -> None:
+        """The node said Success to a film."""
+        with self._lock:
+            account = self.accounts.setdefault(study, Account())
+            if film not in account.answered:
+                account.answered[film] = at
+                account.reports_owed += owed
+
+    def stored(self, ds: Dataset, digest: str, at: float) -> None:
+        """The PACS said Success to a result."""
+        with self._lock:
+            account = self.accounts.setdefault(str(ds.StudyInstanceUID), Account())
+            uid = str(ds.SOPInstanceUID)
+            if uid in account.objects:
+                self.again += 1
+                account.changed += account.objects[uid] != digest
+                return
+            account.objects[uid] = digest
+            account.roles[role(ds)] += 1
+            if ds.Modality == "SR":
+                account.reported.append(at)
+
+    def outstanding(self) -> int:
+        """Reports that are owed and have not come."""
+        with self._lock:
+            return sum(_owing(account) for account in self.accounts.values())
+
+    def lost(self) -> list[str]:
+        """Studies of which a film was taken and no report came."""
+        with self._lock:
+            return [study for study, each in self.accounts.items() if _owing(each)]
+
+    def twice(self) -> list[str]:
+        """Studies with more results of a kind than films, or with results that changed."""
+        with self._lock:
+            return [study for study, each in self.accounts.items() if _doubled(each)]
+
+    def waits(self) -> list[float]:
+        """Seconds from the answer to a film to its report, where a study has one film."""
+        with self._lock:
+            return [
+                each.reported[0] - next(iter(each.answered.values()))
+                for each in self.accounts.values()
+                if len(each.answered) == 1 and each.reported
+            ]
+
+    def counts(self) -> dict[str, int]:
+        """What the summary begins with."""
+        with self._lock:
+            accounts = self.accounts.values()
+            return {
+                "films answered Success": sum(len(each.answered) for each in accounts),
+                "reports owed": sum(each.reports_owed for each in accounts),
+                "reports at the PACS": sum(len(each.reported) for each in accounts),
+                "objects at the PACS": sum(len(each.objects) for each in accounts),
+                "objects sent again, same UID and bytes": self.again,
+            }
+
+
+def role(ds: Dataset) -> str:
+    """What one film has one of."""
+    return f"{ds.Modality} {ds.SOPClassUID} {ds.get('InstanceNumber')}"
+
+
+def _owing(account: Account) -> int:
+    return max(0, account.reports_owed - len(account.reported))
+
+
+def _doubled(account: Account) -> bool:
+    most = max(account.roles.values(), default=0)
+    return most > len(account.answered) or account.changed > 0
+
+
+class LedgerPacs(CommittingPeer):
+    """A `CommittingPeer` that writes down what it takes instead of keeping it."""
+
+    def __init__(self, ledger: Ledger, folder: Path) -> None:
+        super().__init__(folder, Style.SAME)
+        self.ledger = ledger
+        self.latest: list[Dataset] = []
+        self.breaks_off = False  # take the object, then A-ABORT instead of an answer
+        self.answer = 0x0000
+
+    def store(self, event: Event) -> int:
+        """Answer as told; what is taken stands in the ledger."""
+        if self.delay_seconds:
+            time.sleep(self.delay_seconds)
+        if self.answer:
+            return self.answer
+        content = event.encoded_dataset()
+        ds = dcmread(BytesIO(content))
+        self.ledger.stored(
+            ds, hashlib.sha256(event.encoded_dataset(False)).hexdigest(), time.monotonic()
+        )
+        self.latest = [*self.latest, ds][-_COMING_BACK:]
+        if self.breaks_off:
+            event.assoc.abort()
+        return 0x0000
