@@ -1,0 +1,29 @@
+"""Stands where `dicom_node.infer` does: a believable reading at once, without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from support import readings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dicom_node.domain import Image
+    from models.reading import Look, ModelIdentity, Reading
+
+
+class CascadeReader:
+    """A `dicom_node.ports.Reader`."""
+
+    def __init__(self, directory: Path | None, threads: int) -> None:
+        self.identity: ModelIdentity = readings.MODEL
+
+    def warm_up(self) -> None:
+        pass
+
+    def look(self, image: Image) -> Look:
+        return readings.look()
+
+    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+        return readings.positive_without_covid(readings.frame(*image.pixels.shape))

@@ -1,0 +1,81 @@
+"""What is left when the last process has died and the node has drained."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crash.pacs import CountingPacs
+
+_OPEN = (
+    "SELECT count(*) FROM instances WHERE decision = 'undecided'",
+    "SELECT count(*) FROM jobs WHERE status != 'done'",
+    "SELECT count(*) FROM deliveries WHERE status != 'committed'",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The counts; `good` is what the matrix asks for."""
+
+    studies: int
+    lost: int  # studies without a result at the PACS
+    incomplete: int  # studies with another set of objects than the first one's
+    doubled: int  # studies with two objects of one kind under different UIDs
+    changed: int  # objects that came twice with different bytes
+    resent: int  # objects that came twice, byte for byte: the answer died with the deliverer
+    deliverers_killed: int  # each may resend one object
+    orphans: tuple[str, ...]  # files without a row, rows without a file
+    audit_verified: bool
+
+    @property
+    def good(self) -> bool:
+        faults = self.lost + self.incomplete + self.doubled + self.changed + len(self.orphans)
+        return not faults and self.audit_verified and self.resent <= self.deliverers_killed
+
+
+def waiting(data_dir: Path) -> int:
+    """How much the node still has to do."""
+    database = sqlite3.connect(f"file:{data_dir / 'node.db'}?mode=ro", uri=True, timeout=30)
+    try:
+        return sum(int(database.execute(query).fetchone()[0]) for query in _OPEN)
+    finally:
+        database.close()
+
+
+def judge(
+    sent: Sequence[str], pacs: CountingPacs, data_dir: Path, killed: int, *, verified: bool
+) -> Verdict:
+    """Hold what was sent against what came back."""
+    kinds = [Counter(pacs.studies[study].values()) for study in sent]
+    usual = Counter(map(frozenset, kinds)).most_common(1)[0][0] if kinds else frozenset()
+    return Verdict(
+        studies=len(sent),
+        lost=sum(not each for each in kinds),
+        incomplete=sum(bool(each) and frozenset(each) != usual for each in kinds),
+        doubled=sum(any(count > 1 for count in each.values()) for each in kinds),
+        changed=sum(len(contents) > 1 for contents in pacs.bytes.values()),
+        resent=sum(times - 1 for times in pacs.times.values()),
+        deliverers_killed=killed,
+        orphans=_orphans(data_dir),
+        audit_verified=verified,
+    )
+
+
+def _orphans(data_dir: Path) -> tuple[str, ...]:
+    database = sqlite3.connect(f"file:{data_dir / 'node.db'}?mode=ro", uri=True)
+    try:
+        rows = database.execute("SELECT path FROM instances UNION SELECT path FROM results")
+        known = {path for (path,) in rows}
+    finally:
+        database.close()
+    found = {
+        str(path.relative_to(data_dir))
+        for folder in ("spool", "results")
+        for path in (data_dir / folder).rglob("*")
+        if path.is_file()
+    }
+    return tuple(sorted(found ^ known))
