@@ -70,9 +70,7 @@ class Worker:
         return True
 
     def _do(self, job: Job) -> None:
-        study = results_folder(job.study_instance_uid)
-        for left in (self.config.node.data_dir / study).glob(f"{job.revision}-*"):
-            self._drop(left)  # by an attempt that died
+        self._clear(job)
         if job.attempt > self.config.workers.max_attempts:
             # Its earlier attempts ended with the process, not with an error.
             self.jobs.fail(job, "the worker died each time it read this study", None)
@@ -118,6 +116,15 @@ class Worker:
 
     def _lease_until(self) -> datetime:
         return self.clock() + timedelta(seconds=self.config.workers.lease_seconds)
+
+    def _clear(self, job: Job) -> None:
+        """Remove what attempts left that died before this one."""
+        study = results_folder(job.study_instance_uid)
+        left = list((self.config.node.data_dir / study).glob(f"{job.revision}-*"))
+        # Looked first, then asked: whoever is still the holder saw no folder of a later attempt.
+        self.jobs.renew(job, self._lease_until())
+        for folder in left:
+            self._drop(folder)
 
     def _drop(self, folder: Path) -> None:
         """Remove the objects of an attempt that nobody will know of."""
