@@ -137,7 +137,7 @@ def test_table5_tells_what_was_gained_and_forgotten(tiny: Callable[..., Run]) ->
     """Every fine-tuned network stands beside the one it came from, and a second run resumes."""
     tunes = settings.read(settings.CONFIGS / "experiments" / "table5.yaml")["tunes"]
     kept = {name: tunes[name] for name in ("lambda0", "lambda4")}
-    run = tiny("table5", tunes=kept, schedule=_schedule(batch=12))
+    run = tiny("table5", tunes=kept, size=32, most=2, schedule=_schedule(batch=12))
     text = write(run, table5(run))
     assert "| before |" in text
     assert "93.94 / 96.72" in text

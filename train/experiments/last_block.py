@@ -1,0 +1,110 @@
+"""The last dense block of a DenseNet and what follows, learned alone on what stands before it.
+
+A third of the weights, a tenth of the work: the maps before the block are made once for a film.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Generator, Tensor, nn
+
+from models.densenet import ChestDenseNet
+from train.data import NORMAL, Film
+from train.sampler import even_draw
+from train.schedule import Phase
+from train.stage2_pneumonia import PneumoniaTask, Recipe
+
+_LAST = 2  # the dense block and its batch norm
+
+
+class LastBlock(nn.Module):
+    """Maps before the last dense block -> logits (B,)."""
+
+    def __init__(self, network: ChestDenseNet) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*list(network.body.children())[-_LAST:])
+        self.relu, self.out = nn.ReLU(), network.out
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Logits (B,)."""
+        pooled = self.relu(self.body(maps)).mean(dim=(2, 3))
+        logits: Tensor = self.out(pooled).squeeze(1)
+        return logits
+
+    @torch.inference_mode()
+    def answers(self, maps: Tensor) -> NDArray[np.float64]:
+        """Logits of many films, as it stands."""
+        self.eval()
+        return np.concatenate([self(part.float()).numpy() for part in torch.split(maps, 8)]).astype(
+            float
+        )
+
+
+class LastBlockTask(PneumoniaTask):
+    """Stage 2's loss on kept maps; nothing is augmented and nothing selected."""
+
+    network: LastBlock  # type: ignore[assignment]
+    previous: LastBlock  # type: ignore[assignment]
+
+    def __init__(
+        self, network: LastBlock, previous: LastBlock, films: list[Film], maps: Tensor,
+        recipe: Recipe,
+    ) -> None:  # fmt: skip
+        self.network, self.recipe, self.films, self.maps = network, recipe, films, maps
+        self.previous = previous.eval().requires_grad_(False)
+        self.groups = [[i for i, f in enumerate(films) if g.holds(f)] for g in recipe.groups]
+        self.targets = torch.tensor([float(f.label != NORMAL) for f in films])
+
+    def prepare(self, size: int) -> None:
+        """All is ready."""
+
+    def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
+        """Draw films; which of them belong to D_o."""
+        chosen = even_draw(self.groups, phase.batch, generator)
+        old = [float(self.films[i].source in self.recipe.original) for i in chosen]
+        return {
+            "x": self.maps[chosen].float(),
+            "targets": self.targets[chosen],
+            "original": torch.tensor(old),
+        }
+
+    def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
+        """Nothing is selected: the last step's average is taken."""
+        return {"score": 0.0}
+
+
+def maps_before(network: ChestDenseNet, x: Tensor, kept: Path) -> Tensor:
+    """What stands before the last block, (N, 512, S / 32, S / 32) float16; kept part by part."""
+    front = nn.Sequential(*list(network.eval().body.children())[:-_LAST])
+    weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
+    kept.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for part in track(torch.split(x, 32), "maps"):
+        digest = hashlib.sha256(weights + part.numpy().tobytes()).hexdigest()
+        path = kept / f"maps-{digest[:16]}.pt"
+        if not path.exists():
+            with torch.inference_mode():
+                made = torch.cat([front(film[None].float()).half() for film in part])
+            torch.save(made, path)
+        parts.append(torch.load(path, weights_only=True))
+    return torch.cat(parts)
+
+
+def some(films: Sequence[Film], most: int) -> list[Film]:
+    """At most so many films of every source and label, spread over all of them."""
+    kinds: dict[tuple[str, str], list[Film]] = defaultdict(list)
+    for film in films:
+        kinds[film.source, film.label].append(film)
+    return [
+        kind[i]
+        for kind in kinds.values()
+        for i in np.unique(np.linspace(0, len(kind) - 1, min(most, len(kind))).astype(int))
+    ]
