@@ -23,15 +23,15 @@ from bench.machine import describe
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from soak.faults import Faults
-from soak.load import Node, callers
+from soak.load import Node, callers, unreported
 from soak.pacs import Ledger, LedgerPacs
 from soak.report import Report, plot
-from soak.samples import Disk, Sample, disk, sample, trends
+from soak.samples import Disk, Sample, append, disk, sample, trends
 from support.peer import destination
 from support.running import RunningNode, running_node
 
 _SAMPLE_SECONDS = 10.0
-_SETTLE_SECONDS = 300.0  # the longest wait, in the end, for what is still under way
+_SETTLE_SECONDS = 240.0  # the longest wait, in the end, for what is still under way
 _SECTIONS: dict[str, dict[str, Any]] = {
     "study": {"quiet_seconds": 2.0},
     "delivery": {"first_retry_seconds": 0.5, "max_retry_seconds": 5.0},
@@ -74,12 +74,12 @@ def _soak(folder: Path, minutes: float, samples: list[Sample], out: Path) -> Rep
         for thread in threads:
             thread.start()
         try:
-            _watch(running, ledger, minutes, samples, disks)
+            _watch(running, ledger, minutes, samples, disks, out)
         finally:
             node.stop.set()
             for thread in threads:
                 thread.join()
-        unsettled = _settle(running, ledger)
+        unsettled = _settle(running, node)
         (out / "node.log").write_text(running.log())
     return Report(
         minutes=minutes,
@@ -101,14 +101,20 @@ def _soak(folder: Path, minutes: float, samples: list[Sample], out: Path) -> Rep
 
 
 def _watch(
-    running: RunningNode, ledger: Ledger, minutes: float, samples: list[Sample], disks: list[Disk]
+    running: RunningNode,
+    ledger: Ledger,
+    minutes: float,
+    samples: list[Sample],
+    disks: list[Disk],
+    out: Path,
 ) -> None:
     began = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("soak", total=60 * minutes)
         while (passed := time.monotonic() - began) < 60 * minutes:
-            samples += sample(running.data_dir, began)
+            samples += (now := sample(running.data_dir, began))
+            append(out / "samples.csv", now)
             disks.append(disk(running.data_dir, began))
             counts = ledger.counts()
             words = f"{counts['reports at the PACS']} of {counts['reports owed']} reports"
@@ -116,10 +122,10 @@ def _watch(
             time.sleep(_SAMPLE_SECONDS)
 
 
-def _settle(running: RunningNode, ledger: Ledger) -> dict[str, Any]:
+def _settle(running: RunningNode, node: Node) -> dict[str, Any]:
     """Wait until nothing is under way; what is, in the end."""
     deadline = time.monotonic() + _SETTLE_SECONDS
-    while (rest := _under_way(running)) or ledger.outstanding():
+    while (rest := _under_way(running, node)) or node.ledger.outstanding():
         if time.monotonic() > deadline:
             return rest
         time.sleep(2.0)
@@ -127,9 +133,10 @@ def _settle(running: RunningNode, ledger: Ledger) -> dict[str, Any]:
     return {"audit verify": verified.stdout} if verified.returncode else {}
 
 
-def _under_way(running: RunningNode) -> dict[str, Any]:
+def _under_way(running: RunningNode, node: Node) -> dict[str, Any]:
     status = running.cli("status", "--json")
     left = {
+        "commitment reports": len(unreported(node)),
         "undecided": status["instances"].get("undecided", 0),
         **{f"jobs {name}": n for name, n in status["jobs"].items() if name != "done"},
         **{

@@ -19,6 +19,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
     generate_uid,
@@ -50,15 +51,16 @@ class Node:
     store_seconds: list[float] = field(default_factory=list)  # until Success
     echo_seconds: list[float] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
+    pledged: set[str] = field(default_factory=set)  # transactions whose report is owed to the PACS
     sent: list[tuple[Dataset, bool]] = field(default_factory=list)  # the latest films, and if owed
 
 
 def callers(node: Node) -> dict[str, Callable[[], None]]:
     """Each caller by name; all run until `Node.stop`."""
     return {
-        "CR_ROOM": lambda: _films(node, "CR_ROOM", _plain_films(), 4.0),
-        "DX_ROOM": lambda: _films(node, "DX_ROOM", _compressed_films(), 6.0),
-        "ARCHIVE": lambda: _films(node, "ARCHIVE", _other_films(), 9.0),
+        "CR_ROOM": lambda: _films(node, "CR_ROOM", _plain_films(), 45.0),
+        "DX_ROOM": lambda: _films(node, "DX_ROOM", _compressed_films(), 55.0),
+        "ARCHIVE": lambda: _films(node, "ARCHIVE", _other_films(), 12.0),
         "ROUTER": lambda: _again_and_again(node),
         "PACS": lambda: _ask_commitment(node),
         "ECHO": lambda: _echo(node),
@@ -105,6 +107,11 @@ def send(node: Node, calling: str, ds: Dataset, *, owed: bool) -> bool:
     return False
 
 
+def unreported(node: Node) -> set[str]:
+    """Commitments the node said Success to and has not reported on."""
+    return node.pledged - {report.transaction_uid for report in node.pacs.heard}
+
+
 def _films(node: Node, calling: str, films: list[tuple[Dataset, bool]], pause: float) -> None:
     chance = random.Random(calling)
     while not node.stop.wait(pause * chance.uniform(0.5, 1.5)):
@@ -126,7 +133,7 @@ def _films(node: Node, calling: str, films: list[tuple[Dataset, bool]], pause: f
 def _again_and_again(node: Node) -> None:
     """Films of the last minutes once more, and the node's own results, as a router does."""
     chance = random.Random(1)
-    while not node.stop.wait(chance.uniform(4.0, 12.0)):
+    while not node.stop.wait(chance.uniform(10.0, 40.0)):
         if node.sent:
             ds, owed = chance.choice(node.sent[-20:])
             node.did["films sent twice"] += send(node, "ROUTER", ds, owed=owed)
@@ -140,7 +147,7 @@ def _again_and_again(node: Node) -> None:
 
 def _ask_commitment(node: Node) -> None:
     """N-ACTION for films the node took; its reports go to the PACS."""
-    while not node.stop.wait(15.0):
+    while not node.stop.wait(30.0):
         films = [ds for ds, _ in node.sent[-5:]]
         references = tuple(
             Reference(sop_class_uid=str(ds.SOPClassUID), sop_instance_uid=str(ds.SOPInstanceUID))
@@ -148,23 +155,30 @@ def _ask_commitment(node: Node) -> None:
         )
         if not references:
             continue
-        asked = request_data_set(str(generate_uid()), references)
+        transaction = str(generate_uid())
+        asked = request_data_set(transaction, references)
         with suppress(ConnectionError, RuntimeError):
             with association(
                 node, "PACS", StorageCommitmentPushModel, ExplicitVRLittleEndian
             ) as assoc:
-                assoc.send_n_action(asked, 1, StorageCommitmentPushModel, PUSH_MODEL_INSTANCE)
-            node.did["commitments asked of the node"] += 1
+                said, _ = assoc.send_n_action(
+                    asked, 1, StorageCommitmentPushModel, PUSH_MODEL_INSTANCE
+                )
+            if said.get("Status") == 0x0000:
+                node.pledged.add(transaction)
+                node.did["commitments asked of the node"] += 1
 
 
 def _echo(node: Node) -> None:
     while not node.stop.wait(2.0):
         began = time.monotonic()
-        with suppress(ConnectionError, RuntimeError):
-            with association(node, "ECHO", Verification, ImplicitVRLittleEndian) as assoc:
-                if assoc.send_c_echo().get("Status") == 0x0000:
-                    node.echo_seconds.append(time.monotonic() - began)
-                    continue
+        with (
+            suppress(ConnectionError, RuntimeError),
+            association(node, "ECHO", Verification, ImplicitVRLittleEndian) as assoc,
+        ):
+            if assoc.send_c_echo().get("Status") == 0x0000:
+                node.echo_seconds.append(time.monotonic() - began)
+                continue
         node.did["C-ECHO in vain"] += 1
 
 
@@ -190,7 +204,7 @@ def _attack(node: Node) -> None:
 
 def _hang(node: Node) -> None:
     """Ten sockets at a time that say nothing, or a byte now and then, for twenty seconds."""
-    while not node.stop.wait(15.0):
+    while not node.stop.wait(90.0):
         sockets = []
         for _ in range(10):
             with suppress(OSError):
@@ -223,7 +237,7 @@ def _plain_films() -> list[tuple[Dataset, bool]]:
 
 
 def _compressed_films() -> list[tuple[Dataset, bool]]:
-    syntaxes = (RLELossless, JPEGLSLossless, JPEG2000Lossless, ExplicitVRLittleEndian)
+    syntaxes = (RLELossless, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1)
     return [
         (film(kind="dx", seed=n, opacity=0.9 * (n % 2), transfer_syntax=syntax), True)
         for n, syntax in enumerate(syntaxes)
@@ -235,7 +249,7 @@ def _other_films() -> list[tuple[Dataset, bool]]:
     cut = film(kind="dx", transfer_syntax=RLELossless)
     cut.PixelData = cut.PixelData[: len(cut.PixelData) // 4 * 2]
     return [
-        (film(rows=300, columns=300, BodyPartExamined="HAND"), False),
-        (film(kind="dx", ViewPosition="LL"), False),
-        (cut, False),
+        (film(rows=300, columns=300, BodyPartExamined="HAND"), True),
+        (film(kind="dx", ViewPosition="LL"), True),
+        (cut, True),
     ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from scipy.stats import theilslopes
@@ -95,6 +96,16 @@ def disk(data_dir: Path, began: float) -> Disk:
         spool=_size((data_dir / "spool").rglob("*")),
         results=_size((data_dir / "results").rglob("*")),
     )
+
+
+def append(path: Path, samples: Iterable[Sample]) -> None:
+    """Write samples below those that are in the file."""
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        rows = csv.writer(file)
+        if fresh:
+            rows.writerow(each.name for each in fields(Sample))
+        rows.writerows(map(astuple, samples))
 
 
 def trends(samples: Iterable[Sample]) -> list[Trend]:
