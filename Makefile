@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 JUDGES ?=
 
-.PHONY: demo test check bench judges train clean
+.PHONY: demo test check bench judges fuzz train clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -27,6 +27,12 @@ bench: $(VENV)/.dev
 # STRICT=1: what could not be installed is a failure. JUDGES='3d --pictures docs/viewers': docs/VIEWERS.md.
 judges: $(VENV)/.demo
 	PYTHONPATH=.:tests $(BIN)/python -m judges $(JUDGES)
+
+# Ten minutes for each thing that strangers' bytes reach first; SECONDS=60 for a minute.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	for target in header film wire; do \
+		PYTHONPATH=.:tests $(BIN)/python -m fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; done
 
 # DATA=/path/to/data make train: all three stages one after the other, then weights, cards and numbers.
 # Each stage goes on where an interrupted one stopped.
