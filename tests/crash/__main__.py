@@ -1,6 +1,6 @@
 """``make crash``: kill the node's processes at every seam, count what was lost and what doubled.
 
-``PYTHONPATH=.:tests python -m crash [--kills N] [--seed N] [--json]``
+``PYTHONPATH=.:tests python -m crash [--kills N] [--nodes N] [--minutes N] [--seed N] [--json]``
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from crash.matrix import Matrix
+from crash.verdict import Verdict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -33,28 +36,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as folder, bar:
         task = bar.add_task("", total=given.kills)
-        matrix = Matrix(
-            folder=Path(folder), seed=given.seed, progress=lambda n: bar.update(task, completed=n)
-        )
-        verdict = matrix.run(given.kills)
+        matrices = [
+            Matrix(
+                Path(folder) / str(number),
+                given.seed + number,
+                lambda: bar.advance(task),
+                began + 60.0 * given.minutes,
+            )
+            for number in range(given.nodes)
+        ]
+        each = -(-given.kills // given.nodes)
+        with ThreadPoolExecutor(given.nodes) as pool:
+            verdicts = list(pool.map(lambda matrix: matrix.run(each), matrices))
     told = {
-        "good": verdict.good,
-        "seed": given.seed,
+        "good": all(verdict.good for verdict in verdicts),
         "seconds": round(time.monotonic() - began),
-        "kills": matrix.kills.total(),
-        "not_passed": matrix.not_passed,
-        "films_sent_again": matrix.again,
-        **asdict(verdict),
+        "nodes": given.nodes,
+        "seed": given.seed,
+        "kills": sum(matrix.kills.total() for matrix in matrices),
+        "not_passed": sum(matrix.not_passed for matrix in matrices),
+        "films_sent_again": sum(matrix.again for matrix in matrices),
+        **_together(verdicts),
         "by": [
             {"process": process, "point": point, "kills": count}
-            for (process, point), count in sorted(matrix.kills.items())
+            for (process, point), count in sorted(
+                sum((matrix.kills for matrix in matrices), Counter()).items()
+            )
         ],
     }
     if given.json:
         sys.stdout.write(json.dumps(told, indent=2) + "\n")
     else:
         _show(told)
-    return 0 if verdict.good else 1
+    return 0 if told["good"] else 1
+
+
+def _together(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The counts of all nodes; what all verified."""
+    columns = {name: [asdict(each)[name] for each in verdicts] for name in asdict(verdicts[0])}
+    return {
+        name: all(values)
+        if isinstance(values[0], bool)
+        else sum(values, ())
+        if isinstance(values[0], tuple)
+        else sum(values)
+        for name, values in columns.items()
+    }
 
 
 def _show(told: dict[str, Any]) -> None:
@@ -71,6 +98,8 @@ def _show(told: dict[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crash", description="Kill the node at every seam.")
     parser.add_argument("--kills", type=int, default=200, help="how many")
+    parser.add_argument("--nodes", type=int, default=1, help="how many nodes share the kills")
+    parser.add_argument("--minutes", type=float, default=60.0, help="kill no longer than this")
     parser.add_argument("--seed", type=int, default=1, help="which order of them")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser

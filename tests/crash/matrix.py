@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -9,12 +10,13 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from crash.orders import ANY_TIME, AT_START, Order, rounds
+from crash.orders import ANY_TIME, AT_START, POINTS, Deck, Order
 from crash.pacs import CountingPacs
 from crash.traffic import Traffic
 from crash.verdict import Verdict, judge, waiting
@@ -27,8 +29,11 @@ from dicom_node.processes import processes
 _HERE = Path(__file__).parent
 _MODALITIES = 2
 _AHEAD = 10  # studies sent and not yet back
-_PATIENCE_SECONDS = 25.0  # for all orders of a round
-_DRAIN_SECONDS = 240.0
+_BETWEEN = 11  # children's deaths between two of all or of the supervisor
+_SUPERVISORS = 0.3
+_LOOK_SECONDS = 0.05
+_PATIENCE_SECONDS = 40.0  # for somebody to pass a point
+_DRAIN_SECONDS = 300.0
 _NAMES = {"run": "supervisor"}
 
 
@@ -40,18 +45,19 @@ class MortalNode(RunningNode):
         return self.folder / "orders"
 
     def start(self) -> None:
-        path = os.pathsep.join(map(str, (_HERE / "stand_in", _HERE.parent)))
+        path = os.pathsep.join(map(str, (_HERE / "stand_in", _HERE.parent, _HERE.parent.parent)))
         environment = {**os.environ, "PYTHONPATH": path, VARIABLE: str(self.orders)}
         with (self.folder / "log.txt").open("ab") as log:
             self.process = subprocess.Popen(
                 [COMMAND, "run", "--config", self.config],
                 stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
-        self.wait_until(self.answers, seconds=120)
 
     def kill_group(self) -> None:
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def revive(self) -> None:
         """Start again what has died as a whole."""
@@ -66,20 +72,21 @@ class Matrix:
 
     folder: Path
     seed: int
-    progress: Callable[[int], object] = lambda _: None
+    progress: Callable[[], object]
+    deadline: float = math.inf  # monotonic seconds; nobody is killed after it
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)  # (process, point)
     deliverers_killed: int = 0
     not_passed: int = 0  # orders at a point that nobody came by in time
     again: int = 0
 
     def run(self, wanted: int) -> Verdict:
+        """Kill so often; the node is gone afterwards, whatever happened."""
         node = MortalNode(folder=self.folder, port=free_port())
-        node.orders.mkdir()
-        pacs = CountingPacs(self.folder / "pacs", node.port)
-        with pacs:
+        for name in ("orders", "in"):
+            (self.folder / name).mkdir(parents=True)
+        with CountingPacs(self.folder / "pacs", node.port) as pacs:
             node.config.write_text(yaml.safe_dump(_settings(node, pacs.port)))
             node.start()
-            (self.folder / "in").mkdir()
             traffic = Traffic(self.folder / "in", node, pacs.complete, _AHEAD)
             try:
                 traffic.start(_MODALITIES)
@@ -89,9 +96,7 @@ class Matrix:
                 code = node.stop(120)
             finally:
                 traffic.stop.set()
-                if node.process is not None and node.process.poll() is None:
-                    node.kill_group()
-                    node.process.wait()
+                node.kill_group()
             self.again = traffic.again
             verified = code == 0 and node.run("audit", "verify").returncode == 0
             return judge(
@@ -99,40 +104,76 @@ class Matrix:
             )
 
     def _kill_until(self, wanted: int, node: MortalNode) -> None:
-        draw = random.Random(self.seed + 1)
-        for orders in rounds(self.seed):
-            if self.kills.total() >= wanted:
-                return
-            self._round(orders[: wanted - self.kills.total()], node, draw)
-            self.progress(self.kills.total())
+        draw = random.Random(self.seed)
+        decks = {process: Deck(process, draw) for process in POINTS}
+        while (left := wanted - self.kills.total()) > 0 and time.monotonic() < self.deadline:
+            children = [decks[process] for process in POINTS if process != "run"]
+            self._one_by_one(children, min(left, _BETWEEN), node, draw)
+            if self.kills.total() < wanted:
+                # A supervisor waits longer each time a child dies: one that starts anew does not.
+                victim = decks["run"] if draw.random() < _SUPERVISORS else draw.choice(children)
+                self._altogether(victim.next({*AT_START}), node, draw)
 
-    def _round(self, orders: Sequence[Order], node: MortalNode, draw: random.Random) -> None:
-        timed = {order: draw.uniform(0.0, 4.0) for order in orders if order.point == ANY_TIME}
-        waits = [order for order in orders if order not in timed]
-        for order in waits:
-            order.give(node.orders)
-            if order.point in AT_START and not order.group:
-                timed[Order(process="deliverer", point=ANY_TIME, passes=1)] = 0.0
-        began = time.monotonic()
-        while (waits or timed) and time.monotonic() - began < _PATIENCE_SECONDS:
-            for order in [each for each in waits if each.carried_out(node.orders)]:
-                waits.remove(order)
-                self._count(order, node)
-            for order in [each for each in timed if time.monotonic() - began > timed[each]]:
-                if _kill(order, node):
-                    del timed[order]
-                    self._count(order, node)
-            time.sleep(0.05)
-        for order in orders:
+    def _one_by_one(
+        self, decks: Sequence[Deck], wanted: int, node: MortalNode, draw: random.Random
+    ) -> None:
+        """Each process has an order all the time, until so many have died."""
+        given: dict[str, _Given] = {}
+        enough = self.kills.total() + wanted
+        while self.kills.total() < enough and time.monotonic() < self.deadline:
+            for deck in decks:
+                if deck.process not in given:
+                    taken = {each.order.point for each in given.values()} - {ANY_TIME}
+                    given[deck.process] = self._give(deck.next(taken), node, draw)
+                if self._is_over(given[deck.process], node):
+                    del given[deck.process]
+                if self.kills.total() == enough:
+                    break
+            time.sleep(_LOOK_SECONDS)
+        for each in given.values():
+            each.order.withdraw(node.orders)
+
+    def _altogether(self, order: Order, node: MortalNode, draw: random.Random) -> None:
+        """The whole node dies at one process's point, or the supervisor does alone."""
+        given = self._give(replace(order, group=order.process != "run"), node, draw)
+        while not self._is_over(given, node):
+            time.sleep(_LOOK_SECONDS)
+
+    def _give(self, order: Order, node: MortalNode, draw: random.Random) -> _Given:
+        now = time.monotonic()
+        if order.point == ANY_TIME:
+            return _Given(order, now + draw.uniform(0.0, 4.0))
+        order.give(node.orders)
+        if order.point in AT_START and _kill(replace(order, point=ANY_TIME), node):
+            self._count(replace(order, point=ANY_TIME), node)
+        return _Given(order, now + _PATIENCE_SECONDS)
+
+    def _is_over(self, given: _Given, node: MortalNode) -> bool:
+        order, late = given.order, time.monotonic() > given.until
+        if order.point == ANY_TIME:
+            died = late and _kill(order, node)
+        else:
+            died = order.carried_out(node.orders)
+            self.not_passed += late and not died
+        if died:
+            self._count(order, node)
+        if over := died or (late and order.point != ANY_TIME):
             order.withdraw(node.orders)
-        self.not_passed += len(waits) + len(timed)
+        return over
 
     def _count(self, order: Order, node: MortalNode) -> None:
         name = "whole node" if order.group else _NAMES.get(order.process, order.process)
         self.kills[name, order.point] += 1
         self.deliverers_killed += order.group or order.process == "deliverer"
+        self.progress()
         if order.group or order.process == "run":
             node.revive()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    order: Order
+    until: float  # monotonic seconds; of a death at any time: when
 
 
 def _kill(order: Order, node: MortalNode) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ POINTS: dict[str, tuple[str, ...]] = {
         "deliver.settled", "commitment.asking", "commitment.asked", "retention.removed-files",
         "retention.removed", "audit.appended",
     ),
-    "run": ("audit.appended",),  # the supervisor, by the word on its command line
+    "run": ("audit.appended",),  # the supervisor: the word on its command line
 }  # fmt: skip
 ANY_TIME = "any time"
 #: Passed only when a deliverer starts, and once an hour.
@@ -52,34 +51,20 @@ class Order:
             (folder / name).unlink(missing_ok=True)
 
 
-def rounds(seed: int) -> Iterator[list[Order]]:
-    """Without end: one order a process, all at the same time; every fourth is the whole node's."""
-    draw = random.Random(seed)
-    decks = {process: _deck(process, draw) for process in POINTS}
-    number = 0
-    while True:
-        number += 1
-        children = [process for process in POINTS if process != "run"]
-        if number % 8 == 0:
-            yield [next(decks["run"])]
-        elif number % 4 == 0:
-            drawn = next(decks[draw.choice(children)])
-            yield [Order(process=drawn.process, point=drawn.point, passes=drawn.passes, group=True)]
-        else:
-            yield _apart([next(decks[process]) for process in children])
+class Deck:
+    """One process's orders without end: each point, and two deaths at any time, shuffled."""
 
+    def __init__(self, process: str, draw: random.Random) -> None:
+        self.process = process
+        self._draw = draw
+        self._cards: list[str] = []
 
-def _deck(process: str, draw: random.Random) -> Iterator[Order]:
-    while True:
-        points = [*POINTS[process], ANY_TIME, ANY_TIME]
-        draw.shuffle(points)
-        for point in points:
-            passes = 1 if point in AT_START else draw.randint(1, 3)
-            yield Order(process=process, point=point, passes=passes)
-
-
-def _apart(orders: list[Order]) -> list[Order]:
-    """One order a point: the audit trail's is everybody's."""
-    return list({order.point: order for order in orders if order.point != ANY_TIME}.values()) + [
-        order for order in orders if order.point == ANY_TIME
-    ]
+    def next(self, taken: set[str]) -> Order:
+        """The next order; none at a point where somebody else has one."""
+        if not set(self._cards) - taken:
+            self._cards = [*POINTS[self.process], ANY_TIME, ANY_TIME]
+            self._draw.shuffle(self._cards)
+        point = next(card for card in self._cards if card not in taken)
+        self._cards.remove(point)
+        passes = 1 if point in AT_START else self._draw.randint(1, 2)
+        return Order(process=self.process, point=point, passes=passes)

@@ -26,6 +26,10 @@ class CountingPacs(CommittingPeer):
         self.studies: defaultdict[str, dict[str, str]] = defaultdict(dict)  # study -> UID -> kind
         self._counting = threading.Lock()
 
+    def __enter__(self) -> CountingPacs:
+        super().__enter__()
+        return self
+
     def store(self, event: Event) -> int:
         content = event.encoded_dataset()
         ds = dcmread(BytesIO(content), stop_before_pixels=True)
