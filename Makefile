@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 JUDGES ?=
 
-.PHONY: demo test check bench judges fuzz train clean
+.PHONY: demo test check bench judges fuzz soak train clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -33,6 +33,10 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	for target in header film wire; do \
 		PYTHONPATH=.:tests $(BIN)/python -m fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; done
+
+# An hour of mixed load with faults, its figures and picture in runs/soak; MINUTES=10 for less.
+soak: $(VENV)/.dev
+	PYTHONPATH=.:tests $(BIN)/python -m soak --minutes $(or $(MINUTES),60)
 
 # DATA=/path/to/data make train: all three stages one after the other, then weights, cards and numbers.
 # Each stage goes on where an interrupted one stopped.

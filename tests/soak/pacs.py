@@ -128,6 +128,10 @@ class LedgerPacs(CommittingPeer):
         self.breaks_off = False  # take the object, then A-ABORT instead of an answer
         self.answer = 0x0000
 
+    def __enter__(self) -> LedgerPacs:
+        super().__enter__()
+        return self
+
     def store(self, event: Event) -> int:
         """Answer as told; what is taken stands in the ledger."""
         if self.delay_seconds:
