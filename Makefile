@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 JUDGES ?=
 
-.PHONY: demo test check bench judges fuzz soak train clean
+.PHONY: demo test check bench judges crash fuzz soak train clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -27,6 +27,10 @@ bench: $(VENV)/.dev
 # STRICT=1: what could not be installed is a failure. JUDGES='3d --pictures docs/viewers': docs/VIEWERS.md.
 judges: $(VENV)/.demo
 	PYTHONPATH=.:tests $(BIN)/python -m judges $(JUDGES)
+
+# Each of the node's processes is killed at each of its seams; what was lost, and what came twice. KILLS=20 for fewer.
+crash: $(VENV)/.dev
+	PYTHONPATH=.:tests $(BIN)/python -m crash --kills $(or $(KILLS),200)
 
 # Ten minutes for each thing that strangers' bytes reach first; SECONDS=60 for a minute.
 fuzz: $(VENV)/.dev
