@@ -117,7 +117,9 @@ def _watch(
             append(out / "samples.csv", now)
             disks.append(disk(running.data_dir, began))
             counts = ledger.counts()
-            words = f"{counts['reports at the PACS']} of {counts['reports owed']} reports"
+            words = (
+                f"{counts['films answered Success']} films, {counts['reports at the PACS']} reports"
+            )
             progress.update(bar, completed=passed, description=words)
             time.sleep(_SAMPLE_SECONDS)
 

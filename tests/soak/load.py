@@ -36,6 +36,7 @@ from dicom_node.commitment import PUSH_MODEL_INSTANCE, Reference
 from dicom_node.commitment.datasets import request_data_set
 
 _TIMEOUT_SECONDS = 60.0
+_OUT_OF_RESOURCES = 0xA7  # of a status: send again later
 _MOST_OUTSTANDING = 16  # reports owed; beyond, no new film: a modality has its own pace
 _REMEMBERED = 200  # films that may come twice or be asked after
 
@@ -52,7 +53,7 @@ class Node:
     echo_seconds: list[float] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
     pledged: set[str] = field(default_factory=set)  # transactions whose report is owed to the PACS
-    sent: list[tuple[Dataset, bool]] = field(default_factory=list)  # the latest films, and if owed
+    sent: list[Dataset] = field(default_factory=list)  # the latest films
 
 
 def callers(node: Node) -> dict[str, Callable[[], None]]:
@@ -87,8 +88,8 @@ def association(node: Node, calling: str, sop_class: str, syntax: str) -> Iterat
             assoc.release()
 
 
-def send(node: Node, calling: str, ds: Dataset, *, owed: bool) -> bool:
-    """C-STORE a film until the node says Success, as a modality does; False: it would not."""
+def send(node: Node, calling: str, ds: Dataset) -> bool:
+    """C-STORE a film until the node has it or refuses it for good, as a modality does."""
     for _ in range(20):
         with suppress(ConnectionError, RuntimeError):
             syntax = str(ds.file_meta.TransferSyntaxUID)
@@ -99,8 +100,11 @@ def send(node: Node, calling: str, ds: Dataset, *, owed: bool) -> bool:
                 now = time.monotonic()
                 node.store_seconds.append(now - began)
                 study, uid = str(ds.StudyInstanceUID), str(ds.SOPInstanceUID)
-                node.ledger.answered(study, uid, owed=owed, at=now)
+                node.ledger.answered(study, uid, now)
                 return True
+            if status is not None and status >> 8 != _OUT_OF_RESOURCES:
+                node.did["C-STORE refused"] += 1
+                return False
         node.did["C-STORE not answered Success, sent again"] += 1
         if node.stop.wait(1.0):
             break
@@ -112,21 +116,21 @@ def unreported(node: Node) -> set[str]:
     return node.pledged - {report.transaction_uid for report in node.pacs.heard}
 
 
-def _films(node: Node, calling: str, films: list[tuple[Dataset, bool]], pause: float) -> None:
+def _films(node: Node, calling: str, films: list[Dataset], pause: float) -> None:
     chance = random.Random(calling)
     while not node.stop.wait(pause * chance.uniform(0.5, 1.5)):
         if node.ledger.outstanding() > _MOST_OUTSTANDING:
             continue
-        drawn, owed = chance.choice(films)
+        drawn = chance.choice(films)
         ds = _anew(drawn)
-        if send(node, calling, ds, owed=owed):
+        if send(node, calling, ds):
             node.did[f"films by {calling}"] += 1
-            node.sent = [*node.sent, (ds, owed)][-_REMEMBERED:]
+            node.sent = [*node.sent, ds][-_REMEMBERED:]
         if chance.random() < 0.1:  # a late film of the same study: a second revision
             node.stop.wait(8.0)
             late = _anew(drawn)
             late.StudyInstanceUID = ds.StudyInstanceUID
-            if send(node, calling, late, owed=owed):
+            if send(node, calling, late):
                 node.did["late films"] += 1
 
 
@@ -135,8 +139,7 @@ def _again_and_again(node: Node) -> None:
     chance = random.Random(1)
     while not node.stop.wait(chance.uniform(10.0, 40.0)):
         if node.sent:
-            ds, owed = chance.choice(node.sent[-20:])
-            node.did["films sent twice"] += send(node, "ROUTER", ds, owed=owed)
+            node.did["films sent twice"] += send(node, "ROUTER", chance.choice(node.sent[-20:]))
         for result in node.pacs.latest[-2:]:
             with suppress(ConnectionError, RuntimeError):
                 syntax = str(result.file_meta.TransferSyntaxUID)
@@ -148,10 +151,9 @@ def _again_and_again(node: Node) -> None:
 def _ask_commitment(node: Node) -> None:
     """N-ACTION for films the node took; its reports go to the PACS."""
     while not node.stop.wait(30.0):
-        films = [ds for ds, _ in node.sent[-5:]]
         references = tuple(
             Reference(sop_class_uid=str(ds.SOPClassUID), sop_instance_uid=str(ds.SOPInstanceUID))
-            for ds in films
+            for ds in node.sent[-5:]
         )
         if not references:
             continue
@@ -232,24 +234,24 @@ def _anew(drawn: Dataset) -> Dataset:
     return ds
 
 
-def _plain_films() -> list[tuple[Dataset, bool]]:
-    return [(film(seed=n, opacity=0.9 * (n % 2)), True) for n in range(4)]
+def _plain_films() -> list[Dataset]:
+    return [film(seed=n, opacity=0.9 * (n % 2)) for n in range(4)]
 
 
-def _compressed_films() -> list[tuple[Dataset, bool]]:
+def _compressed_films() -> list[Dataset]:
     syntaxes = (RLELossless, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1)
     return [
-        (film(kind="dx", seed=n, opacity=0.9 * (n % 2), transfer_syntax=syntax), True)
+        film(kind="dx", seed=n, opacity=0.9 * (n % 2), transfer_syntax=syntax)
         for n, syntax in enumerate(syntaxes)
     ]
 
 
-def _other_films() -> list[tuple[Dataset, bool]]:
-    """What is not read: a hand, a lateral film, a compressed one whose end is missing."""
+def _other_films() -> list[Dataset]:
+    """What is not read: a hand, a lateral film; one cut off, one blank from its middle."""
     cut = film(kind="dx", transfer_syntax=RLELossless)
     cut.PixelData = cut.PixelData[: len(cut.PixelData) // 4 * 2]
-    return [
-        (film(rows=300, columns=300, BodyPartExamined="HAND"), True),
-        (film(kind="dx", ViewPosition="LL"), True),
-        (cut, True),
-    ]
+    blank = film(kind="dx", transfer_syntax=JPEG2000Lossless)
+    half = len(blank.PixelData) // 2
+    blank.PixelData = blank.PixelData[:half] + bytes(len(blank.PixelData) - half)
+    hand = film(rows=300, columns=300, BodyPartExamined="HAND")
+    return [hand, film(kind="dx", ViewPosition="LL"), cut, blank]

@@ -26,7 +26,6 @@ class Account:
     """One study: what the node answered Success for, and what came of it."""
 
     answered: dict[str, float] = field(default_factory=dict)  # film's UID -> when, first time
-    reports_owed: int = 0
     reported: list[float] = field(default_factory=list)  # when each report came
     objects: dict[str, str] = field(default_factory=dict)  # result's UID -> SHA-256
     roles: Counter[str] = field(default_factory=Counter)  # what each object is, once for each UID
@@ -36,8 +35,9 @@ class Account:
 class Ledger:
     """Films the node took on one side, results the PACS took on the other; by study.
 
-    A film that was answered Success is owed one report (unless its sender knows better). The same
-    object sent again under its UID is no second one: a PACS keeps it once.
+    A film that was answered Success is owed one report, be it of a refusal. The same object sent
+    again under its UID is no second one: a PACS keeps it once. Studies that hostile callers made up
+    are not in the books.
     """
 
     def __init__(self) -> None:
@@ -45,13 +45,11 @@ class Ledger:
         self.accounts: dict[str, Account] = {}
         self.again = 0  # objects that came once more, byte for byte
 
-    def answered(self, study: str, film: str, *, owed: bool, at: float) -> None:
+    def answered(self, study: str, film: str, at: float) -> None:
         """The node said Success to a film."""
         with self._lock:
             account = self.accounts.setdefault(study, Account())
-            if film not in account.answered:
-                account.answered[film] = at
-                account.reports_owed += owed
+            account.answered.setdefault(film, at)
 
     def stored(self, ds: Dataset, digest: str, at: float) -> None:
         """The PACS said Success to a result."""
@@ -97,7 +95,6 @@ class Ledger:
             accounts = self.accounts.values()
             return {
                 "films answered Success": sum(len(each.answered) for each in accounts),
-                "reports owed": sum(each.reports_owed for each in accounts),
                 "reports at the PACS": sum(len(each.reported) for each in accounts),
                 "objects at the PACS": sum(len(each.objects) for each in accounts),
                 "objects sent again, same UID and bytes": self.again,
@@ -110,12 +107,13 @@ def role(ds: Dataset) -> str:
 
 
 def _owing(account: Account) -> int:
-    return max(0, account.reports_owed - len(account.reported))
+    return max(0, len(account.answered) - len(account.reported))
 
 
 def _doubled(account: Account) -> bool:
-    most = max(account.roles.values(), default=0)
-    return most > len(account.answered) or account.changed > 0
+    if not account.answered:
+        return False
+    return max(account.roles.values(), default=0) > len(account.answered) or account.changed > 0
 
 
 class LedgerPacs(CommittingPeer):

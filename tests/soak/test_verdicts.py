@@ -73,7 +73,7 @@ def _result(uid: str, modality: str = "SR", number: int = 1) -> Dataset:
 def _ledger(*results: Dataset, films: int = 1) -> Ledger:
     ledger = Ledger()
     for number in range(films):
-        ledger.answered(STUDY, f"{FILM}{number}", owed=True, at=1.0)
+        ledger.answered(STUDY, f"{FILM}{number}", at=1.0)
     for ds in results:
         ledger.stored(ds, digest="same", at=3.5)
     return ledger
@@ -94,7 +94,7 @@ def test_two_films_of_a_study_need_two_reports() -> None:
 def test_a_whole_set_is_neither_lost_nor_twice() -> None:
     """Also where a film was sent twice, and an object went out again under its UID."""
     ledger = _ledger(_result("9.1"), _result("9.2", "OT", 1), _result("9.3", "OT", 2))
-    ledger.answered(STUDY, f"{FILM}0", owed=True, at=2.0)
+    ledger.answered(STUDY, f"{FILM}0", at=2.0)
     ledger.stored(_result("9.1"), digest="same", at=9.0)
     assert (ledger.lost(), ledger.twice(), ledger.again) == ([], [], 1)
     assert ledger.waits() == [2.5]
@@ -110,6 +110,12 @@ def test_other_bytes_under_a_uid_are_twice() -> None:
     ledger = _ledger(_result("9.1"))
     ledger.stored(_result("9.1"), digest="other", at=9.0)
     assert ledger.twice() == [STUDY]
+
+
+def test_results_of_a_study_nobody_of_ours_sent_are_not_in_the_books() -> None:
+    """Whatever hostile bytes were taken for a film, they are no modality's."""
+    ledger = _ledger(_result("9.1"), films=0)
+    assert (ledger.lost(), ledger.twice()) == ([], [])
 
 
 def _report(ledger: Ledger, samples: list[Sample]) -> Report:
