@@ -1,8 +1,9 @@
 """Jobs and deliveries under every order of events: one holder at a time, and done stays done.
 
-The machine receives, opens, claims, finishes, fails, settles, lets leases run out and gives work
-back, with workers that keep on using leases they have lost. It knows the rules only as the domain's
-transition tables and a few sentences, and compares the database before and after each step.
+The machine receives, waits for quiet, opens, claims, renews, finishes, fails, settles, asks,
+removes, lets leases run out and gives work back, with workers that keep on using leases they have
+lost. It knows the rules only as the domain's transition tables and a few sentences, and compares
+the database before and after each step. In the end all work is done, and nothing may be left.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,11 +39,15 @@ from dicom_node.domain import (
     Shipment,
 )
 from dicom_node.errors import LeaseLost
+from dicom_node.store.schema import iso
 
 STUDIES = ["1.2", "1.3"]
 OWNERS = ["one", "two"]
 DESTINATIONS = ["pacs", "research"]
 FINAL = {"done", "committed", "discarded"}
+OVER = {"done", "discarded"}  # jobs
+QUIET_SECONDS = 10
+KEPT_SECONDS = 90  # after the last that happened to a study
 EDGES = {
     "jobs": {(before.value, after.value) for (before, _), after in JOB_TRANSITIONS.items()},
     "deliveries": {
@@ -93,26 +99,37 @@ class Node(RuleBasedStateMachine):
         self.node = _emptied()
         self.store, self.clock = self.node.store, self.node.clock
         self.films = 0
+        self.owed: set[tuple[str, str]] = set()  # each result, and each destination it goes to
         self.seen: dict[str, dict[int, dict[str, Any]]] = {"jobs": {}, "deliveries": {}}
         for study in STUDIES:
             self.receive(study)
+        assert self.node.store.jobs.open_ready(self.clock.after(-QUIET_SECONDS)) == 0
+        self.clock.tick(QUIET_SECONDS)
         self.open_ready()
         self.finish(self.claim_job("one"), lateral=False, destinations={"pacs"})
 
     def teardown(self) -> None:
         if hasattr(self, "node"):
+            self._everybody_does_his_work()
+            self._everything_goes()
             assert self.store.audit.verify() == []
 
     @rule(study=st.sampled_from(STUDIES))
     def receive(self, study: str) -> None:
         self.films += 1
         self.node.receive(study, self.films)
-
         self.open_ready()
 
     def open_ready(self) -> None:
-        self.node.open_ready()
-        assert self.node.open_ready() == 0
+        """No study with a film younger than the quiet period gets a job."""
+        before = set(self._by_id("jobs"))
+        quiet = self.clock.after(-QUIET_SECONDS)
+        opened = self.store.jobs.open_ready(quiet)
+        assert self.store.jobs.open_ready(quiet) == 0
+        new = [job for id_, job in self._by_id("jobs").items() if id_ not in before]
+        assert len(new) == opened
+        for job in new:
+            assert self._newest_film(job["study_instance_uid"]) <= iso(quiet)
 
     @rule(seconds=st.sampled_from([20, 100]))
     def time_passes(self, seconds: int) -> None:
@@ -139,9 +156,25 @@ class Node(RuleBasedStateMachine):
     def finish(self, job: Job, lateral: bool, destinations: set[str]) -> None:
         outcome = refused if lateral else read
         outcomes = [outcome(film.sop_instance_uid) for film in job.instances]
+        holds = self._holds("jobs", [job.id], job.lease)
+        self._fenced(holds, lambda: self.store.jobs.finish(job, outcomes, sorted(destinations), ()))
+        if holds:
+            made = {result.sop_instance_uid for each in outcomes for result in each.results}
+            self.owed |= {(uid, destination) for uid in made for destination in destinations}
+
+    @rule(job=jobs)
+    def a_worker_shows_it_is_alive(self, job: Job) -> None:
+        until = self.clock.after(60)
+        holds = self._holds("jobs", [job.id], job.lease)
+        self._fenced(holds, lambda: self.store.jobs.renew(job, until))
+        assert not holds or self._by_id("jobs")[job.id]["lease_until"] == iso(until)
+
+    @rule(shipment=shipments)
+    def a_deliverer_shows_it_is_alive(self, shipment: Shipment) -> None:
+        ids = [delivery.id for delivery in shipment.deliveries]
         self._fenced(
-            self._holds("jobs", [job.id], job.lease),
-            lambda: self.store.jobs.finish(job, outcomes, sorted(destinations), ()),
+            self._holds("deliveries", ids, shipment.lease, "sending"),
+            lambda: self.store.outbox.renew(shipment, self.clock.after(60)),
         )
 
     @rule(job=jobs, seconds=st.sampled_from([None, 0, 50]))
@@ -231,6 +264,19 @@ class Node(RuleBasedStateMachine):
         self.store.outbox.discard(study)
         self.open_ready()
 
+    @rule(late=st.none() | st.sampled_from(STUDIES))
+    def old_studies_go(self, late: str | None) -> None:
+        """What is delivered and old is removed, but not where a film comes in between."""
+        before = self.clock.after(-KEPT_SECONDS)
+        chosen = self.store.retention.removable(before, 10)
+        if late is not None and late in chosen:
+            self.receive(late)
+        for study in chosen:
+            finished = study != late and self._is_over(study, before)
+            assert self.store.retention.remove(study, before) == finished
+            if finished:
+                self._forget(study)
+
     @rule(owner=st.sampled_from(OWNERS))
     def owner_dies(self, owner: str) -> None:
         self.store.release(owner)
@@ -263,6 +309,13 @@ class Node(RuleBasedStateMachine):
         assert len(leases) == len(set(leases))
 
     @invariant()
+    def every_result_goes_to_each_destination_once(self) -> None:
+        """No result of a finished job is lost on its way into the outbox, none is there twice."""
+        rows = self._by_id("deliveries").values()
+        ways = [(row["sop_instance_uid"], row["destination"]) for row in rows]
+        assert sorted(ways) == sorted(self.owed)
+
+    @invariant()
     def a_film_is_decided_when_its_job_is_done(self) -> None:
         """Decided films belong to finished jobs, and the others to none that is finished."""
         done = {id_ for id_, job in self._by_id("jobs").items() if job["status"] == "done"}
@@ -279,9 +332,71 @@ class Node(RuleBasedStateMachine):
             act()
         assert self.node.dump() == before
 
-    def _holds(self, table: str, ids: list[int], lease: str) -> bool:
+    def _everybody_does_his_work(self) -> None:
+        """Whatever was left behind, it all comes to its end: nothing is stuck."""
+        self.store.jobs.retry(None)
+        self.store.outbox.retry(None)
+        for owner in OWNERS:
+            self.owner_dies(owner)
+        for _ in range(100):
+            self.clock.tick(1000)
+            self.open_ready()
+            if (job := self.store.jobs.claim("one", self.clock.after(30))) is not None:
+                self.finish(job, lateral=False, destinations={"pacs"})
+            elif (shipment := self.store.outbox.claim("one", self.clock.after(30))) is not None:
+                self.settle(shipment, DeliveryEvent.ACCEPTED)
+            elif (inquiry := self.store.commitments.claim("one", self.clock.after(30))) is not None:
+                self.store.commitments.request(inquiry)
+                self.a_report_comes(inquiry, 0)
+            else:
+                break
+            self.every_result_goes_to_each_destination_once()
+        assert {job["status"] for job in self._by_id("jobs").values()} <= OVER
+        arrived = {"accepted", "committed", "discarded"}
+        assert {row["status"] for row in self._by_id("deliveries").values()} <= arrived
+
+    def _everything_goes(self) -> None:
+        """In the end nothing keeps a study from being removed, and nothing of it stays."""
+        before = self.clock.tick(1000)
+        for study in self.store.retention.removable(before, 10):
+            assert self.store.retention.remove(study, before)
+        left = self.node.dump()
+        assert not any(left[table] for table in ("studies", "jobs", "instances", "results"))
+        assert not left["deliveries"]
+
+    def _is_over(self, study: str, before: datetime) -> bool:
+        """Whether everybody has had for long enough what he should of this study."""
+        jobs = [job for job in self._by_id("jobs").values() if job["study_instance_uid"] == study]
+        rows = [
+            row for row in self._by_id("deliveries").values() if row["study_instance_uid"] == study
+        ]
+        return (
+            self._newest_film(study) < iso(before)
+            and all(job["status"] in OVER for job in jobs)
+            and all((job["finished_at"] or "") < iso(before) for job in jobs)
+            and all(_has_arrived(row, iso(before)) for row in rows)
+        )
+
+    def _newest_film(self, study: str) -> str:
+        films = self.node.rows("instances")
+        return max(film["received_at"] for film in films if film["study_instance_uid"] == study)
+
+    def _forget(self, study: str) -> None:
+        """What the machine knew of a study that was removed; nothing of it may be left."""
+        for rows in self.seen.values():
+            for id_ in [id_ for id_, row in rows.items() if row["study_instance_uid"] == study]:
+                del rows[id_]
+        there = {row["sop_instance_uid"] for row in self.node.rows("results")}
+        self.owed = {way for way in self.owed if way[0] in there}
+        for table in ("jobs", "instances", "deliveries", "commitments"):
+            assert all(row["study_instance_uid"] != study for row in self.node.rows(table))
+
+    def _holds(self, table: str, ids: list[int], lease: str, status: str | None = None) -> bool:
         now = self._by_id(table)
-        return all(now[id_]["lease"] == lease for id_ in ids)
+        return all(
+            id_ in now and now[id_]["lease"] == lease and status in (None, now[id_]["status"])
+            for id_ in ids
+        )
 
     def _due(self, table: str, status: str) -> list[int]:
         now = self.clock.now.isoformat(timespec="microseconds")
@@ -295,5 +410,12 @@ class Node(RuleBasedStateMachine):
         return {row["id"]: row for row in self.node.rows(table)}
 
 
-TestNode = pytest.mark.timeout(120)(Node.TestCase)
+def _has_arrived(delivery: dict[str, Any], before: str) -> bool:
+    if delivery["status"] == "accepted" and delivery["confirm_at"] is not None:
+        return False  # it is still asked after
+    newest = delivery["committed_at"] or delivery["accepted_at"] or ""
+    return delivery["status"] in {"accepted", "committed", "discarded"} and newest < before
+
+
+TestNode = pytest.mark.timeout(300)(Node.TestCase)
 TestNode.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
