@@ -64,8 +64,9 @@ def cam_variants(run: Run) -> Result:
         "stage 2's network's pooled features of the gated film, as the shipped stage 3 is made. "
         "Stage 2 learned from two thirds of these films, but only that both kinds are ill. Eq. 1 "
         "to the letter reshapes 1024 channels into 32 x 32 places: its map has no anatomy. "
-        "Differences are paired on the same patients. The paper gives no figure for this; it "
-        f"calls its H2 a CAM.\n\n![AUC under each H2]({run.name}.svg)",
+        "Differences are paired on the same patients; an interval that holds 0 says that so few "
+        "patients cannot tell. The weights ended their training at 512 px. The paper gives no "
+        f"figure for this; it calls its H2 a CAM.\n\n![AUC under each H2]({run.name}.svg)",
     )  # fmt: skip
 
 
