@@ -262,6 +262,24 @@ def test_a_pacs_that_went_away_is_asked_later(node: Bench) -> None:
     assert all(row["confirm_at"] for row in node.rows("deliveries"))
 
 
+def test_a_shipment_is_asked_after_when_all_of_it_is_through(node: Bench) -> None:
+    """Objects are accepted one by one; a question for each would be seven where one does."""
+    node.finish(node.work(), "pacs")
+    outbox, commitments = node.store.outbox, node.store.commitments
+    shipment = outbox.claim("deliverer-1", node.clock.after(60))
+    assert shipment is not None
+    for number, delivery in enumerate(shipment.deliveries):
+        assert commitments.claim("deliverer-1", node.clock.after(60)) is None, number
+        accepted = Settlement(
+            delivery_id=delivery.id, event=DeliveryEvent.ACCEPTED, status_code=0,
+            reason="stored", confirm=True,
+        )  # fmt: skip
+        outbox.settle(shipment, [accepted])
+    inquiry = commitments.claim("deliverer-1", node.clock.after(60))
+    assert inquiry is not None
+    assert len(inquiry.deliveries) == len(shipment.deliveries) == 2
+
+
 def test_a_kill_between_question_and_answer_loses_nothing(node: Bench) -> None:
     """The transaction is in the database before anybody is asked; its report finds it."""
     accept(node)

@@ -68,7 +68,9 @@ class FakeSender:
     answers: list[tuple[int | None, str]] = field(default_factory=list)
     sent: list[tuple[str, Path]] = field(default_factory=list)
 
-    def send(self, destination: str, paths: Sequence[Path], watch: object = None) -> Sequence[tuple[int | None, str]]:
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: object = None
+    ) -> Sequence[tuple[int | None, str]]:
         self.sent += [(destination, path) for path in paths]
         return [self.answers.pop(0) if self.answers else (0x0000, "stored") for _ in paths]
 
