@@ -144,8 +144,11 @@ class Matrix:
         if order.point == ANY_TIME:
             return _Given(order, now + draw.uniform(0.0, 4.0))
         order.give(node.orders)
-        if order.point in AT_START and _kill(replace(order, point=ANY_TIME), node):
-            self._count(replace(order, point=ANY_TIME), node)
+        if order.point in AT_START or order.process == "run":
+            # Only a start, or a death that the supervisor writes down, comes by there.
+            first = Order(process="deliverer", point=ANY_TIME, passes=1)
+            if _kill(first, node):
+                self._count(first, node)
         return _Given(order, now + _PATIENCE_SECONDS)
 
     def _is_over(self, given: _Given, node: MortalNode) -> bool:
