@@ -17,4 +17,5 @@ def test_six_deaths_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     verdict = matrix.run(6)
     assert verdict.good, verdict
     assert verdict.studies > 0
-    assert matrix.kills.total() == len(progress) == 6
+    assert matrix.kills.total() == len(progress) >= 6
+    assert {process for process, _ in matrix.kills} & {"whole node", "supervisor"}

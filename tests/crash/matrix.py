@@ -106,9 +106,10 @@ class Matrix:
     def _kill_until(self, wanted: int, node: MortalNode) -> None:
         draw = random.Random(self.seed)
         decks = {process: Deck(process, draw) for process in POINTS}
+        between = min(_BETWEEN, wanted // 2)  # a few deaths are of both kinds too
         while (left := wanted - self.kills.total()) > 0 and time.monotonic() < self.deadline:
             children = [decks[process] for process in POINTS if process != "run"]
-            self._one_by_one(children, min(left, _BETWEEN), node, draw)
+            self._one_by_one(children, min(left, between), node, draw)
             if self.kills.total() < wanted:
                 # A supervisor waits longer each time a child dies: one that starts anew does not.
                 victim = decks["run"] if draw.random() < _SUPERVISORS else draw.choice(children)
@@ -127,11 +128,12 @@ class Matrix:
                     given[deck.process] = self._give(deck.next(taken), node, draw)
                 if self._is_over(given[deck.process], node):
                     del given[deck.process]
-                if self.kills.total() == enough:
+                if self.kills.total() >= enough:
                     break
             time.sleep(_LOOK_SECONDS)
         for each in given.values():
-            each.order.withdraw(node.orders)
+            if each.order.withdraw(node.orders):
+                self._count(each.order, node)
 
     def _altogether(self, order: Order, node: MortalNode, draw: random.Random) -> None:
         """The whole node dies at one process's point, or the supervisor does alone."""
@@ -154,14 +156,13 @@ class Matrix:
     def _is_over(self, given: _Given, node: MortalNode) -> bool:
         order, late = given.order, time.monotonic() > given.until
         if order.point == ANY_TIME:
-            died = late and _kill(order, node)
+            over = died = late and _kill(order, node)
         else:
-            died = order.carried_out(node.orders)
-            self.not_passed += late and not died
+            over = late or order.carried_out(node.orders)
+            died = over and order.withdraw(node.orders)
+            self.not_passed += over and not died
         if died:
             self._count(order, node)
-        if over := died or (late and order.point != ANY_TIME):
-            order.withdraw(node.orders)
         return over
 
     def _count(self, order: Order, node: MortalNode) -> None:

@@ -46,9 +46,12 @@ class Order:
     def carried_out(self, folder: Path) -> bool:
         return (folder / f"{self.point}.hit").exists()
 
-    def withdraw(self, folder: Path) -> None:
-        for name in (self.point, f"{self.point}.hit"):
-            (folder / name).unlink(missing_ok=True)
+    def withdraw(self, folder: Path) -> bool:
+        """Take it back; whether it has been carried out. Nobody dies of it afterwards."""
+        (folder / self.point).unlink(missing_ok=True)
+        died = self.carried_out(folder)
+        (folder / f"{self.point}.hit").unlink(missing_ok=True)
+        return died
 
 
 class Deck:
