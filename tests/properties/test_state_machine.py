@@ -379,7 +379,9 @@ class Node(RuleBasedStateMachine):
 
     def _newest_film(self, study: str) -> str:
         films = self.node.rows("instances")
-        return max(film["received_at"] for film in films if film["study_instance_uid"] == study)
+        return max(
+            str(film["received_at"]) for film in films if film["study_instance_uid"] == study
+        )
 
     def _forget(self, study: str) -> None:
         """What the machine knew of a study that was removed; nothing of it may be left."""
