@@ -31,7 +31,7 @@ from support.peer import destination
 from support.running import RunningNode, running_node
 
 _SAMPLE_SECONDS = 10.0
-_SETTLE_SECONDS = 240.0  # the longest wait, in the end, for what is still under way
+_SETTLE_SECONDS = 900.0  # the longest wait, in the end, for what is still under way
 _SECTIONS: dict[str, dict[str, Any]] = {
     "study": {"quiet_seconds": 2.0},
     "delivery": {"first_retry_seconds": 0.5, "max_retry_seconds": 5.0},
