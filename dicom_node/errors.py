@@ -4,6 +4,7 @@
 
     NodeError
     ├ ConfigError              stop at start-up; lists every mistake
+    ├ DatabaseDamaged          stop at start-up; a person restores a copy, nothing is overwritten
     ├ ModelError               weights missing or altered; the node does not start
     ├ Refused                  not ours to read: audit the reason, never retry
     │ ├ NotAFrontalChestFilm
@@ -22,6 +23,10 @@ class NodeError(Exception):
 
 class ConfigError(NodeError):
     """The configuration cannot be used; the message lists every mistake."""
+
+
+class DatabaseDamaged(NodeError):
+    """The database file is not as SQLite wrote it; `database-damaged` stands in the message."""
 
 
 class ModelError(NodeError):

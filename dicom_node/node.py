@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -16,9 +17,10 @@ from typing import IO, TYPE_CHECKING
 import structlog
 
 from dicom_node.domain import AuditEvent, AuditKind
-from dicom_node.errors import NodeError
+from dicom_node.errors import AuditError, NodeError
 from dicom_node.processes import publish
 from dicom_node.roles import ROLES, Role, utc_now
+from dicom_node.store.integrity import refuse_damaged
 from dicom_node.store.opening import open_store
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Supervisor:
     config: Config
     config_path: Path | None
     children: list[_Child] = field(default_factory=list)
+    troubled: bool = False
 
     def run(self, stop: threading.Event) -> None:
         """Run the node until ``stop`` is set, then drain.
@@ -74,11 +77,13 @@ class Supervisor:
         Raises
         ------
         NodeError
-            Another node runs over the same data folder.
+            Another node runs over the same data folder, or it cannot be written.
+        DatabaseDamaged
+            What the node knew cannot be trusted; nothing was written.
         """
         data_dir = self.config.node.data_dir
-        data_dir.mkdir(parents=True, exist_ok=True)
         with _lock(data_dir / "node.lock", stop) as lock:
+            refuse_damaged(data_dir)
             store = open_store(data_dir, utc_now)
             self.children = [
                 _Child(role=role, name=f"{role}-{number}")
@@ -89,7 +94,7 @@ class Supervisor:
                 store.release(child.name)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
             while not stop.wait(_POLL_SECONDS):
-                self._tend(store, lock)
+                self._keep_tending(store, lock)
             self._drain(store)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
             store.close()
@@ -100,6 +105,17 @@ class Supervisor:
             "port": self.config.node.port,
             "config_digest": self.config.digest,
         }
+
+    def _keep_tending(self, store: Store, lock: IO[str]) -> None:
+        """Tend; what cannot be written down now, on a full disk, is done when it can be."""
+        try:
+            self._tend(store, lock)
+        except (AuditError, OSError) as error:
+            if not self.troubled:
+                log.error("cannot write, the dead stay down", error=str(error))
+            self.troubled = True
+        else:
+            self.troubled = False
 
     def _tend(self, store: Store, lock: IO[str]) -> None:
         """Bury the dead, start what is due."""
@@ -112,12 +128,13 @@ class Supervisor:
 
     def _bury(self, store: Store, child: _Child, now: float) -> None:
         assert child.process is not None  # noqa: S101 - for the type checker
-        code, child.process = child.process.returncode, None
-        child.due = child.next_start(now)
-        log.error("process died", name=child.name, exit_code=code)
+        code = child.process.returncode
         detail: dict[str, object] = {"process": child.name, "exit_code": code}
-        store.audit.append(AuditEvent(kind=AuditKind.PROCESS_EXITED, detail=detail))
         store.release(child.name)
+        store.audit.append(AuditEvent(kind=AuditKind.PROCESS_EXITED, detail=detail))
+        log.error("process died", name=child.name, exit_code=code)
+        child.process = None
+        child.due = child.next_start(now)
         self._publish()
 
     def _start(self, store: Store, child: _Child, lock: IO[str]) -> None:
@@ -159,12 +176,17 @@ class Supervisor:
             log.error("process did not drain, killed", name=child.name)
             child.process.kill()
             child.process.wait()
-        store.release(child.name)
+        with suppress(AuditError):  # on a full disk the next start does it
+            store.release(child.name)
 
 
 def _lock(path: Path, stop: threading.Event) -> IO[str]:
     """Hold the data folder for this node alone."""
-    lock = path.open("w")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+    except OSError as error:
+        raise NodeError(f"{path.parent} cannot be used: {error}") from error
     deadline = time.monotonic() + _LOCK_WAIT_SECONDS
     while True:
         try:

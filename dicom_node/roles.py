@@ -7,7 +7,7 @@ import random
 import signal
 import socket
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import structlog
@@ -121,6 +121,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
             deliver=rounds.deliver,
             asides=(rounds.confirm, rounds.report, rounds.probe, *_telling(config, store.audit)),
             release=store.release,
+            pull_back=lambda: store.pull_back(_longest_wait(config)),
             clock=utc_now,
         )
     )
@@ -136,6 +137,17 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     stop.wait()
     ticking.shutdown(wait=True)  # a delivery under way is finished
     store.close()
+
+
+def _longest_wait(config: Config) -> timedelta:
+    """Nothing is put off for longer on purpose."""
+    return timedelta(
+        seconds=max(
+            config.study.quiet_seconds, config.workers.lease_seconds,
+            config.delivery.max_retry_seconds, config.delivery.lease_seconds,
+            config.delivery.commitment_timeout_seconds,
+        )
+    )  # fmt: skip
 
 
 def _telling(config: Config, trail: Trail) -> tuple[Callable[[], None], ...]:

@@ -40,6 +40,7 @@ class Ticks:
     deliver: Callable[[], object]  # sends everything due, returns when nothing is
     asides: tuple[Callable[[], object], ...]  # what else may wait for a peer: a thread for each
     release: Callable[[], int]  # gives back the leases that ran out; how many
+    pull_back: Callable[[], int]  # makes due what a wrong clock has put off; how much
     clock: Clock
 
     def assemble(self) -> None:
@@ -52,6 +53,9 @@ class Ticks:
         released = self.release()
         if released:
             log.warning("leases ran out", released=released)
+        pulled = self.pull_back()
+        if pulled:
+            log.warning("the clock was ahead, what it put off is due now", rows=pulled)
 
 
 def scheduler(ticks: Ticks) -> BackgroundScheduler:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicom_node.errors import AuditError, NodeError
-from dicom_node.store import migrations
+from dicom_node.store import migrations, times
 from dicom_node.store.audit import AuditLog
 from dicom_node.store.breakers import BreakerTable
 from dicom_node.store.commitments import CommitmentTable
@@ -23,6 +23,8 @@ from dicom_node.store.retention import RetentionTable
 from dicom_node.store.status import DATABASE
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from sqlalchemy import Engine
 
     from dicom_node.ports import Clock
@@ -42,6 +44,7 @@ class Store:
     audit: AuditLog
     queries: Queries
     _engine: Engine
+    _clock: Clock
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -51,6 +54,10 @@ class Store:
         """Give back every lease of a dead owner, or all that ran out; how many."""
         leased = (self.jobs, self.outbox, self.commitments, self.pledges)
         return sum(each.release(owner) for each in leased)
+
+    def pull_back(self, longest: timedelta) -> int:
+        """Make due what a clock that was ahead has put off for more than this; how many rows."""
+        return times.pull_back(self._engine, self._clock, longest)
 
 
 def open_store(data_dir: Path, clock: Clock) -> Store:
@@ -78,4 +85,5 @@ def open_store(data_dir: Path, clock: Clock) -> Store:
         audit=AuditLog(engine, clock),
         queries=Queries(engine, clock),
         _engine=engine,
+        _clock=clock,
     )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.fakes import bench
 
 from dicom_node import node, processes
+from dicom_node.config import Config
+from dicom_node.domain import AuditKind
 from dicom_node.errors import NodeError
 from dicom_node.roles import ROLES, role_named
 
@@ -34,6 +39,34 @@ def test_the_lock_is_free_again_after_the_node(tmp_path: Path) -> None:
     """A node that ended leaves nothing to clean up."""
     for _ in range(2):
         node._lock(tmp_path / "node.lock", threading.Event()).close()
+
+
+def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    """As on a read-only disk; here a file stands where the folder should be."""
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(NodeError, match="data cannot be used"):
+        node._lock(tmp_path / "data" / "node.lock", threading.Event())
+
+
+def test_a_death_that_cannot_be_written_down_is_told_when_it_can_be(tmp_path: Path) -> None:
+    """A full disk does not take the supervisor along; the dead one stays down meanwhile."""
+    settings = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    child = node._Child(role="worker", name="worker-1", process=dead)
+    supervisor = node.Supervisor(config=settings, config_path=None, children=[child])
+    with bench(tmp_path) as made, (tmp_path / "lock").open("w") as lock:
+        with closing(made.store._engine.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA query_only=ON")  # of the one connection there is
+        for _ in range(3):
+            supervisor._keep_tending(made.store, lock)
+        assert child.process is dead
+        assert supervisor.troubled
+        with closing(made.store._engine.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA query_only=OFF")
+        supervisor._tend(made.store, lock)
+        assert child.due > 0
+        assert made.kinds() == [AuditKind.PROCESS_EXITED]
 
 
 def test_who_is_alive_is_told_without_the_dead(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def _ticks(shelf: Shelf, deliver: object = lambda: None) -> Ticks:
         deliver=deliver,  # type: ignore[arg-type]
         asides=(),
         release=shelf.release,
+        pull_back=lambda: 0,
         clock=lambda: NOW,
     )
 
