@@ -21,6 +21,7 @@ from train.data import COVID, NORMAL, PNEUMONIA, Film
 from train.experiments.cam_variants import cam_variants
 from train.experiments.features import LEARNED, TESTED, folds, held_out
 from train.experiments.figures import figures
+from train.experiments.last_block import LastBlock, maps_before, some
 from train.experiments.result import Run, write
 from train.experiments.sample import sample
 from train.experiments.table3 import table3
@@ -177,6 +178,25 @@ def test_table6_learns_from_the_hospital_only_where_it_is_tuned(tiny: Callable[.
     assert "81.82 / 80.45" in text
     assert "| border ring, fine-tuned |" in text
     assert _numbers(run)["stage 3, before"]["lost"]["value"] == 0.0
+
+
+def test_the_last_block_on_kept_maps_answers_as_the_whole_network(tmp_path: Path) -> None:
+    """A network cut in two gives the whole one's logits, and the front's maps are kept."""
+    torch.manual_seed(0)
+    network, x = ChestDenseNet().eval(), torch.randn(3, 1, 32, 32).half()
+    maps = maps_before(network, x, tmp_path)
+    with torch.inference_mode():
+        whole = network(x.float()).numpy()
+    assert np.allclose(LastBlock(network).answers(maps), whole, atol=2e-3)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert torch.equal(maps_before(network, x, tmp_path), maps)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == made
+
+
+def test_films_are_taken_from_every_kind_and_all_over_it() -> None:
+    """Two of five films of a kind are its first and its last; a smaller kind gives all."""
+    films = [_film(NORMAL, f"n{i}") for i in range(5)] + [_film(COVID, "c")]
+    assert [film.group for film in some(films, 2)] == ["n0", "n4", "c"]
 
 
 def test_a_film_is_scored_by_lines_that_never_saw_its_patient() -> None:

@@ -1,6 +1,6 @@
 """The last dense block of a DenseNet and what follows, learned alone on what stands before it.
 
-A third of the weights, a tenth of the work: the maps before the block are made once for a film.
+A third of the weights and little of the work: a film's maps before the block are made once.
 """
 
 from __future__ import annotations
@@ -43,9 +43,8 @@ class LastBlock(nn.Module):
     def answers(self, maps: Tensor) -> NDArray[np.float64]:
         """Logits of many films, as it stands."""
         self.eval()
-        return np.concatenate([self(part.float()).numpy() for part in torch.split(maps, 8)]).astype(
-            float
-        )
+        answers = torch.cat([self(part.float()) for part in torch.split(maps, 8)])
+        return answers.double().numpy()
 
 
 class LastBlockTask(PneumoniaTask):

@@ -20,6 +20,9 @@ from train.experiments.result import Run
 from train.masked import Masking
 from train.weights import frozen_classifier
 
+#: What a YAML says of the table alone, and one training does not hang on.
+_OF_THE_TABLE = ("tunes", "baseline", "draws")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
@@ -47,7 +50,8 @@ def masking(run: Run, lungs: Network, *, whole: bool = False) -> Masking:
 
 def work(run: Run, name: str, recipe: dict[str, Any], *networks: Network) -> Path:
     """Name a folder for one training, by all that it hangs on, so that no other is resumed."""
-    traits = [recipe, run.config["schedule"], run.config["masking"], *(n.digest for n in networks)]
+    shared = {key: value for key, value in run.config.items() if key not in _OF_THE_TABLE}
+    traits = [recipe, shared, *(network.digest for network in networks)]
     digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode()).hexdigest()
     return run.out / f"{name}-{digest[:12]}"
 
