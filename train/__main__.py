@@ -17,7 +17,7 @@ from rich.markdown import Markdown
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
-from train import cards, gate_release, manifest, settings
+from train import cards, documentation, gate_release, manifest, settings
 from train import export as exporting
 from train.adapters import ADAPTERS, adapt
 from train.experiments import EXPERIMENTS
@@ -164,17 +164,20 @@ def write_manifest(
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one option each
     data: Data,
     models: Models = None,
     out: Out = Path("runs/evaluate"),
     without: Without = None,
     split: Splits = None,
     write_cards: Annotated[bool, typer.Option("--cards", help="Write them into the cards")] = False,
+    docs: Annotated[
+        Path | None, typer.Option(help="Look deeper, and write RESULTS.md and its plots there")
+    ] = None,
 ) -> None:
     """Print the numbers of the cards: the shipped cascade on the test split."""
-    if write_cards and split:
-        raise typer.BadParameter("the cards give the test split", param_hint="--cards")
+    if (write_cards or docs) and split:
+        raise typer.BadParameter("the cards and RESULTS.md give the test split")
     directory, left_out = models or registry.DEFAULT, tuple(without or ())
     cascade = registry.load(directory, gate=False)
     results = measure(cascade, data, out, splits=tuple(split or ("test", "site")), without=left_out)
@@ -183,7 +186,11 @@ def evaluate(
         (out / f"{name}.md").write_text(table, encoding="utf-8")
     if write_cards:
         cards.rewrite(directory, results.markdown(), exporting.command(left_out))
-    _show(results.markdown())
+    if docs:
+        depth = documentation.look_deeper(cascade, data, out)
+        Console().print(Markdown(documentation.write(results, depth, docs)))
+    else:
+        _show(results.markdown())
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,3 +52,32 @@ def fit(
 
     found = optimize.minimize(loss, np.zeros(x1.shape[1]), jac=True, method="L-BFGS-B").x
     return Line(mean=mean, deviation=deviation, weights=found[:-1], bias=float(found[-1]))
+
+
+def cross_validated(
+    x: Floats,
+    positive: NDArray[np.bool_],
+    groups: Sequence[str],
+    *,
+    ridge: float = 0.01,
+    folds: int = 5,
+) -> Floats:
+    """Logits of every row by a regression that saw nobody of its group: (N,)."""
+    fold = folds_of(groups, positive, folds)
+    scores = np.empty(len(x))
+    for k in range(folds):
+        scores[fold == k] = fit(x[fold != k], positive[fold != k], ridge).score(x[fold == k])
+    return scores
+
+
+def folds_of(
+    groups: Sequence[str], positive: NDArray[np.bool_], folds: int, seed: int = 0
+) -> NDArray[np.intp]:
+    """Deal whole groups to folds, each class evenly: (N,) of 0 ... folds - 1."""
+    ill = {group for group, flag in zip(groups, positive, strict=True) if flag}
+    rng = np.random.default_rng(seed)
+    place: dict[str, int] = {}
+    for side in (sorted(ill), sorted(set(groups) - ill)):
+        for i, j in enumerate(rng.permutation(len(side))):
+            place[side[j]] = i % folds
+    return np.array([place[group] for group in groups])

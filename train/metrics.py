@@ -26,6 +26,15 @@ class Interval:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Films of like probability: its mean, and the share of them that are positive."""
+
+    said: float
+    true: float
+    films: int
+
+
 def auc(scores: Floats, positive: Bools) -> float:
     """Area under the ROC curve (Mann-Whitney, ties count half); nan with one class only."""
     count, others = int(positive.sum()), int((~positive).sum())
@@ -86,3 +95,33 @@ def even_weights(keys: Sequence[tuple[object, ...]]) -> Floats:
     for key in keys:
         counts[key] = counts.get(key, 0) + 1
     return np.array([1.0 / counts[key] for key in keys])
+
+
+def brier(probabilities: Floats, positive: Bools) -> float:
+    """Mean squared difference between probability and truth; lower is better."""
+    return float(((probabilities - positive) ** 2).mean())
+
+
+def calibration(probabilities: Floats, positive: Bools, bins: int = 10) -> list[Bin]:
+    """Films by probability, an equal number in each of at most ``bins`` parts."""
+    order = np.argsort(probabilities, kind="stable")
+    return [
+        Bin(said=float(probabilities[part].mean()), true=float(positive[part].mean()),
+            films=len(part))
+        for part in np.array_split(order, min(bins, len(order)))
+        if len(part)
+    ]  # fmt: skip
+
+
+def expected_calibration_error(probabilities: Floats, positive: Bools) -> float:
+    """ECE: mean gap between what is said and what is true, over `calibration`'s parts."""
+    parts = calibration(probabilities, positive)
+    return sum(part.films * abs(part.said - part.true) for part in parts) / len(probabilities)
+
+
+def roc(scores: Floats, positive: Bools) -> tuple[Floats, Floats]:
+    """False and true positive rates from (0, 0) to (1, 1), a step for each distinct score."""
+    edges = np.concatenate([[np.inf], np.unique(scores)[::-1]])
+    false = np.array([(scores[~positive] >= edge).mean() for edge in edges])
+    true = np.array([(scores[positive] >= edge).mean() for edge in edges])
+    return false, true

@@ -1,0 +1,94 @@
+"""Whether the lungs were read or the data set: the measures themselves."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.cascade import Cascade, OperatingPoint, Settings
+from models.densenet import ChestDenseNet
+from models.reading import ModelIdentity
+from models.unet import LungUNet
+from train import documentation, linear, metrics, scrutiny, traits
+from train.data import read_films
+from train.report import measure
+
+
+@pytest.fixture
+def cascade() -> Cascade:
+    """Random networks that find lungs and pneumonia wherever there is a film."""
+    torch.manual_seed(0)
+    return Cascade(
+        lungs=LungUNet(),
+        pneumonia=ChestDenseNet(),
+        covid19=ChestDenseNet(),
+        settings=Settings(
+            size=64, mask_margin=2, lung_threshold=0.01, pneumonia=OperatingPoint(threshold=0.0)
+        ),
+        identity=ModelIdentity(version="0", digests={"lungs": "a"}, h2_variant="cam"),
+    )
+
+
+def test_nobody_is_scored_by_who_saw_him() -> None:
+    """Whole groups go to a fold, and each fold has both sides."""
+    rng = np.random.default_rng(0)
+    groups = [f"p{i // 2}" for i in range(60)]
+    positive = np.array([i // 2 % 3 == 0 for i in range(60)])
+    fold = linear.folds_of(groups, positive, 5)
+    assert all(len({fold[i] for i in range(60) if groups[i] == g}) == 1 for g in groups)
+    assert all(0 < positive[fold == k].mean() < 1 for k in range(5))
+    noise = linear.cross_validated(rng.normal(size=(60, 40)), positive, groups, ridge=0.1)
+    assert metrics.auc(noise, positive) < 0.8  # a fit on its own films would say 1.0
+    told = linear.cross_validated(positive[:, None] + rng.normal(0, 0.1, (60, 1)), positive, groups)
+    assert metrics.auc(told, positive) == 1.0
+
+
+def test_calibration_of_what_is_true_is_zero() -> None:
+    """And of its opposite one; equal parts; a curve from corner to corner."""
+    truth = np.array([False, True] * 20)
+    assert metrics.expected_calibration_error(truth.astype(float), truth) == 0.0
+    assert metrics.expected_calibration_error(1.0 - truth, truth) == 1.0
+    assert metrics.brier(np.full(40, 0.5), truth) == 0.25
+    assert [part.films for part in metrics.calibration(truth.astype(float), truth)] == [4] * 10
+    false, true = metrics.roc(truth.astype(float), truth)
+    assert (false.tolist(), true.tolist()) == ([0, 0, 1], [0, 1, 1])
+
+
+def test_a_tenth_of_the_lungs_is_taken_away_where_it_is_hottest() -> None:
+    """And nothing outside them, however hot."""
+    x, lungs = torch.ones(1, 1, 20, 20), torch.zeros(1, 1, 20, 20)
+    lungs[..., :10, :] = 1
+    heat = torch.arange(400.0).view(1, 1, 20, 20)
+    left = scrutiny.without(x, heat, lungs)
+    assert left[..., 9, :].sum() == 0
+    assert left.sum() == 380
+
+
+def test_traits_are_kept_film_by_film(cascade: Cascade, tiny_data: Path, tmp_path: Path) -> None:
+    """A second look computes nothing; what is cut out and what is left are not the same."""
+    films = read_films(tiny_data, ("test",))[:2]
+    first = traits.traits(cascade, films, tmp_path)
+    cascade.pneumonia = None  # type: ignore[assignment]
+    again = traits.traits(cascade, films, tmp_path)
+    assert np.array_equal(first.features, again.features)
+    assert first.gated.shape == (2, 1024)
+    assert not np.array_equal(first.cut, first.masked)
+
+
+def test_results_are_written_with_plots_and_numbers(
+    cascade: Cascade, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From one command: the page, its plots, the same numbers for machines."""
+    monkeypatch.setattr(metrics, "bootstrap", partial(metrics.bootstrap, draws=10))
+    work, docs = tmp_path / "work", tmp_path / "docs"
+    depth = documentation.look_deeper(cascade, tiny_data, work)
+    page = documentation.write(measure(cascade, tiny_data, work), depth, docs)
+    assert "not a medical device" in page
+    assert "border ring" in page
+    made = {path.name for path in (docs / "results").iterdir()}
+    assert made == {"roc.svg", "reliability.svg", "evaluate.json"}
+    assert (docs / "RESULTS.md").read_text() == page

@@ -1,0 +1,80 @@
+"""Whether a probability means what it says, and the whole trade between misses and false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from models.cascade import Settings
+from train import metrics
+from train.comparisons import Comparison
+from train.evaluate import Prediction
+from train.metrics import Bin, Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Of the probabilities of one comparison's films."""
+
+    stage: int
+    name: str
+    ece: Interval
+    brier: Interval
+    bins: list[Bin]
+    false_positive_rate: list[float]
+    true_positive_rate: list[float]
+
+
+def calibrate(
+    comparison: Comparison, predictions: Sequence[Prediction], settings: Settings
+) -> Calibration:
+    """Measure one comparison that has films of both sides."""
+    chosen, positive = comparison.sides([p.film for p in predictions])
+    kept = [predictions[i] for i in chosen]
+    at = settings.pneumonia if comparison.stage == 2 else settings.covid19
+    logits = np.array([p.pneumonia if comparison.stage == 2 else p.covid19 for p in kept])
+    says = np.array([at.decide(float(logit)).probability for logit in logits])
+    groups = [p.film.group for p in kept]
+
+    def interval(of: Callable[[metrics.Floats, metrics.Bools], float]) -> Interval:
+        return metrics.bootstrap(lambda i: of(says[i], positive[i]), groups)
+
+    false, true = metrics.roc(logits, positive)
+    return Calibration(
+        stage=comparison.stage,
+        name=comparison.name,
+        ece=interval(metrics.expected_calibration_error),
+        brier=interval(metrics.brier),
+        bins=metrics.calibration(says, positive),
+        false_positive_rate=false.tolist(),
+        true_positive_rate=true.tolist(),
+    )
+
+
+def draw(found: Sequence[Calibration], folder: Path) -> None:
+    """Write roc.svg and reliability.svg, a panel a stage."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, axes, curve in (
+        ("roc", ("1 - specificity", "sensitivity"), _roc),
+        ("reliability", ("probability said", "share positive"), _reliability),
+    ):
+        figure = Figure(figsize=(9, 4.5), layout="constrained")
+        for panel, stage in zip(figure.subplots(1, 2), (2, 3), strict=True):
+            panel.plot([0, 1], [0, 1], color="0.8")
+            for one in (each for each in found if each.stage == stage):
+                panel.plot(*curve(one), label=one.name, marker="o" * (name != "roc"), markersize=3)
+            panel.set(title=f"stage {stage}", xlabel=axes[0], ylabel=axes[1])
+            panel.legend(fontsize="x-small", loc="lower right")
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+
+
+def _roc(one: Calibration) -> tuple[list[float], list[float]]:
+    return one.false_positive_rate, one.true_positive_rate
+
+
+def _reliability(one: Calibration) -> tuple[list[float], list[float]]:
+    return [part.said for part in one.bins], [part.true for part in one.bins]

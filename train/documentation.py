@@ -1,0 +1,210 @@
+"""docs/RESULTS.md: the paper's figures beside ours, and what ours do not say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from models.cascade import Cascade
+from train.calibration import Calibration, calibrate, draw
+from train.comparisons import COMPARISONS
+from train.data import read_films
+from train.evaluate import predict
+from train.report import Results, cell, dice_table, table
+from train.scrutiny import CrossValidated, Heat, Probe, heat, source_probe, stage3_within
+
+COMMAND = "python -m train evaluate --data DIR --docs docs"
+_SOURCES = ("nih", "ieee8023")
+_CALIBRATED = (
+    "NIH alone: normal / pneumonia",
+    "NIH + ieee8023: normal / any pneumonia",
+    "ieee8023 alone: pneumonia / COVID-19",
+    "NIH + ieee8023: pneumonia / COVID-19",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """What stands behind the first table."""
+
+    probe: Probe
+    heat: Heat
+    stage3: list[CrossValidated]
+    calibration: list[Calibration]
+
+
+def look_deeper(cascade: Cascade, data: Path, folder: Path) -> Depth:
+    """Source, heat, calibration on the test split; stage 3 across patients of all splits."""
+    test = read_films(data, ("test",))
+    every = read_films(data, ("train", "val", "test"))
+    predictions = predict(cascade, test, folder)
+    return Depth(
+        probe=source_probe(cascade, every, folder, _SOURCES),
+        heat=heat(cascade, [film for film in test if film.source == "nih"]),
+        stage3=stage3_within(cascade, every, folder, "ieee8023"),
+        calibration=[
+            calibrate(each, predictions, cascade.settings)
+            for each in COMPARISONS
+            if each.name in _CALIBRATED
+        ],
+    )
+
+
+def write(results: Results, depth: Depth, docs: Path) -> str:
+    """Write RESULTS.md, its plots and its numbers; returns the Markdown."""
+    folder = docs / "results"
+    draw(depth.calibration, folder)
+    numbers = {"digests": results.digests, **asdict(depth)}
+    body = json.dumps(numbers, indent=2, ensure_ascii=False)
+    (folder / "evaluate.json").write_text(f"{body}\n", encoding="utf-8")
+    text = _markdown(results, depth, sorted(folder.glob("*.md")))
+    (docs / "RESULTS.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def _markdown(results: Results, depth: Depth, experiments: Sequence[Path]) -> str:
+    digests = "\n".join(f"- {name}: `{digest}`" for name, digest in results.digests.items())
+    links = "\n".join(
+        f"- [{path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}](results/{path.name})"
+        for path in experiments
+    )
+    return f"""\
+# Results
+
+Research software, not a medical device. Version {results.version}. Figures of this page are
+printed by `{COMMAND}`, others by the command beside them. In brackets: 95 % intervals, 2000
+bootstrap draws of whole patients.
+
+## Within one source first
+
+Public films confound disease with source: a network that knows the hospital knows much of the
+answer. So the rows within one source lead, and beside each stands the border ring: a regression
+that sees the outer 4 of 32 pixels of a thumbnail and no lung. Only what is well above it says
+something of the disease.
+
+### Stage 2, normal against pneumonia, test split
+
+{table(results.pneumonia)}
+### Stage 3, COVID-19 against other pneumonia, test split
+
+{table(results.covid19)}
+The test split of ieee8023 has few other pneumonias. Across patients of all splits, a last layer
+learned anew in each of five folds on stage 2's features of x ⊙ H2, which were never told which
+pneumonia:
+
+{_folds(depth.stage3)}
+### Lungs
+
+{dice_table(results.dice)}
+Two conventions, a channel each: aerated lung, and the whole field with what lies behind the
+heart. Stage 2 sees the field, with a margin, so that no diseased lung behind the heart is cut
+away.
+
+## Is it the lungs?
+
+{_probe(depth.probe)}
+{_heat(depth.heat)}
+## Do the probabilities mean what they say?
+
+{_calibration(depth.calibration)}
+![ROC](results/roc.svg)
+![reliability](results/reliability.svg)
+
+{_PAPER}
+## Experiments
+
+Each prints one of the paper's tables on public films: `python -m train experiment NAME --data DIR`.
+
+{links or "None yet."}
+
+{_HISTORY}
+## Weights (SHA-256)
+
+{digests}
+"""
+
+
+def _folds(rows: Sequence[CrossValidated]) -> str:
+    lines = [f"| {r.name} | {r.negatives} / {r.positives} | {r.auc} | {r.ring} |" for r in rows]
+    return (
+        "| films | n - / + | AUC | border ring's |\n|---|---|---|---|\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _probe(probe: Probe) -> str:
+    nih, other = probe.films
+    return f"""\
+How well {nih} NIH films are told from {other} ieee8023 films, all with pneumonia and none with
+COVID-19, by a regression cross-validated by patient. Lower is better; 0.5 would be blind to the
+source.
+
+| seen | AUC |
+|---|---|
+| the film with the lungs cut out, 32 px | {probe.lungs_cut_out} |
+| the masked film, 32 px | {probe.masked} |
+| stage 2's features | {probe.features} |
+"""
+
+
+def _heat(found: Heat) -> str:
+    return f"""\
+Where stage 2 looks, on {found.films} NIH test films. A heatmap that means something loses more
+when its hottest tenth of the lungs is blanked than when a random tenth is.
+
+| | |
+|---|---|
+| share of H2 inside the lung field, films called positive | {found.inside_lungs} |
+| AUC, whole masked film | {found.auc} |
+| AUC, hottest tenth removed | {found.auc_without_hottest} |
+| AUC, a random tenth removed | {found.auc_without_random} |
+"""
+
+
+def _calibration(rows: Sequence[Calibration]) -> str:
+    lines = [f"| {r.stage} | {r.name} | {cell(r.ece)} | {cell(r.brier)} |" for r in rows]
+    head = "| stage | films | expected calibration error | Brier score |\n|---|---|---|---|\n"
+    return head + "\n".join(lines) + "\n"
+
+
+_PAPER = """\
+## The paper's figures
+
+The paper (Yeh et al. 2020) had some 60,000 films of PadChest and RSNA, ImageNet weights, GPUs,
+and hospitals' own COVID-19 films; here there are under a thousand training films with labels,
+none of these weights, and two CPU cores. Its figures are for other films and cannot be compared
+as numbers; ours are lower, and where they are not it is because disease and source go together.
+
+| paper | what | AUC | sensitivity | specificity |
+|---|---|---|---|---|
+| Table 4, open data | stage 2 | 0.967 | 0.929 | 0.901 |
+| Table 4, open data | stage 3 | 0.880 | 0.853 | 0.859 |
+| Table 4, unseen hospitals | stage 2 | 0.939 | 0.636 | 0.905 |
+| Table 4, unseen hospitals | stage 3 | 0.400 | 0.500 | 0.400 |
+| lungs | Dice | 0.88 | | |
+
+"""
+
+_HISTORY = """\
+## What was tried
+
+Validation AUC; the test split decided nothing. Each line is from the run's own `log.csv`, written
+by `python -m train stage2`.
+
+| step | NIH alone | NIH + ieee8023 |
+|---|---|---|
+| stage 2, 192 px, 900 steps | 0.876 | 0.893 |
+| then 320 px, 150 steps | 0.866 | 0.883 |
+| then 512 px, 150 steps: shipped | 0.867 | 0.890 |
+| once more 512 px at a higher rate, after 70 steps: stopped | 0.821 | 0.865 |
+
+Higher resolution did not help within NIH: the lesions that 512 px would show are too few among
+some 540 training films. More films of one source with both classes would be needed first, then
+pretrained weights.
+
+Three films that taught the lung network belong to patients of the stage 2 and 3 test split
+(ieee8023: covid-19-pneumonia-20-pa-on-admission, covid-19-pneumonia-20,
+pneumocystis-jiroveci-pneumonia-4-PA). Their labels were not used there.
+
+"""
