@@ -99,6 +99,13 @@ COMPARISONS = (
     ),
     Comparison(
         stage=2,
+        name="ieee8023 alone (hardly a normal film): normal / any pneumonia",
+        negative=_is(NORMAL, "ieee8023"),
+        positive=_ill("ieee8023"),
+        ring=False,
+    ),
+    Comparison(
+        stage=2,
         name="kermany (children; never trained on): normal / pneumonia",
         negative=_is(NORMAL, "kermany"),
         positive=_is(PNEUMONIA, "kermany"),
@@ -112,7 +119,7 @@ COMPARISONS = (
     ),
     Comparison(
         stage=2,
-        name="hannover (never trained on): COVID-19 only",
+        name="hannover (others of its patients stand in ieee8023): COVID-19 only",
         negative=_nobody,
         positive=_is(COVID, "hannover"),
         ring=False,
@@ -137,9 +144,22 @@ COMPARISONS = (
     ),
     Comparison(
         stage=3,
-        name="hannover (never trained on): COVID-19 only",
+        name="NIH pneumonia / ieee8023 COVID-19 (label and source are one, as in the paper)",
+        negative=_NIH_PNEUMONIA,
+        positive=_is(COVID, "ieee8023"),
+    ),
+    Comparison(
+        stage=3,
+        name="hannover (others of its patients stand in ieee8023): COVID-19 only",
         negative=_nobody,
         positive=_is(COVID, "hannover"),
+        ring=False,
+    ),
+    Comparison(
+        stage=3,
+        name="actualmed (never trained on): COVID-19 only",
+        negative=_nobody,
+        positive=_is(COVID, "actualmed"),
         ring=False,
     ),
 )

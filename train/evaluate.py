@@ -1,4 +1,8 @@
-"""What the cascade answers on films and on films with masks, by its own steps and settings."""
+"""What the cascade answers on films and on films with masks, by its own steps and settings.
+
+Answers are kept on disk, film by film, under a name made of the weights, the settings and the code
+of the steps: an evaluation that was killed goes on, and a second one costs seconds.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,11 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from models import cam, preprocess, unet
 from models import cascade as steps
-from models import preprocess, unet
 from models.cascade import Cascade
 from train import metrics
-from train.data import NORMAL, Film, load_mask, load_pixels, read_lung_films
+from train.data import NORMAL, Film, LungFilm, load_mask, load_pixels, read_lung_films
 from train.stage1_lungs import dice
 
 
@@ -76,12 +80,15 @@ class ScoreLog:
 
 
 def fingerprint(cascade: Cascade) -> str:
-    """Name everything a logit hangs on: weights and how they are used; thresholds aside."""
+    """Name everything a logit hangs on: weights, how they are used, the code; not thresholds."""
     identity, settings = cascade.identity, cascade.settings
     digests = {name: digest for name, digest in identity.digests.items() if name != "gate"}
     traits = [digests, identity.h2_variant, settings.size, settings.mask_margin]
     traits.append(settings.lung_threshold)
-    return hashlib.sha256(json.dumps(traits, sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode())
+    for module in (cam, preprocess, steps, unet):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _key(film: Film) -> str:
@@ -108,23 +115,36 @@ def _scores(cascade: Cascade, film: Film) -> dict[str, float]:
     }
 
 
-@torch.inference_mode()
-def lung_dice(cascade: Cascade, data: Path, split: str = "test") -> dict[str, metrics.Interval]:
-    """Dice per source, each under its own convention, and per convention."""
+def lung_dice(
+    cascade: Cascade, data: Path, split: str = "test", folder: Path | None = None
+) -> dict[str, metrics.Interval]:
+    """Dice per source, each under its own convention, and per convention; kept as `predict`'s."""
     films = [film for film in read_lung_films(data) if film.split == split]
-    size, threshold = cascade.settings.size, cascade.settings.lung_threshold
+    log = ScoreLog(folder / f"dice-{fingerprint(cascade)}.jsonl") if folder else None
+    known = log.read() if log else {}
     scores = []
     for film in track(films, "masks"):
-        pixels, frame = preprocess.to_network(load_pixels(film.path), size)
-        logits = steps.stage1(cascade.lungs, torch.from_numpy(pixels)[None, None])
-        masks = steps.lung_masks(logits, [preprocess.film_area(frame)], threshold)
-        scores.append(dice(masks[0, film.channel].numpy() > 0, load_mask(film.masks, size)))
+        key = str(film.path.resolve())
+        if key not in known:
+            known[key] = {"dice": _dice(cascade, film)}
+            if log:
+                log.add(key, known[key])
+        scores.append(known[key]["dice"])
     value = np.array(scores)
     parts = {film.source: [f.source == film.source for f in films] for film in films}
     parts["aerated lung, heart left out"] = [f.channel == unet.AERATED for f in films]
     parts["lung field, behind the heart too"] = [f.channel == unet.FIELD for f in films]
     groups = np.array([film.group for film in films])
     return {name: _mean(value[inside], groups[inside]) for name, inside in parts.items()}
+
+
+@torch.inference_mode()
+def _dice(cascade: Cascade, film: LungFilm) -> float:
+    size, threshold = cascade.settings.size, cascade.settings.lung_threshold
+    pixels, frame = preprocess.to_network(load_pixels(film.path), size)
+    logits = steps.stage1(cascade.lungs, torch.from_numpy(pixels)[None, None])
+    masks = steps.lung_masks(logits, [preprocess.film_area(frame)], threshold)
+    return dice(masks[0, film.channel].numpy() > 0, load_mask(film.masks, size))
 
 
 def _mean(values: np.ndarray, groups: np.ndarray) -> metrics.Interval:

@@ -57,7 +57,7 @@ def measure(
     return Results(
         version=cascade.identity.version,
         digests=dict(cascade.identity.digests),
-        dice=lung_dice(cascade, data, splits[0]),
+        dice=lung_dice(cascade, data, splits[0], folder),
         pneumonia=[row for stage, row in rows if stage == 2],
         covid19=[row for stage, row in rows if stage == 3],
     )

@@ -10,7 +10,7 @@ import pytest
 from models.cascade import OperatingPoint, Settings
 from train import cards, evaluate
 from train.comparisons import COMPARISONS, Comparison, Row, compare
-from train.data import Film
+from train.data import Film, LungFilm
 from train.evaluate import Prediction, ScoreLog
 from train.report import table
 
@@ -124,6 +124,23 @@ def test_a_film_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     name[0] = "two"
     evaluate.predict(None, films[:1], tmp_path)  # type: ignore[arg-type]
     assert read == ["a", "b", "c", "a", "a"]
+
+
+def test_a_mask_is_measured_once(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dice is taken from disk too, and is the same."""
+    measured: list[str] = []
+
+    def dice(_: object, film: LungFilm) -> float:
+        measured.append(film.source)
+        return 0.9 if film.source == "jsrt" else 0.8
+
+    monkeypatch.setattr(evaluate, "_dice", dice)
+    monkeypatch.setattr(evaluate, "fingerprint", lambda _: "one")
+    first = evaluate.lung_dice(None, tiny_data, "test", tiny_data)  # type: ignore[arg-type]
+    again = evaluate.lung_dice(None, tiny_data, "test", tiny_data)  # type: ignore[arg-type]
+    assert sorted(measured) == ["gb_seg", "jsrt"]
+    assert again == first
+    assert first["jsrt"].value == 0.9
 
 
 def test_half_a_line_left_by_a_kill_costs_one_film(tmp_path: Path) -> None:
