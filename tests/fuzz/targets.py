@@ -20,7 +20,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # m
 from support.readings import MODEL, frame, look, positive
 from support.receiving import MemoryStore, association, receiver
 
-from dicom_node.config import Config, GateConfig, SelectConfig
+from dicom_node.config import Config, GateConfig, ResultsConfig, SelectConfig
 from dicom_node.domain import Image
 from dicom_node.pipeline import Pipeline
 from dicom_node.receive.checks import check_identity, check_pixels
@@ -48,9 +48,10 @@ def header(data: bytes) -> None:
 
 
 def film(data: bytes) -> None:
-    """The worker's way with a file: read, selected, decoded, read by a scripted reader, composed.
+    """The worker's way with a file: read, selected, decoded, read by a scripted reader, reported.
 
-    The decoder is the node's own process, which may die; the pipeline may only refuse.
+    The decoder is the node's own process, which may die; the pipeline may only refuse. Of the
+    objects only the report is made: the others hold little of the file, and take long.
     """
     path = _folder() / "film.dcm"
     path.write_bytes(data)
@@ -116,7 +117,11 @@ def _folder() -> Path:
 
 @cache
 def _pipeline() -> Pipeline:
-    config = Config(select=SelectConfig(min_side=64), gate=GateConfig(enabled=False))
+    config = Config(
+        select=SelectConfig(min_side=64),
+        gate=GateConfig(enabled=False),
+        results=ResultsConfig(secondary_capture=False, segmentation=False, key_objects=False),
+    )
     return Pipeline(config=config, reader=_Reader(), clock=lambda: datetime(2026, 1, 2, tzinfo=UTC))
 
 
