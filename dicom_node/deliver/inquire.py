@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,6 @@ SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 FIND = StudyRootQueryRetrieveInformationModelFind
 
 _LOOK_SECONDS = 0.1  # how soon a report is noticed, whichever way it came
-_PARTING_SECONDS = 0.1  # for the answer to a report to be out before the release
 _MATCHES = (0xFF00, 0xFF01)  # C-FIND pending, PS3.4 Table C.4-1
 
 
@@ -89,13 +89,18 @@ class Inquirer:
             return Answer(found=Found.NO_WAY, reason=reason)
 
     def _request(self, assoc: Association, inquiry: Inquiry) -> Answer:
-        reports: list[int] = []
+        heard, answered = threading.Event(), threading.Event()
 
         def on_report(event: Event) -> tuple[int, None]:
-            reports.append(self._intake.take(lambda: event.event_information))
-            return reports[-1], None
+            heard.set()
+            return self._intake.take(lambda: event.event_information), None
+
+        def on_sent(_: Event) -> None:
+            if heard.is_set():  # nothing else is sent meanwhile
+                answered.set()
 
         assoc.bind(evt.EVT_N_EVENT_REPORT, on_report)
+        assoc.bind(evt.EVT_PDU_SENT, on_sent)
         self._commitments.request(inquiry)
         fail_point("commitment.asking")
         asked = request_data_set(inquiry.transaction_uid, inquiry.references)
@@ -110,8 +115,9 @@ class Inquirer:
             and self._commitments.is_open(inquiry)
         ):
             time.sleep(_LOOK_SECONDS)
-        if reports:
-            time.sleep(_PARTING_SECONDS)
+        # A release does not wait for an answer that is on its way; the answer would be dropped.
+        while heard.is_set() and assoc.is_established and not answered.wait(_LOOK_SECONDS):
+            continue
         return Answer(found=Found.REQUESTED, reason="asked for storage commitment, no report yet")
 
 

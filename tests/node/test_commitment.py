@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 from support.committing import CommittingPeer, Style
 from support.fakes import SC, Bench, bench
 from support.peer import Peer, destination, free_port, wait_until
@@ -111,6 +114,28 @@ def test_a_report_on_the_same_association_commits(node: Bench, tmp_path: Path) -
         AuditKind.COMMITMENT_REQUESTED, *[AuditKind.DELIVERY_COMMITTED] * 2,
     ]  # fmt: skip
     assert node.store.audit.tail(1)[0].event.detail["transaction_uid"] == transaction_uid
+
+
+class _SlowIntake(Intake):
+    """Written down, and then long in answering, as on a busy machine."""
+
+    def take(self, event_information: Callable[[], Dataset]) -> int:
+        status = super().take(event_information)
+        time.sleep(0.4)
+        return status
+
+
+def test_the_association_is_not_released_before_a_report_is_answered(
+    node: Bench, tmp_path: Path
+) -> None:
+    """Who reports hears that it was taken, however long that takes."""
+    accept(node)
+    intake = _SlowIntake(node.store.commitments, DELIVERY, node.clock)
+    with CommittingPeer(tmp_path / "pacs", Style.SAME) as peer:
+        asker = Inquirer("AINODE", [destination(peer.port)], node.store.commitments, intake)
+        replace(confirmer(node, destination(peer.port)), askers={"pacs": asker}).confirm_due()
+        wait_until(lambda: peer.report_statuses)
+    assert peer.report_statuses == [0x0000]
 
 
 @pytest.mark.parametrize("says_role", [True, False])

@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ from dicom_node.commitment.datasets import request_data_set
 _TIMEOUT_SECONDS = 60.0
 _OUT_OF_RESOURCES = 0xA7  # of a status: send again later
 _MOST_OUTSTANDING = 16  # reports owed; beyond, no new film: a modality has its own pace
-_REMEMBERED = 200  # films that may come twice or be asked after
+_FRESH_SECONDS = 240.0  # films come twice for so long; the node keeps them for longer
 
 
 @dataclass(slots=True)
@@ -53,7 +53,12 @@ class Node:
     echo_seconds: list[float] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
     pledged: set[str] = field(default_factory=set)  # transactions whose report is owed to the PACS
-    sent: list[Dataset] = field(default_factory=list)  # the latest films
+    sent: deque[tuple[float, Dataset]] = field(default_factory=lambda: deque(maxlen=50))
+
+    def fresh(self) -> list[Dataset]:
+        """Films of the last minutes."""
+        since = time.monotonic() - _FRESH_SECONDS
+        return [ds for at, ds in list(self.sent) if at > since]
 
 
 def callers(node: Node) -> dict[str, Callable[[], None]]:
@@ -125,7 +130,7 @@ def _films(node: Node, calling: str, films: list[Dataset], pause: float) -> None
         ds = _anew(drawn)
         if send(node, calling, ds):
             node.did[f"films by {calling}"] += 1
-            node.sent = [*node.sent, ds][-_REMEMBERED:]
+            node.sent.append((time.monotonic(), ds))
         if chance.random() < 0.1:  # a late film of the same study: a second revision
             node.stop.wait(8.0)
             late = _anew(drawn)
@@ -138,8 +143,8 @@ def _again_and_again(node: Node) -> None:
     """Films of the last minutes once more, and the node's own results, as a router does."""
     chance = random.Random(1)
     while not node.stop.wait(chance.uniform(10.0, 40.0)):
-        if node.sent:
-            node.did["films sent twice"] += send(node, "ROUTER", chance.choice(node.sent[-20:]))
+        if films := node.fresh():
+            node.did["films sent twice"] += send(node, "ROUTER", chance.choice(films))
         for result in node.pacs.latest[-2:]:
             with suppress(ConnectionError, RuntimeError):
                 syntax = str(result.file_meta.TransferSyntaxUID)
@@ -153,7 +158,7 @@ def _ask_commitment(node: Node) -> None:
     while not node.stop.wait(30.0):
         references = tuple(
             Reference(sop_class_uid=str(ds.SOPClassUID), sop_instance_uid=str(ds.SOPInstanceUID))
-            for ds in node.sent[-5:]
+            for ds in node.fresh()[-5:]
         )
         if not references:
             continue
