@@ -264,9 +264,22 @@ class Node(RuleBasedStateMachine):
         self.store.outbox.discard(study)
         self.open_ready()
 
-    @rule(late=st.none() | st.sampled_from(STUDIES))
-    def old_studies_go(self, late: str | None) -> None:
+    @rule()
+    def a_shipment_goes_well(self) -> None:
+        """Sent, accepted and committed without a hitch."""
+        if (shipment := self.store.outbox.claim("one", self.clock.after(30))) is None:
+            return
+        self.every_change_is_in_the_table()
+        self.settle(shipment, DeliveryEvent.ACCEPTED)
+        self.every_change_is_in_the_table()
+        if (inquiry := self.store.commitments.claim("one", self.clock.after(30))) is not None:
+            self.store.commitments.request(inquiry)
+            self.a_report_comes(inquiry, 0)
+
+    @rule(seconds=st.sampled_from([0, 2 * KEPT_SECONDS]), late=st.none() | st.sampled_from(STUDIES))
+    def old_studies_go(self, seconds: int, late: str | None) -> None:
         """What is delivered and old is removed, but not where a film comes in between."""
+        self.clock.tick(seconds)
         before = self.clock.after(-KEPT_SECONDS)
         chosen = self.store.retention.removable(before, 10)
         if late is not None and late in chosen:
