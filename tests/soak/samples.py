@@ -21,7 +21,7 @@ TOLERANCE = {"memory": 16.0, "descriptors": 4.0, "threads": 2.0}  # MB, and how 
 _MEMORY_SHARE = 0.05
 
 # A life's first part is warm-up: caches fill, the first film of each kind comes, pools are made.
-_WARM_UP_SHARE, _LONGEST_WARM_UP = 0.25, 600.0  # seconds
+_WARM_UP_SHARE, _LEAST_WARM_UP, _LONGEST_WARM_UP = 0.25, 300.0, 600.0  # seconds
 _FEWEST_SAMPLES = 12
 
 
@@ -126,7 +126,8 @@ def trends(samples: Iterable[Sample]) -> list[Trend]:
 
 def _warm(life: Sequence[Sample]) -> list[Sample]:
     length = life[-1].at - life[0].at
-    since = life[0].at + min(length * _WARM_UP_SHARE, _LONGEST_WARM_UP)
+    warm_up = min(max(length * _WARM_UP_SHARE, _LEAST_WARM_UP), _LONGEST_WARM_UP)
+    since = life[0].at + warm_up
     return [each for each in life if each.at >= since]
 
 

@@ -58,9 +58,9 @@ def test_a_killed_process_and_its_successor_are_two_lives() -> None:
     assert {trend.minutes > 25 for trend in trends(lives)} == {False}
 
 
-def test_a_life_of_a_minute_is_not_judged() -> None:
-    """Who died young says nothing about growth."""
-    assert trends(_life(minutes=1)) == []
+def test_a_life_of_a_few_minutes_is_not_judged() -> None:
+    """Loading the networks is no growth, and who died young never did anything else."""
+    assert trends(_life(minutes=6, gained=900.0)) == []
 
 
 def _result(uid: str, modality: str = "SR", number: int = 1) -> Dataset:
