@@ -188,7 +188,8 @@ def evaluate(  # noqa: PLR0913 - one option each
         cards.rewrite(directory, results.markdown(), exporting.command(left_out))
     if docs:
         depth = documentation.look_deeper(cascade, data, out)
-        Console().print(Markdown(documentation.write(results, depth, docs)))
+        command = f"{exporting.command(left_out)} --docs docs"
+        Console().print(Markdown(documentation.write(results, depth, docs, command)))
     else:
         _show(results.markdown())
 

@@ -93,8 +93,9 @@ COVID19 = Words(
     ),
     caveats=(
         "This is the weakest network. Within ieee8023 there are few other pneumonias to test "
-        "on, the interval is wide, and nothing here shows that the network tells COVID-19 "
-        "from other pneumonia better than the border ring does. Over several sources it tells"
+        "on and the interval is wide: unless all of it is above the border ring's figure, nothing "
+        "shows that the network reads more than the border does; docs/RESULTS.md asks the same "
+        "across the patients of all splits. Over several sources it tells"
         " the sources apart. Radiographs cannot establish the cause of a pneumonia; a test "
         "can."
     ),

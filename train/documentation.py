@@ -10,12 +10,13 @@ from pathlib import Path
 from models.cascade import Cascade
 from train.calibration import Calibration, calibrate, draw
 from train.comparisons import COMPARISONS
-from train.data import read_films
+from train.data import read_films, read_lung_films
 from train.evaluate import predict
+from train.paper import beside
 from train.report import Results, cell, dice_table, table
 from train.scrutiny import CrossValidated, Heat, Probe, heat, source_probe, stage3_within
 
-COMMAND = "python -m train evaluate --data DIR --docs docs"
+_HISTORY = Path(__file__).parent / "history.md"  # kept by hand
 _SOURCES = ("nih", "ieee8023")
 _CALIBRATED = (
     "NIH alone: normal / pneumonia",
@@ -33,38 +34,45 @@ class Depth:
     heat: Heat
     stage3: list[CrossValidated]
     calibration: list[Calibration]
+    shared: list[str]  # films that taught stage 1, of patients that test stages 2 and 3
 
 
 def look_deeper(cascade: Cascade, data: Path, folder: Path) -> Depth:
     """Source, heat, calibration on the test split; stage 3 across patients of all splits."""
-    test = read_films(data, ("test",))
+    test = [film for film in read_films(data, ("test",)) if film.source in _SOURCES]
+    tested = {film.group for film in test}
     every = read_films(data, ("train", "val", "test"))
     predictions = predict(cascade, test, folder)
     return Depth(
         probe=source_probe(cascade, every, folder, _SOURCES),
-        heat=heat(cascade, [film for film in test if film.source == "nih"]),
+        heat=heat(cascade, [film for film in test if film.source == "nih"], folder),
         stage3=stage3_within(cascade, every, folder, "ieee8023"),
         calibration=[
             calibrate(each, predictions, cascade.settings)
             for each in COMPARISONS
             if each.name in _CALIBRATED
         ],
+        shared=[
+            film.path.stem
+            for film in read_lung_films(data)
+            if film.split == "train" and film.group in tested
+        ],
     )
 
 
-def write(results: Results, depth: Depth, docs: Path) -> str:
+def write(results: Results, depth: Depth, docs: Path, command: str) -> str:
     """Write RESULTS.md, its plots and its numbers; returns the Markdown."""
     folder = docs / "results"
     draw(depth.calibration, folder)
     numbers = {"digests": results.digests, **asdict(depth)}
     body = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / "evaluate.json").write_text(f"{body}\n", encoding="utf-8")
-    text = _markdown(results, depth, sorted(folder.glob("*.md")))
+    text = _markdown(results, depth, sorted(folder.glob("*.md")), command)
     (docs / "RESULTS.md").write_text(text, encoding="utf-8")
     return text
 
 
-def _markdown(results: Results, depth: Depth, experiments: Sequence[Path]) -> str:
+def _markdown(results: Results, depth: Depth, experiments: Sequence[Path], command: str) -> str:
     digests = "\n".join(f"- {name}: `{digest}`" for name, digest in results.digests.items())
     links = "\n".join(
         f"- [{path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}](results/{path.name})"
@@ -74,7 +82,7 @@ def _markdown(results: Results, depth: Depth, experiments: Sequence[Path]) -> st
 # Results
 
 Research software, not a medical device. Version {results.version}. Figures of this page are
-printed by `{COMMAND}`, others by the command beside them. In brackets: 95 % intervals, 2000
+printed by `{command}`, others by the command beside them. In brackets: 95 % intervals, 2000
 bootstrap draws of whole patients.
 
 ## Within one source first
@@ -112,18 +120,29 @@ away.
 ![ROC](results/roc.svg)
 ![reliability](results/reliability.svg)
 
-{_PAPER}
+{beside(results, depth.stage3)}
 ## Experiments
 
 Each prints one of the paper's tables on public films: `python -m train experiment NAME --data DIR`.
 
 {links or "None yet."}
 
-{_HISTORY}
+{_HISTORY.read_text(encoding="utf-8")}
+{_shared(depth.shared)}
 ## Weights (SHA-256)
 
 {digests}
 """
+
+
+def _shared(films: Sequence[str]) -> str:
+    if not films:
+        return ""
+    return (
+        f"{len(films)} films whose lung masks taught stage 1 belong to patients of the test split "
+        f"of stages 2 and 3: {', '.join(films)}. Their labels were not used there, but on these "
+        "patients the lungs may be found better than on strangers.\n"
+    )
 
 
 def _folds(rows: Sequence[CrossValidated]) -> str:
@@ -166,45 +185,3 @@ def _calibration(rows: Sequence[Calibration]) -> str:
     lines = [f"| {r.stage} | {r.name} | {cell(r.ece)} | {cell(r.brier)} |" for r in rows]
     head = "| stage | films | expected calibration error | Brier score |\n|---|---|---|---|\n"
     return head + "\n".join(lines) + "\n"
-
-
-_PAPER = """\
-## The paper's figures
-
-The paper (Yeh et al. 2020) had some 60,000 films of PadChest and RSNA, ImageNet weights, GPUs,
-and hospitals' own COVID-19 films; here there are under a thousand training films with labels,
-none of these weights, and two CPU cores. Its figures are for other films and cannot be compared
-as numbers; ours are lower, and where they are not it is because disease and source go together.
-
-| paper | what | AUC | sensitivity | specificity |
-|---|---|---|---|---|
-| Table 4, open data | stage 2 | 0.967 | 0.929 | 0.901 |
-| Table 4, open data | stage 3 | 0.880 | 0.853 | 0.859 |
-| Table 4, unseen hospitals | stage 2 | 0.939 | 0.636 | 0.905 |
-| Table 4, unseen hospitals | stage 3 | 0.400 | 0.500 | 0.400 |
-| lungs | Dice | 0.88 | | |
-
-"""
-
-_HISTORY = """\
-## What was tried
-
-Validation AUC; the test split decided nothing. Each line is from the run's own `log.csv`, written
-by `python -m train stage2`.
-
-| step | NIH alone | NIH + ieee8023 |
-|---|---|---|
-| stage 2, 192 px, 900 steps | 0.876 | 0.893 |
-| then 320 px, 150 steps | 0.866 | 0.883 |
-| then 512 px, 150 steps: shipped | 0.867 | 0.890 |
-| once more 512 px at a higher rate, after 70 steps: stopped | 0.821 | 0.865 |
-
-Higher resolution did not help within NIH: the lesions that 512 px would show are too few among
-some 540 training films. More films of one source with both classes would be needed first, then
-pretrained weights.
-
-Three films that taught the lung network belong to patients of the stage 2 and 3 test split
-(ieee8023: covid-19-pneumonia-20-pa-on-admission, covid-19-pneumonia-20,
-pneumocystis-jiroveci-pneumonia-4-PA). Their labels were not used there.
-
-"""

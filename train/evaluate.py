@@ -79,10 +79,12 @@ class ScoreLog:
             file.write("\n" + json.dumps([key, scores]))
 
 
-def fingerprint(cascade: Cascade) -> str:
+def fingerprint(
+    cascade: Cascade, networks: Sequence[str] = ("lungs", "pneumonia", "covid19")
+) -> str:
     """Name everything a logit hangs on: weights, how they are used, the code; not thresholds."""
     identity, settings = cascade.identity, cascade.settings
-    digests = {name: digest for name, digest in identity.digests.items() if name != "gate"}
+    digests = {name: digest for name, digest in identity.digests.items() if name in networks}
     traits = [digests, identity.h2_variant, settings.size, settings.mask_margin]
     traits.append(settings.lung_threshold)
     digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode())
@@ -120,7 +122,7 @@ def lung_dice(
 ) -> dict[str, metrics.Interval]:
     """Dice per source, each under its own convention, and per convention; kept as `predict`'s."""
     films = [film for film in read_lung_films(data) if film.split == split]
-    log = ScoreLog(folder / f"dice-{fingerprint(cascade)}.jsonl") if folder else None
+    log = ScoreLog(folder / f"dice-{fingerprint(cascade, ('lungs',))}.jsonl") if folder else None
     known = log.read() if log else {}
     scores = []
     for film in track(films, "masks"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,16 @@ from models import cascade as steps
 from models.cascade import Cascade
 from train import linear, metrics
 from train.data import COVID, NORMAL, PNEUMONIA, Film
+from train.evaluate import ScoreLog, fingerprint
 from train.metrics import Interval
 from train.ring import ring
-from train.traits import Floats, masked, traits
+from train.traits import SEEN_BY, Floats, masked, traits
 
 _TILE = 32  # side of the squares that are removed at random, pixels of the network frame
 _SHARE = 0.1  # of the lung field, removed
 _RIDGE = 0.1  # of every regression here; fixed before any was looked at
 _CASES = ("radiopaedia", "eurorad")  # subsources with both kinds of pneumonia
+_COVID_FOR_EACH = 2  # films of COVID-19 for each of other pneumonia: more narrow no interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +64,15 @@ class Heat:
 def source_probe(
     cascade: Cascade, films: Sequence[Film], folder: Path, sources: tuple[str, str]
 ) -> Probe:
-    """Tell two sources apart by their non-COVID pneumonia films, cross-validated by patient."""
-    chosen = [f for f in films if f.source in sources and f.label == PNEUMONIA]
-    found, other = (
-        traits(cascade, chosen, folder),
-        np.array([f.source == sources[1] for f in chosen]),
-    )
+    """Tell two sources apart by their non-COVID pneumonia films, cross-validated by patient.
+
+    As many films of either source, so that their splits have like shares of both.
+    """
+    ill = [[f for f in films if f.source == name and f.label == PNEUMONIA] for name in sources]
+    fewest = min(map(len, ill))
+    chosen = [film for one in ill for film in drawn(one, fewest)]
+    other = np.array([f.source == sources[1] for f in chosen])
+    found = traits(cascade, chosen, folder)
     return Probe(
         films=(int((~other).sum()), int(other.sum())),
         lungs_cut_out=_told(found.cut, other, chosen),
@@ -83,7 +89,12 @@ def stage3_within(
     Stage 2 has seen these films as pneumonia, never which pneumonia, so all splits may take part.
     The last layer is learned anew without the patients it is asked about.
     """
-    chosen = [f for f in films if f.source == source and f.label in (PNEUMONIA, COVID)]
+    pneumonia = [f for f in films if f.source == source and f.label == PNEUMONIA]
+    covid = [f for f in films if f.source == source and f.label == COVID]
+    cases_first = sorted(covid, key=lambda film: film.subsource not in _CASES)
+    sure = sum(film.subsource in _CASES for film in covid)
+    others = drawn(cases_first[sure:], max(0, _COVID_FOR_EACH * len(pneumonia) - sure))
+    chosen = [*pneumonia, *cases_first[:sure], *others]
     positive = np.array([f.label == COVID for f in chosen])
     scores = _scores(traits(cascade, chosen, folder).gated, positive, chosen)
     border = _scores(np.stack([ring(f.path) for f in chosen]), positive, chosen)
@@ -102,27 +113,24 @@ def stage3_within(
     ]
 
 
-@torch.inference_mode()
-def heat(cascade: Cascade, films: Sequence[Film]) -> Heat:
-    """Take away the hottest tenth of each lung field, and a random tenth, and score again."""
-    generator = torch.Generator().manual_seed(0)
-    logits: list[list[float]] = []
-    inside: list[float] = []
+def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:
+    """Take away the hottest tenth of each lung field, and a random tenth, and score again.
+
+    What was found of a film is kept in ``folder``.
+    """
+    log = ScoreLog(folder / f"heat-{fingerprint(cascade, SEEN_BY)}.jsonl")
+    known = log.read()
+    rows = []
     for film in track(films, "heat"):
-        _, lungs, x = masked(cascade, film)
-        logit, h2 = steps.stage2(cascade.pneumonia, x, cascade.settings.h2)
-        if cascade.settings.pneumonia.decide(logit.item()).positive and h2.sum() > 0:
-            inside.append(float((h2 * lungs).sum() / h2.sum()))
-        side = h2.shape[-1] // _TILE
-        noise = torch.rand(1, 1, side, side, generator=generator)
-        tiles = functional.interpolate(noise, h2.shape[-2:], mode="nearest")
-        logits.append(
-            [
-                logit.item(),
-                *(cascade.pneumonia(without(x, order, lungs)).item() for order in (h2, tiles)),
-            ]
-        )
-    scores, ill = np.array(logits), np.array([film.label != NORMAL for film in films])
+        key = str(film.path.resolve())
+        if key not in known:
+            known[key] = _heat(cascade, film)
+            log.add(key, known[key])
+        rows.append(known[key])
+    scores = np.array([[row[name] for name in ("whole", "hottest", "random")] for row in rows])
+    ill = np.array([film.label != NORMAL for film in films])
+    decide = cascade.settings.pneumonia.decide
+    inside = [row["inside"] for row in rows if decide(row["whole"]).positive]
     everyone, share = np.ones(len(films), np.bool_), np.array(inside or [np.nan])
     return Heat(
         films=len(films),
@@ -133,6 +141,28 @@ def heat(cascade: Cascade, films: Sequence[Film]) -> Heat:
         auc_without_hottest=_auc(scores[:, 1], ill, films, everyone),
         auc_without_random=_auc(scores[:, 2], ill, films, everyone),
     )
+
+
+@torch.inference_mode()
+def _heat(cascade: Cascade, film: Film) -> dict[str, float]:
+    """The share of heat inside the lungs, and the logits of the film and of what is left of it."""
+    _, lungs, x = masked(cascade, film)
+    logit, h2 = steps.stage2(cascade.pneumonia, x, cascade.settings.h2)
+    seed = torch.Generator().manual_seed(zlib.crc32(film.path.name.encode()))
+    side = h2.shape[-1] // _TILE
+    tiles = functional.interpolate(torch.rand(1, 1, side, side, generator=seed), h2.shape[-2:])
+    return {
+        "inside": float((h2 * lungs).sum() / h2.sum()) if h2.sum() > 0 else 1.0,
+        "whole": logit.item(),
+        "hottest": cascade.pneumonia(without(x, h2, lungs)).item(),
+        "random": cascade.pneumonia(without(x, tiles, lungs)).item(),
+    }
+
+
+def drawn(films: Sequence[Film], count: int) -> list[Film]:
+    """A sub-sample with a fixed seed, in order."""
+    taken = np.random.default_rng(0).permutation(len(films))[:count]
+    return [films[i] for i in sorted(taken)]
 
 
 def without(x: Tensor, order: Tensor, lungs: Tensor) -> Tensor:

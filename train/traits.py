@@ -21,6 +21,7 @@ from train.data import Film, load_pixels
 from train.evaluate import fingerprint
 
 THUMBNAIL = 32  # pixels; enough to tell sources apart, too little to see a disease
+SEEN_BY = ("lungs", "pneumonia")  # the networks that traits hang on; stage 3 may change
 Floats = NDArray[np.float64]
 
 
@@ -36,7 +37,7 @@ class Traits:
 
 def traits(cascade: Cascade, films: Sequence[Film], folder: Path) -> Traits:
     """Compute them, or read them from ``folder``, where each film is kept as it is done."""
-    kept = folder / f"traits-{fingerprint(cascade)}"
+    kept = folder / f"traits-{fingerprint(cascade, SEEN_BY)}"
     kept.mkdir(parents=True, exist_ok=True)
     rows = [_of_film(cascade, film, kept) for film in track(films, "traits")]
     names = Traits.__dataclass_fields__

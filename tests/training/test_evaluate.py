@@ -135,7 +135,7 @@ def test_a_mask_is_measured_once(tiny_data: Path, monkeypatch: pytest.MonkeyPatc
         return 0.9 if film.source == "jsrt" else 0.8
 
     monkeypatch.setattr(evaluate, "_dice", dice)
-    monkeypatch.setattr(evaluate, "fingerprint", lambda _: "one")
+    monkeypatch.setattr(evaluate, "fingerprint", lambda *_: "one")
     first = evaluate.lung_dice(None, tiny_data, "test", tiny_data)  # type: ignore[arg-type]
     again = evaluate.lung_dice(None, tiny_data, "test", tiny_data)  # type: ignore[arg-type]
     assert sorted(measured) == ["gb_seg", "jsrt"]

@@ -13,9 +13,10 @@ from models.cascade import Cascade, OperatingPoint, Settings
 from models.densenet import ChestDenseNet
 from models.reading import ModelIdentity
 from models.unet import LungUNet
-from train import documentation, linear, metrics, scrutiny, traits
+from train import documentation, linear, metrics, paper, scrutiny, traits
+from train.comparisons import COMPARISONS, Row
 from train.data import read_films
-from train.report import measure
+from train.report import Results, measure
 
 
 @pytest.fixture
@@ -86,9 +87,47 @@ def test_results_are_written_with_plots_and_numbers(
     monkeypatch.setattr(metrics, "bootstrap", partial(metrics.bootstrap, draws=10))
     work, docs = tmp_path / "work", tmp_path / "docs"
     depth = documentation.look_deeper(cascade, tiny_data, work)
-    page = documentation.write(measure(cascade, tiny_data, work), depth, docs)
+    page = documentation.write(measure(cascade, tiny_data, work), depth, docs, "train evaluate X")
     assert "not a medical device" in page
+    assert "`train evaluate X`" in page
     assert "border ring" in page
+    assert "| 4, open | 2 | 0.9672 / 0.9285 / 0.9005 |" in page
+    cascade.lungs = cascade.pneumonia = None  # type: ignore[assignment]
+    assert documentation.look_deeper(cascade, tiny_data, work) == depth  # all of it from disk
     made = {path.name for path in (docs / "results").iterdir()}
     assert made == {"roc.svg", "reliability.svg", "evaluate.json"}
     assert (docs / "RESULTS.md").read_text() == page
+
+
+def _interval(value: float) -> metrics.Interval:
+    return metrics.Interval(value=value, low=value - 0.05, high=value + 0.05)
+
+
+def test_it_is_said_plainly_where_ours_is_worse() -> None:
+    """Below the paper's figure is worse; above the border ring only where the interval is."""
+    stage2, stage3 = (
+        Row(name=name, negatives=9, positives=9, auc=_interval(auc), sensitivity=None,
+            specificity=None, ring=None)
+        for name, auc in (
+            ("NIH + ieee8023: normal / any", 0.85), ("NIH pneumonia / ieee8023 COVID-19", 0.95),
+        )
+    )  # fmt: skip
+    results = Results(version="0", digests={}, dice={}, pneumonia=[stage2], covid19=[stage3])
+    folds = [
+        scrutiny.CrossValidated(
+            name=name, negatives=9, positives=9, auc=_interval(0.7), ring=_interval(border)
+        )
+        for name, border in (("low ring", 0.6), ("high ring", 0.68))
+    ]
+    text = paper.beside(results, folds)
+    assert "Table 4, open, stage 2: our AUC is worse than the paper's by 0.117." in text
+    assert "Table 4, open, stage 3: our AUC is not below the paper's." in text
+    assert "which is above the border ring's 0.600" in text
+    assert "which is not shown to be above the border ring's 0.680" in text
+
+
+def test_every_paper_row_that_has_one_of_ours_finds_it() -> None:
+    """The names in the paper's table are those of the comparisons."""
+    for one in paper.FIGURES:
+        found = [c for c in COMPARISONS if c.stage == one.stage and c.name.startswith(one.ours)]
+        assert len(found) == 1 or not one.ours
