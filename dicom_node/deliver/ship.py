@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-def ship(
+def ship(  # noqa: PLR0913 - what a Deliverer holds, and the shipment
     shipment: Shipment,
     sender: Sender,
     policy: RetryPolicy,
