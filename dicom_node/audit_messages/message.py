@@ -6,6 +6,7 @@ whose number is "withheld". The Study Instance UID finds the patient in the arch
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 from xml.etree import ElementTree as ET
@@ -36,6 +37,7 @@ _APPLICATION = ("110150", "Application")
 _DESTINATION = ("110152", "Destination Role ID")
 _SOURCE = ("110153", "Source Role ID")
 _STUDY_UID = ("110180", "Study Instance UID")
+_NODE_ID = ("110182", "Node ID")
 
 _SUCCESS, _MINOR_FAILURE = "0", "4"  # EventOutcomeIndicator
 _MACHINE_NAME, _IP_ADDRESS, _URI = "1", "2", "5"  # NetworkAccessPointTypeCode
@@ -188,18 +190,28 @@ def _active(root: ET.Element, participant: _Participant) -> None:
     _code(ET.SubElement(root, "ActiveParticipant", values), "RoleIDCode", participant.role)
 
 
-def _object(root: ET.Element, identity: str, kind: str, role: str) -> ET.Element:
-    return ET.SubElement(
+def _object(
+    root: ET.Element, identity: str, name: str, codes: tuple[str, str], kind: _Code,
+    system: str = "DCM",
+) -> ET.Element:  # fmt: skip
+    """Add a participating object; ``codes``: ParticipantObjectTypeCode and its Role.
+
+    The elements stand in the order of the schema, PS3.15 A.5.1, which wants a name or a query.
+    """
+    found = ET.SubElement(
         root, "ParticipantObjectIdentification",
         ParticipantObjectID=identity,
-        ParticipantObjectTypeCode=kind,
-        ParticipantObjectTypeCodeRole=role,
+        ParticipantObjectTypeCode=codes[0],
+        ParticipantObjectTypeCodeRole=codes[1],
     )  # fmt: skip
+    _code(found, "ParticipantObjectIDTypeCode", kind, system)
+    ET.SubElement(found, "ParticipantObjectName").text = name
+    return found
 
 
 def _study(root: ET.Element, event: AuditEvent) -> None:
-    found = _object(root, str(event.study_instance_uid), "2", "3")  # system object, report
-    _code(found, "ParticipantObjectIDTypeCode", _STUDY_UID)
+    identity = str(event.study_instance_uid)
+    found = _object(root, identity, "withheld", ("2", "3"), _STUDY_UID)  # system object, report
     if event.sop_instance_uid is None:
         return
     description = ET.SubElement(found, "ParticipantObjectDescription")
@@ -210,12 +222,12 @@ def _study(root: ET.Element, event: AuditEvent) -> None:
 
 
 def _patient(root: ET.Element) -> None:
-    found = _object(root, "withheld", "1", "1")  # person, patient
-    _code(found, "ParticipantObjectIDTypeCode", ("2", "Patient Number"), system="RFC-3881")
+    number = ("2", "Patient Number")
+    _object(root, "withheld", "withheld", ("1", "1"), number, "RFC-3881")  # person, patient
 
 
 def _alert(root: ET.Element, subject: str, reason: str) -> None:
-    """What a Security Alert is about, PS3.15 A.5.3.11."""
-    found = _object(root, subject, "2", "13")  # system object, security resource
-    _code(found, "ParticipantObjectIDTypeCode", ("110182", "Node ID"))
-    ET.SubElement(found, "ParticipantObjectDescription").text = reason
+    """What a Security Alert is about, PS3.15 A.5.3.11; a detail's value is base64."""
+    found = _object(root, subject, subject, ("2", "13"), _NODE_ID)  # system, security resource
+    value = base64.b64encode(reason.encode()).decode()
+    ET.SubElement(found, "ParticipantObjectDetail", type="Alert Description", value=value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,22 @@ def test_other_lines(kind: AuditKind, detail: dict[str, Any], event: str, outcom
     what = root.find("EventIdentification")
     assert what is not None
     assert what.get("EventOutcomeIndicator") == outcome
+
+
+def test_a_participating_object_has_the_parts_of_the_schema_in_its_order() -> None:
+    """PS3.15 A.5.1: type code, name, details, description; what was wrong is a detail in base64."""
+    study, patient = told(RECEIVED).findall("ParticipantObjectIdentification")
+    kind, name = "ParticipantObjectIDTypeCode", "ParticipantObjectName"
+    assert [each.tag for each in study] == [kind, name, "ParticipantObjectDescription"]
+    assert [each.tag for each in patient] == [kind, name]
+    detail = {**CALLER, "reason": "calling-ae-title"}
+    alert = told(AuditEvent(kind=AuditKind.ASSOCIATION_REJECTED, detail=detail))
+    [subject] = alert.findall("ParticipantObjectIdentification")
+    assert [each.tag for each in subject] == [kind, name, "ParticipantObjectDetail"]
+    assert subject[2].attrib == {
+        "type": "Alert Description",
+        "value": base64.b64encode(b"calling-ae-title").decode(),
+    }
 
 
 def test_a_delivery_says_to_whom() -> None:
