@@ -48,7 +48,7 @@ def beside(results: Results, folds: Sequence[CrossValidated]) -> str:
 
 Two different sets of films stand side by side here, so a difference is no ranking. The paper's
 Table 5 is after fine-tuning on hospitals; what is like it here is the experiment's
-own page (`python -m train experiment table5 --data DIR`), among the experiments below.
+own page, where it has been run (`python -m train experiment table5 --data DIR`).
 
 | paper, test | stage | paper: AUC / sens. / spec. | our films | AUC | sens. | spec. |
 |---|---|---|---|---|---|---|
@@ -114,10 +114,10 @@ def _stage3(folds: Sequence[CrossValidated]) -> str:
     """Say whether stage 3 is shown to beat the border ring within its source."""
     lines = []
     for row in folds:
-        proved = row.auc.low > row.ring.value
+        proved = row.auc.low > row.ring.high
         word = "is above" if proved else "is not shown to be above"
         lines.append(
             f"- Stage 3 within {row.name}, across patients: AUC {row.auc}, which {word} the border "
-            f"ring's {row.ring.value:.3f}."
+            f"ring's {row.ring}."
         )
     return "\n".join(lines) + "\n"

@@ -22,7 +22,7 @@ from support.running import COMMAND
 from dicom_node.processes import processes
 from dicom_node.store.status import read_status
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 needs_mount = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 
 FULL = 0xA700

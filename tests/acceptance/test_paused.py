@@ -75,6 +75,7 @@ def everything_arrived(node: MortalNode, pacs: Peer, studies: int) -> bool:
     return len(here) == studies and set(counts) == {"accepted"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_process_that_wakes_after_its_lease_writes_nothing_and_sends_nothing(
     tmp_path: Path,

@@ -109,14 +109,14 @@ def test_forty_half_open_sockets_do_not_keep_an_echo_out(
 ) -> None:
     """Each is gone after the ARTIM time; meanwhile echoes are answered at once."""
     monkeypatch.setattr(watch, "_PATIENCE", 0)
-    with receiver(tmp_path, store, max_associations=1, artim_seconds=1.0) as node:
+    with receiver(tmp_path, store, max_associations=1, artim_seconds=3.0) as node:
         silent = [socket.create_connection(("127.0.0.1", node.port), timeout=5) for _ in range(40)]
         started = time.monotonic()
         with association(node.port) as assoc:
             assert assoc.send_c_echo().Status == 0x0000
-        assert time.monotonic() - started < 0.9
+        assert time.monotonic() - started < 2.9
         assert all(connection.recv(10)[:1] in (b"", b"\7") for connection in silent)
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 9
         for connection in silent:
             connection.close()
 

@@ -43,7 +43,7 @@ def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
     """Instances by decision, jobs by status, deliveries by destination; since when work waits."""
     assert read_status(tmp_path) == {
         "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
-        "oldest_waiting": None, "audit_lines": 0,
+        "oldest_waiting": None, "audit_lines": 0, "audit_told": 0,
     }  # fmt: skip
     _three_studies(node)
     assert read_status(tmp_path) == {
@@ -54,6 +54,7 @@ def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
         "breakers": {},
         "oldest_waiting": node.clock.now.isoformat(timespec="microseconds"),
         "audit_lines": len(node.kinds()),
+        "audit_told": 0,
     }
 
 
