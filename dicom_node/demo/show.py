@@ -18,6 +18,7 @@ import numpy as np
 import yaml
 from PIL import Image as PILImage
 from pydicom import dcmread
+from pydicom.uid import SecondaryCaptureImageStorage
 from rich.console import Console
 from rich.table import Table
 
@@ -215,7 +216,7 @@ def _write_overlays(returned: Iterable[Path], folder: Path) -> list[Path]:
     written = []
     for path in returned:
         ds = dcmread(path)
-        if "PixelData" in ds:
+        if ds.SOPClassUID == SecondaryCaptureImageStorage:
             source = str(ds.SourceImageSequence[0].ReferencedSOPInstanceUID)
             png = folder / f"{source}_{ds.InstanceNumber}.png"
             PILImage.fromarray(np.asarray(ds.pixel_array)).save(png)
