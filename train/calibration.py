@@ -35,8 +35,7 @@ def calibrate(
     """Measure one comparison that has films of both sides."""
     chosen, positive = comparison.sides([p.film for p in predictions])
     kept = [predictions[i] for i in chosen]
-    at = settings.pneumonia if comparison.stage == 2 else settings.covid19
-    logits = np.array([p.pneumonia if comparison.stage == 2 else p.covid19 for p in kept])
+    at, logits = comparison.at(settings), comparison.logits(kept)
     says = np.array([at.decide(float(logit)).probability for logit in logits])
     groups = [p.film.group for p in kept]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.cascade import Settings
+from models.cascade import OperatingPoint, Settings
 from train import metrics
 from train.data import COVID, NORMAL, PNEUMONIA, Film
 from train.evaluate import Prediction
@@ -32,6 +32,14 @@ class Comparison:
         """Indices of the films compared, and which of them are positive."""
         chosen = [i for i, f in enumerate(films) if self.negative(f) or self.positive(f)]
         return chosen, np.array([self.positive(films[i]) for i in chosen], np.bool_)
+
+    def at(self, settings: Settings) -> OperatingPoint:
+        """Where the stage decides."""
+        return settings.pneumonia if self.stage == 2 else settings.covid19
+
+    def logits(self, predictions: Sequence[Prediction]) -> metrics.Floats:
+        """What the stage says of these films."""
+        return np.array([p.pneumonia if self.stage == 2 else p.covid19 for p in predictions])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +180,7 @@ def compare(
     chosen, positive = comparison.sides([p.film for p in predictions])
     kept = [predictions[i] for i in chosen]
     groups = [p.film.group for p in kept]
-    at = settings.pneumonia if comparison.stage == 2 else settings.covid19
-    logits = np.array([p.pneumonia if comparison.stage == 2 else p.covid19 for p in kept])
+    at, logits = comparison.at(settings), comparison.logits(kept)
     called = np.array([at.decide(float(logit)).positive for logit in logits], np.bool_)
     both = 0 < positive.sum() < len(kept)
 
