@@ -132,7 +132,8 @@ def _operating_point(
     weights = metrics.even_weights([(film.label, film.source) for film in films])
     temperature = metrics.fit_temperature(values, positive, weights)
     probabilities = 1.0 / (1.0 + np.exp(-values / temperature))
-    threshold = metrics.youden(probabilities, positive, weights)
+    groups = [film.group for film in films]
+    threshold = metrics.steady_youden(probabilities, positive, weights, groups)
     return {"threshold": round(threshold, 4), "temperature": round(temperature, 4)}
 
 

@@ -47,6 +47,20 @@ def test_the_threshold_separates_what_can_be_separated() -> None:
     assert metrics.youden(probabilities, positive, np.ones(5)) == pytest.approx(0.5)
 
 
+def test_the_steady_threshold_depends_less_on_who_happened_to_come() -> None:
+    """Hospitals with the same patients by and large choose thresholds that lie closer together."""
+    rng = np.random.default_rng(5)
+    positive, ones = np.arange(40) % 2 == 0, np.ones(40)
+    names = [str(i) for i in range(40)]
+    plain, steady = [], []
+    for _ in range(60):
+        probabilities = 1 / (1 + np.exp(-rng.normal(np.where(positive, 0.5, -0.5), 1.0)))
+        plain.append(metrics.youden(probabilities, positive, ones))
+        steady.append(metrics.steady_youden(probabilities, positive, ones, names, draws=30))
+    assert np.std(steady) < 0.8 * np.std(plain)
+    assert np.mean(steady) == pytest.approx(0.5, abs=0.05)
+
+
 def test_temperature_undoes_overconfidence() -> None:
     """Logits three times too large are given the temperature three."""
     rng = np.random.default_rng(0)
