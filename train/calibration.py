@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from models.cascade import Settings
 from train import metrics
@@ -39,15 +40,15 @@ def calibrate(
     says = np.array([at.decide(float(logit)).probability for logit in logits])
     groups = [p.film.group for p in kept]
 
-    def interval(of: Callable[[metrics.Floats, metrics.Bools], float]) -> Interval:
-        return metrics.bootstrap(lambda i: of(says[i], positive[i]), groups)
+    def ece(i: NDArray[np.intp]) -> float:
+        return metrics.expected_calibration_error(says[i], positive[i])
 
     false, true = metrics.roc(logits, positive)
     return Calibration(
         stage=comparison.stage,
         name=comparison.name,
-        ece=interval(metrics.expected_calibration_error),
-        brier=interval(metrics.brier),
+        ece=metrics.unbiased(ece, groups),
+        brier=metrics.bootstrap(lambda i: metrics.brier(says[i], positive[i]), groups),
         bins=metrics.calibration(says, positive),
         false_positive_rate=false.tolist(),
         true_positive_rate=true.tolist(),

@@ -186,9 +186,7 @@ def compare(
 
     def share(side: np.ndarray, hit: np.ndarray) -> metrics.Interval | None:
         films = np.flatnonzero(side)
-        if not len(films):
-            return None
-        return metrics.bootstrap(lambda i: float(hit[films][i].mean()), [groups[j] for j in films])
+        return metrics.share(hit[films], [groups[i] for i in films]) if len(films) else None
 
     return Row(
         name=comparison.name,

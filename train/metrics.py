@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,7 +17,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A number and its 95 % bootstrap interval."""
+    """A number and its 95 % interval."""
 
     value: float
     low: float
@@ -52,6 +53,38 @@ def bootstrap(
     low, high = np.nanpercentile(values, [2.5, 97.5])
     whole = statistic(np.arange(len(groups)))
     return Interval(value=whole, low=float(low), high=float(high))
+
+
+def unbiased(
+    statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, draws: int = 2000
+) -> Interval:
+    """Bootstrap of what cannot be negative and comes out too large, such as a calibration error.
+
+    A draw is as much above the sample as the sample is above the truth, so both the number and its
+    interval are mirrored: twice the sample's less the draws' median and percentiles (the basic
+    bootstrap: Davison & Hinkley 1997, section 5.2; for calibration errors: Kumar, Liang and Ma
+    2019, as in their library). Of what is not below zero, nothing is told below zero.
+    """
+    values = [statistic(films) for films in resampled(groups, draws)]
+    whole = statistic(np.arange(len(groups)))
+    high, middle, low = np.nanpercentile(values, [2.5, 50.0, 97.5])
+    value, low, high = (max(0.0, float(2 * whole - one)) for one in (middle, low, high))
+    return Interval(value=value, low=low, high=high)
+
+
+def share(hits: Bools, groups: Sequence[str]) -> Interval:
+    """Share of films that are hits: Wilson's score interval, which a share of 0 or 1 has as well.
+
+    Films of one patient resemble each other. So they count as if they agreed altogether: as Kish's
+    effective number of patients (1965), which is the number of films where each is its patient's
+    only one. Wilson 1927; Brown, Cai and DasGupta 2001 recommend it for few.
+    """
+    films = np.unique(np.asarray(groups), return_counts=True)[1]
+    count = films.sum() ** 2 / (films**2).sum()
+    p, z = float(hits.mean()), float(stats.norm.ppf(0.975))
+    middle = (p + z**2 / (2 * count)) / (1 + z**2 / count)
+    reach = z * math.sqrt(p * (1 - p) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return Interval(value=p, low=max(0.0, middle - reach), high=min(1.0, middle + reach))
 
 
 def resampled(groups: Sequence[str], draws: int) -> Iterator[NDArray[np.intp]]:
@@ -122,8 +155,11 @@ def brier(probabilities: Floats, positive: Bools) -> float:
     return float(((probabilities - positive) ** 2).mean())
 
 
-def calibration(probabilities: Floats, positive: Bools, bins: int = 10) -> list[Bin]:
-    """Films by probability, an equal number in each of at most ``bins`` parts."""
+def calibration(probabilities: Floats, positive: Bools, bins: int = 5) -> list[Bin]:
+    """Films by probability, an equal number in each of at most ``bins`` parts.
+
+    Few parts, for few films: the noise in each part looks like an error.
+    """
     order = np.argsort(probabilities, kind="stable")
     return [
         Bin(said=float(probabilities[part].mean()), true=float(positive[part].mean()),
@@ -134,7 +170,10 @@ def calibration(probabilities: Floats, positive: Bools, bins: int = 10) -> list[
 
 
 def expected_calibration_error(probabilities: Floats, positive: Bools) -> float:
-    """ECE: mean gap between what is said and what is true, over `calibration`'s parts."""
+    """ECE: mean gap between what is said and what is true, over `calibration`'s parts.
+
+    Noise adds to it and never takes away; `unbiased` gives it an interval.
+    """
     parts = calibration(probabilities, positive)
     return sum(part.films * abs(part.said - part.true) for part in parts) / len(probabilities)
 

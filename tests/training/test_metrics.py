@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from train import metrics
 
@@ -38,6 +39,57 @@ def test_an_interval_holds_its_value_and_widens_with_fewer_patients() -> None:
         assert interval.value == pytest.approx(0.6)
         assert interval.low < interval.value < interval.high
     assert by_patient.high - by_patient.low > by_film.high - by_film.low
+
+
+@pytest.mark.parametrize(("right", "films"), [(6, 6), (0, 6), (23, 44), (1, 1)])
+def test_a_share_of_single_films_has_wilsons_interval(right: int, films: int) -> None:
+    """As scipy has it; six of six are not certainty."""
+    found = metrics.share(np.arange(films) < right, [str(i) for i in range(films)])
+    expected = stats.binomtest(right, films).proportion_ci(method="wilson")
+    assert found.value == right / films
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.high - found.low > 0.25
+
+
+def test_films_of_one_patient_count_as_one_in_a_share() -> None:
+    """Sixty films of six patients say what six films say."""
+    many = metrics.share(np.ones(60, bool), [str(i % 6) for i in range(60)])
+    six = metrics.share(np.ones(6, bool), [str(i) for i in range(6)])
+    assert (many.low, many.high) == pytest.approx((six.low, six.high))
+    one_has_most = metrics.share(np.ones(60, bool), [str(max(0, i - 54)) for i in range(60)])
+    assert one_has_most.low < six.low
+
+
+def test_the_calibration_error_of_a_calibrated_network_may_be_nothing() -> None:
+    """Noise alone is no error: what is told is nearer the truth, inside its own interval."""
+    rng = np.random.default_rng(2)
+    plain, told = [], []
+    for _ in range(20):
+        said = rng.uniform(0.05, 0.95, 80)
+        true = rng.random(80) < said
+
+        def ece(i: np.ndarray, said: np.ndarray = said, true: np.ndarray = true) -> float:
+            return metrics.expected_calibration_error(said[i], true[i])
+
+        found = metrics.unbiased(ece, [str(i) for i in range(80)], draws=60)
+        assert found.low <= found.value <= found.high
+        plain.append(ece(np.arange(80)))
+        told.append(found)
+    assert np.mean([one.value for one in told]) < 0.75 * np.mean(plain)
+    assert sum(one.low < 0.005 for one in told) > 10
+
+
+def test_a_calibration_error_that_is_there_is_told() -> None:
+    """Probabilities that are all 0.3 too high."""
+    rng = np.random.default_rng(3)
+    said = rng.uniform(0.4, 0.9, 400)
+    true = rng.random(400) < said - 0.3
+    found = metrics.unbiased(
+        lambda i: metrics.expected_calibration_error(said[i], true[i]),
+        [str(i) for i in range(400)],
+        draws=200,
+    )
+    assert 0.15 < found.low < float((said - true).mean()) < found.high
 
 
 def test_the_threshold_separates_what_can_be_separated() -> None:

@@ -54,7 +54,7 @@ def test_calibration_of_what_is_true_is_zero() -> None:
     assert metrics.expected_calibration_error(truth.astype(float), truth) == 0.0
     assert metrics.expected_calibration_error(1.0 - truth, truth) == 1.0
     assert metrics.brier(np.full(40, 0.5), truth) == 0.25
-    assert [part.films for part in metrics.calibration(truth.astype(float), truth)] == [4] * 10
+    assert [part.films for part in metrics.calibration(truth.astype(float), truth)] == [8] * 5
     false, true = metrics.roc(truth.astype(float), truth)
     assert (false.tolist(), true.tolist()) == ([0, 0, 1], [0, 1, 1])
 
