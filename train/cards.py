@@ -45,7 +45,7 @@ LUNGS = Words(
     ),
     metrics=(
         "Dice, after clean-up, at the threshold of the manifest, each film under its own "
-        "convention. Intervals: 95 %, bootstrap over patients."
+        "convention."
     ),
     caveats=(
         "The channel for the field learned only from ieee8023 films, the other only from "
@@ -62,8 +62,8 @@ PNEUMONIA = Words(
     ),
     factors="Hospital and device (the source), view (AP films are of sicker patients), age.",
     metrics=(
-        "AUC; sensitivity and specificity at the shipped threshold. Intervals: 95 %, "
-        "bootstrap over patients. Threshold: largest sensitivity + specificity on the NIH "
+        "AUC; sensitivity and specificity at the shipped threshold. "
+        "Threshold: largest sensitivity + specificity on the NIH "
         "validation films alone, because there both classes come from one source, as the "
         "average over 2000 draws of patients: of one draw alone it jumps. "
         "Temperature: least cross-entropy on the same films."
@@ -87,7 +87,7 @@ COVID19 = Words(
     factors="Source, and sub-source within ieee8023; view.",
     metrics=(
         "AUC; sensitivity and specificity at the shipped threshold; on all pneumonia films, "
-        "whether or not stage 2 passes them. Intervals: 95 %, bootstrap over patients. "
+        "whether or not stage 2 passes them. "
         "Threshold: largest sensitivity + specificity on the NIH and ieee8023 validation "
         "films, each source of each class weighing the same, as the average over 2000 draws "
         "of patients. Temperature: least cross-entropy on the same films, same weights."

@@ -13,8 +13,9 @@ from train.comparisons import COMPARISONS
 from train.data import read_films, read_lung_films
 from train.evaluate import predict
 from train.paper import beside
-from train.report import Results, cell, dice_table, table
+from train.report import INTERVALS, Results, cell, dice_table, table
 from train.scrutiny import CrossValidated, Heat, Probe, heat, source_probe, stage3_within
+from train.targets import scoreboard
 
 _HISTORY = Path(__file__).parent / "history.md"  # kept by hand
 _SOURCES = ("nih", "ieee8023")
@@ -67,24 +68,25 @@ def write(results: Results, depth: Depth, docs: Path, command: str) -> str:
     numbers = {"digests": results.digests, **asdict(depth)}
     body = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / "evaluate.json").write_text(f"{body}\n", encoding="utf-8")
-    text = _markdown(results, depth, sorted(folder.glob("*.md")), command)
+    text = _markdown(results, depth, folder, command)
     (docs / "RESULTS.md").write_text(text, encoding="utf-8")
     return text
 
 
-def _markdown(results: Results, depth: Depth, experiments: Sequence[Path], command: str) -> str:
+def _markdown(results: Results, depth: Depth, folder: Path, command: str) -> str:
     digests = "\n".join(f"- {name}: `{digest}`" for name, digest in results.digests.items())
     links = "\n".join(
         f"- [{path.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}](results/{path.name})"
-        for path in experiments
+        for path in sorted(folder.glob("*.md"))
     )
     return f"""\
 # Results
 
 Research software, not a medical device. Version {results.version}. Figures of this page are
-printed by `{command}`, others by the command beside them. In brackets: 95 % intervals, 2000
-bootstrap draws of whole patients.
+printed by `{command}`, others by the command beside them.
 
+{INTERVALS}
+{scoreboard(results, depth.stage3, folder)}
 ## Within one source first
 
 Public films confound disease with source: a network that knows the hospital knows much of the
@@ -98,7 +100,7 @@ something of the disease.
 ### Stage 3, COVID-19 against other pneumonia, test split
 
 {table(results.covid19)}
-The test split of ieee8023 has few other pneumonias: a specificity of 1.000 there is six films. And
+The test split of ieee8023 has few other pneumonias, and
 its COVID-19 films come from several hospitals, hannover among them, its pneumonias from others.
 Across patients of all splits, a last layer
 learned anew in each of five folds on stage 2's features of x ⊙ H2, which were never told which
@@ -119,10 +121,14 @@ away.
 ## Do the probabilities mean what they say?
 
 {_calibration(depth.calibration)}
+The error is the mean gap between what is said and what is true, over five parts with as many films
+each. Noise alone makes such a gap, so number and interval are the basic bootstrap's, which take off
+what noise adds; zero then means: none that these films show.
+
 ![ROC](results/roc.svg)
 ![reliability](results/reliability.svg)
 
-{beside(results, depth.stage3)}
+{beside(results, depth.stage3, folder)}
 ## Experiments
 
 Each prints one of the paper's tables on public films: `python -m train experiment NAME --data DIR`.

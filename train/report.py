@@ -13,6 +13,12 @@ from train.data import read_films
 from train.evaluate import lung_dice, predict
 from train.metrics import Interval
 
+INTERVALS = """\
+In brackets 95 % intervals: of sensitivity and specificity Wilson's score interval, the films of one
+patient counting as one (Kish's effective number), so that six of six films are no certainty; of all
+else 2000 bootstrap draws of whole patients.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
@@ -26,11 +32,12 @@ class Results:
 
     def markdown(self) -> dict[str, str]:
         """Tables by network."""
-        return {
+        tables = {
             "lungs": dice_table(self.dice),
             "pneumonia": table(self.pneumonia),
             "covid19": table(self.covid19),
         }
+        return {name: f"{text}\n{INTERVALS}" for name, text in tables.items()}
 
     def json(self) -> str:
         """The same numbers for machines."""

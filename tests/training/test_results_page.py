@@ -1,0 +1,134 @@
+"""The head of RESULTS.md and the paper's tables on it: told from figures, never by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from train import tables, targets
+from train.comparisons import Row
+from train.metrics import Interval
+from train.report import Results
+from train.scrutiny import CrossValidated
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
+
+def _interval(value: float, reach: float = 0.05) -> Interval:
+    return Interval(value=value, low=value - reach, high=value + reach)
+
+
+def _row(name: str, auc: float, ring: float) -> Row:
+    return Row(name=name, negatives=9, positives=9, auc=_interval(auc), sensitivity=None,
+               specificity=None, ring=_interval(ring))  # fmt: skip
+
+
+def _results(nih: float = 0.9, ring: float = 0.7) -> Results:
+    return Results(
+        version="0",
+        digests={},
+        dice={
+            "aerated lung, heart left out": _interval(0.97, 0.01),
+            "lung field, behind the heart too": _interval(0.91, 0.01),
+        },
+        pneumonia=[
+            _row("NIH alone: normal / pneumonia", nih, ring),
+            _row("NIH + ieee8023: normal", 0.94, 0.7),
+        ],
+        covid19=[_row("NIH + ieee8023: pneumonia", 0.8, 0.9)],
+    )
+
+
+FOLDS = [
+    CrossValidated(name="ieee8023, all", negatives=9, positives=9, auc=_interval(0.8),
+                   ring=_interval(0.6))
+]  # fmt: skip
+
+
+def _write(folder: Path, name: str, rows: dict[str, dict[str, Interval]]) -> None:
+    numbers = {
+        row: {key: {"value": one.value, "low": one.low, "high": one.high}
+              for key, one in figures.items()}
+        for row, figures in rows.items()
+    }  # fmt: skip
+    (folder / f"{name}.json").write_text(json.dumps({"digests": {}, "numbers": numbers}))
+    (folder / f"{name}.md").write_text("# An experiment\n")
+
+
+def test_what_was_reached_is_told_from_the_figures(tmp_path: Path) -> None:
+    """And what the others would need; a target nobody measured is not reached."""
+    page = targets.scoreboard(_results(), FOLDS, tmp_path)
+    assert "4 of 7 targets are reached" in page
+    assert "| diseased lungs, Dice on ieee8023_v7 + gb_seg | >= 0.92 | " in page
+    assert "**not reached**: short by 0.010" in page
+    assert "**not reached**: short by 0.100" in page
+    assert "experiment table5" in page
+    assert "**not reached**: not measured" in page
+    needed = page.split("What would be needed")[1]
+    assert "diseased lungs" in needed
+    assert "stage 2" not in needed
+
+
+@pytest.mark.parametrize(
+    ("auc", "ring", "missing"),
+    [
+        (0.9, 0.7, []),
+        (0.87, 0.7, ["short by 0.010"]),
+        (0.9, 0.82, ["not shown to be above the border ring's 0.820 (0.770 to 0.870)"]),
+    ],
+)
+def test_a_figure_counts_only_above_the_border_ring(
+    tmp_path: Path, auc: float, ring: float, missing: list[str]
+) -> None:
+    """An AUC that the border has as well is no reading of lungs."""
+    found = targets.targets(_results(auc, ring), FOLDS, tmp_path)
+    (stage2,) = (one for one in found if "NIH alone" in one.name)
+    assert stage2.misses == missing
+
+
+def test_fine_tuning_counts_where_its_interval_is_above_nothing(tmp_path: Path) -> None:
+    """Distillation keeps something only if all of the interval does."""
+    gained = {"gained": _interval(0.4), "kept": _interval(0.06)}
+    rows = {"before": gained, "lambda1": gained | {"kept": _interval(0.04)}, "lambda4": gained}
+    _write(tmp_path, "table5", rows)
+    found = {one.name: one.misses for one in targets.targets(_results(), FOLDS, tmp_path)}
+    one, other = (misses for name, misses in found.items() if "eq. 2" in name)
+    assert one == []
+    assert other == ["the interval reaches down to -0.010"]
+
+
+def test_an_experiment_that_was_run_stands_beside_the_paper(tmp_path: Path) -> None:
+    """Its figures, its page, and where they are worse."""
+    (table,) = (one for one in tables.TABLES if one.name == "table6")
+    _write(tmp_path, "table6", {
+        "stage 3, fine-tuned": {"sensitivity": _interval(0.7), "specificity": _interval(0.9)},
+        "border ring, fine-tuned": {"sensitivity": _interval(0.5)},
+    })  # fmt: skip
+    page = tables.section(table, tmp_path)
+    assert (
+        "| stage 3, fine-tuned | 0.8182 / 0.8045 | 0.700 (0.650 to 0.750) | 0.900 (0.850 to 0.950)"
+        in page
+    )
+    assert "| border ring, fine-tuned | - | 0.500 (0.450 to 0.550) | - |" in page
+    assert "Worse than the paper's by: stage 3, fine-tuned, sensitivity: 0.118." in page
+    assert "[table6](results/table6.md)" in page
+
+
+@pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
+def test_an_experiment_that_was_not_run_says_how(table: tables.Table, tmp_path: Path) -> None:
+    """The paper's figures stand there all the same."""
+    page = tables.section(table, tmp_path)
+    assert f"not run yet, `python -m train experiment {table.name} --data DIR`" in page
+    assert all(f"{one:.4f}" in page for row in table.paper.values() for one in row if one)
+
+
+@pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
+def test_the_columns_are_those_of_the_experiment(table: tables.Table) -> None:
+    """Each heading finds a figure in what the experiment wrote, each row of the paper a row."""
+    rows = tables.found(table.name, RESULTS)
+    if rows is None:
+        pytest.skip("not run yet")
+    assert set(table.paper) <= set(rows)
+    assert set(table.columns.values()) <= {key for row in rows.values() for key in row}
