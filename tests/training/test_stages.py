@@ -169,6 +169,19 @@ def test_the_shipped_configurations_are_complete(stage: str) -> None:
     assert f"{phases[-1].steps} batches of {phases[-1].batch}" in settings.told(stage, raw)
 
 
+@pytest.mark.parametrize(
+    ("stage", "network"), [("stage1", "lungs"), ("stage2", "pneumonia"), ("stage3", "covid19")]
+)
+def test_the_shipped_weights_have_their_configuration(stage: str, network: str) -> None:
+    """What a card tells of a run is what the configuration beside it does."""
+    raw = settings.read(settings.CONFIGS / "shipped" / f"{stage}.yaml")
+    release = settings.read(settings.CONFIGS / "export.yaml")
+    assert settings.told(stage, raw) == release["networks"][network]["history"]
+    if stage != "stage1":
+        assert settings.masking(raw, Path()).margin == release["mask_margin"]
+        assert sum(group.label == "covid" for group in settings.recipe(raw).groups) > 0
+
+
 def test_an_export_is_read_back(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights survive the export but for half precision; cards that wait for numbers say so."""
     networks = {"lungs": LungUNet(), "pneumonia": ChestDenseNet(), "covid19": ChestDenseNet()}
