@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
@@ -53,8 +54,10 @@ def stage1(
     init: Init = None,
 ) -> Path:
     """Lungs."""
+    schedule = settings.schedule(settings.read(config))
+    torch.manual_seed(schedule.seed)  # of the first weights
     task = LungTask(started(LungUNet(), init), data)
-    return fit(task, settings.schedule(settings.read(config)), out)
+    return fit(task, schedule, out)
 
 
 @app.command()
@@ -67,9 +70,11 @@ def stage2(
 ) -> Path:
     """Normal against pneumonia, with stage 1 as it is."""
     raw = settings.read(config)
+    schedule = settings.schedule(raw)
+    torch.manual_seed(schedule.seed)  # of the first weights
     network = started(ChestDenseNet(), init)
     task = PneumoniaTask(network, data, settings.masking(raw, lungs), settings.recipe(raw))
-    return fit(task, settings.schedule(raw), out)
+    return fit(task, schedule, out)
 
 
 @app.command()
