@@ -252,6 +252,27 @@ def test_a_copy_of_a_film_learned_from_is_not_tested_on(tmp_path: Path) -> None:
     assert "test/c.png" not in {row.path for row in adapt("covidx", tmp_path, seed=1)}
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_near_copy_under_another_patient_never_crosses_a_split(tmp_path: Path, seed: int) -> None:
+    """Compilations hold one film twice, scaled and compressed, as two patients'."""
+    lines = []
+    for i in range(12):
+        for kind, patient in (("film", f"a{i}"), ("copy", f"b{i}")):
+            name = f"{kind}{i}.jpg"
+            _draw(tmp_path / "images" / name, i)
+            if kind == "copy":
+                with Image.open(tmp_path / "images" / name) as film:
+                    film.resize((80, 80)).save(tmp_path / "images" / name, quality=40)
+            lines.append({"patientid": patient, "finding": "Pneumonia/Viral/COVID-19",
+                          "view": "PA", "modality": "X-ray", "folder": "images",
+                          "filename": name, "url": "", "license": "", "age": "",
+                          "sex": ""})  # fmt: skip
+    _table(tmp_path / "metadata.csv", lines)
+    splits = {Path(row.path).stem: row.split for row in adapt("ieee8023", tmp_path, seed)}
+    assert set(splits.values()) == {"train", "val", "test"}
+    assert all(splits[f"film{i}"] == splits[f"copy{i}"] for i in range(12))
+
+
 def test_a_hospitals_patients_are_told_apart_without_their_numbers(tmp_path: Path) -> None:
     """Nothing that names a patient reaches the manifest."""
     _clinical(tmp_path)
