@@ -30,6 +30,7 @@ class RunningNode:
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    wrapper: tuple[str, ...] = ()  # a command that starts the node in its stead
 
     @property
     def config(self) -> Path:
@@ -42,7 +43,7 @@ class RunningNode:
     def start(self) -> None:
         with (self.folder / "log.txt").open("ab") as log:
             self.process = subprocess.Popen(
-                [COMMAND, "run", "--config", self.config], stdout=log, stderr=log
+                [*self.wrapper, COMMAND, "run", "--config", self.config], stdout=log, stderr=log
             )
         self.wait_until(self.answers, seconds=60)
 
@@ -94,10 +95,14 @@ class RunningNode:
 
 @contextmanager
 def running_node(
-    folder: Path, destinations: Sequence[Destination], **sections: dict[str, Any]
+    folder: Path,
+    destinations: Sequence[Destination],
+    *,
+    wrapper: tuple[str, ...] = (),
+    **sections: dict[str, Any],
 ) -> Iterator[RunningNode]:
     """Start a node over ``folder``; whatever the test did, none of its processes outlives it."""
-    node = RunningNode(folder=folder, port=free_port())
+    node = RunningNode(folder=folder, port=free_port(), wrapper=wrapper)
     values: dict[str, Any] = {
         "node": {"host": "127.0.0.1", "port": node.port, "data_dir": str(node.data_dir)},
         "destinations": [destination.model_dump(mode="json") for destination in destinations],
