@@ -7,20 +7,22 @@ of the steps: an evaluation that was killed goes on, and a second one costs seco
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 from rich.progress import track
 
-from models import cam, preprocess, unet
+from models import cam, densenet, preprocess, unet
 from models import cascade as steps
 from models.cascade import Cascade
-from train import metrics
+from train import metrics, picture
 from train.data import NORMAL, Film, LungFilm, load_mask, load_pixels, read_lung_films
 from train.stage1_lungs import dice
 
@@ -42,7 +44,7 @@ def predict(
 
     With a ``folder``, scores of this very cascade are read from it and added to it, film by film.
     """
-    log = ScoreLog(folder / f"scores-{fingerprint(cascade)}.jsonl") if folder else None
+    log = ScoreLog(folder / f"scores-{fingerprint(cascade, (_scores,))}.jsonl") if folder else None
     known = log.read() if log else {}
     predictions = []
     for film in track(films, "films"):
@@ -80,16 +82,21 @@ class ScoreLog:
 
 
 def fingerprint(
-    cascade: Cascade, networks: Sequence[str] = ("lungs", "pneumonia", "covid19")
+    cascade: Cascade,
+    code: Sequence[ModuleType | Callable[..., object]],
+    networks: Sequence[str] = ("lungs", "pneumonia", "covid19"),
 ) -> str:
-    """Name everything a logit hangs on: weights, how they are used, the code; not thresholds."""
+    """Name everything a logit hangs on: weights, how they are used, the code; not thresholds.
+
+    ``code`` is what makes numbers of the networks, besides the networks' and the films' own.
+    """
     identity, settings = cascade.identity, cascade.settings
     digests = {name: digest for name, digest in identity.digests.items() if name in networks}
     traits = [digests, identity.h2_variant, settings.size, settings.mask_margin]
     traits.append(settings.lung_threshold)
     digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode())
-    for module in (cam, preprocess, steps, unet):
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for part in (cam, densenet, picture, preprocess, steps, unet, *code):
+        digest.update(inspect.getsource(part).encode())
     return digest.hexdigest()[:16]
 
 
@@ -122,7 +129,8 @@ def lung_dice(
 ) -> dict[str, metrics.Interval]:
     """Dice per source, each under its own convention, and per convention; kept as `predict`'s."""
     films = [film for film in read_lung_films(data) if film.split == split]
-    log = ScoreLog(folder / f"dice-{fingerprint(cascade, ('lungs',))}.jsonl") if folder else None
+    name = f"dice-{fingerprint(cascade, (_dice, dice, load_mask), ('lungs',))}.jsonl"
+    log = ScoreLog(folder / name) if folder else None
     known = log.read() if log else {}
     scores = []
     for film in track(films, "masks"):

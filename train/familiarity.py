@@ -33,7 +33,7 @@ class Seen:
 
 def see(cascade: Cascade, paths: Sequence[Path], folder: Path) -> list[Seen]:
     """Run stages 1 and 2 on every film; what this very cascade saw before is read from disk."""
-    store = folder / f"seen-{fingerprint(cascade)}.npz"
+    store = folder / f"seen-{fingerprint(cascade, (_row, lungs_at_edge))}.npz"
     known: dict[str, NDArray[np.float32]] = {}
     if store.exists():
         with np.load(store) as content:

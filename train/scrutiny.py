@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,7 +119,8 @@ def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:
 
     What was found of a film is kept in ``folder``.
     """
-    log = ScoreLog(folder / f"heat-{fingerprint(cascade, SEEN_BY)}.jsonl")
+    code = (sys.modules[__name__], masked)
+    log = ScoreLog(folder / f"heat-{fingerprint(cascade, code, SEEN_BY)}.jsonl")
     known = log.read()
     rows = []
     for film in track(films, "heat"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class Traits:
 
 def traits(cascade: Cascade, films: Sequence[Film], folder: Path) -> Traits:
     """Compute them, or read them from ``folder``, where each film is kept as it is done."""
-    kept = folder / f"traits-{fingerprint(cascade, SEEN_BY)}"
+    kept = folder / f"traits-{fingerprint(cascade, (sys.modules[__name__],), SEEN_BY)}"
     kept.mkdir(parents=True, exist_ok=True)
     rows = [_of_film(cascade, film, kept) for film in track(films, "traits")]
     names = Traits.__dataclass_fields__

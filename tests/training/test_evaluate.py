@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from models import cam, densenet, preprocess, unet
+from models import cascade as cascade_steps
 from models.cascade import OperatingPoint, Settings
-from train import cards, evaluate
+from models.reading import ModelIdentity
+from train import cards, evaluate, picture
 from train.comparisons import COMPARISONS, Comparison, Row, compare
 from train.data import Film, LungFilm
 from train.evaluate import Prediction, ScoreLog
@@ -114,7 +119,7 @@ def test_a_film_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(evaluate, "_scores", scores)
     name = ["one"]
-    monkeypatch.setattr(evaluate, "fingerprint", lambda _: name[0])
+    monkeypatch.setattr(evaluate, "fingerprint", lambda *_: name[0])
     films = [prediction.film for prediction in PREDICTIONS]
     first = evaluate.predict(None, films[:2], tmp_path)  # type: ignore[arg-type]
     again = evaluate.predict(None, films[:3], tmp_path)  # type: ignore[arg-type]
@@ -124,6 +129,24 @@ def test_a_film_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     name[0] = "two"
     evaluate.predict(None, films[:1], tmp_path)  # type: ignore[arg-type]
     assert read == ["a", "b", "c", "a", "a"]
+
+
+def test_scores_are_kept_under_the_code_that_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change to the films' reading, a network, a step or the measure itself asks for new ones."""
+    identity = ModelIdentity(version="0", digests={"lungs": "a"}, h2_variant="cam")
+    cascade = SimpleNamespace(identity=identity, settings=Settings())
+    source = inspect.getsource
+
+    def name(changed: object = None) -> str:
+        def read(part: object) -> str:
+            return source(part) + " " * (part is changed)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("inspect.getsource", read)
+        return evaluate.fingerprint(cascade, (evaluate.predict,))  # type: ignore[arg-type]
+
+    code = (cam, cascade_steps, densenet, picture, preprocess, unet, evaluate.predict)
+    assert name() == name(evaluate)
+    assert len({name(), *map(name, code)}) == len(code) + 1
 
 
 def test_a_mask_is_measured_once(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
