@@ -47,7 +47,7 @@ def calibrate(
     return Calibration(
         stage=comparison.stage,
         name=comparison.name,
-        ece=metrics.unbiased(ece, groups),
+        ece=metrics.mirrored(ece, groups),
         brier=metrics.bootstrap(lambda i: metrics.brier(says[i], positive[i]), groups),
         bins=metrics.calibration(says, positive),
         false_positive_rate=false.tolist(),

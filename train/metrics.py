@@ -55,7 +55,7 @@ def bootstrap(
     return Interval(value=whole, low=float(low), high=float(high))
 
 
-def unbiased(
+def mirrored(
     statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, draws: int = 2000
 ) -> Interval:
     """Bootstrap of what cannot be negative and comes out too large, such as a calibration error.
@@ -172,7 +172,7 @@ def calibration(probabilities: Floats, positive: Bools, bins: int = 5) -> list[B
 def expected_calibration_error(probabilities: Floats, positive: Bools) -> float:
     """ECE: mean gap between what is said and what is true, over `calibration`'s parts.
 
-    Noise adds to it and never takes away; `unbiased` gives it an interval.
+    Noise adds to it and never takes away; `mirrored` gives it an interval.
     """
     parts = calibration(probabilities, positive)
     return sum(part.films * abs(part.said - part.true) for part in parts) / len(probabilities)

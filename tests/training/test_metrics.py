@@ -71,7 +71,7 @@ def test_the_calibration_error_of_a_calibrated_network_may_be_nothing() -> None:
         def ece(i: np.ndarray, said: np.ndarray = said, true: np.ndarray = true) -> float:
             return metrics.expected_calibration_error(said[i], true[i])
 
-        found = metrics.unbiased(ece, [str(i) for i in range(80)], draws=60)
+        found = metrics.mirrored(ece, [str(i) for i in range(80)], draws=60)
         assert found.low <= found.value <= found.high
         plain.append(ece(np.arange(80)))
         told.append(found)
@@ -84,7 +84,7 @@ def test_a_calibration_error_that_is_there_is_told() -> None:
     rng = np.random.default_rng(3)
     said = rng.uniform(0.4, 0.9, 400)
     true = rng.random(400) < said - 0.3
-    found = metrics.unbiased(
+    found = metrics.mirrored(
         lambda i: metrics.expected_calibration_error(said[i], true[i]),
         [str(i) for i in range(400)],
         draws=200,
