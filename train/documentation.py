@@ -122,8 +122,8 @@ away.
 
 {_calibration(depth.calibration)}
 The error is the mean gap between what is said and what is true, over five parts with as many films
-each. Noise alone makes such a gap, so number and interval are the basic bootstrap's, which takes off most
-of what noise adds; zero then means: none that these films show.
+each. Noise alone makes such a gap, so number and interval are the basic bootstrap's, which takes
+off most of what noise adds; zero then means: none that these films show.
 
 ![ROC](results/roc.svg)
 ![reliability](results/reliability.svg)
