@@ -46,7 +46,8 @@ class Result:
             f"# {self.title}\n\nResearch software, not a medical device. Printed by `{command}`; "
             "in brackets 95 % bootstrap intervals over patients; the paper's figures were measured "
             "on its own films.\n\n" + "\n".join(lines) + f"\n\n{self.says}\n\n"
-            f"Weights (SHA-256):\n\n{weights}\n"
+            "Weights read (SHA-256 of the file; a FILE of training weights has another one in the "
+            f"package, where it is in half precision):\n\n{weights}\n"
         )
 
 
