@@ -27,6 +27,18 @@ def disk(config: Config) -> list[str]:
     return [f"films are refused: {free} MiB free below {data_dir}, spool.min_free_mb is {least}"]
 
 
+def untold(config: Config, lines: int, oldest_seconds: int) -> list[str]:
+    """Whether lines of the audit trail wait for the repository for too long."""
+    repository = config.audit.repository
+    if repository is None or lines == 0 or oldest_seconds <= 60 * repository.late_minutes:
+        return []
+    return [
+        f"the audit repository {repository.host} was not told {lines} lines, the oldest "
+        f"{oldest_seconds // 60} minutes old, audit.repository.late_minutes is "
+        f"{repository.late_minutes:g}"
+    ]
+
+
 def certificates(config: Config, now: datetime) -> list[str]:
     """Certificates that have expired, or will soon."""
     if config.tls.certificate_file is None and config.tls.ca_file is None:

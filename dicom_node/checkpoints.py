@@ -19,10 +19,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from dicom_node.config import Config
@@ -38,6 +39,9 @@ class Chain(Protocol):
 
     def hash_at(self, sequence: int) -> str | None:
         """Hash of a line; None where it is not there."""
+
+    def verify(self, after: int = 0) -> list[str]:
+        """Walk the chain after a line; a sentence for each line that was meddled with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,29 @@ def problems(chain: Chain, config: Config) -> list[str]:
 def count(config: Config) -> int:
     """How many checkpoints there are."""
     return sum(1 for _ in _read(folder(config) / FILE_NAME))
+
+
+def vouching(chain: Chain, config: Config) -> Checkpoint | None:
+    """The furthest checkpoint that the trail agrees with, rightly signed where there is a key.
+
+    It vouches for every line up to its own. The lines after it are chained, and no more.
+    """
+    key = _verifying_key(config)
+    agreeing = [
+        each
+        for each in _read(folder(config) / FILE_NAME)
+        if isinstance(each, Checkpoint)
+        and chain.hash_at(each.sequence) == each.hash
+        and (key is None or _is_signed(each, key))
+    ]
+    return max(agreeing, key=lambda each: each.sequence, default=None)
+
+
+def alert(found: Sequence[str], **more: object) -> AuditEvent:
+    """Make a line of the trail that tells what was found wrong with it."""
+    rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    detail = {"reason": f"audit trail: {found[0]}{rest}", **more}
+    return AuditEvent(kind=AuditKind.AUDIT_BROKEN, detail=detail)
 
 
 def _read(path: Path) -> Iterator[Checkpoint | str]:

@@ -52,6 +52,8 @@ class AuditKind(StrEnum):
 
     NODE_STARTED = "node-started"
     NODE_STOPPED = "node-stopped"
+    AUDIT_READ = "audit-read"  # a person printed lines of this trail
+    AUDIT_BROKEN = "audit-broken"  # somebody meddled with it
     PROCESS_STARTED = "process-started"
     PROCESS_EXITED = "process-exited"
     ASSOCIATION_ACCEPTED = "association-accepted"
@@ -79,6 +81,7 @@ class AuditKind(StrEnum):
     JOB_PARKED = "job-parked"
     JOB_RETRIED = "job-retried"
     JOB_DISCARDED = "job-discarded"
+    DELIVERY_BEGUN = "delivery-begun"  # the first object is about to go
     DELIVERY_ACCEPTED = "delivery-accepted"
     DELIVERY_DEFERRED = "delivery-deferred"
     DELIVERY_HELD = "delivery-held"
@@ -86,6 +89,7 @@ class AuditKind(StrEnum):
     DELIVERY_DISCARDED = "delivery-discarded"
     COMMITMENT_REQUESTED = "commitment-requested"  # before the request goes out
     COMMITMENT_PENDING = "commitment-pending"  # not known yet, or not to be known; the reason says
+    DESTINATION_QUERIED = "destination-queried"  # before a C-FIND goes out
     DELIVERY_COMMITTED = "delivery-committed"
     DELIVERY_MISSED = "delivery-missed"  # accepted, and yet the destination does not have it
     DESTINATION_DOWN = "destination-down"  # failed too often in a row: left alone for a while

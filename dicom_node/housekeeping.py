@@ -11,7 +11,7 @@ import structlog
 from dicom_node import checkpoints
 from dicom_node.alarms import certificates
 from dicom_node.domain import AuditEvent, AuditKind
-from dicom_node.errors import ConfigError
+from dicom_node.errors import AuditError, ConfigError
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
@@ -22,22 +22,45 @@ _ROUND = 100  # studies looked up at a time
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Housekeeping:
-    """Vouches for the trail, warns of certificates, removes what is delivered and old."""
+    """Examines the trail, vouches for it, warns of certificates, removes what is old."""
 
     config: Config
     audit: Audit
     chain: checkpoints.Chain
     retention: Retention
     clock: Clock
-    told: set[str] = field(default_factory=set)  # of certificates; what is told, once
+    told: set[str] = field(default_factory=set)  # of certificates and the trail; each once
+    walked: int = 0  # line of the trail up to which it was looked through
 
     def run(self) -> None:
         """Do all of it."""
+        self.look_through()
         self.vouch()
         self.warn_of_certificates()
         self.remove_old_studies()
+
+    def look_through(self) -> None:
+        """Raise an alert where somebody meddled with the trail: all of it at start, then the rest.
+
+        The alert comes before the next checkpoint, so that it cannot be taken out again.
+        """
+        last, _ = self.chain.head()
+        try:
+            held = checkpoints.problems(self.chain, self.config)
+        except (OSError, ConfigError) as error:
+            log.error("the audit trail is not held against its checkpoints", reason=str(error))
+            held = []
+        found = [each for each in [*self.chain.verify(self.walked), *held] if each not in self.told]
+        if found:
+            log.error("audit trail broken", reason=found[0], problems=len(found))
+            try:
+                self.audit.append(checkpoints.alert(found))
+            except AuditError:  # the next round finds it again; room is made meanwhile
+                return
+            self.told.update(found)
+        self.walked = last
 
     def vouch(self) -> None:
         """Write a checkpoint of the audit trail."""

@@ -108,8 +108,8 @@ class Outbox(Protocol):
     def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
         """Lease everything due for one study and destination, or None."""
 
-    def renew(self, shipment: Shipment, lease_until: datetime) -> None:
-        """Keep the lease for longer. Raises LeaseLost where it has passed on."""
+    def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
+        """Keep the lease for longer, and write the events. Raises LeaseLost where it passed on."""
 
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         """Record how each delivery went, with its audit line: one transaction.
@@ -135,6 +135,9 @@ class Commitments(Protocol):
 
     def request(self, inquiry: Inquiry) -> None:
         """Write down that commitment is asked for now; raises LeaseLost."""
+
+    def note(self, event: AuditEvent) -> None:
+        """Write a line of the trail about a question."""
 
     def put_off(
         self, inquiry: Inquiry, reason: str, confirm_at: datetime | None, *, asked: bool

@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import Config
-    from dicom_node.ports import Trail
+    from dicom_node.store.opening import Store
 
 Role: TypeAlias = Literal["receiver", "worker", "deliverer"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -119,7 +120,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
             study=config.study,
             jobs=store.jobs,
             deliver=rounds.deliver,
-            asides=(rounds.confirm, rounds.report, rounds.probe, *_telling(config, store.audit)),
+            asides=(rounds.confirm, rounds.report, rounds.probe, *_telling(config, store)),
             release=store.release,
             pull_back=lambda: store.pull_back(_longest_wait(config)),
             clock=utc_now,
@@ -150,7 +151,7 @@ def _longest_wait(config: Config) -> timedelta:
     )  # fmt: skip
 
 
-def _telling(config: Config, trail: Trail) -> tuple[Callable[[], None], ...]:
+def _telling(config: Config, store: Store) -> tuple[Callable[[], None], ...]:
     """What tells the trail to the audit repository, where there is one."""
     if config.audit.repository is None:
         return ()
@@ -158,9 +159,16 @@ def _telling(config: Config, trail: Trail) -> tuple[Callable[[], None], ...]:
     from dicom_node.audit_messages.message import Teller
     from dicom_node.deliver.retry import RetryPolicy
 
+    teller = Teller.of(config, socket.gethostname())
+    if config.audit.repository.patient == "id":
+        from dicom_node.audit_messages.patient import PatientNumbers
+
+        data_dir, films = config.node.data_dir, store.queries
+        numbers = PatientNumbers(data_dir=data_dir, film_of=films.film_of)
+        teller = replace(teller, patient=numbers.number)
     forwarder = Forwarder(
-        trail=trail,
-        teller=Teller.of(config, socket.gethostname()),
+        trail=store.audit,
+        teller=teller,
         repository=config.audit.repository,
         tls=config.tls,
         policy=RetryPolicy.of(config.delivery),

@@ -69,6 +69,8 @@ class RepositoryConfig(Section):
     host: Word
     port: Port = 6514
     tls_name: Word | None = None
+    patient: Literal["withheld", "id"] = "withheld"
+    late_minutes: Annotated[float, Field(gt=0)] = 15.0
 
 
 class AuditConfig(Section):

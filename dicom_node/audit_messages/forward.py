@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node.audit_messages.transport import frame, send
-from dicom_node.errors import AuditError, ConfigError
+from dicom_node.errors import ConfigError, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class Forwarder:
     def _untold(self) -> list[AuditRecord]:
         try:
             return self.trail.after(self.trail.position(REPOSITORY), _LINES)
-        except AuditError as error:  # a line that somebody altered: not told, and nothing after it
+        except NodeError as error:
             self._leave_alone(str(error))
             return []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Config
     from dicom_node.store.opening import Store
+    from dicom_node.store.status import Status
 
 
 def register(app: typer.Typer) -> None:
@@ -33,16 +36,20 @@ def register(app: typer.Typer) -> None:
 
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Say who is alive and what waits."""
-    from dicom_node.alarms import alarms
+    from dicom_node.alarms import alarms, untold
     from dicom_node.processes import processes
     from dicom_node.store.status import read_status
 
     settings = load(config)
     data_dir = settings.node.data_dir
     told, alive = read_status(data_dir), processes(data_dir)
-    alarming = alarms(settings, datetime.now(UTC))
+    now = datetime.now(UTC)
+    queue = _audit_queue(told, now) if settings.audit.repository else None
+    alarming = alarms(settings, now)
+    if queue:
+        alarming += untold(settings, queue["lines"], queue["oldest_seconds"])
     if as_json:
-        print_json({**told, "processes": alive, "alarms": alarming})
+        print_json({**told, "audit_queue": queue, "processes": alive, "alarms": alarming})
         return
     print_line(NOT_FOR_DIAGNOSIS)
     for sentence in alarming:
@@ -62,9 +69,16 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     if any(counts.get("withheld") for counts in told["deliveries"].values()):
         print_line("ALARM      objects failed the node's own check and are withheld: see `show`")
     print_line(f"waiting    since {told['oldest_waiting'] or 'nothing waits'}")
-    waiting = told["audit_lines"] - told["audit_told"] if settings.audit.repository else 0
+    waiting = queue["lines"] if queue else 0
     rest = f", {waiting} not told to the repository yet" if waiting else ""
     print_line(f"audit      {told['audit_lines']} lines{rest}")
+
+
+def _audit_queue(told: Status, now: datetime) -> dict[str, int]:
+    """How many lines the audit repository was not told yet, and the age of the oldest."""
+    since = told["audit_untold_since"]
+    age = int((now - datetime.fromisoformat(since)).total_seconds()) if since else 0
+    return {"lines": told["audit_lines"] - told["audit_told"], "oldest_seconds": age}
 
 
 def studies(
@@ -101,9 +115,11 @@ def show(
     config: ConfigOption = None,
 ) -> None:
     """Tell the whole story of one study."""
-    story = store_of(load(config)).queries.story(study_uid)
+    store = store_of(load(config))
+    story = store.queries.story(study_uid)
     if story is None:
         raise NodeError(f"no study {study_uid} has come here")
+    note_reader(store, "show", study_uid)
     if as_json:
         print_json(story)
     else:
@@ -169,6 +185,24 @@ def store_of(config: Config) -> Store:
 
     read_status(config.node.data_dir)
     return open_store(config.node.data_dir, utc_now)
+
+
+def note_reader(store: Store, command: str, study_uid: str | None = None) -> None:
+    """Write down who is about to be shown lines of the audit trail; AuditError, and none shown."""
+    from dicom_node.domain import AuditEvent, AuditKind
+
+    detail: dict[str, object] = {"command": command, "user": person()}
+    store.audit.append(
+        AuditEvent(kind=AuditKind.AUDIT_READ, study_instance_uid=study_uid, detail=detail)
+    )
+
+
+def person() -> str:
+    """Login name of whoever runs this command; by number where the system knows no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_node.cli.operate import store_of
+from dicom_node.cli.operate import note_reader, person, store_of
 from dicom_node.cli.output import ConfigOption, JsonOption, print_json, print_line
 from dicom_node.config import load
+from dicom_node.errors import AuditError
 
 if TYPE_CHECKING:
+    from dicom_node.checkpoints import Checkpoint
     from dicom_node.domain import AuditRecord
+    from dicom_node.store.opening import Store
 
 audit = typer.Typer(no_args_is_help=True, help="Read and verify the audit log.")
 
@@ -24,7 +28,10 @@ def audit_tail(
     config: ConfigOption = None,
 ) -> None:
     """Print the last audit lines."""
-    _print_records(store_of(load(config)).audit.tail(count), as_json=as_json)
+    store = store_of(load(config))
+    records = store.audit.tail(count)
+    note_reader(store, "audit tail")
+    _print_records(records, as_json=as_json)
 
 
 @audit.command("show")
@@ -34,7 +41,10 @@ def audit_show(
     config: ConfigOption = None,
 ) -> None:
     """Print the audit lines of one study."""
-    _print_records(store_of(load(config)).audit.of_study(study_uid), as_json=as_json)
+    store = store_of(load(config))
+    records = store.audit.of_study(study_uid)
+    note_reader(store, "audit show", study_uid)
+    _print_records(records, as_json=as_json)
 
 
 @audit.command("verify")
@@ -43,15 +53,44 @@ def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> No
     from dicom_node import checkpoints
 
     settings = load(config)
-    trail = store_of(settings).audit
+    store = store_of(settings)
+    trail = store.audit
+    last, _ = trail.head()
     problems = [*trail.verify(), *checkpoints.problems(trail, settings)]
-    seen = checkpoints.count(settings)
+    seen, vouching = checkpoints.count(settings), checkpoints.vouching(trail, settings)
     if as_json:
-        print_json({"ok": not problems, "problems": problems, "checkpoints": seen})
+        print_json(
+            {
+                "ok": not problems,
+                "problems": problems,
+                "checkpoints": seen,
+                "lines": last,
+                "vouched": vouching and {"line": vouching.sequence, "at": vouching.at},
+            }
+        )
     else:
         print_line("\n".join(problems) or f"the chain is whole, and as {seen} checkpoints saw it")
+        print_line(_vouched(vouching, last))
     if problems:
+        _alert(store, problems)
         raise typer.Exit(1)
+
+
+def _vouched(vouching: Checkpoint | None, last: int) -> str:
+    if vouching is None:
+        return f"no checkpoint vouches for any of its {last} lines"
+    signed = "a signed" if vouching.signature else "an unsigned"
+    return (
+        f"lines 1 to {vouching.sequence} of {last} are vouched for by {signed} checkpoint of "
+        f"{vouching.at[:19]}; {max(0, last - vouching.sequence)} after them are only chained"
+    )
+
+
+def _alert(store: Store, problems: list[str]) -> None:
+    from dicom_node import checkpoints
+
+    with suppress(AuditError):  # what was found is printed, whether it can be written or not
+        store.audit.append(checkpoints.alert(problems, user=person()))
 
 
 @audit.command("checkpoint")
@@ -62,22 +101,33 @@ def audit_checkpoint(as_json: JsonOption = False, config: ConfigOption = None) -
     from dicom_node import checkpoints
 
     settings = load(config)
-    made = checkpoints.write(store_of(settings).audit, settings, datetime.now(UTC))
+    store = store_of(settings)
+    problems = checkpoints.problems(store.audit, settings)
+    if problems:
+        _alert(store, problems)
+    made = checkpoints.write(store.audit, settings, datetime.now(UTC))
     path = checkpoints.folder(settings) / checkpoints.FILE_NAME
     if as_json:
         print_json(
-            {"file": str(path), "sequence": made and made.sequence, "hash": made and made.hash}
-        )
+            {"file": str(path), "sequence": made and made.sequence, "hash": made and made.hash,
+             "problems": problems}
+        )  # fmt: skip
     else:
         print_line(f"line {made.sequence} -> {path}" if made else f"nothing new -> {path}")
+        for problem in problems:
+            print_line(f"BROKEN     {problem}")
+    if problems:
+        raise typer.Exit(1)
 
 
 @audit.command("export")
 def audit_export(config: ConfigOption = None) -> None:
-    """Print every audit line as JSON, one a line."""
+    """Print every audit line as JSON, one a line; the last tells of this."""
     from dicom_node.store.audit import as_json
 
-    for record in store_of(load(config)).audit.all():
+    store = store_of(load(config))
+    note_reader(store, "audit export")
+    for record in store.audit.all():
         print_line(json.dumps(as_json(record)))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from dicom_node.audit_messages.message import TOLD
+from dicom_node.audit_messages.events import TOLD
 from dicom_node.config import Config, DicomDestination, FolderDestination, WebDestination
 from dicom_node.conformance.markdown import heading, table
 from dicom_node.deliver.retry import JITTER_SHARE
@@ -54,10 +54,14 @@ def _repository(config: Config) -> str:
     where = "an audit repository, where one is configured (here none is)"
     if to is not None:
         where = f"the audit repository {to.host}, port {to.port}"
+    patient = "is `withheld`"
+    if to is not None and to.patient == "id":
+        patient = "is the Patient ID of a film in the spool, `unknown` where there is none any more"
     return (
         f"DICOM audit messages (PS3.15 A.5) are sent to {where}, by syslog over TLS (RFC 5424, "
-        "RFC 5425), again after an outage until it has them. They name no patient: the number is "
-        "`withheld`."
+        "RFC 5425), again after an outage until it has them. UserID is `AE title@host` for the "
+        "node, the AE title, the configured name or the address for peers, `login@host` for a "
+        f"person. They hold no patient's name; the number {patient} (`audit.repository.patient`)."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
+from pynetdicom.dsutils import encode
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
     StudyRootQueryRetrieveInformationModelFind,
 )
@@ -17,6 +19,7 @@ from dicom_node.commitment import BY_QUERY, PUSH_MODEL, PUSH_MODEL_INSTANCE, REQ
 from dicom_node.commitment.datasets import request_data_set
 from dicom_node.deliver.association import association
 from dicom_node.deliver.confirm import Answer, Found
+from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.fail_points import fail_point
 from dicom_node.safeguards import TlsConfig
@@ -79,7 +82,7 @@ class Inquirer:
                     return self._request(assoc, inquiry)
                 if asks and peer.commitment is True:
                     return _refused("the destination does not offer storage commitment")
-                return _look_up(assoc, inquiry)
+                return self._look_up(assoc, inquiry)
         except RuntimeError as error:  # pynetdicom's, between two messages
             raise PeerUnavailable("the peer ended the association") from error
         except PeerRefused:
@@ -120,42 +123,67 @@ class Inquirer:
             continue
         return Answer(found=Found.REQUESTED, reason="asked for storage commitment, no report yet")
 
+    def _look_up(self, assoc: Association, inquiry: Inquiry) -> Answer:
+        """Look for each object at IMAGE level, by its unique keys (PS3.4 C.6.2.1.4)."""
+        kept = set()
+        for delivery in inquiry.deliveries:
+            uid = delivery.result.sop_instance_uid
+            identifier = _identifier(inquiry.study_instance_uid, delivery.result)
+            self._commitments.note(_queries(assoc, inquiry, identifier))
+            found, status = _find(assoc, identifier)
+            if status != 0x0000:
+                return _refused(f"the query was {_answered(status)}")
+            if found:
+                kept.add(uid)
+        return Answer(
+            found=Found.LOOKED_UP,
+            reason="not found by a query",
+            kept=frozenset(kept),
+            by=BY_QUERY,
+        )
+
 
 def _contexts(*, asks: bool) -> list[PresentationContext]:
     classes = (PUSH_MODEL, FIND) if asks else (FIND,)
     return [build_context(each, list(SYNTAXES)) for each in classes]
 
 
-def _look_up(assoc: Association, inquiry: Inquiry) -> Answer:
-    """Look for each object at IMAGE level, by its unique keys (PS3.4 C.6.2.1.4)."""
-    kept = set()
-    for delivery in inquiry.deliveries:
-        found, status = _find(assoc, inquiry.study_instance_uid, delivery.result)
-        if status != 0x0000:
-            return _refused(f"the query was {_answered(status)}")
-        if found:
-            kept.add(delivery.result.sop_instance_uid)
-    return Answer(
-        found=Found.LOOKED_UP,
-        reason="not found by a query",
-        kept=frozenset(kept),
-        by=BY_QUERY,
+def _find(assoc: Association, ds: Dataset) -> tuple[bool, int | None]:
+    """Whether the destination lists the object; and the status of its last answer."""
+    found, status = False, None
+    for said, identifier in assoc.send_c_find(ds, FIND):
+        status = _status(said)
+        if status in _MATCHES and identifier is not None:
+            found |= identifier.get("SOPInstanceUID") == ds.SOPInstanceUID
+    return found, status
+
+
+def _queries(assoc: Association, inquiry: Inquiry, ds: Dataset) -> AuditEvent:
+    """Tell of a C-FIND with its identifier, as PS3.15 A.5.3.10 wants it: UIDs and nothing else."""
+    [syntax] = [
+        cx.transfer_syntax[0] for cx in assoc.accepted_contexts if cx.abstract_syntax == FIND
+    ]
+    encoded = encode(ds, syntax.is_implicit_VR, syntax.is_little_endian) or b""
+    return AuditEvent(
+        kind=AuditKind.DESTINATION_QUERIED,
+        study_instance_uid=inquiry.study_instance_uid,
+        sop_instance_uid=ds.SOPInstanceUID,
+        detail={
+            "destination": inquiry.destination,
+            "sop_class_uid": str(FIND),
+            "transfer_syntax_uid": str(syntax),
+            "query": base64.b64encode(encoded).decode(),
+        },
     )
 
 
-def _find(assoc: Association, study_instance_uid: str, result: Result) -> tuple[bool, int | None]:
-    """Whether the destination lists the object; and the status of its last answer."""
+def _identifier(study_instance_uid: str, result: Result) -> Dataset:
     ds = Dataset()
     ds.QueryRetrieveLevel = "IMAGE"
     ds.StudyInstanceUID = study_instance_uid
     ds.SeriesInstanceUID = result.series_instance_uid
     ds.SOPInstanceUID = result.sop_instance_uid
-    found, status = False, None
-    for said, identifier in assoc.send_c_find(ds, FIND):
-        status = _status(said)
-        if status in _MATCHES and identifier is not None:
-            found |= identifier.get("SOPInstanceUID") == result.sop_instance_uid
-    return found, status
+    return ds
 
 
 def _refused(reason: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import structlog
 
 from dicom_node.deliver.retry import RetryAt
 from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, dimse_status, event_for, reached
-from dicom_node.domain import DeliveryEvent, Settlement
+from dicom_node.domain import AuditEvent, AuditKind, DeliveryEvent, Settlement
 from dicom_node.errors import LeaseLost
 from dicom_node.fail_points import fail_point
 
@@ -164,9 +165,12 @@ class _Watch:
     deliverer: Deliverer
     shipment: Shipment
     accepted: set[int] = field(default_factory=set)  # delivery ids, settled
+    begun: bool = False
 
     def before(self) -> None:
-        self.deliverer.outbox.renew(self.shipment, self.deliverer._lease_until())
+        told = [] if self.begun else [_begins(self.shipment)]
+        self.deliverer.outbox.renew(self.shipment, self.deliverer._lease_until(), *told)
+        self.begun = True
 
     def after(self, path: Path, status: int | None, reason: str) -> None:
         deliverer = self.deliverer
@@ -181,6 +185,16 @@ class _Watch:
         if settlement.event is DeliveryEvent.ACCEPTED:
             deliverer._settle(self.shipment, [settlement])
             self.accepted.add(delivery.id)
+
+
+def _begins(shipment: Shipment) -> AuditEvent:
+    """Tell what is about to be sent: how many objects of each SOP class."""
+    objects = Counter(each.result.sop_class_uid for each in shipment.deliveries)
+    return AuditEvent(
+        kind=AuditKind.DELIVERY_BEGUN,
+        study_instance_uid=shipment.study_instance_uid,
+        detail={"destination": shipment.destination, "objects": dict(objects)},
+    )
 
 
 @dataclass(frozen=True, slots=True)

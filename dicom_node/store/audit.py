@@ -65,11 +65,16 @@ class AuditLog:
             return [_record(row) for row in connection.execute(query).mappings()]
 
     def after(self, sequence: int, count: int) -> list[AuditRecord]:
-        """At most ``count`` lines that follow this one, oldest first."""
+        """At most ``count`` lines that follow this one, oldest first.
+
+        In the place of a line that somebody altered comes one that says so: who could silence the
+        trail by spoiling one of its lines would do that first.
+        """
         line = schema.audit.c.sequence
         query = select(schema.audit).where(line > sequence).order_by(line).limit(count)
         with reading(self._engine) as connection:
-            return [_record(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings().all()
+        return [_record_or_alert(row, self._clock()) for row in rows]
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the last line; 0 and zeros where there is none."""
@@ -99,13 +104,16 @@ class AuditLog:
         """Every line, oldest first."""
         return map(_record, self._rows())
 
-    def verify(self) -> list[str]:
+    def verify(self, after: int = 0) -> list[str]:
         """Walk the chain; a sentence for every line that was edited, deleted or put in.
 
-        Lines cut off at the end leave no trace in the table itself: `dicom_node.checkpoints` do.
+        ``after`` leaves out the lines up to this one, which were walked before. Lines cut off at
+        the end leave no trace in the table itself: `dicom_node.checkpoints` do.
         """
-        problems, expected, previous = [], 1, GENESIS
-        for row in self._rows():
+        known = self.hash_at(after) if after else GENESIS
+        problems = [f"line {after}: missing"] if known is None else []
+        expected, previous = after + 1, known
+        for row in self._rows(after):
             if row["sequence"] < 1:
                 problems.append(f"line {row['sequence']}: before the first")
                 continue
@@ -118,10 +126,10 @@ class AuditLog:
             expected, previous = row["sequence"] + 1, row["hash"]
         return problems
 
-    def _rows(self) -> Iterator[RowMapping]:
-        """Every row in order, a page at a time."""
+    def _rows(self, after: int = 0) -> Iterator[RowMapping]:
+        """Every row in order, or those after one, a page at a time."""
         page = select(schema.audit).order_by(schema.audit.c.sequence).limit(_PAGE)
-        query = page
+        query = page.where(schema.audit.c.sequence > after) if after else page
         while True:
             with reading(self._engine) as connection:
                 rows = connection.execute(query).mappings().all()
@@ -179,6 +187,24 @@ def _record(row: RowMapping) -> AuditRecord:
     except (TypeError, ValueError) as error:
         message = f"audit line {row['sequence']} was altered: {error}; see `audit verify`"
         raise AuditError(message) from error
+
+
+def _record_or_alert(row: RowMapping, now: datetime) -> AuditRecord:
+    """A row as a record, or as what its hash says of it."""
+    try:
+        if _hash(row) == row["hash"]:
+            return _readable(row)
+        reason = "content does not match its hash"
+    except (TypeError, ValueError):
+        reason = "cannot be read"
+    detail: dict[str, object] = {"reason": f"audit line {row['sequence']}: {reason}"}
+    return AuditRecord(
+        sequence=row["sequence"],
+        at=now,
+        event=AuditEvent(kind=AuditKind.AUDIT_BROKEN, detail=detail),
+        previous_hash=row["previous_hash"],
+        hash=row["hash"],
+    )
 
 
 def _readable(row: RowMapping) -> AuditRecord:

@@ -85,8 +85,8 @@ class OutboxTable:
             deliveries=deliveries,
         )
 
-    def renew(self, shipment: Shipment, lease_until: datetime) -> None:
-        """Keep the lease for longer. Raises LeaseLost where it has passed on."""
+    def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
+        """Keep the lease for longer, and write the events. Raises LeaseLost where it passed on."""
         mine = and_(
             _DELIVERIES.c.status == DeliveryStatus.SENDING, _DELIVERIES.c.lease == shipment.lease
         )
@@ -94,6 +94,7 @@ class OutboxTable:
         with writing(self._engine) as connection:
             if connection.execute(renewed).rowcount == 0:
                 raise LeaseLost(f"shipment to {shipment.destination}")
+            audit.write(connection, self._clock(), events)
 
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         """Record how each delivery went, with its audit line: one transaction.

@@ -6,6 +6,7 @@ Plain dicts under the names of the columns; times are aware datetimes. The count
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, desc, func, select
@@ -34,6 +35,14 @@ class Queries:
         with reading(self._engine) as connection:
             rows = connection.execute(_studies(limit)).mappings().all()
             return [{**row, **_work(connection, row["study_instance_uid"])} for row in rows]
+
+    def film_of(self, study_instance_uid: str) -> Path | None:
+        """A film of the study, relative to the data folder; None where none is left."""
+        films = schema.instances.c
+        query = select(films.path).where(films.study_instance_uid == study_instance_uid).limit(1)
+        with reading(self._engine) as connection:
+            path = connection.execute(query).scalar()
+        return None if path is None else Path(path)
 
     def story(self, study_instance_uid: str) -> dict[str, Any] | None:
         """Everything about one study, or None where it never came."""

@@ -36,6 +36,7 @@ class Status(TypedDict):
     oldest_waiting: str | None  # ISO 8601: since when the oldest job or delivery is due
     audit_lines: int
     audit_told: int  # up to this line, to the audit repository where there is one
+    audit_untold_since: str | None  # ISO 8601: time of the oldest line that was not told
 
 
 def read_status(data_dir: Path) -> Status:
@@ -55,6 +56,7 @@ def _count(connection: sqlite3.Connection) -> Status:
     by_destination = "SELECT destination, status, count(*) FROM deliveries GROUP BY 1, 2"
     for destination, status, count in connection.execute(by_destination):
         deliveries.setdefault(destination, {})[status] = count
+    told = _told(connection)
     return Status(
         instances=dict(
             connection.execute("SELECT decision, count(*) FROM instances GROUP BY 1").fetchall()
@@ -69,7 +71,12 @@ def _count(connection: sqlite3.Connection) -> Status:
             "UNION ALL SELECT due_at FROM deliveries WHERE status IN ('pending', 'sent'))",
         ),
         audit_lines=_one(connection, "SELECT coalesce(max(sequence), 0) FROM audit"),
-        audit_told=_told(connection),
+        audit_told=told,
+        audit_untold_since=_one(
+            connection,
+            "SELECT at FROM audit WHERE sequence > ? ORDER BY sequence LIMIT 1",
+            told,
+        ),
     )
 
 
@@ -103,5 +110,6 @@ def _breakers(connection: sqlite3.Connection) -> dict[str, Breaker]:
     }
 
 
-def _one(connection: sqlite3.Connection, query: str) -> Any:
-    return connection.execute(query).fetchone()[0]
+def _one(connection: sqlite3.Connection, query: str, *values: int) -> Any:
+    """The first value of the first row; None where there is no row."""
+    return (connection.execute(query, values).fetchone() or (None,))[0]

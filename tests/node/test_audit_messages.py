@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.certificates import identity
-from support.fakes import Bench, bench
+from support.fakes import TABLES, Bench, bench
+from support.film import film, write
 from support.peer import destination
 from support.syslog_server import SyslogServer
 
 from dicom_node.audit_messages.forward import Forwarder
 from dicom_node.audit_messages.message import Teller
+from dicom_node.audit_messages.patient import PatientNumbers
 from dicom_node.audit_messages.transport import frame
 from dicom_node.config import Config
 from dicom_node.deliver.retry import RetryPolicy
@@ -221,6 +224,38 @@ def test_an_outage_loses_nothing(node: Bench, tmp_path: Path) -> None:
         codes = [code(each, "EventIdentification/EventID")[0] for each in server.messages]
     assert codes == ["110104"] * 500 + ["110100"]
     assert telling.failures == 0
+
+
+def test_a_line_that_somebody_altered_is_told_as_an_alert(node: Bench, tmp_path: Path) -> None:
+    """Edited or made unreadable: what it says now is not told, and what follows it is."""
+    with SyslogServer(identity(tmp_path, "logs")) as server:
+        node.store.audit.append(
+            STARTED, RECEIVED, RECEIVED, AuditEvent(kind=AuditKind.NODE_STOPPED)
+        )
+        node.sql("UPDATE audit SET sop_instance_uid = '1.2.9' WHERE sequence = 2")
+        node.sql("UPDATE audit SET kind = 'x', hash = '' WHERE sequence = 3")
+        forwarder(node, tmp_path, server.port).forward()
+        codes = [code(each, "EventIdentification/EventID")[0] for each in server.messages]
+    assert codes == ["110100", "110113", "110113", "110100"]
+    assert not any(b"1.2.9" in each for each in server.heard)
+
+
+def test_a_patients_number_is_told_and_not_written_down(
+    node: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where the configuration says so: in the message, and nowhere in the trail or the log."""
+    film_of = node.receive().path
+    write(film(patient_id="PAT-7"), tmp_path / film_of)
+    numbers = PatientNumbers(data_dir=tmp_path, film_of=node.store.queries.film_of)
+    with SyslogServer(identity(tmp_path, "logs")) as server:
+        telling = forwarder(node, tmp_path, server.port)
+        telling.teller = replace(telling.teller, patient=numbers.number)
+        telling.forward()
+        [message] = server.messages
+    patient = message.findall("ParticipantObjectIdentification")[1]
+    assert patient.get("ParticipantObjectID") == "PAT-7"
+    assert not any("PAT-7" in str(row) for table in TABLES for row in node.rows(table))
+    assert "PAT-7" not in "".join(capfd.readouterr())
 
 
 def test_a_server_that_nobody_vouches_for_is_told_nothing(node: Bench, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,6 +22,7 @@ from dicom_node import checkpoints
 from dicom_node.config import Config
 from dicom_node.domain import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError
+from dicom_node.housekeeping import Housekeeping
 from dicom_node.safeguards import AuditConfig
 
 
@@ -141,3 +143,91 @@ def test_a_wrong_key_file_is_said(node: Bench, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"audit\.signing_key_file"):
         checkpoints.write(node.store.audit, config(tmp_path, signing_key_file=wrong), START)
     assert not (tmp_path / "aside").exists()
+
+
+def house(node: Bench, settings: Config, **more: Any) -> Housekeeping:
+    trail = node.store.audit
+    return Housekeeping(
+        config=settings, audit=trail, chain=trail, retention=node.store.retention,
+        clock=node.clock, **more,
+    )  # fmt: skip
+
+
+def alerts(node: Bench) -> list[str]:
+    lines = node.store.audit.tail(100)
+    return [str(x.event.detail["reason"]) for x in lines if x.event.kind is AuditKind.AUDIT_BROKEN]
+
+
+def test_a_start_looks_through_the_trail_and_raises_one_alert(node: Bench, tmp_path: Path) -> None:
+    """The first round after a start walks all of it; the next ones say nothing twice."""
+    settings = config(tmp_path)
+    live(node, 6)
+    node.sql("UPDATE audit SET detail = '{}' WHERE sequence = 2")
+    node.sql("DELETE FROM audit WHERE sequence = 4")
+    keeping = house(node, settings)
+    for _ in range(3):
+        keeping.run()
+    [reason] = alerts(node)
+    assert reason == "audit trail: line 2: content does not match its hash (and 1 more)"
+    vouching = checkpoints.vouching(node.store.audit, settings)
+    assert vouching is not None
+    assert vouching.sequence == 7  # the alert is under the checkpoint
+
+
+@pytest.mark.parametrize(
+    ("meddling", "found"),
+    [
+        ("UPDATE audit SET detail = '{}' WHERE sequence = 8", "line 8: content does not match"),
+        ("DELETE FROM audit WHERE sequence = 8", "line 8 to 8: missing"),
+        ("DELETE FROM audit WHERE sequence >= 5", "line 6: missing"),
+    ],
+)
+def test_each_round_looks_through_what_is_new(
+    node: Bench, tmp_path: Path, meddling: str, found: str
+) -> None:
+    """And notices that the end it knew is gone, with the checkpoints too."""
+    settings = config(tmp_path)
+    live(node, 6)
+    keeping = house(node, settings)
+    keeping.run()
+    live(node, 4)
+    (tmp_path / "aside" / checkpoints.FILE_NAME).unlink()
+    node.sql(meddling)
+    keeping.run()
+    [reason] = alerts(node)
+    assert reason.startswith(f"audit trail: {found}")
+
+
+def test_an_alert_that_cannot_be_written_comes_later(node: Bench, tmp_path: Path) -> None:
+    """A full disk does not stop the rest of the hour's work, which makes room."""
+    live(node, 3)
+    node.sql("DELETE FROM audit WHERE sequence = 2")
+    keeping = house(node, config(tmp_path))
+    node.sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
+    keeping.run()
+    node.sql("DROP TRIGGER full")
+    assert alerts(node) == []
+    keeping.run()
+    assert alerts(node) == ["audit trail: line 2 to 2: missing"]
+
+
+def test_only_a_checkpoint_that_agrees_vouches(node: Bench, tmp_path: Path) -> None:
+    """Up to its line; not one that saw another trail, nor one that nobody signed."""
+    settings = config(tmp_path, **keys(tmp_path))
+    trail = node.store.audit
+    assert checkpoints.vouching(trail, settings) is None
+    for _ in range(2):
+        live(node, 3)
+        checkpoints.write(trail, settings, START)
+    vouching = checkpoints.vouching(trail, settings)
+    assert vouching is not None
+    assert (vouching.sequence, vouching.hash) == (6, trail.hash_at(6))
+    node.clock.tick(1)
+    rewrite(node, 5, 4)
+    vouching = checkpoints.vouching(trail, settings)
+    assert vouching is not None
+    assert vouching.sequence == 3
+    checkpoints.write(trail, config(tmp_path), START)  # covers all, unsigned
+    vouching = checkpoints.vouching(trail, settings)
+    assert vouching is not None
+    assert vouching.sequence == 3

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from support.certificates import identity
 from support.film import film, write
 from support.peer import Peer, free_port
 from typer.testing import CliRunner, Result
 
 from dicom_node.cli import app
 from dicom_node.cli.app import main
+from dicom_node.cli.operate import person
 from dicom_node.domain import (
     AuditEvent,
     AuditKind,
@@ -211,17 +215,16 @@ def test_audit_verifies_and_exports(site: Site) -> None:
     """A whole chain verifies; every line comes out as JSON; the tail is the end of it."""
     _read_one_refuse_one_hold_the_result(site.store)
     assert site.json("audit", "checkpoint")["sequence"] == site.store.audit.head()[0]
-    assert site.json("audit", "verify") == {"ok": True, "problems": [], "checkpoints": 1}
+    verified = site.json("audit", "verify")
+    assert (verified["ok"], verified["problems"], verified["checkpoints"]) == (True, [], 1)
     exported = [json.loads(line) for line in site.run("audit", "export").output.splitlines()]
     assert [line["sequence"] for line in exported] == list(range(1, len(exported) + 1))
     assert site.json("audit", "tail", "-n", "1")[0] == exported[-1]
-    assert site.json("audit", "show", STUDY)[-1]["kind"] == "delivery-held"
+    assert "delivery-held" in [line["kind"] for line in site.json("audit", "show", STUDY)]
 
 
 def test_audit_verify_fails_where_a_line_was_edited(site: Site) -> None:
     """Somebody who changes a row in the database is found out, by exit status too."""
-    import sqlite3
-
     site.store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail={"port": 1}))
     database = sqlite3.connect(site.folder / "data" / "node.db")
     database.execute("UPDATE audit SET detail = '{\"port\":2}'")
@@ -230,6 +233,85 @@ def test_audit_verify_fails_where_a_line_was_edited(site: Site) -> None:
     done = site.run("audit", "verify")
     assert done.exit_code == 1
     assert "line 1" in done.output
+    assert site.store.audit.tail(1)[0].event.kind is AuditKind.AUDIT_BROKEN
+
+
+def test_audit_verify_says_how_far_the_last_checkpoint_vouches(site: Site) -> None:
+    """The lines after it are chained and no more; without a checkpoint, all of them."""
+    site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
+    assert "no checkpoint vouches for any of its 3 lines" in site.run("audit", "verify").output
+    site.json("audit", "checkpoint")
+    site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 2)
+    verified = site.json("audit", "verify")
+    assert (verified["lines"], verified["vouched"]["line"]) == (5, 3)
+    told = site.run("audit", "verify").output
+    assert "lines 1 to 3 of 5 are vouched for by an unsigned checkpoint" in told
+    assert "2 after them are only chained" in told
+
+
+def test_a_checkpoint_over_a_cut_trail_raises_an_alert(site: Site) -> None:
+    """The line that tells of it is covered by the checkpoint; exit status 1."""
+    site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
+    site.json("audit", "checkpoint")
+    with closing(sqlite3.connect(site.folder / "data" / "node.db")) as database, database:
+        database.execute("DELETE FROM audit WHERE sequence >= 2")
+    done = site.run("audit", "checkpoint")
+    assert done.exit_code == 1
+    assert "BROKEN     line 3: missing, and checkpoint 1 has seen it" in done.output
+    [alert] = site.store.audit.tail(1)
+    assert (alert.sequence, alert.event.kind) == (2, AuditKind.AUDIT_BROKEN)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["audit", "tail"], "audit tail"),
+        (["audit", "show", STUDY], "audit show"),
+        (["audit", "export"], "audit export"),
+        (["show", STUDY], "show"),
+    ],
+)
+def test_whoever_reads_the_trail_is_written_into_it(
+    site: Site, words: list[str], command: str
+) -> None:
+    """Before anything is shown: where that cannot be written, nothing is."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.run(*words).exit_code == 0
+    [line] = site.store.audit.tail(1)
+    assert line.event.kind is AuditKind.AUDIT_READ
+    assert line.event.detail == {"command": command, "user": person()}
+    with closing(sqlite3.connect(site.folder / "data" / "node.db")) as database, database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    done = site.run(*words)
+    assert isinstance(done.exception, NodeError)
+    assert STUDY not in done.stdout
+
+
+def test_lines_that_wait_for_the_repository_are_counted_and_alarm_when_old(site: Site) -> None:
+    """Depth and age of the queue in `status --json`; a sentence after `late_minutes`."""
+    assert site.json("status")["audit_queue"] is None
+    path = site.folder / "config.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["tls"] = {"ca_file": str(identity(site.folder, "node").ca_file)}
+    settings["audit"] = {"repository": {"host": "logs", "late_minutes": 30}}
+    path.write_text(yaml.safe_dump(settings))
+    store = open_store(site.folder / "data", lambda: _now() - timedelta(minutes=20))
+    store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
+    store.audit.advance("repository", 1)
+    store.close()
+    status = site.json("status")
+    assert status["audit_queue"]["lines"] == 2
+    assert 1200 <= status["audit_queue"]["oldest_seconds"] < 1260
+    assert status["alarms"] == []
+    settings["audit"]["repository"]["late_minutes"] = 15
+    path.write_text(yaml.safe_dump(settings))
+    told = site.run("status").output
+    assert "ALARM      the audit repository logs was not told 2 lines, the oldest 20 min" in told
+    site.store.audit.advance("repository", 3)
+    assert site.json("status")["audit_queue"] == {"lines": 0, "oldest_seconds": 0}
+    assert site.json("status")["alarms"] == []
 
 
 def test_echo_says_who_answers(site: Site, pacs: Peer) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom.dsutils import decode
 from support.committing import CommittingPeer, Style
 from support.fakes import SC, Bench, bench
 from support.peer import Peer, destination, free_port, wait_until
@@ -208,6 +212,20 @@ def test_without_a_report_a_query_decides(node: Bench, tmp_path: Path, style: St
     assert len(peer.requests) == (0 if style is Style.SILENT else 2)
     assert statuses(node) == ["committed", "committed"]
     assert {row["committed_by"] for row in node.rows("deliveries")} == {"query"}
+    queries = [
+        line.event
+        for line in node.store.audit.tail(99)
+        if line.event.kind is AuditKind.DESTINATION_QUERIED
+    ]
+    assert [each.sop_instance_uid for each in queries] == listed
+    assert queries[0].detail["destination"] == "pacs"
+    encoded = base64.b64decode(str(queries[0].detail["query"]))
+    syntax = UID(str(queries[0].detail["transfer_syntax_uid"]))
+    ds = decode(BytesIO(encoded), syntax.is_implicit_VR, syntax.is_little_endian)
+    assert ds.SOPInstanceUID == listed[0]
+    assert {each.keyword for each in ds} == {
+        "QueryRetrieveLevel", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID",
+    }  # fmt: skip
 
 
 def test_what_no_query_finds_is_sent_again(node: Bench, tmp_path: Path) -> None:

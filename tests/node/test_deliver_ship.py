@@ -13,7 +13,14 @@ import pytest
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.ship import Deliverer, ship
 from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE
-from dicom_node.domain import Delivery, DeliveryEvent, Result, Settlement, Shipment
+from dicom_node.domain import (
+    AuditEvent,
+    Delivery,
+    DeliveryEvent,
+    Result,
+    Settlement,
+    Shipment,
+)
 from dicom_node.errors import LeaseLost
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -50,7 +57,7 @@ class Queue:
         self.leases.append(lease_until)
         return self.due.pop(0) if self.due else None
 
-    def renew(self, shipment: Shipment, lease_until: datetime) -> None:
+    def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
         if self.lost:
             raise LeaseLost
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import Bench, bench, read
+from support.fakes import SC, Bench, bench, read
 
 from dicom_node.config import Config
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.ship import Deliverer
-from dicom_node.domain import FilmOutcome, Job, Shipment
+from dicom_node.domain import AuditKind, FilmOutcome, Job, Shipment
 from dicom_node.errors import LeaseLost
 from dicom_node.ports import Watch
 from dicom_node.work import Worker, attempt_folder
@@ -202,6 +202,23 @@ def test_a_deliverer_that_wakes_before_its_first_object_sends_none(finished: Ben
     deliverer(finished, "deliverer-1", line, outbox).deliver_due()
     assert len(line.sent) == len(set(line.sent)) == 2
     assert statuses(finished) == ["accepted", "accepted"]
+    assert finished.kinds().count(AuditKind.DELIVERY_BEGUN) == 1
+
+
+def test_a_delivery_that_begins_says_so_once_before_its_first_object(finished: Bench) -> None:
+    """How many objects of each class are meant to go; whether they went is told of each."""
+    begun = []
+
+    def look(_: str) -> None:
+        begun.append(finished.kinds().count(AuditKind.DELIVERY_BEGUN))
+
+    deliverer(finished, "deliverer-1", Line(answered=look)).deliver_due()
+    assert begun == [1, 1]
+    [line] = [
+        line for line in finished.store.audit.tail(9) if line.event.kind is AuditKind.DELIVERY_BEGUN
+    ]
+    assert line.event.study_instance_uid == "1.2"
+    assert line.event.detail == {"destination": "pacs", "objects": {SC: 2}}
 
 
 def test_a_deliverer_that_wakes_between_two_objects_sends_no_more(finished: Bench) -> None:

@@ -43,6 +43,9 @@ class EmptyTrail:
     def hash_at(self, sequence: int) -> str | None:
         return None
 
+    def verify(self, after: int = 0) -> list[str]:
+        return []
+
 
 @dataclass
 class FakeClock:

@@ -64,9 +64,9 @@ class SyslogServer:
         whole = b""
         while part := secure.recv(65536):
             whole += part
-        with suppress(OSError):
-            secure.unwrap()
         while whole:
             length, _, rest = whole.partition(b" ")
             self.heard.append(rest[: int(length)])
             whole = rest[int(length) :]
+        with suppress(OSError):
+            secure.unwrap()  # only now the other side knows

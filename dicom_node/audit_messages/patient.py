@@ -1,0 +1,45 @@
+"""The patient's number of a study, for repositories that need it: from a film in the spool.
+
+It is read when a message is made and kept nowhere, neither in the trail nor in the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
+from dicom_node.audit_messages.message import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_TAGS = ["SpecificCharacterSet", "PatientID"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatientNumbers:
+    """Looks patients' numbers up.
+
+    Parameters
+    ----------
+    film_of
+        A film of a study, relative to ``data_dir``; None where none is left.
+    """
+
+    data_dir: Path
+    film_of: Callable[[str], Path | None]
+
+    def number(self, study_instance_uid: str) -> str:
+        """Patient ID (0010,0020) of the study; "unknown" where it has none, or no film any more."""
+        path = self.film_of(study_instance_uid)
+        if path is None:
+            return UNKNOWN
+        try:
+            ds = dcmread(self.data_dir / path, stop_before_pixels=True, specific_tags=_TAGS)
+            return str(ds.get("PatientID") or UNKNOWN)
+        except (OSError, InvalidDicomError, ValueError, TypeError, EOFError):
+            return UNKNOWN
