@@ -44,6 +44,7 @@ def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
     assert read_status(tmp_path) == {
         "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
         "oldest_waiting": None, "audit_lines": 0, "audit_told": 0,
+        "audit_untold_since": None,
     }  # fmt: skip
     _three_studies(node)
     assert read_status(tmp_path) == {
@@ -55,6 +56,7 @@ def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
         "oldest_waiting": node.clock.now.isoformat(timespec="microseconds"),
         "audit_lines": len(node.kinds()),
         "audit_told": 0,
+        "audit_untold_since": START.isoformat(timespec="microseconds"),
     }
 
 
