@@ -36,7 +36,7 @@ class RefusalCode(StrEnum):
     PHOTOMETRIC = "photometric"  # colour
     FRAMES = "frames"  # more than one
     UNREADABLE = "unreadable"  # the pixels do not decode
-    FILE = "file"  # not a DICOM file
+    FILE = "file"  # not a DICOM file, or without the UIDs results refer to
     AGE = "age"  # a child
     NOT_CHEST = "not-chest"  # the pixels show something else than a chest radiograph
     NOT_FRONTAL = "not-frontal"  # the pixels show a lateral chest

@@ -90,8 +90,11 @@ class Pipeline:
 
     def _select(self, source: Dataset) -> Image | Refusal:
         """The film's pixels, or what in its header or pixels says no."""
-        refusal = select_images.select(source, self.config.select)
-        if refusal := refusal or gate.examine_header(source, self.config.gate):
+        if refusal := select_images.select(source, self.config.select):
+            return refusal
+        if keyword := compose.nameless(source):
+            return Refusal(code=RefusalCode.FILE, reason=f"{keyword} is missing or is no UID")
+        if refusal := gate.examine_header(source, self.config.gate):
             return refusal
         try:
             return pixels.to_image(source)

@@ -45,10 +45,14 @@ _FINDINGS: dict[RefusalCode, Code] = {
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 
+def nameless(source: Dataset) -> str | None:
+    """The UID for want of which no result could point back to the film; None where it has all."""
+    return next((each for each in _UIDS if not is_uid(str(source.get(each, "")))), None)
+
+
 def is_reported(source: Dataset, refusal: Refusal) -> bool:
     """Whether the refusal is one of a radiograph that belongs to a study."""
-    known = all(is_uid(str(source.get(keyword, ""))) for keyword in _UIDS)
-    return known and all(size_of(source)) and refusal.code in _FINDINGS
+    return nameless(source) is None and all(size_of(source)) and refusal.code in _FINDINGS
 
 
 def sentence(refusal: Refusal) -> str:

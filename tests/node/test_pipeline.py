@@ -126,6 +126,24 @@ def test_a_file_that_is_no_dicom_is_refused(
     assert outcome.refusal.code is code
 
 
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
+@pytest.mark.parametrize("value", ["", "1.2.x"])
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_a_film_that_no_result_could_point_back_to_is_refused(
+    tmp_path: Path, keyword: str, value: str
+) -> None:
+    """A file from a folder may lack what C-STORE would not have let in."""
+    path = write(film(), tmp_path / "a.dcm")
+    source = pydicom.dcmread(path)
+    setattr(source, keyword, value)
+    source.save_as(path)
+    outcome = _pipeline().read(path, tmp_path / "out")
+    assert outcome.refusal is not None
+    assert outcome.refusal.code is RefusalCode.FILE
+    assert keyword in outcome.refusal.reason
+    assert outcome.results == ()
+
+
 def test_truncated_pixels_are_refused_as_unreadable(tmp_path: Path) -> None:
     """A film cut short is not half read."""
     source = film()
