@@ -15,6 +15,7 @@ from dicom_node.errors import AuditError
 
 if TYPE_CHECKING:
     from dicom_node.checkpoints import Checkpoint
+    from dicom_node.config import Config
     from dicom_node.domain import AuditRecord
     from dicom_node.store.opening import Store
 
@@ -56,8 +57,10 @@ def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> No
     store = store_of(settings)
     trail = store.audit
     last, _ = trail.head()
-    problems = [*trail.verify(), *checkpoints.problems(trail, settings)]
-    seen, vouching = checkpoints.count(settings), checkpoints.vouching(trail, settings)
+    broken, held = _look_through(store, settings)
+    problems, seen = [*broken, *held], checkpoints.count(settings)
+    # Over a broken chain no checkpoint says anything of the lines before its own.
+    vouching = None if broken else checkpoints.vouching(trail, settings)
     if as_json:
         print_json(
             {
@@ -72,7 +75,6 @@ def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> No
         print_line("\n".join(problems) or f"the chain is whole, and as {seen} checkpoints saw it")
         print_line(_vouched(vouching, last))
     if problems:
-        _alert(store, problems)
         raise typer.Exit(1)
 
 
@@ -86,11 +88,15 @@ def _vouched(vouching: Checkpoint | None, last: int) -> str:
     )
 
 
-def _alert(store: Store, problems: list[str]) -> None:
+def _look_through(store: Store, settings: Config) -> tuple[list[str], list[str]]:
+    """Say what is wrong with the chain, and with it beside its checkpoints; write an alert of it."""
     from dicom_node import checkpoints
 
-    with suppress(AuditError):  # what was found is printed, whether it can be written or not
-        store.audit.append(checkpoints.alert(problems, user=person()))
+    broken, held = store.audit.verify(), checkpoints.problems(store.audit, settings)
+    if broken or held:
+        with suppress(AuditError):  # what was found is printed, whether it can be written or not
+            store.audit.append(checkpoints.alert([*broken, *held], user=person()))
+    return broken, held
 
 
 @audit.command("checkpoint")
@@ -102,9 +108,8 @@ def audit_checkpoint(as_json: JsonOption = False, config: ConfigOption = None) -
 
     settings = load(config)
     store = store_of(settings)
-    problems = checkpoints.problems(store.audit, settings)
-    if problems:
-        _alert(store, problems)
+    broken, held = _look_through(store, settings)
+    problems = [*broken, *held]
     made = checkpoints.write(store.audit, settings, datetime.now(UTC))
     path = checkpoints.folder(settings) / checkpoints.FILE_NAME
     if as_json:

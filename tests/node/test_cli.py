@@ -226,6 +226,7 @@ def test_audit_verifies_and_exports(site: Site) -> None:
 def test_audit_verify_fails_where_a_line_was_edited(site: Site) -> None:
     """Somebody who changes a row in the database is found out, by exit status too."""
     site.store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail={"port": 1}))
+    site.json("audit", "checkpoint")
     database = sqlite3.connect(site.folder / "data" / "node.db")
     database.execute("UPDATE audit SET detail = '{\"port\":2}'")
     database.commit()
@@ -233,6 +234,7 @@ def test_audit_verify_fails_where_a_line_was_edited(site: Site) -> None:
     done = site.run("audit", "verify")
     assert done.exit_code == 1
     assert "line 1" in done.output
+    assert "no checkpoint vouches" in done.output
     assert site.store.audit.tail(1)[0].event.kind is AuditKind.AUDIT_BROKEN
 
 
