@@ -89,7 +89,7 @@ def _vouched(vouching: Checkpoint | None, last: int) -> str:
 
 
 def _look_through(store: Store, settings: Config) -> tuple[list[str], list[str]]:
-    """Say what is wrong with the chain, and with it beside its checkpoints; write an alert of it."""
+    """Say what is wrong with the chain, and beside its checkpoints; write an alert of it."""
     from dicom_node import checkpoints
 
     broken, held = store.audit.verify(), checkpoints.problems(store.audit, settings)
