@@ -72,6 +72,7 @@ def test_a_long_trail_is_walked_in_pages(node: Bench, monkeypatch: pytest.Monkey
         ("UPDATE audit SET detail = '{}' WHERE sequence = 3", ["line 3: content"]),
         ("UPDATE audit SET hash = previous_hash WHERE sequence = 3",
          ["line 3: content", "line 4: does not follow"]),
+        ("UPDATE audit SET detail = x'00ff' WHERE sequence = 3", ["line 3: content"]),
         ("DELETE FROM audit WHERE sequence = 3", ["line 3 to 3: missing"]),
         ("DELETE FROM audit WHERE sequence < 3", ["line 1 to 2: missing"]),
         ("UPDATE audit SET sequence = -1 WHERE sequence = 1",
