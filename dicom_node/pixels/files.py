@@ -89,6 +89,10 @@ def read_dataset(path: Path) -> Dataset:
             ds: Dataset = dcmread(path, force=True)
         except BROKEN as error:
             raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not a DICOM file") from error
+        except OSError as error:
+            if error.errno is not None:  # the disk's; pydicom's own, of a cut sequence, has none
+                raise
+            raise NotAFrontalChestFilm(RefusalCode.FILE, "its elements are cut off") from error
         _drop_unparsable(ds)
     if "SOPClassUID" not in ds and "PixelData" not in ds:
         raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not the DICOM file of an image")
@@ -101,7 +105,7 @@ def _drop_unparsable(ds: Dataset) -> None:
     for tag in list(ds.keys()):
         try:
             element = ds[tag]
-        except BROKEN:
+        except (*BROKEN, OSError):
             del ds[tag]
             continue
         for item in element.value if element.VR == "SQ" else ():

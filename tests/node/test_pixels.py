@@ -399,6 +399,17 @@ def test_what_is_not_dicom_is_refused(content: bytes, tmp_path: Path) -> None:
     assert refusal.value.code == RefusalCode.FILE
 
 
+def test_a_sequence_that_is_cut_off_is_a_refusal(tmp_path: Path) -> None:
+    """pydicom calls it an OSError, as if the disk were at fault; reading again would not help."""
+    sop_class = b"\x08\x00\x16\x00UI\x02\x001\x00"
+    sequence = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff"
+    path = tmp_path / "file"
+    path.write_bytes(sop_class + sequence)
+    with pytest.raises(NotAFrontalChestFilm) as refusal:
+        read_dataset(path)
+    assert refusal.value.code == RefusalCode.FILE
+
+
 def test_a_missing_file_is_not_a_refusal(tmp_path: Path) -> None:
     """Whoever names a path that is not there gets the system's own error."""
     with pytest.raises(FileNotFoundError):
