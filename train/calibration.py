@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.cascade import Settings
-from train import metrics
+from train import metrics, plot
 from train.comparisons import Comparison
 from train.evaluate import Prediction
 from train.metrics import Bin, Interval
@@ -57,7 +57,6 @@ def calibrate(
 
 def draw(found: Sequence[Calibration], folder: Path) -> None:
     """Write roc.svg and reliability.svg, a panel a stage."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, axes, curve in (
         ("roc", ("1 - specificity", "sensitivity"), _roc),
         ("reliability", ("probability said", "share positive"), _reliability),
@@ -69,7 +68,7 @@ def draw(found: Sequence[Calibration], folder: Path) -> None:
                 panel.plot(*curve(one), label=one.name, marker="o" * (name != "roc"), markersize=3)
             panel.set(title=f"stage {stage}", xlabel=axes[0], ylabel=axes[1])
             panel.legend(fontsize="x-small", loc="lower right")
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        plot.save(figure, folder / f"{name}.svg")
 
 
 def _roc(one: Calibration) -> tuple[list[float], list[float]]:

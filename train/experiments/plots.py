@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from train import plot
 from train.metrics import Interval
 
 
@@ -24,5 +25,4 @@ def intervals(rows: dict[str, dict[str, Interval]], measure: str, path: Path) ->
         panel.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(places, list(rows))
     panels[0].invert_yaxis()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
+    plot.save(figure, path)

@@ -44,8 +44,10 @@ class Result:
         weights = "\n".join(f"- {name}: `{digest}`" for name, digest in self.digests.items())
         return (
             f"# {self.title}\n\nResearch software, not a medical device. Printed by `{command}`; "
-            "in brackets 95 % bootstrap intervals over patients; the paper's figures were measured "
-            "on its own films.\n\n" + "\n".join(lines) + f"\n\n{self.says}\n\n"
+            "in brackets 95 % intervals: of a share Wilson's, else by bootstrap over patients; "
+            "the paper's figures were measured on its own films.\n\n"
+            + "\n".join(lines)
+            + f"\n\n{self.says}\n\n"
             "Weights read (SHA-256 of the file; a FILE of training weights has another one in the "
             f"package, where it is in half precision):\n\n{weights}\n"
         )

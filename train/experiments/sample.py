@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Films of two kinds; intervals resample whole patients."""
+    """Films of two kinds; intervals resample whole patients, those of a share are Wilson's."""
 
     at: NDArray[np.intp]  # of the films, and of the logits given below
     positive: NDArray[np.bool_]
@@ -46,14 +46,11 @@ class Sample:
 
     def recalled(self, logits: Floats, *, positive: bool) -> Interval:
         """Sensitivity, or specificity, where probability 1/2 decides."""
-        right = (logits[self.at] > 0) == self.positive
         side = self.positive == positive
-
-        def share(i: NDArray[np.intp]) -> float:
-            kept = i[side[i]]
-            return float(right[kept].mean()) if len(kept) else float("nan")
-
-        return self._interval(share)
+        right = (logits[self.at] > 0) == self.positive
+        return metrics.share(
+            right[side], [g for g, on in zip(self.groups, side, strict=True) if on]
+        )
 
     def _interval(self, statistic: Callable[[NDArray[np.intp]], float]) -> Interval:
         return metrics.bootstrap(statistic, self.groups, draws=self.draws)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+import numpy as np
+
 from models import registry
 from models.cascade import Settings
 from train import metrics
@@ -93,7 +95,5 @@ def _share(
     own = [p for p in predictions if p.film.label == label and called(p)]
     if not own:
         return None
-    right = [float(label in called(p)) for p in own]
-    return metrics.bootstrap(
-        lambda i: sum(right[j] for j in i) / len(i), [p.film.group for p in own]
-    )
+    right = np.array([label in called(p) for p in own], np.bool_)
+    return metrics.share(right, [p.film.group for p in own])
