@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import (
@@ -101,11 +102,17 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def _drop_unparsable(ds: Dataset) -> None:
-    """Convert every raw element now, while warnings are off; drop the ones that cannot be."""
+    """Convert every raw element now, while warnings are off; drop the ones that cannot be.
+
+    Nor does anybody downstream expect items in a number, or a number where items belong.
+    """
     for tag in list(ds.keys()):
         try:
             element = ds[tag]
         except (*BROKEN, OSError):
+            del ds[tag]
+            continue
+        if dictionary_has_tag(tag) and (dictionary_VR(tag) == "SQ") != (element.VR == "SQ"):
             del ds[tag]
             continue
         for item in element.value if element.VR == "SQ" else ():

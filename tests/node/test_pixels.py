@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -425,6 +426,17 @@ def test_values_that_break_their_vr_neither_raise_nor_warn(tmp_path: Path) -> No
         ds = read_dataset(path)
         assert ds.PatientAge == "old!"
         assert to_image(ds).notes["window"] == "pixels"
+
+
+def test_items_in_place_of_a_number_are_left_out(tmp_path: Path) -> None:
+    """An element of the wrong kind costs that element; a later reader would fall over it."""
+    ds = picture()
+    for keyword, vr, value in (("PixelSpacing", "SQ", []), ("ViewCodeSequence", "LO", "PA")):
+        ds.add(DataElement(keyword, vr, value))
+    read = read_dataset(write(ds, tmp_path / "film.dcm"))
+    assert "PixelSpacing" not in read
+    assert "ViewCodeSequence" not in read
+    assert read.Rows == ds.Rows
 
 
 def test_real_films_show_bone_white() -> None:
