@@ -15,12 +15,12 @@ from collections.abc import Iterable
 
 from pydicom import config
 from pydicom.charset import default_encoding, python_encoding
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.valuerep import validate_value
+from pydicom.valuerep import STR_VR, validate_value
 
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _PARAGRAPHS = frozenset({"LT", "ST", "UT"})
@@ -70,7 +70,7 @@ def is_uid(text: str) -> bool:
 
 def _element(source: Dataset, keyword: str, codec: str | None) -> DataElement | None:
     try:
-        element = source[keyword]
+        element = _as_named(source[keyword], keyword)
         value = _value(element, codec)
     except (ValueError, TypeError, ArithmeticError, LookupError):
         return None  # bytes that are not of their VR at all
@@ -78,6 +78,21 @@ def _element(source: Dataset, keyword: str, codec: str | None) -> DataElement | 
         return None
     # the length of an identifier is not ours to judge: the archive has taken it before
     return DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE)
+
+
+def _as_named(element: DataElement, keyword: str) -> DataElement:
+    """The element under its dictionary's VR, whatever VR the file gives it.
+
+    Raises TypeError or ValueError where it cannot be one of that VR.
+    """
+    vr = dictionary_VR(keyword)
+    if vr == element.VR or vr not in STR_VR:
+        return element
+    if element.VR == "SQ":
+        raise TypeError(f"{keyword} holds items")
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    texts = [str(each) for each in values if each is not None]
+    return DataElement(element.tag, vr, texts, validation_mode=config.IGNORE)
 
 
 def _value(element: DataElement, codec: str | None) -> object:

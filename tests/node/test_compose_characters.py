@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.charset import python_encoding
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from support import readings
 from support.fakes import FakeClock
@@ -276,6 +277,21 @@ def test_text_is_cut_and_an_identifier_is_not() -> None:
     kept = clean(source, ["StudyDescription", "PatientID", "PatientName"])
     assert (len(kept.StudyDescription), len(kept.PatientID)) == (64, 99)
     assert kept.PatientName == "N" * 64 + "=" + "王" * 64
+
+
+def test_an_element_under_another_vr_is_kept_where_it_can_be_one_of_its_own() -> None:
+    """A spacing declared as text is a number in our objects, or it is not there."""
+    source = Dataset()
+    for keyword, vr, value in (
+        ("PixelSpacing", "LO", ["0.14", "0.14"]),
+        ("ImagerPixelSpacing", "SH", ["x0.7", "0.7"]),
+        ("PatientID", "CS", "A 1"),
+    ):
+        source.add(DataElement(keyword, vr, value))
+    kept = clean(source, ["PixelSpacing", "ImagerPixelSpacing", "PatientID"])
+    assert {each.keyword: each.VR for each in kept} == {"PatientID": "LO", "PixelSpacing": "DS"}
+    assert [float(one) for one in kept.PixelSpacing] == [0.14, 0.14]
+    assert kept.PatientID == "A 1"
 
 
 def test_a_film_whose_uids_have_leading_zeros_is_answered(tmp_path: Path) -> None:
