@@ -112,8 +112,8 @@ def running_node(
     for section, keys in sections.items():
         values[section] = {**values.get(section, {}), **keys}
     node.config.write_text(yaml.safe_dump(values))
-    node.start()
     try:
+        node.start()
         yield node
     finally:
         if node.process is not None and node.process.poll() is None:
