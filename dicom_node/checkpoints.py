@@ -13,6 +13,7 @@ import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -127,18 +128,18 @@ def count(config: Config) -> int:
 
 
 def vouching(chain: Chain, config: Config) -> Checkpoint | None:
-    """The furthest checkpoint that the trail agrees with, rightly signed where there is a key.
+    """The last checkpoint before the first that the trail contradicts; signed if there is a key.
 
-    It vouches for every line up to its own. The lines after it are chained, and no more.
+    It vouches for every line up to its own. The lines after it are chained, and no more; a later
+    checkpoint that agrees saw lines that were made anew.
     """
     key = _verifying_key(config)
-    agreeing = [
+    signed = (
         each
         for each in _read(folder(config) / FILE_NAME)
-        if isinstance(each, Checkpoint)
-        and chain.hash_at(each.sequence) == each.hash
-        and (key is None or _is_signed(each, key))
-    ]
+        if isinstance(each, Checkpoint) and (key is None or _is_signed(each, key))
+    )
+    agreeing = takewhile(lambda each: chain.hash_at(each.sequence) == each.hash, signed)
     return max(agreeing, key=lambda each: each.sequence, default=None)
 
 

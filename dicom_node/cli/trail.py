@@ -59,8 +59,8 @@ def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> No
     last, _ = trail.head()
     broken, held = _look_through(store, settings)
     problems, seen = [*broken, *held], checkpoints.count(settings)
-    # Over lines that were meddled with no checkpoint says anything of the lines before its own.
-    vouching = None if problems else checkpoints.vouching(trail, settings)
+    # Over a broken chain no checkpoint says anything of the lines before its own.
+    vouching = None if broken else checkpoints.vouching(trail, settings)
     if as_json:
         print_json(
             {

@@ -231,3 +231,8 @@ def test_only_a_checkpoint_that_agrees_vouches(node: Bench, tmp_path: Path) -> N
     vouching = checkpoints.vouching(trail, settings)
     assert vouching is not None
     assert vouching.sequence == 3
+    live(node, 1)
+    checkpoints.write(trail, settings, START)  # of lines made anew, signed in good faith
+    vouching = checkpoints.vouching(trail, settings)
+    assert vouching is not None
+    assert vouching.sequence == 3
