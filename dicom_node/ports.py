@@ -136,9 +136,6 @@ class Commitments(Protocol):
     def request(self, inquiry: Inquiry) -> None:
         """Write down that commitment is asked for now; raises LeaseLost."""
 
-    def note(self, event: AuditEvent) -> None:
-        """Write a line of the trail about a question."""
-
     def put_off(
         self, inquiry: Inquiry, reason: str, confirm_at: datetime | None, *, asked: bool
     ) -> None:

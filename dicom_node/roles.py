@@ -113,6 +113,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
         commitments=store.commitments,
         pledges=store.pledges,
         breakers=store.breakers,
+        audit=store.audit,
     )
     rounds = Rounds(owner, config, queues, utc_now, stop)
     ticking = scheduler(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from dicom_node.commitment.intake import Intake
     from dicom_node.config import DicomDestination
     from dicom_node.domain import Result
-    from dicom_node.ports import Commitments
+    from dicom_node.ports import Audit, Commitments
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 FIND = StudyRootQueryRetrieveInformationModelFind
@@ -52,6 +52,8 @@ class Inquirer:
     intake
         Takes a report that comes on the association of the request; later ones come to the
         receiver.
+    audit
+        Where each query is written down before it goes out.
     """
 
     def __init__(
@@ -60,12 +62,14 @@ class Inquirer:
         destinations: Iterable[DicomDestination],
         commitments: Commitments,
         intake: Intake,
+        audit: Audit,
         tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
     ) -> None:
         self._ae_title = ae_title
         self._destinations = {each.name: each for each in destinations}
         self._commitments = commitments
         self._intake = intake
+        self._audit = audit
         self._delivery = intake.delivery
         self._tls = tls
 
@@ -127,14 +131,13 @@ class Inquirer:
         """Look for each object at IMAGE level, by its unique keys (PS3.4 C.6.2.1.4)."""
         kept = set()
         for delivery in inquiry.deliveries:
-            uid = delivery.result.sop_instance_uid
             identifier = _identifier(inquiry.study_instance_uid, delivery.result)
-            self._commitments.note(_queries(assoc, inquiry, identifier))
+            self._audit.append(_queries(assoc, inquiry, identifier))
             found, status = _find(assoc, identifier)
             if status != 0x0000:
                 return _refused(f"the query was {_answered(status)}")
             if found:
-                kept.add(uid)
+                kept.add(delivery.result.sop_instance_uid)
         return Answer(
             found=Found.LOOKED_UP,
             reason="not found by a query",

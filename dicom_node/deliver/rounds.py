@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import threading
 
     from dicom_node.config import Config
-    from dicom_node.ports import Breakers, Clock, Commitments, Outbox, Pledges
+    from dicom_node.ports import Audit, Breakers, Clock, Commitments, Outbox, Pledges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Queues:
     commitments: Commitments
     pledges: Pledges
     breakers: Breakers
+    audit: Audit
 
 
 class Rounds:
@@ -61,7 +62,7 @@ class Rounds:
             clock=clock,
             jitter=jitter,
         )
-        askers = _askers(config, queues.commitments, clock)
+        askers = _askers(config, queues, clock)
         self._deliverer = Deliverer(
             owner=owner,
             outbox=queues.outbox,
@@ -113,7 +114,7 @@ class Rounds:
         self._breaker.probe(self._sender)
 
 
-def _askers(config: Config, commitments: Commitments, clock: Clock) -> dict[str, Asker]:
+def _askers(config: Config, queues: Queues, clock: Clock) -> dict[str, Asker]:
     """How to ask each destination that can be asked; DICOMweb says all it knows when it stores."""
     peers = [
         each
@@ -121,7 +122,9 @@ def _askers(config: Config, commitments: Commitments, clock: Clock) -> dict[str,
         if isinstance(each, DicomDestination) and each.commitment is not False
     ]
     folders = [each for each in config.destinations if isinstance(each, FolderDestination)]
-    intake = Intake(commitments, config.delivery, clock)
-    inquirer = Inquirer(config.node.ae_title, peers, commitments, intake, config.tls)
+    intake = Intake(queues.commitments, config.delivery, clock)
+    inquirer = Inquirer(
+        config.node.ae_title, peers, queues.commitments, intake, queues.audit, config.tls
+    )
     folder_asker = FolderAsker(folders, config.node.data_dir)
     return {each.name: inquirer for each in peers} | {each.name: folder_asker for each in folders}

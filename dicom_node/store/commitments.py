@@ -109,11 +109,6 @@ class CommitmentTable:
             )
             audit.write(connection, now, [_told(AuditKind.COMMITMENT_REQUESTED, inquiry)])
 
-    def note(self, event: AuditEvent) -> None:
-        """Write a line of the trail about a question, whoever holds its lease."""
-        with writing(self._engine) as connection:
-            audit.write(connection, self._clock(), [event])
-
     def put_off(
         self, inquiry: Inquiry, reason: str, confirm_at: datetime | None, *, asked: bool
     ) -> None:

@@ -63,13 +63,17 @@ def settle(node: Bench) -> None:
     )  # fmt: skip
 
 
+def inquirer(node: Bench, peer: DicomDestination, intake: Intake) -> Inquirer:
+    return Inquirer("AINODE", [peer], node.store.commitments, intake, node.store.audit)
+
+
 def confirmer(node: Bench, peer: DicomDestination, **delivery: Any) -> Confirmer:
     settings = DELIVERY.model_copy(update=delivery)
     intake = Intake(node.store.commitments, settings, node.clock)
     return Confirmer(
         owner="deliverer-1",
         commitments=node.store.commitments,
-        askers={"pacs": Inquirer("AINODE", [peer], node.store.commitments, intake)},
+        askers={"pacs": inquirer(node, peer, intake)},
         policy=RetryPolicy.of(settings),
         delivery=settings,
         clock=node.clock,
@@ -136,7 +140,7 @@ def test_the_association_is_not_released_before_a_report_is_answered(
     accept(node)
     intake = _SlowIntake(node.store.commitments, DELIVERY, node.clock)
     with CommittingPeer(tmp_path / "pacs", Style.SAME) as peer:
-        asker = Inquirer("AINODE", [destination(peer.port)], node.store.commitments, intake)
+        asker = inquirer(node, destination(peer.port), intake)
         replace(confirmer(node, destination(peer.port)), askers={"pacs": asker}).confirm_due()
         wait_until(lambda: peer.report_statuses)
     assert peer.report_statuses == [0x0000]
