@@ -46,9 +46,7 @@ def beside(results: Results, folds: Sequence[CrossValidated], folder: Path) -> s
     return f"""\
 ## The paper's figures beside ours
 
-Two different sets of films stand side by side here, so a difference is no ranking. Intervals of
-Tables 3 and 5 to 7 are bootstrap draws throughout: 1.000 (1.000 to 1.000) is few patients, not
-certainty.
+Two different sets of films stand side by side here, so a difference is no ranking.
 
 {table3}
 ### Table 4: public films only, the own test split and an unseen hospital
