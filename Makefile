@@ -4,9 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TRAIN := $(BIN)/python -m train
 DATA ?=
-JUDGES ?=
+ROUNDS ?=
 
-.PHONY: demo test check bench judges crash fuzz soak train clean
+.PHONY: demo test check bench interop judges crash fuzz soak train clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -24,9 +24,9 @@ bench: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m bench --write docs/BENCHMARKS.md
 
 # Real PACS, viewers and validators against the node; they are installed first, which root must do (Debian).
-# STRICT=1: what could not be installed is a failure. JUDGES='3d --pictures docs/viewers': docs/VIEWERS.md.
-judges: $(VENV)/.demo
-	PYTHONPATH=.:tests $(BIN)/python -m judges $(JUDGES)
+# STRICT=1: a program that could not be installed is a failure. ROUNDS='3d --pictures docs/viewers': docs/VIEWERS.md.
+interop judges: $(VENV)/.demo
+	PYTHONPATH=.:tests $(BIN)/python -m interop $(ROUNDS)
 
 # Each of the node's processes is killed at each of its seams; what was lost, and what came twice. KILLS=20 for fewer.
 crash: $(VENV)/.dev

@@ -39,7 +39,7 @@ class Refused(NodeError):
     Parameters
     ----------
     code
-        A `dicom_node.domain.RefusalCode` value, stable across releases.
+        A `dicom_node.domain.values.RefusalCode` value, stable across releases.
     reason
         One sentence for a person, without patient identity.
     """

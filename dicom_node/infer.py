@@ -12,7 +12,7 @@ from dicom_node.errors import ModelError
 from models import registry
 
 if TYPE_CHECKING:
-    from dicom_node.domain import Image
+    from dicom_node.domain.values import Image
     from models.reading import Look, ModelIdentity, Reading
 
 

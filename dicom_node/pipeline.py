@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from dicom_node import check_objects, compose, gate, pixels, select_images
-from dicom_node.domain import Fault, FilmOutcome, Image, Refusal, RefusalCode, Result
+from dicom_node.domain.values import Fault, FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 from dicom_node.fail_points import fail_point
 
@@ -92,7 +92,7 @@ class Pipeline:
         """The film's pixels, or what in its header or pixels says no."""
         if refusal := select_images.select(source, self.config.select):
             return refusal
-        if keyword := compose.nameless(source):
+        if keyword := compose.missing_uid(source):
             return Refusal(code=RefusalCode.FILE, reason=f"{keyword} is missing or is no UID")
         if refusal := gate.examine_header(source, self.config.gate):
             return refusal

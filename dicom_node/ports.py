@@ -7,19 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from dicom_node.domain import (
-    AuditEvent,
-    AuditRecord,
-    FilmOutcome,
-    Image,
-    Instance,
-    Job,
-    Settlement,
-    Shipment,
-)
+from dicom_node.domain.audit import AuditEvent, AuditRecord
+from dicom_node.domain.values import FilmOutcome, Image, Instance, Job, Settlement, Shipment
 
 if TYPE_CHECKING:
-    from dicom_node.commitment import CommitmentReport, Inquiry, Pledge, Reference
+    from dicom_node.domain.commitment import (
+        CommitmentQuery,
+        CommitmentReport,
+        CommitmentRequest,
+        Reference,
+    )
     from models.reading import Look, ModelIdentity, Reading
 
 #: Aware UTC now. A clock is passed in wherever time matters, so that tests own it.
@@ -130,18 +127,18 @@ class Outbox(Protocol):
 class Commitments(Protocol):
     """The accepted objects, until it is known whether they are kept."""
 
-    def claim(self, owner: str, lease_until: datetime) -> Inquiry | None:
+    def claim(self, owner: str, lease_until: datetime) -> CommitmentQuery | None:
         """Lease all of a study and destination that are to be asked after, or None."""
 
-    def request(self, inquiry: Inquiry) -> None:
+    def request(self, inquiry: CommitmentQuery) -> None:
         """Write down that commitment is asked for now; raises LeaseLost."""
 
     def put_off(
-        self, inquiry: Inquiry, reason: str, confirm_at: datetime | None, *, asked: bool
+        self, inquiry: CommitmentQuery, reason: str, confirm_at: datetime | None, *, asked: bool
     ) -> None:
         """Ask again at ``confirm_at`` about what is not known yet; None: not any more."""
 
-    def is_open(self, inquiry: Inquiry) -> bool:
+    def is_open(self, inquiry: CommitmentQuery) -> bool:
         """Whether anything of the inquiry is still unanswered."""
 
     def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
@@ -149,7 +146,7 @@ class Commitments(Protocol):
 
     def found(
         self,
-        inquiry: Inquiry,
+        inquiry: CommitmentQuery,
         kept: frozenset[str],
         by: str,
         *,
@@ -159,22 +156,22 @@ class Commitments(Protocol):
         """Settle an inquiry by what was looked up; ``send_at`` None leaves what is missing."""
 
 
-class Pledges(Protocol):
+class CommitmentRequests(Protocol):
     """The commitments that peers ask the node for."""
 
-    def keep(self, pledge: Pledge, *events: AuditEvent) -> None:
+    def keep(self, pledge: CommitmentRequest, *events: AuditEvent) -> None:
         """Write a request down, durably."""
 
-    def claim(self, owner: str, lease_until: datetime) -> Pledge | None:
+    def claim(self, owner: str, lease_until: datetime) -> CommitmentRequest | None:
         """Lease the oldest that is to be reported now, or None."""
 
     def known(self, references: Sequence[Reference]) -> dict[str, tuple[str, Path]]:
         """SOP class and file of those of the instances that the node has a row of."""
 
-    def reported(self, pledge: Pledge, kept: int, missing: int) -> None:
+    def reported(self, pledge: CommitmentRequest, kept: int, missing: int) -> None:
         """Close it; raises LeaseLost."""
 
-    def put_off(self, pledge: Pledge, reason: str, due_at: datetime | None) -> None:
+    def put_off(self, pledge: CommitmentRequest, reason: str, due_at: datetime | None) -> None:
         """Try again at ``due_at``, or no more (None); raises LeaseLost."""
 
 
@@ -246,11 +243,11 @@ __all__ = [
     "AuditRecord",
     "Breakers",
     "Clock",
+    "CommitmentRequests",
     "Commitments",
     "Inbox",
     "Jobs",
     "Outbox",
-    "Pledges",
     "Reader",
     "Retention",
     "Sender",

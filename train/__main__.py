@@ -18,17 +18,20 @@ from rich.markdown import Markdown
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
-from train import cards, documentation, gate_release, manifest, settings
 from train import export as exporting
-from train.adapters import ADAPTERS, adapt
+from train import settings
+from train.data import manifest
+from train.data.adapters import ADAPTERS, adapt
+from train.evaluation import cards, results_page
+from train.evaluation.tables import measure
 from train.experiments import EXPERIMENTS
 from train.experiments.result import Run, write
+from train.gate import release as gate_release
 from train.loop import fit
-from train.refit import refit
-from train.report import measure
-from train.stage1_lungs import LungTask
-from train.stage2_pneumonia import PneumoniaTask
-from train.stage3_covid import CovidTask
+from train.stages.refit import refit
+from train.stages.stage1_lungs import LungTask
+from train.stages.stage2_pneumonia import PneumoniaTask
+from train.stages.stage3_covid import CovidTask
 from train.weights import started
 
 Config = Annotated[Path, typer.Option(help="YAML of the run", exists=True)]
@@ -192,9 +195,9 @@ def evaluate(  # noqa: PLR0913 - one option each
     if write_cards:
         cards.rewrite(directory, results.markdown(), exporting.command(left_out))
     if docs:
-        depth = documentation.look_deeper(cascade, data, out)
+        depth = results_page.look_deeper(cascade, data, out)
         command = f"{exporting.command(left_out)} --docs docs"
-        Console().print(Markdown(documentation.write(results, depth, docs, command)))
+        Console().print(Markdown(results_page.write(results, depth, docs, command)))
     else:
         _show(results.markdown())
 

@@ -12,10 +12,10 @@ import numpy as np
 from models import registry
 from models.cascade import Cascade
 from models.registry import Classifier, Manifest, Networks, Segmenter
-from train import cards, metrics
-from train.data import COVID, NORMAL, Film, LungFilm, read_films, read_lung_films
-from train.evaluate import Prediction, predict
-from train.report import measure
+from train.data.films import COVID, NORMAL, Film, LungFilm, read_films, read_lung_films
+from train.evaluation import cards, metrics
+from train.evaluation.evaluate import Prediction, predict
+from train.evaluation.tables import measure
 from train.weights import read_state
 
 _NAMES = ("lungs", "pneumonia", "covid19")

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from train.export import Release
-from train.masked import Masking
 from train.schedule import Phase, Schedule
-from train.stage2_pneumonia import Group, Recipe
+from train.stages.masked import Masking
+from train.stages.stage2_pneumonia import Group, Recipe
 
 #: The configurations that `train all` uses.
 CONFIGS = Path(__file__).parent / "configs"

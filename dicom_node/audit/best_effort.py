@@ -10,7 +10,7 @@ from dicom_node.errors import AuditError
 from dicom_node.log import where
 
 if TYPE_CHECKING:
-    from dicom_node.domain import AuditEvent
+    from dicom_node.domain.audit import AuditEvent
     from dicom_node.ports import Audit
 
 log = structlog.get_logger()

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def count(config: Config) -> int:
     return sum(1 for _ in _read(folder(config) / FILE_NAME))
 
 
-def vouching(chain: Chain, config: Config) -> Checkpoint | None:
+def last_valid_checkpoint(chain: Chain, config: Config) -> Checkpoint | None:
     """The last checkpoint before the first that the trail contradicts; signed if there is a key.
 
     It vouches for every line up to its own. The lines after it are chained, and no more; a later

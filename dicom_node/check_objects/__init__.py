@@ -19,7 +19,7 @@ from dicom_node.check_objects.identity import check_file_meta, check_identity, c
 from dicom_node.check_objects.pixels import check_pixels
 from dicom_node.check_objects.references import Known, check_references, known, uids_of
 from dicom_node.check_objects.values import check_values
-from dicom_node.domain import Fault
+from dicom_node.domain.values import Fault
 from dicom_node.pixels.files import BROKEN, quiet
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from dicom_node.compose import modules
+from dicom_node.compose import inherited
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 #: Sequences that came with the film: what is in them is the film's, and the archive has taken it.
 INHERITED = frozenset(
     {
-        *modules.PATIENT,
-        *modules.STUDY,
-        *modules.SITE,
+        *inherited.PATIENT,
+        *inherited.STUDY,
+        *inherited.SITE,
         "RequestAttributesSequence",
         "ReferencedRequestSequence",
         "PerformedProcedureCodeSequence",

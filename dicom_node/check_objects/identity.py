@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.uid import ParametricMapStorage, SecondaryCaptureImageStorage, SegmentationStorage
 
-from dicom_node.compose.clean import clean
+from dicom_node.compose.sanitize import clean
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from dicom_node import __version__
-from dicom_node.cli import conformance, doctor, network, operate, trail
-from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json
+from dicom_node.cli import audit, conformance, destinations, doctor, read, status, studies
+from dicom_node.cli.render import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json
 from dicom_node.config import load
 from dicom_node.errors import NodeError
 
@@ -22,12 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=f"A DICOM node that reads frontal chest radiographs. {NOT_FOR_DIAGNOSIS}",
 )
-app.add_typer(trail.audit, name="audit")
+app.add_typer(audit.audit, name="audit")
 app.add_typer(doctor.doctor, name="doctor")
 config_commands = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
 app.add_typer(config_commands, name="config")
-operate.register(app)
-network.register(app)
+status.register(app)
+studies.register(app)
+read.register(app)
+destinations.register(app)
 conformance.register(app)
 
 
@@ -57,7 +59,7 @@ def version(
 def run(config: ConfigOption = None) -> None:
     """Run the node: receiver, inference workers and deliverer, until SIGTERM."""
     from dicom_node.log import configure
-    from dicom_node.node import Supervisor
+    from dicom_node.service.supervisor import Supervisor
 
     settings = load(config)
     configure(settings.log, "supervisor")
@@ -75,36 +77,12 @@ def role(
     config: ConfigOption = None,
 ) -> None:
     """Be one of the node's processes; `run` starts these."""
-    from dicom_node import roles
     from dicom_node.log import configure
+    from dicom_node.service import roles
 
     settings = load(config)
     configure(settings.log, owner)
     roles.run(roles.role_named(name), owner, settings, supervisor=supervisor)
-
-
-@app.command()
-def read(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the composed objects.")],
-    force_stage3: Annotated[
-        bool, typer.Option(help="Run stage 3 below stage 2's threshold too.")
-    ] = False,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Read films from files with the node's own pipeline, without a network."""
-    from dicom_node.cli.films import print_readings, read_files
-    from dicom_node.cli.paths import files_of
-    from dicom_node.log import configure
-
-    settings = load(config)
-    configure(settings.log, "read")
-    entries = read_files(settings, files_of(paths), out, force_stage3=force_stage3)
-    if as_json:
-        print_json(entries)
-    else:
-        print_readings(entries)
 
 
 @app.command()

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_node.cli.operate import note_reader, person, store_of
-from dicom_node.cli.output import ConfigOption, JsonOption, print_json, print_line
+from dicom_node.cli.render import ConfigOption, JsonOption, print_json, print_line
+from dicom_node.cli.studies import note_reader, person, store_of
 from dicom_node.config import load
 from dicom_node.errors import AuditError
 
 if TYPE_CHECKING:
-    from dicom_node.checkpoints import Checkpoint
+    from dicom_node.audit.checkpoints import Checkpoint
     from dicom_node.config import Config
-    from dicom_node.domain import AuditRecord
-    from dicom_node.store.opening import Store
+    from dicom_node.domain.audit import AuditRecord
+    from dicom_node.store.store import Store
 
 audit = typer.Typer(no_args_is_help=True, help="Read and verify the audit log.")
 
@@ -51,7 +51,7 @@ def audit_show(
 @audit.command("verify")
 def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Walk the hash chain and its checkpoints; exit status 1 where a line was meddled with."""
-    from dicom_node import checkpoints
+    from dicom_node.audit import checkpoints
 
     settings = load(config)
     store = store_of(settings)
@@ -60,7 +60,7 @@ def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> No
     broken, held = _look_through(store, settings)
     problems, seen = [*broken, *held], checkpoints.count(settings)
     # Over a broken chain no checkpoint says anything of the lines before its own.
-    vouching = None if broken else checkpoints.vouching(trail, settings)
+    valid = None if broken else checkpoints.last_valid_checkpoint(trail, settings)
     if as_json:
         print_json(
             {
@@ -68,29 +68,29 @@ def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> No
                 "problems": problems,
                 "checkpoints": seen,
                 "lines": last,
-                "vouched": vouching and {"line": vouching.sequence, "at": vouching.at},
+                "vouched": valid and {"line": valid.sequence, "at": valid.at},
             }
         )
     else:
         print_line("\n".join(problems) or f"the chain is whole, and as {seen} checkpoints saw it")
-        print_line(_vouched(vouching, last))
+        print_line(_vouched(valid, last))
     if problems:
         raise typer.Exit(1)
 
 
-def _vouched(vouching: Checkpoint | None, last: int) -> str:
-    if vouching is None:
+def _vouched(valid: Checkpoint | None, last: int) -> str:
+    if valid is None:
         return f"no checkpoint vouches for any of its {last} lines"
-    signed = "a signed" if vouching.signature else "an unsigned"
+    signed = "a signed" if valid.signature else "an unsigned"
     return (
-        f"lines 1 to {vouching.sequence} of {last} are vouched for by {signed} checkpoint of "
-        f"{vouching.at[:19]}; {max(0, last - vouching.sequence)} after them are only chained"
+        f"lines 1 to {valid.sequence} of {last} are vouched for by {signed} checkpoint of "
+        f"{valid.at[:19]}; {max(0, last - valid.sequence)} after them are only chained"
     )
 
 
 def _look_through(store: Store, settings: Config) -> tuple[list[str], list[str]]:
     """Say what is wrong with the chain, and beside its checkpoints; write an alert of it."""
-    from dicom_node import checkpoints
+    from dicom_node.audit import checkpoints
 
     broken, held = store.audit.verify(), checkpoints.problems(store.audit, settings)
     if broken or held:
@@ -104,7 +104,7 @@ def audit_checkpoint(as_json: JsonOption = False, config: ConfigOption = None) -
     """Write down where the chain stands; a running node does it every hour."""
     from datetime import UTC, datetime
 
-    from dicom_node import checkpoints
+    from dicom_node.audit import checkpoints
 
     settings = load(config)
     store = store_of(settings)
@@ -137,7 +137,7 @@ def audit_export(config: ConfigOption = None) -> None:
 
 
 def _print_records(records: list[AuditRecord], *, as_json: bool) -> None:
-    from dicom_node.cli.story import print_audit
+    from dicom_node.cli.render import print_audit
     from dicom_node.store.audit import as_json as json_of
 
     lines = [json_of(record) for record in records]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dicom_node.cli.output import ConfigOption, print_line
+from dicom_node.cli.render import ConfigOption, print_line
 from dicom_node.config import load
 from dicom_node.errors import NodeError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dicom_node.cli.output import ConfigOption, JsonOption, print_json, print_line, print_table
+from dicom_node.cli.render import ConfigOption, JsonOption, print_json, print_line, print_table
 from dicom_node.config import load
 from dicom_node.errors import NodeError
 
@@ -60,7 +60,7 @@ def send(
     config: ConfigOption = None,
 ) -> None:
     """Send files to a destination, by its kind; exit status 1 where one was not taken."""
-    from dicom_node.cli.paths import files_of
+    from dicom_node.cli.read import files_of
     from dicom_node.deliver.senders import Senders
     from dicom_node.deliver.status import dimse_status
 
@@ -94,7 +94,7 @@ def _ourselves(config: Config) -> Destination:
     node, own = config.node, config.tls.certificate_file
     name = None
     if not node.plain and own is not None:
-        from dicom_node.certificates import tell
+        from dicom_node.tls.certificates import tell
 
         name = next((name for each in tell(own)[:1] for name in each.names), None)
     return DicomDestination(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dicom_node.cli.output import ConfigOption, JsonOption, print_json, print_line
+from dicom_node.cli.render import ConfigOption, JsonOption, print_json, print_line
 from dicom_node.config import load
 from dicom_node.errors import ConfigError, NodeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dicom_node.safeguards import TlsConfig
+    from dicom_node.config import TlsConfig
 
 doctor = typer.Typer(no_args_is_help=True, help="Explain what the node finds around it.")
 
@@ -57,8 +57,8 @@ def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 def examine(settings: TlsConfig) -> dict[str, Any]:
     """Everything `doctor tls` tells, JSON-ready."""
-    from dicom_node.roles import utc_now
-    from dicom_node.tls import PROFILES, client_context, server_context
+    from dicom_node.domain.clock import utc_now
+    from dicom_node.tls.context import PROFILES, client_context, server_context
 
     now = utc_now()
     faults: list[str] = []
@@ -96,14 +96,14 @@ def _tried(faults: list[str], ask: Any, about: Any) -> Any:
 
 
 def _chain(settings: TlsConfig) -> list[str]:
-    from dicom_node.certificates import chain_of
+    from dicom_node.tls.certificates import chain_of
 
     return list(chain_of(settings))
 
 
 def _tell(path: Path | None) -> list[dict[str, Any]]:
-    from dicom_node.certificates import tell
-    from dicom_node.roles import utc_now
+    from dicom_node.domain.clock import utc_now
+    from dicom_node.tls.certificates import tell
 
     now = utc_now()
     return [

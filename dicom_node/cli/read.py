@@ -2,17 +2,69 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from dicom_node.cli.output import NOT_FOR_DIAGNOSIS, print_line, print_table, probability
-from dicom_node.pipeline import Pipeline, entry
-from dicom_node.roles import utc_now
+import typer
+
+from dicom_node.cli.render import (
+    NOT_FOR_DIAGNOSIS,
+    ConfigOption,
+    JsonOption,
+    print_json,
+    print_line,
+    print_table,
+    probability,
+)
+from dicom_node.config import load
+from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_node.config import Config
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(read)
+
+
+def read(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the composed objects.")],
+    force_stage3: Annotated[
+        bool, typer.Option(help="Run stage 3 below stage 2's threshold too.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read films from files with the node's own pipeline, without a network."""
+    from dicom_node.log import configure
+
+    settings = load(config)
+    configure(settings.log, "read")
+    entries = read_files(settings, files_of(paths), out, force_stage3=force_stage3)
+    if as_json:
+        print_json(entries)
+    else:
+        print_readings(entries)
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """Every file named, and every file below every folder named, in order.
+
+    Raises
+    ------
+    NodeError
+        A path does not exist.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise NodeError(f"no such file or folder: {path}")
+        files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return files
 
 
 def read_files(
@@ -22,7 +74,9 @@ def read_files(
     from rich.console import Console
     from rich.progress import track
 
+    from dicom_node.domain.clock import utc_now
     from dicom_node.infer import CascadeReader
+    from dicom_node.pipeline import Pipeline, entry
 
     reader = CascadeReader(config.models.dir, config.workers.threads)
     pipeline = Pipeline(config=config, reader=reader, clock=utc_now)

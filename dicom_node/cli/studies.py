@@ -1,84 +1,35 @@
-"""The commands an administrator looks and mends with."""
+"""The commands that list studies, show one, and retry, discard or reread its work."""
 
 from __future__ import annotations
 
 import os
 import pwd
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_node.cli.output import (
+from dicom_node.cli.render import (
     NOT_FOR_DIAGNOSIS,
     ConfigOption,
     JsonOption,
+    counts,
     print_json,
     print_line,
+    print_story,
     print_table,
 )
 from dicom_node.config import load
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dicom_node.config import Config
-    from dicom_node.store.opening import Store
-    from dicom_node.store.status import Status
+    from dicom_node.store.store import Store
 
 
 def register(app: typer.Typer) -> None:
     """Hang these commands on the application."""
-    for command in (status, studies, show, retry, discard, reread):
+    for command in (studies, show, retry, discard, reread):
         app.command()(command)
-
-
-def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Say who is alive and what waits."""
-    from dicom_node.alarms import alarms, untold
-    from dicom_node.processes import processes
-    from dicom_node.store.status import read_status
-
-    settings = load(config)
-    data_dir = settings.node.data_dir
-    told, alive = read_status(data_dir), processes(data_dir)
-    now = datetime.now(UTC)
-    queue = _audit_queue(told, now) if settings.audit.repository else None
-    alarming = alarms(settings, now)
-    if queue:
-        alarming += untold(settings, queue["lines"], queue["oldest_seconds"])
-    if as_json:
-        print_json({**told, "audit_queue": queue, "processes": alive, "alarms": alarming})
-        return
-    print_line(NOT_FOR_DIAGNOSIS)
-    for sentence in alarming:
-        print_line(f"ALARM      {sentence}")
-    print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
-    print_line(f"studies    {told['studies']}")
-    print_line(f"instances  {_counts(told['instances'])}")
-    print_line(f"readings   {_counts(told['jobs'])}")
-    for destination, counts in told["deliveries"].items():
-        print_line(f"to {destination:8} {_counts(counts)}")
-    for destination, breaker in told["breakers"].items():
-        if breaker["open"]:
-            print_line(
-                f"DOWN       {destination} since {breaker['since']}: {breaker['reason']}; "
-                f"next look {breaker['next_probe']}"
-            )
-    if any(counts.get("withheld") for counts in told["deliveries"].values()):
-        print_line("ALARM      objects failed the node's own check and are withheld: see `show`")
-    print_line(f"waiting    since {told['oldest_waiting'] or 'nothing waits'}")
-    waiting = queue["lines"] if queue else 0
-    rest = f", {waiting} not told to the repository yet" if waiting else ""
-    print_line(f"audit      {told['audit_lines']} lines{rest}")
-
-
-def _audit_queue(told: Status, now: datetime) -> dict[str, int]:
-    """How many lines the audit repository was not told yet, and the age of the oldest."""
-    since = told["audit_untold_since"]
-    age = int((now - datetime.fromisoformat(since)).total_seconds()) if since else 0
-    return {"lines": told["audit_lines"] - told["audit_told"], "oldest_seconds": age}
 
 
 def studies(
@@ -102,7 +53,7 @@ def studies(
                 row["read"],
                 row["refused"],
                 row["job"],
-                _counts(row["deliveries"]),
+                counts(row["deliveries"]),
             ]
             for row in found
         ),
@@ -123,8 +74,6 @@ def show(
     if as_json:
         print_json(story)
     else:
-        from dicom_node.cli.story import print_story
-
         print_story(story)
 
 
@@ -135,12 +84,12 @@ def retry(
 ) -> None:
     """Wake parked readings and held deliveries, and look at destinations that are down."""
     store = store_of(load(config))
-    store.breakers.hurry()
+    store.breakers.probe_now()
     woken = {"readings": store.jobs.retry(study_uid), "deliveries": store.outbox.retry(study_uid)}
     if as_json:
         print_json(woken)
     else:
-        print_line(f"woken: {_counts(woken)}")
+        print_line(f"woken: {counts(woken)}")
 
 
 def discard(
@@ -159,7 +108,7 @@ def discard(
     if as_json:
         print_json(dropped)
     else:
-        print_line(f"discarded: {_counts(dropped)}")
+        print_line(f"discarded: {counts(dropped)}")
 
 
 def reread(
@@ -179,9 +128,9 @@ def reread(
 
 def store_of(config: Config) -> Store:
     """Open the store of a folder some node has run over; looking never makes one."""
-    from dicom_node.roles import utc_now
-    from dicom_node.store.opening import open_store
+    from dicom_node.domain.clock import utc_now
     from dicom_node.store.status import read_status
+    from dicom_node.store.store import open_store
 
     read_status(config.node.data_dir)
     return open_store(config.node.data_dir, utc_now)
@@ -189,7 +138,7 @@ def store_of(config: Config) -> Store:
 
 def note_reader(store: Store, command: str, study_uid: str | None = None) -> None:
     """Write down who is about to be shown lines of the audit trail; AuditError, and none shown."""
-    from dicom_node.domain import AuditEvent, AuditKind
+    from dicom_node.domain.audit import AuditEvent, AuditKind
 
     detail: dict[str, object] = {"command": command, "user": person()}
     store.audit.append(
@@ -203,7 +152,3 @@ def person() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid-{os.getuid()}"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from dicom_node.commitment import Inquiry
     from dicom_node.config import DeliveryConfig
     from dicom_node.deliver.retry import RetryPolicy
+    from dicom_node.domain.commitment import CommitmentQuery
     from dicom_node.ports import Clock, Commitments
 
 log = structlog.get_logger()
@@ -43,10 +43,10 @@ class Answer:
     by: str = ""
 
 
-class Asker(Protocol):
+class Verifier(Protocol):
     """The way to ask one kind of destination."""
 
-    def ask(self, inquiry: Inquiry) -> Answer:
+    def ask(self, inquiry: CommitmentQuery) -> Answer:
         """Ask; raises PeerUnavailable where nobody answers."""
 
 
@@ -64,7 +64,7 @@ class Confirmer:
 
     owner: str
     commitments: Commitments
-    askers: Mapping[str, Asker]
+    askers: Mapping[str, Verifier]
     policy: RetryPolicy
     delivery: DeliveryConfig
     clock: Clock
@@ -83,11 +83,11 @@ class Confirmer:
             asked += 1
         return asked
 
-    def _claim(self) -> Inquiry | None:
+    def _claim(self) -> CommitmentQuery | None:
         lease_until = self.clock() + timedelta(seconds=self.delivery.lease_seconds)
         return self.commitments.claim(self.owner, lease_until)
 
-    def _ask(self, inquiry: Inquiry) -> None:
+    def _ask(self, inquiry: CommitmentQuery) -> None:
         asker = self.askers.get(inquiry.destination)
         if asker is None:
             reason = "accepted; the configuration does not ask this destination any more"
@@ -103,7 +103,7 @@ class Confirmer:
         self.note(inquiry.destination, None)
         self._settle(inquiry, answer)
 
-    def _settle(self, inquiry: Inquiry, answer: Answer) -> None:
+    def _settle(self, inquiry: CommitmentQuery, answer: Answer) -> None:
         asked = inquiry.asked + 1
         confirm_at: datetime | None = self._later(asked)
         if answer.found is Found.REQUESTED:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.uid import UID
 
-from dicom_node.commitment import (
+from dicom_node.domain.commitment import (
     ALL_KEPT,
     FAILURES_EXIST,
     PROCESSING_FAILURE,

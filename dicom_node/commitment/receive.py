@@ -12,9 +12,9 @@ import structlog
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 
-from dicom_node.commitment import PUSH_MODEL_INSTANCE, REQUEST, Pledge
-from dicom_node.commitment.addresses import report_address
 from dicom_node.commitment.datasets import read_request
+from dicom_node.commitment.report_address import report_address
+from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, CommitmentRequest
 from dicom_node.errors import AuditError
 from dicom_node.log import where
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from dicom_node.commitment.intake import Intake
     from dicom_node.config import Config
-    from dicom_node.ports import Pledges
-    from dicom_node.receive.peers import Link, Links
+    from dicom_node.ports import CommitmentRequests
+    from dicom_node.receive.associations import Link, Links
 
 # Answers to N-ACTION, PS3.7 10.1.4.1.10
 TAKEN = 0x0000
@@ -39,7 +39,7 @@ _Answer: TypeAlias = tuple[int | Dataset, None]
 log = structlog.get_logger()
 
 
-class CommitmentDesk:
+class CommitmentHandler:
     """Answers N-ACTION and N-EVENT-REPORT of the Storage Commitment Push Model.
 
     Parameters
@@ -48,7 +48,7 @@ class CommitmentDesk:
         Takes the reports on what this node asked.
     """
 
-    def __init__(self, config: Config, pledges: Pledges, intake: Intake) -> None:
+    def __init__(self, config: Config, pledges: CommitmentRequests, intake: Intake) -> None:
         self._config = config
         self._pledges = pledges
         self._intake = intake
@@ -72,10 +72,10 @@ class CommitmentDesk:
             return _no(FAILED, "no address configured to report to"), None
         try:
             transaction_uid, references = read_request(lambda: event.action_information)
-            pledge = Pledge(
+            pledge = CommitmentRequest(
                 transaction_uid=transaction_uid, ae_title=link.calling, references=references
             )
-            self._pledges.keep(pledge, *link.introduction)
+            self._pledges.keep(pledge, *link.opening_events)
         except ValueError as error:
             return _no(INVALID, str(error)), None
         except (OSError, AuditError) as error:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import structlog
 from pynetdicom import build_context
 
-from dicom_node.commitment import (
+from dicom_node.commitment.datasets import event_type, report_data_set
+from dicom_node.commitment.report_address import report_address
+from dicom_node.commitment.scu import SYNTAXES
+from dicom_node.deliver.association import association
+from dicom_node.deliver.retry import RetryAt
+from dicom_node.domain.commitment import (
     CLASS_CONFLICT,
     NO_SUCH_OBJECT,
     PUSH_MODEL,
@@ -18,11 +23,6 @@ from dicom_node.commitment import (
     CommitmentReport,
     Failure,
 )
-from dicom_node.commitment.addresses import report_address
-from dicom_node.commitment.datasets import event_type, report_data_set
-from dicom_node.deliver.association import association
-from dicom_node.deliver.inquire import SYNTAXES
-from dicom_node.deliver.retry import RetryAt
 from dicom_node.errors import LeaseLost, PeerRefused, PeerUnavailable
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from pynetdicom.presentation import PresentationContext
 
-    from dicom_node.commitment import Pledge, Reference
     from dicom_node.config import Config, DicomDestination
     from dicom_node.deliver.retry import RetryPolicy
-    from dicom_node.ports import Clock, Pledges
+    from dicom_node.domain.commitment import CommitmentRequest, Reference
+    from dicom_node.ports import Clock, CommitmentRequests
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ class Reporter:
     """Tells peers what the node keeps for them."""
 
     owner: str
-    pledges: Pledges
+    pledges: CommitmentRequests
     config: Config
     policy: RetryPolicy
     clock: Clock
@@ -62,11 +62,11 @@ class Reporter:
             tried += 1
         return tried
 
-    def _claim(self) -> Pledge | None:
+    def _claim(self) -> CommitmentRequest | None:
         lease_until = self.clock() + timedelta(seconds=self.config.delivery.lease_seconds)
         return self.pledges.claim(self.owner, lease_until)
 
-    def _report(self, pledge: Pledge) -> None:
+    def _report(self, pledge: CommitmentRequest) -> None:
         peer = report_address(self.config, pledge.ae_title)
         if peer is None:
             self.pledges.put_off(pledge, "no address is configured for this peer", None)
@@ -81,7 +81,7 @@ class Reporter:
         else:
             self.pledges.reported(pledge, len(report.kept), len(report.missing))
 
-    def _verdict(self, pledge: Pledge) -> CommitmentReport:
+    def _verdict(self, pledge: CommitmentRequest) -> CommitmentReport:
         known, data_dir = self.pledges.known(pledge.references), self.config.node.data_dir
         codes = {each: _code(each, known, data_dir) for each in pledge.references}
         return CommitmentReport(

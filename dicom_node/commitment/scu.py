@@ -15,14 +15,14 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     StudyRootQueryRetrieveInformationModelFind,
 )
 
-from dicom_node.commitment import BY_QUERY, PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST
+from dicom_node.commitment.confirm import Answer, Found
 from dicom_node.commitment.datasets import request_data_set
+from dicom_node.config import TlsConfig
 from dicom_node.deliver.association import association
-from dicom_node.deliver.confirm import Answer, Found
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.commitment import BY_QUERY, PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.fail_points import fail_point
-from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
     from pynetdicom.presentation import PresentationContext
 
-    from dicom_node.commitment import Inquiry
     from dicom_node.commitment.intake import Intake
     from dicom_node.config import DicomDestination
-    from dicom_node.domain import Result
+    from dicom_node.domain.commitment import CommitmentQuery
+    from dicom_node.domain.values import Result
     from dicom_node.ports import Audit, Commitments
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -44,7 +44,7 @@ _LOOK_SECONDS = 0.1  # how soon a report is noticed, whichever way it came
 _MATCHES = (0xFF00, 0xFF01)  # C-FIND pending, PS3.4 Table C.4-1
 
 
-class Inquirer:
+class CommitmentScu:
     """Asks configured destinations whether they keep what they accepted.
 
     Parameters
@@ -73,7 +73,7 @@ class Inquirer:
         self._delivery = intake.delivery
         self._tls = tls
 
-    def ask(self, inquiry: Inquiry) -> Answer:
+    def ask(self, inquiry: CommitmentQuery) -> Answer:
         """Ask for commitment where it is offered, else look the objects up; PeerUnavailable."""
         peer = self._destinations[inquiry.destination]
         asks = inquiry.asked < self._delivery.commitment_attempts
@@ -95,7 +95,7 @@ class Inquirer:
             reason = f"more cannot be known: {offered_none if asks else no_report}"
             return Answer(found=Found.NO_WAY, reason=reason)
 
-    def _request(self, assoc: Association, inquiry: Inquiry) -> Answer:
+    def _request(self, assoc: Association, inquiry: CommitmentQuery) -> Answer:
         heard, answered = threading.Event(), threading.Event()
 
         def on_report(event: Event) -> tuple[int, None]:
@@ -127,7 +127,7 @@ class Inquirer:
             continue
         return Answer(found=Found.REQUESTED, reason="asked for storage commitment, no report yet")
 
-    def _look_up(self, assoc: Association, inquiry: Inquiry) -> Answer:
+    def _look_up(self, assoc: Association, inquiry: CommitmentQuery) -> Answer:
         """Look for each object at IMAGE level, by its unique keys (PS3.4 C.6.2.1.4)."""
         kept = set()
         for delivery in inquiry.deliveries:
@@ -161,7 +161,7 @@ def _find(assoc: Association, ds: Dataset) -> tuple[bool, int | None]:
     return found, status
 
 
-def _queries(assoc: Association, inquiry: Inquiry, ds: Dataset) -> AuditEvent:
+def _queries(assoc: Association, inquiry: CommitmentQuery, ds: Dataset) -> AuditEvent:
     """Tell of a C-FIND with its identifier, as PS3.15 A.5.3.10 wants it: UIDs and nothing else."""
     [syntax] = [
         cx.transfer_syntax[0] for cx in assoc.accepted_contexts if cx.abstract_syntax == FIND

@@ -8,7 +8,7 @@ import highdicom as hd
 
 from dicom_node.compose import codes
 from dicom_node.compose.content import unreliable
-from dicom_node.compose.root import observer
+from dicom_node.compose.tid1500 import observer
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -16,10 +16,10 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from dicom_node.compose import codes
-from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import Lineage
 from dicom_node.compose.refusal import accepted
-from dicom_node.compose.root import Group, comment, region_source, root, tracking
+from dicom_node.compose.sanitize import clean
+from dicom_node.compose.tid1500 import Group, comment, region_source, root, tracking
 from models.reading import HeatCheck, Reading, StageResult
 
 if TYPE_CHECKING:

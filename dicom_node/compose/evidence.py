@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import Lineage, reference
+from dicom_node.compose.sanitize import clean
 
 # Referenced Request Sequence, Type 2 beside the study and the accession number (PS3.3 C.17.2)
 _REQUEST = (

@@ -12,13 +12,13 @@ from pydicom.tag import Tag
 from pydicom.valuerep import DSfloat
 
 from dicom_node.compose.lineage import item
-from dicom_node.compose.origin import source_item
+from dicom_node.compose.source_reference import source_item
 
 if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
     from dicom_node.compose.lineage import Lineage
-    from dicom_node.domain import Image
+    from dicom_node.domain.values import Image
 
 
 def one_frame(

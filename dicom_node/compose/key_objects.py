@@ -8,7 +8,7 @@ import highdicom as hd
 from pydicom.sequence import Sequence
 
 from dicom_node.compose import codes, evidence, series
-from dicom_node.compose.root import observer
+from dicom_node.compose.tid1500 import observer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

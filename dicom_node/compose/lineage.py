@@ -16,11 +16,11 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 import dicom_node
-from dicom_node import uids
-from dicom_node.compose import codes, modules
-from dicom_node.compose.clean import clean
+from dicom_node.compose import codes, inherited
+from dicom_node.compose.sanitize import clean
 from dicom_node.config import ReportConfig, ResultsConfig
-from dicom_node.domain import Result
+from dicom_node.dicom import uids
+from dicom_node.domain.values import Result
 from models.reading import ModelIdentity
 
 
@@ -84,8 +84,8 @@ class Lineage:
 
     def derive(self, kind: Kind, name: str, instance_number: int) -> Dataset:
         """A new object without content: patient, study, series, equipment and SOP common."""
-        ds = clean(self.source, [*modules.PATIENT, *modules.STUDY, *modules.SITE])
-        for keyword in modules.TYPE_2:
+        ds = clean(self.source, [*inherited.PATIENT, *inherited.STUDY, *inherited.SITE])
+        for keyword in inherited.TYPE_2:
             if keyword not in ds:
                 setattr(ds, keyword, None)
         ds.SpecificCharacterSet = "ISO_IR 192"
@@ -115,12 +115,12 @@ class Lineage:
         ds.SoftwareVersions = [dicom_node.__version__, f"model {self.model.version}"]
         ds.DeviceUID = ds.InstanceCreatorUID = self.device_uid
         node = Dataset()
-        for keyword in modules.EQUIPMENT:
+        for keyword in inherited.EQUIPMENT:
             if keyword in ds:
                 node[keyword] = ds[keyword]
         node.PurposeOfReferenceCodeSequence = Sequence([item(codes.PROCESSING_EQUIPMENT)])
         node.ContributionDescription = "Read the film and made this object"
-        modality = clean(self.source, modules.EQUIPMENT)
+        modality = clean(self.source, inherited.EQUIPMENT)
         modality.PurposeOfReferenceCodeSequence = Sequence([item(codes.ACQUISITION_EQUIPMENT)])
         known = [modality] if modality.get("Manufacturer") else []
         ds.ContributingEquipmentSequence = Sequence([*known, node])

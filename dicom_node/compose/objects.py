@@ -16,10 +16,10 @@ from dicom_node.compose.parametric_map import parametric_maps
 from dicom_node.compose.presentation_state import presentation_state
 from dicom_node.compose.refusal import is_reported, refused, sentence
 from dicom_node.compose.report import report
-from dicom_node.compose.root import root
 from dicom_node.compose.secondary_capture import secondary_capture
 from dicom_node.compose.segmentation import segmentation
-from dicom_node.domain import Image, Refusal
+from dicom_node.compose.tid1500 import root
+from dicom_node.domain.values import Image, Refusal
 from models.reading import ModelIdentity, Reading
 
 

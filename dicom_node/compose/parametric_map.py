@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import highdicom as hd
 from pydicom.sequence import Sequence
 
-from dicom_node.compose import codes, origin, series
+from dicom_node.compose import codes, series, source_reference
 from dicom_node.compose.content import unreliable
 from dicom_node.compose.frames import derivation, one_frame, pixel_measures, values
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydicom.sr.coding import Code
 
     from dicom_node.compose.lineage import Lineage
-    from dicom_node.domain import Image
+    from dicom_node.domain.values import Image
     from models.reading import FloatMap, Reading
 
 _TYPE = ["DERIVED", "PRIMARY", "VOLUME", "QUANTITY"]  # VOLUME: no term is for projections
@@ -77,9 +77,9 @@ def _maps(reading: Reading) -> Iterator[_Map]:
 
 def _parametric_map(lineage: Lineage, image: Image, reading: Reading, each: _Map) -> Dataset:
     ds = lineage.derive(series.PARAMETRIC_MAP, f"pmap-{each.name.lower()}", each.number)
-    origin.orient(ds, lineage.source)
-    origin.lossy(ds, lineage.source)
-    origin.refer(ds, lineage.source)
+    source_reference.orient(ds, lineage.source)
+    source_reference.lossy(ds, lineage.source)
+    source_reference.refer(ds, lineage.source)
     ds.ImageType = _TYPE
     ds.ContentLabel = each.name
     ds.ContentDescription = each.words

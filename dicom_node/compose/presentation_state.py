@@ -19,15 +19,15 @@ from skimage import measure
 
 from dicom_node.compose import series
 from dicom_node.compose.basic_text import verdict
-from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import reference
+from dicom_node.compose.sanitize import clean
+from dicom_node.dicom.header import number, numbers, text
 from dicom_node.explain import palette
 from dicom_node.explain.regions import outline
-from dicom_node.windows import number, numbers, word
 
 if TYPE_CHECKING:
     from dicom_node.compose.lineage import Lineage
-    from dicom_node.domain import Image
+    from dicom_node.domain.values import Image
     from dicom_node.explain import Explanation, Polygon, Region
     from models.reading import Reading
 
@@ -99,7 +99,7 @@ def _window(source: Dataset, taken: str) -> Dataset | None:
     if taken == "header":
         voi.WindowCenter = _decimal(number(source, "WindowCenter", 0.0))
         voi.WindowWidth = _decimal(number(source, "WindowWidth", 1.0))
-        if (function := word(source, "VOILUTFunction")) in _FUNCTIONS:
+        if (function := text(source, "VOILUTFunction")) in _FUNCTIONS:
             voi.VOILUTFunction = function
         return voi
     if taken == "lut" and (lut := _lut(source, "VOILUTSequence")):
@@ -148,10 +148,10 @@ def _layers(
     layer = hd.pr.GraphicLayer(
         "AI TEXT", len(drawn) + 1, "Verdict", CIELabColor.from_rgb(*palette.WARNING)
     )
-    text = hd.pr.TextObject(
+    shown = hd.pr.TextObject(
         "\r\n".join(_words(reading)), "DISPLAY", _TEXT_BOX, text_justification="LEFT"
     )
-    yield layer, hd.pr.GraphicAnnotation([lineage.source], layer, text_objects=[text])
+    yield layer, hd.pr.GraphicAnnotation([lineage.source], layer, text_objects=[shown])
 
 
 def _regions(

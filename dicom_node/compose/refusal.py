@@ -13,9 +13,9 @@ import highdicom as hd
 import numpy as np
 
 from dicom_node.compose import codes
-from dicom_node.compose.clean import is_uid
-from dicom_node.compose.root import Group, comment, region_source, size_of, tracking
-from dicom_node.domain import Refusal, RefusalCode
+from dicom_node.compose.sanitize import is_uid
+from dicom_node.compose.tid1500 import Group, comment, region_source, size_of, tracking
+from dicom_node.domain.values import Refusal, RefusalCode
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -45,14 +45,14 @@ _FINDINGS: dict[RefusalCode, Code] = {
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 
-def nameless(source: Dataset) -> str | None:
+def missing_uid(source: Dataset) -> str | None:
     """The UID for want of which no result could point back to the film; None where it has all."""
     return next((each for each in _UIDS if not is_uid(str(source.get(each, "")))), None)
 
 
 def is_reported(source: Dataset, refusal: Refusal) -> bool:
     """Whether the refusal is one of a radiograph that belongs to a study."""
-    return nameless(source) is None and all(size_of(source)) and refusal.code in _FINDINGS
+    return missing_uid(source) is None and all(size_of(source)) and refusal.code in _FINDINGS
 
 
 def sentence(refusal: Refusal) -> str:

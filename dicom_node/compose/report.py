@@ -19,8 +19,8 @@ from pydicom.uid import (
 )
 
 from dicom_node.compose import codes, evidence, series
-from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import Lineage
+from dicom_node.compose.sanitize import clean
 
 # report.sop_class -> SOP class; plain text apart, the content is the same: no SCOORD3D is used
 SOP_CLASSES: dict[str, UID] = {

@@ -13,9 +13,9 @@ from pydicom.sequence import Sequence
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless
 from pydicom.valuerep import DSfloat
 
-from dicom_node.compose import codes, origin, series
-from dicom_node.compose.clean import clean
+from dicom_node.compose import codes, series, source_reference
 from dicom_node.compose.lineage import Lineage, item
+from dicom_node.compose.sanitize import clean
 
 if TYPE_CHECKING:
     from dicom_node.explain import Overlay
@@ -34,9 +34,9 @@ def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) 
     ds.ImageType = ["DERIVED", "SECONDARY"]
     ds.BurnedInAnnotation = "YES"
     ds.ImageComments = overlay.title
-    origin.orient(ds, lineage.source)
-    origin.lossy(ds, lineage.source)
-    origin.refer(ds, lineage.source)
+    source_reference.orient(ds, lineage.source)
+    source_reference.lossy(ds, lineage.source)
+    source_reference.refer(ds, lineage.source)
     _descend(ds, lineage.source, overlay)
     _space(ds, lineage.source, overlay.factor)
     _pixels(ds, overlay)
@@ -51,7 +51,7 @@ def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
     """Say which film this was made of, and how."""
     ds.DerivationDescription = overlay.description[:1024]  # ST
     # the strip of words is below the film, so that unscaled pixels stay where they were
-    film = origin.source_item(source, same_pixels=overlay.factor == 1)
+    film = source_reference.source_item(source, same_pixels=overlay.factor == 1)
     ds.SourceImageSequence = Sequence([film])
     if overlay.factor != 1:
         ds.DerivationCodeSequence = Sequence([item(codes.RESAMPLING)])

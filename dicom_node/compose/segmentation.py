@@ -14,7 +14,7 @@ from highdicom.color import CIELabColor
 from PIL import Image as Picture
 from pydicom.sequence import Sequence
 
-from dicom_node.compose import codes, origin, series
+from dicom_node.compose import codes, series, source_reference
 from dicom_node.compose.frames import derivation, one_frame, pixel_measures, values
 from dicom_node.explain import palette
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_node.compose.lineage import Lineage
-    from dicom_node.domain import Image
+    from dicom_node.domain.values import Image
     from models.reading import Reading
 
 
 def segmentation(lineage: Lineage, image: Image, reading: Reading) -> Dataset:
     """Put the aerated lungs, those that the pictures outline, in a DICOM object."""
     ds = lineage.derive(series.SEGMENTATION, "seg", 1)
-    origin.orient(ds, lineage.source)
-    origin.lossy(ds, lineage.source)
-    origin.refer(ds, lineage.source)
+    source_reference.orient(ds, lineage.source)
+    source_reference.lossy(ds, lineage.source)
+    source_reference.refer(ds, lineage.source)
     ds.ImageType = ["DERIVED", "PRIMARY"]
     ds.ContentLabel = "AI_LUNGS"
     ds.ContentDescription = "Lungs (stage 1) - NOT FOR DIAGNOSTIC USE"

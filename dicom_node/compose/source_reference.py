@@ -13,8 +13,8 @@ from pydicom.uid import (
 )
 
 from dicom_node.compose import codes
-from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import item, reference
+from dicom_node.compose.sanitize import clean
 
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, JPEG2000MC)
 # Where the film lacks Patient Orientation: how a frontal chest hangs, patient facing us

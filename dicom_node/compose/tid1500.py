@@ -10,9 +10,9 @@ from pydicom.dataset import Dataset
 
 import dicom_node
 from dicom_node.compose import codes
-from dicom_node.compose.clean import clean
 from dicom_node.compose.lineage import Lineage
-from dicom_node.windows import number
+from dicom_node.compose.sanitize import clean
+from dicom_node.dicom.header import number
 
 Group: TypeAlias = (
     hd.sr.MeasurementsAndQualitativeEvaluations

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from dicom_node.safeguards import Port, Section, Word
+from dicom_node.config.sections import Port, Section, Word
 
 #: An AE title: 1 to 16 characters of the default repertoire, no backslash (PS3.5 6.2, VR AE).
 AETitle = Annotated[

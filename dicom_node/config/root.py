@@ -14,13 +14,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from dicom_node.destinations import AETitle
-from dicom_node.destinations import Destination as Destination
-from dicom_node.destinations import DicomDestination as DicomDestination
-from dicom_node.destinations import FolderDestination as FolderDestination
-from dicom_node.destinations import WebDestination as WebDestination
-from dicom_node.errors import ConfigError
-from dicom_node.safeguards import (
+from dicom_node.config.destinations import AETitle, Destination, DicomDestination
+from dicom_node.config.sections import (
     AuditConfig,
     Port,
     PriorityConfig,
@@ -29,6 +24,7 @@ from dicom_node.safeguards import (
     SpoolConfig,
     TlsConfig,
 )
+from dicom_node.errors import ConfigError
 
 _ENVIRONMENT_PREFIX = "DICOM_NODE__"
 

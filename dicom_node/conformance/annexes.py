@@ -8,7 +8,7 @@ from pydicom.datadict import dictionary_description
 from pydicom.sr.coding import Code
 from pydicom.tag import Tag
 
-from dicom_node.compose import codes, modules
+from dicom_node.compose import codes, inherited
 from dicom_node.conformance.attributes import Row, rows_of
 from dicom_node.conformance.markdown import table
 from dicom_node.conformance.probe import PROBE_SCHEME
@@ -100,7 +100,7 @@ def _mapping() -> Iterator[str]:
         "Every created object takes these attributes over from its film, where the film has them, "
         "into the same place. Nothing comes from a worklist.\n"
     )
-    groups = (("Patient", modules.PATIENT), ("Study", modules.STUDY), ("Site", modules.SITE))
+    groups = (("Patient", inherited.PATIENT), ("Study", inherited.STUDY), ("Site", inherited.SITE))
     yield table(
         ("Attribute Name", "Tag", "Of"),
         (

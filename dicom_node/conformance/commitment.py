@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_node.commitment import CLASS_CONFLICT, FAILURE_REASONS, NO_SUCH_OBJECT, intake
+from dicom_node.commitment import intake
+from dicom_node.commitment import receive as desk
 from dicom_node.commitment.datasets import MAX_REFERENCES
 from dicom_node.conformance.markdown import bullets, heading, table
-from dicom_node.receive import commitment as desk
+from dicom_node.domain.commitment import CLASS_CONFLICT, FAILURE_REASONS, NO_SUCH_OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
 
-from dicom_node.deliver.parcel import Parcel
+from dicom_node.deliver.outgoing_file import OutgoingFile
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -40,7 +40,7 @@ class Created:
         made: dict[UID, dict[UID, None]] = {}
         for probe in self.probes:
             for ds in probe.objects:
-                parcel = Parcel(
+                parcel = OutgoingFile(
                     path=Path(),
                     sop_class=ds.SOPClassUID,
                     syntax=ds.file_meta.TransferSyntaxUID,

@@ -23,10 +23,10 @@ from pydicom.uid import (
 )
 
 from dicom_node import compose
-from dicom_node.compose import modules
+from dicom_node.compose import inherited
 from dicom_node.compose.report import SOP_CLASSES
 from dicom_node.config import Config, ResultsConfig
-from dicom_node.domain import Image, Refusal, RefusalCode, Result
+from dicom_node.domain.values import Image, Refusal, RefusalCode, Result
 from models.reading import Frame, HeatCheck, Lungs, ModelIdentity, Reading, StageResult
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ PROBE_SCHEME = "99PROBE"
 _INHERITABLE = tuple(
     dict.fromkeys(
         (
-            *modules.PATIENT,
-            *modules.STUDY,
-            *modules.SITE,
-            *modules.EQUIPMENT,
+            *inherited.PATIENT,
+            *inherited.STUDY,
+            *inherited.SITE,
+            *inherited.EQUIPMENT,
             "RequestAttributesSequence",
             "FrameOfReferenceUID",
             "PositionReferenceIndicator",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dicom_node.conformance.markdown import bullets, heading, table
-from dicom_node.tls import CIPHERS, LOWEST, PROFILES
+from dicom_node.tls.context import CIPHERS, LOWEST, PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

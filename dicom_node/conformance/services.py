@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from dicom_node.conformance.commitment import commitment
 from dicom_node.conformance.markdown import bullets, heading, table
-from dicom_node.deliver.parcel import FALLBACKS
-from dicom_node.domain import RefusalCode
+from dicom_node.deliver.outgoing_file import FALLBACKS
+from dicom_node.domain.values import RefusalCode
 from dicom_node.receive.contexts import COMPRESSED, FILMS
 from dicom_node.select_images import checks
 

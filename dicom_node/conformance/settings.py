@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from dicom_node.audit_messages.events import TOLD
+from dicom_node.audit.messages.events import TOLD
 from dicom_node.config import Config, DicomDestination, FolderDestination, WebDestination
 from dicom_node.conformance.markdown import heading, table
 from dicom_node.deliver.retry import JITTER_SHARE
-from dicom_node.domain import AuditKind
+from dicom_node.domain.audit import AuditKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,18 +8,18 @@ import pynetdicom
 from pydicom.uid import UID
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.commitment import PUSH_MODEL
+from dicom_node.commitment.scu import FIND, SYNTAXES
 from dicom_node.conformance.commitment import commitment_codes
 from dicom_node.conformance.markdown import bullets, heading, table
-from dicom_node.deliver.inquire import FIND, SYNTAXES
 from dicom_node.deliver.scu import MAX_CONTEXTS, SLOWEST_LINE
 from dicom_node.deliver.status import STORE_STATUS, Row
 from dicom_node.deliver.stow_answers import HTTP_STATUS
-from dicom_node.domain import DeliveryEvent
+from dicom_node.domain.commitment import PUSH_MODEL
+from dicom_node.domain.states import DeliveryEvent
+from dicom_node.receive.associations import Rejection
 from dicom_node.receive.contexts import supported_contexts
-from dicom_node.receive.faults import STATUS, SUCCESS, Fault
-from dicom_node.receive.peers import Rejection
 from dicom_node.receive.scp import MAX_PDU
+from dicom_node.receive.store_status import STATUS, SUCCESS, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

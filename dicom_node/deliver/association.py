@@ -11,9 +11,9 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, build_role, evt
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.deliver.secure import tls_args, trouble
+from dicom_node.config import TlsConfig
 from dicom_node.errors import PeerRefused, PeerUnavailable
-from dicom_node.safeguards import TlsConfig
+from dicom_node.tls.client import tls_args, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,6 @@ it again changes nothing.
 
 from __future__ import annotations
 
-import filecmp
 import os
 import shutil
 import tempfile
@@ -15,17 +14,14 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 
-from dicom_node.commitment import BY_FILE
-from dicom_node.deliver.confirm import Answer, Found
-from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of, uid
+from dicom_node.deliver.outgoing_file import UNDECODABLE, OutgoingFile, outgoing_file_of, uid
 from dicom_node.deliver.status import UNREADABLE, EchoResult
-from dicom_node.errors import PeerUnavailable
+from dicom_node.dicom.files import same_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from dicom_node.commitment import Inquiry
     from dicom_node.config import FolderDestination
     from dicom_node.deliver import status
     from dicom_node.ports import Watch
@@ -67,40 +63,9 @@ class FolderSender:
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
 
-class FolderAsker:
-    """Looks again whether configured folders hold what was put there.
-
-    Parameters
-    ----------
-    data_dir
-        What the results' paths are relative to.
-    """
-
-    def __init__(self, destinations: Iterable[FolderDestination], data_dir: Path) -> None:
-        self._roots = {destination.name: destination.path for destination in destinations}
-        self._data_dir = data_dir
-
-    def ask(self, inquiry: Inquiry) -> Answer:
-        """Compare byte by byte; raises PeerUnavailable where the folder is away."""
-        root = self._roots[inquiry.destination]
-        if not root.is_dir():
-            raise PeerUnavailable(f"{root} is not there")
-        folder = root / uid(inquiry.study_instance_uid)
-        try:
-            kept = frozenset(
-                result.sop_instance_uid
-                for result in (delivery.result for delivery in inquiry.deliveries)
-                if _same(self._data_dir / result.path, folder / f"{result.sop_instance_uid}.dcm")
-            )
-        except OSError as error:
-            raise PeerUnavailable(f"cannot read {folder}: {error.strerror}") from error
-        reason = "not in the folder any more"
-        return Answer(found=Found.LOOKED_UP, reason=reason, kept=kept, by=BY_FILE)
-
-
 def _put(path: Path, root: Path) -> status.Answer:
-    parcel = parcel_of(path)
-    if not isinstance(parcel, Parcel):
+    parcel = outgoing_file_of(path)
+    if not isinstance(parcel, OutgoingFile):
         return parcel
     try:
         ds = dcmread(path, specific_tags=["SOPInstanceUID", "StudyInstanceUID"])
@@ -118,7 +83,7 @@ def _put(path: Path, root: Path) -> status.Answer:
 
 def _write(path: Path, target: Path) -> None:
     """Copy through a hidden file and a rename; a part left by a killed process is written over."""
-    if _same(path, target):
+    if same_bytes(path, target):
         return
     target.parent.mkdir(exist_ok=True)  # and not its parents
     part = target.with_name(f".{target.name}.part")
@@ -132,10 +97,6 @@ def _write(path: Path, target: Path) -> None:
         part.unlink(missing_ok=True)  # still there only where something failed
     _sync(target.parent)
     _sync(target.parent.parent)
-
-
-def _same(path: Path, target: Path) -> bool:
-    return target.is_file() and filecmp.cmp(path, target, shallow=False)
 
 
 def _sync(folder: Path) -> None:

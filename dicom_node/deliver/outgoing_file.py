@@ -44,7 +44,7 @@ UNDECODABLE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
+class OutgoingFile:
     """A file to send, as its File Meta Information describes it."""
 
     path: Path
@@ -59,11 +59,11 @@ class Parcel:
         return list(dict.fromkeys((self.syntax, *others)))
 
 
-def parcel_of(path: Path) -> Parcel | Answer:
+def outgoing_file_of(path: Path) -> OutgoingFile | Answer:
     """Read what a file is; or the answer that says why it cannot be sent."""
     try:
         meta, offset = split_dataset(path)
-        parcel = Parcel(
+        parcel = OutgoingFile(
             path=path,
             sop_class=uid(meta.MediaStorageSOPClassUID),
             syntax=uid(meta.TransferSyntaxUID),

@@ -9,8 +9,9 @@ from pydicom import dcmread
 from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from dicom_node.config import TlsConfig
 from dicom_node.deliver.association import association, where
-from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of
+from dicom_node.deliver.outgoing_file import UNDECODABLE, OutgoingFile, outgoing_file_of
 from dicom_node.deliver.status import (
     NO_ANSWER,
     NO_CONTEXT,
@@ -21,7 +22,6 @@ from dicom_node.deliver.status import (
 )
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.fail_points import fail_point
-from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,11 +85,13 @@ class StoreSender:
         A file the peer did not answer for has status None, or a code of
         `dicom_node.deliver.status` that says why the peer was not asked.
         """
-        parcels = [parcel_of(path) for path in paths]
-        good = [parcel for parcel in parcels if isinstance(parcel, Parcel)]
+        parcels = [outgoing_file_of(path) for path in paths]
+        good = [parcel for parcel in parcels if isinstance(parcel, OutgoingFile)]
         answers = iter(self._send(destination, good, watch) if good else ())
         return [
-            next(answers) if isinstance(parcel, Parcel) else parcel  # a parcel, or why it is none
+            next(answers)
+            if isinstance(parcel, OutgoingFile)
+            else parcel  # a parcel, or why it is none
             for parcel in parcels
         ]
 
@@ -116,7 +118,7 @@ class StoreSender:
             raise PeerRefused(f"no destination named {name!r} is configured") from None
 
     def _send(
-        self, destination: str, parcels: Sequence[Parcel], watch: Watch | None
+        self, destination: str, parcels: Sequence[OutgoingFile], watch: Watch | None
     ) -> list[Answer]:
         try:
             peer = self._find(destination)
@@ -129,7 +131,7 @@ class StoreSender:
             return [(NO_CONTEXT, str(error))] * len(parcels)
 
     def _store_all(
-        self, assoc: Association, parcels: Sequence[Parcel], watch: Watch | None
+        self, assoc: Association, parcels: Sequence[OutgoingFile], watch: Watch | None
     ) -> list[Answer]:
         answers: list[Answer] = []
         for parcel in parcels:
@@ -151,7 +153,7 @@ class StoreSender:
         return answers
 
 
-def contexts_for(parcels: Sequence[Parcel]) -> list[PresentationContext]:
+def contexts_for(parcels: Sequence[OutgoingFile]) -> list[PresentationContext]:
     """What to propose: each file's SOP class and transfer syntax, then the ways to re-encode it.
 
     One transfer syntax a context, so that the peer's choice never costs us the exact one.
@@ -162,7 +164,7 @@ def contexts_for(parcels: Sequence[Parcel]) -> list[PresentationContext]:
     return [build_context(sop_class, syntax) for sop_class, syntax in wanted]
 
 
-def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
+def _store(assoc: Association, parcel: OutgoingFile, message_id: int) -> Answer:
     if not assoc.is_established:
         raise PeerUnavailable("the peer ended the association")
     accepted = {(cx.abstract_syntax, cx.transfer_syntax[0]) for cx in assoc.accepted_contexts}
@@ -181,7 +183,7 @@ def _store(assoc: Association, parcel: Parcel, message_id: int) -> Answer:
     return status, sentence(status)
 
 
-def _not_sent(assoc: Association, parcel: Parcel, error: Exception) -> Answer:
+def _not_sent(assoc: Association, parcel: OutgoingFile, error: Exception) -> Answer:
     """Tell an association that broke from a file that vanished or cannot be re-encoded."""
     if not assoc.is_established:
         raise PeerUnavailable("the peer ended the association") from error

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from dicom_node.config import DicomDestination, FolderDestination, WebDestination
+from dicom_node.config import DicomDestination, FolderDestination, TlsConfig, WebDestination
 from dicom_node.deliver.folder import FolderSender
 from dicom_node.deliver.scu import StoreSender
-from dicom_node.safeguards import TlsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

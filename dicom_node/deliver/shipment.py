@@ -12,7 +12,9 @@ import structlog
 
 from dicom_node.deliver.retry import RetryAt
 from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, dimse_status, event_for, reached
-from dicom_node.domain import AuditEvent, AuditKind, DeliveryEvent, Settlement
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.states import DeliveryEvent
+from dicom_node.domain.values import Settlement
 from dicom_node.errors import LeaseLost
 from dicom_node.fail_points import fail_point
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_node.deliver.retry import RetryPolicy
-    from dicom_node.domain import Delivery, Shipment
+    from dicom_node.domain.values import Delivery, Shipment
     from dicom_node.ports import Clock, Outbox, Sender, Watch
 
 log = structlog.get_logger()

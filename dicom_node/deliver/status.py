@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from dicom_node.domain import DeliveryEvent
+from dicom_node.domain.states import DeliveryEvent
 
 ACCEPTED = DeliveryEvent.ACCEPTED
 UNAVAILABLE = DeliveryEvent.UNAVAILABLE

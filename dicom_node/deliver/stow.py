@@ -13,7 +13,7 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from urllib3.exceptions import ProtocolError
 
-from dicom_node.deliver.parcel import UNDECODABLE, Parcel, parcel_of
+from dicom_node.deliver.outgoing_file import UNDECODABLE, OutgoingFile, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
 from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, UNREADABLE, EchoResult
 from dicom_node.deliver.stow_answers import answer_in, answer_to_error, http_sentence, status_of
@@ -84,8 +84,8 @@ class StowSender:
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
     def _store(self, service: WebDestination, session: requests.Session, path: Path) -> Answer:
-        parcel = parcel_of(path)
-        if not isinstance(parcel, Parcel):
+        parcel = outgoing_file_of(path)
+        if not isinstance(parcel, OutgoingFile):
             return parcel
         try:
             ds = dcmread(path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
-from dicom_node.deliver.parcel import UNDECODABLE
+from dicom_node.deliver.outgoing_file import UNDECODABLE
 from dicom_node.deliver.status import (
     ACCEPTED,
     NO_SERVICE,

@@ -62,7 +62,7 @@ ALL_STORAGE = tuple(str(context.abstract_syntax) for context in AllStoragePresen
 _POLL_SECONDS = 0.02
 
 
-class LittlePacs:
+class DemoPacs:
     """An embedded PACS for demonstrations and tests; it keeps ``FOLDER/<study>/<sop>.dcm``.
 
     Parameters
@@ -95,7 +95,7 @@ class LittlePacs:
         self._lock = threading.Lock()
         self._stores: Counter[str] = Counter()
 
-    def start(self) -> LittlePacs:
+    def start(self) -> DemoPacs:
         """Listen; returns once connections are taken."""
         self.folder.mkdir(parents=True, exist_ok=True)
         server: Any = self._ae.make_server(
@@ -114,7 +114,7 @@ class LittlePacs:
         self._ae.shutdown()
         self._server = None
 
-    def __enter__(self) -> LittlePacs:
+    def __enter__(self) -> DemoPacs:
         return self if self._server is not None else self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -196,7 +196,7 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with LittlePacs(given.dir, ae_title=given.ae_title, host=given.host, port=given.port):
+    with DemoPacs(given.dir, ae_title=given.ae_title, host=given.host, port=given.port):
         stop.wait()
 
 

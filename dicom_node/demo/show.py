@@ -24,15 +24,15 @@ from rich.table import Table
 
 from dicom_node.config import DicomDestination
 from dicom_node.deliver.scu import StoreSender
-from dicom_node.demo.pacs import LittlePacs
+from dicom_node.demo.pacs import DemoPacs
+from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError
-from dicom_node.roles import utc_now
-from dicom_node.store.opening import open_store
+from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from dicom_node.store.opening import Store
+    from dicom_node.store.store import Store
 
 # From the PyPI package pydicom-data: DICOM WG04's compression samples, real and public.
 FILMS = {
@@ -97,7 +97,7 @@ def run_demo(out: Path) -> int:
     console.print("[bold]Research software, not a medical device: NOT FOR DIAGNOSTIC USE.[/bold]")
     _clear(out)
     started = time.monotonic()
-    with LittlePacs(out / "returned") as pacs:
+    with DemoPacs(out / "returned") as pacs:
         demo = _Demo(out, _free_port(), pacs.port)
         demo.write_config()
         with _running_node(demo), console.status("starting the node") as status:

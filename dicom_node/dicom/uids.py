@@ -8,11 +8,21 @@ hang on inputs and never on pixels, for floating point wobbles between machines.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import dataclass
 
 # Fixed for ever: another value is another universe of UIDs.
 _NAMESPACE = uuid.UUID("6d0f3c1e-2b57-5f0a-9a43-6f6b8f1f7c25")
+
+# PS3.5 9.1, but for leading zeros in a component: forbidden, and common in the field
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_UID_LENGTH = 64
+
+
+def is_uid(text: str) -> bool:
+    """Whether this can be a UID; anything else must reach neither a path nor a log."""
+    return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dicom_node.domain import Delivery
+    from dicom_node.domain.values import Delivery
 
 # PS3.4 J.3: the SOP class, and its one well-known instance
 PUSH_MODEL = "1.2.840.10008.1.20.1"
@@ -63,7 +63,7 @@ class CommitmentReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inquiry:
+class CommitmentQuery:
     """Accepted objects of one study of which a destination is asked whether it keeps them.
 
     ``transaction_uid`` is written down before anybody is asked, so that no answer is lost.
@@ -89,7 +89,7 @@ class Inquiry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pledge:
+class CommitmentRequest:
     """A commitment a peer asked this node for."""
 
     id: int = 0  # once it is written down

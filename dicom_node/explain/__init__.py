@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import dicom_node
-from dicom_node.domain import Image
+from dicom_node.domain.values import Image
 from dicom_node.explain import canvas, palette
 from dicom_node.explain.canvas import Bar, Line
 from dicom_node.explain.paint import RGB, blend
+from dicom_node.explain.phrases import WORDS, Language, Words
 from dicom_node.explain.regions import Polygon, Region, hull, regions
 from dicom_node.explain.scene import Scene, unreliable
-from dicom_node.explain.words import WORDS, Language, Words
 from models.reading import FloatMap, Reading
 
 __all__ = ["Explanation", "Overlay", "Polygon", "Region", "Style", "blend", "explain", "regions"]

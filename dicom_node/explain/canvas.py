@@ -101,7 +101,7 @@ def _body(size: tuple[int, int]) -> float:
 
 @cache
 def font(size: float) -> ImageFont.FreeTypeFont:
-    """The face that has every glyph of `dicom_node.explain.words`."""
+    """The face that has every glyph of `dicom_node.explain.phrases`."""
     face = (files("dicom_node.explain") / "fonts" / _FACE).read_bytes()
     return ImageFont.truetype(BytesIO(face), round(size))
 

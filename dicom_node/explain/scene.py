@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dicom_node.domain import Image
+from dicom_node.domain.values import Image
 from dicom_node.explain import paint, palette
 from dicom_node.explain.paint import RGB, Grey, Stroke
 from dicom_node.explain.regions import Polygon, contours, outline

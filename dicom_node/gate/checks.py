@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_node.config import GateConfig
-from dicom_node.domain import Image, Refusal, RefusalCode
+from dicom_node.domain.values import Image, Refusal, RefusalCode
 from dicom_node.gate.measures import age_years, exposure, lungs_at_edge
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_node.windows import word
+from dicom_node.dicom.header import text
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -30,12 +30,12 @@ def age_years(ds: Dataset) -> float | None:
 
     Patient's Age comes first; "81" without a unit is read as years, as it is meant.
     """
-    text = word(ds, "PatientAge")
-    digits, unit = text.rstrip("DWMY"), text[-1:]
+    age = text(ds, "PatientAge")
+    digits, unit = age.rstrip("DWMY"), age[-1:]
     if digits.isdigit():
         return _plausible(int(digits) / _A_YEAR.get(unit, 1.0))
-    born = _date(word(ds, "PatientBirthDate"))
-    at = next((day for day in (_date(word(ds, name)) for name in _DATES) if day), None)
+    born = _date(text(ds, "PatientBirthDate"))
+    at = next((day for day in (_date(text(ds, name)) for name in _DATES) if day), None)
     return _plausible((at - born).days / 365.25) if born and at else None
 
 

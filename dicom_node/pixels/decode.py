@@ -24,11 +24,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_node.domain import RefusalCode
+from dicom_node.dicom.header import number, text
+from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import UnreadablePixels
 from dicom_node.pixels.files import BROKEN
+from dicom_node.pixels.grayscale import Counts, Table
 from dicom_node.pixels.sandbox import SANDBOX, DecoderDied
-from dicom_node.windows import Counts, Table, number, word
 
 #: The values as the unsigned patterns they are in the file, (rows, columns).
 Stored: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
@@ -56,7 +57,7 @@ QUICKEST: dict[str, str] = {
 
 def refuse_unreadable_kinds(ds: Dataset) -> None:
     """Raise UnreadablePixels for what is not one grey film, before anything is allocated."""
-    samples, photometric = number(ds, "SamplesPerPixel", 1), word(ds, "PhotometricInterpretation")
+    samples, photometric = number(ds, "SamplesPerPixel", 1), text(ds, "PhotometricInterpretation")
     if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
         kind = (photometric or f"{samples:g} samples a pixel")[:16]
         raise UnreadablePixels(RefusalCode.PHOTOMETRIC, f"the picture is not grey ({kind})")
@@ -89,9 +90,9 @@ class _PanicIsAnError:
 def decode(ds: Dataset) -> tuple[Stored, str]:
     """Stored values as the unsigned patterns they are in the file, (rows, columns); and by whom.
 
-    What is compressed is decoded by another process: see `dicom_node.pixels.child`.
+    What is compressed is decoded by another process: see `dicom_node.pixels.decoder_process`.
     """
-    syntax = UID(word(ds.file_meta, "TransferSyntaxUID"), validation_mode=IGNORE)
+    syntax = UID(text(ds.file_meta, "TransferSyntaxUID"), validation_mode=IGNORE)
     failure: Exception | None = None
     for plugin in _plugins(syntax):
         try:

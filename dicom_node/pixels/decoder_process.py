@@ -1,4 +1,4 @@
-"""The process that decodes what nobody has checked; `python -m dicom_node.pixels.child`.
+"""The process that decodes what nobody has checked; `python -m dicom_node.pixels.decoder_process`.
 
 A decoder is native code fed with a stranger's bytes. Here it may crash, hang or ask for all the
 memory there is: its address space is limited, an alarm ends it, and it can write no file. It holds

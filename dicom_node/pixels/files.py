@@ -28,7 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_node.domain import RefusalCode
+from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import NotAFrontalChestFilm
 
 # What pydicom and the decoders raise for bytes that are not what they claim to be.

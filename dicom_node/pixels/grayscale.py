@@ -7,11 +7,12 @@ last table. `numbers` and `word` read a header that may be wrong, and never rais
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dicom_node.dicom.header import number, numbers, text
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -26,35 +27,6 @@ TAIL = 0.005
 LEAST_GREY = 0.02
 #: Rescaled values beyond this are nonsense in the header, not density.
 LARGEST_VALUE = 1e12
-
-
-def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
-    """All finite numbers of an element; empty where it is missing, blank or not numeric."""
-    try:
-        value = ds.get(keyword)
-        if isinstance(value, bytes):  # US or SS that nobody resolved
-            value = np.frombuffer(value, "<u2").tolist()
-        several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
-        found = [float(one) for one in several if one not in (None, "")]
-    except (ValueError, TypeError, OverflowError):
-        return ()
-    return tuple(number for number in found if math.isfinite(number))
-
-
-def number(ds: Dataset, keyword: str, default: float) -> float:
-    """The first number of an element, or the default."""
-    return next(iter(numbers(ds, keyword)), default)
-
-
-def word(ds: Dataset, keyword: str) -> str:
-    """The text of an element, in capitals and trimmed, several values apart by a backslash."""
-    try:
-        value = ds.get(keyword)
-    except (ValueError, TypeError):
-        return ""
-    several = [value] if isinstance(value, str) else value or ()
-    parts = several if hasattr(several, "__iter__") else (several,)
-    return "\\".join(str(part).strip().upper() for part in parts)
 
 
 def modality(ds: Dataset, values: Table) -> Table:
@@ -141,7 +113,7 @@ def _window(ds: Dataset, values: Table) -> Table | None:
     if not centres or not widths or widths[0] <= 0:
         return None
     centre, width = centres[0], widths[0]
-    match word(ds, "VOILUTFunction"):
+    match text(ds, "VOILUTFunction"):
         case "SIGMOID":
             return _sigmoid(values, centre, width)
         case "LINEAR_EXACT":

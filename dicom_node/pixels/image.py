@@ -7,20 +7,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import DigitalXRayImageStorageForProcessing
 
-from dicom_node.domain import Image
+from dicom_node.dicom.header import number, numbers, text
+from dicom_node.domain.values import Image
 from dicom_node.pixels.decode import Stored, decode, meaning, refuse_unreadable_kinds
 from dicom_node.pixels.files import quiet
-from dicom_node.windows import (
-    Counts,
-    Table,
-    logarithm,
-    modality,
-    number,
-    numbers,
-    stretch,
-    voi,
-    word,
-)
+from dicom_node.pixels.grayscale import Counts, Table, logarithm, modality, stretch, voi
 
 #: About this many pixels are counted for the film's own range.
 SAMPLE = 250_000
@@ -100,25 +91,25 @@ def _dense_is_low(ds: Dataset) -> bool:
     sign = number(ds, "PixelIntensityRelationshipSign", 0)
     if _for_processing(ds) and sign:
         return sign > 0  # 1: lower values, less beam (PS3.3 C.8.11.3.1.2)
-    inverse = word(ds, "PresentationLUTShape") == "INVERSE"
-    return word(ds, "PhotometricInterpretation") == "MONOCHROME1" or inverse
+    inverse = text(ds, "PresentationLUTShape") == "INVERSE"
+    return text(ds, "PhotometricInterpretation") == "MONOCHROME1" or inverse
 
 
 def _contradictory(ds: Dataset) -> bool:
-    shape = word(ds, "PresentationLUTShape")
-    monochrome1 = word(ds, "PhotometricInterpretation") == "MONOCHROME1"
+    shape = text(ds, "PresentationLUTShape")
+    monochrome1 = text(ds, "PhotometricInterpretation") == "MONOCHROME1"
     return shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != monochrome1
 
 
 def _for_processing(ds: Dataset) -> bool:
-    intent = word(ds, "PresentationIntentType")
+    intent = text(ds, "PresentationIntentType")
     return intent == "FOR PROCESSING" or ds.get("SOPClassUID") == (
         DigitalXRayImageStorageForProcessing
     )
 
 
 def _is_linear(ds: Dataset) -> bool:
-    return _for_processing(ds) and word(ds, "PixelIntensityRelationship") == "LIN"
+    return _for_processing(ds) and text(ds, "PixelIntensityRelationship") == "LIN"
 
 
 def _spacing(ds: Dataset) -> tuple[float, float] | None:

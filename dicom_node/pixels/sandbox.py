@@ -55,7 +55,7 @@ class Sandbox:
                 send(cast("RawIOBase", process.stdin), words, content)  # bufsize=0: raw
                 answer, pixels = receive(cast("RawIOBase", process.stdout), LARGEST)
             except (OSError, EOFError, ValueError) as error:
-                how = self._bury(process)
+                how = self._reap(process)
                 raise DecoderDied("took too long" if late.is_set() else how) from error
             finally:
                 timer.cancel()
@@ -67,18 +67,18 @@ class Sandbox:
         """End the process."""
         with self._lock:
             if self._process is not None and self._owner == os.getpid():
-                self._bury(self._process)
+                self._reap(self._process)
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._owner == os.getpid():
             if self._process.poll() is None:
                 return self._process
-            self._bury(self._process)
+            self._reap(self._process)
         root = str(Path(__file__).parents[2])
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environment |= {"PYTHONPATH": root, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dicom_node.pixels.child"],
+            [sys.executable, "-m", "dicom_node.pixels.decoder_process"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=environment, cwd="/", bufsize=0,
         )  # fmt: skip
@@ -88,7 +88,7 @@ class Sandbox:
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)  # type: ignore[arg-type]
         return self._process
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> str:
+    def _reap(self, process: subprocess.Popen[bytes]) -> str:
         """Make sure it is gone; how it went, in words."""
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

@@ -22,8 +22,8 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.receive.checks import check_command
-from dicom_node.receive.faults import Fault, Unacceptable
-from dicom_node.receive.room import LOOK_BYTES
+from dicom_node.receive.disk_space import LOOK_BYTES
+from dicom_node.receive.store_status import Fault, StoreRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.dimse_messages import DIMSEMessage
 
-    from dicom_node.receive.room import Room
+    from dicom_node.receive.disk_space import Room
 
 MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set we did not ask for
 MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about 5000 instances
@@ -63,7 +63,7 @@ class Arrival:
         self.transfer_syntax_uid = ""
         self.data_set_offset = 0  # bytes into the file
         self.size = 0  # bytes of the data set
-        self.trouble: Unacceptable | OSError | None = None
+        self.trouble: StoreRefused | OSError | None = None
         self._digest = hashlib.sha256()
         self._file: BinaryIO | None = None
 
@@ -80,7 +80,7 @@ class Arrival:
             meta = file_meta(self.sop_class_uid, self.sop_instance_uid, transfer_syntax_uid)
             self._file = self.path.open("xb")
             self._file.write(meta)
-        except (Unacceptable, OSError) as error:
+        except (StoreRefused, OSError) as error:
             self.trouble = error
         else:
             self.transfer_syntax_uid, self.data_set_offset = transfer_syntax_uid, len(meta)
@@ -95,7 +95,7 @@ class Arrival:
             if self.size - self._looked > LOOK_BYTES:
                 self._looked = self.size
                 self._room.check(self.size)
-        except (Unacceptable, OSError) as error:
+        except (StoreRefused, OSError) as error:
             self.trouble = error
             self._give_back()
         self._digest.update(chunk)
@@ -112,7 +112,7 @@ class Arrival:
         if self.trouble is not None:
             raise self.trouble
         if self._file is None or not self.size:
-            raise Unacceptable(Fault.NO_DATA_SET, "no data set came with the command")
+            raise StoreRefused(Fault.NO_DATA_SET, "no data set came with the command")
         self._file.flush()
         os.fsync(self._file.fileno())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import threading
 import time
@@ -12,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from dicom_node.domain import AuditEvent, AuditKind
-from dicom_node.errors import ConfigError
+from dicom_node.domain.audit import AuditEvent, AuditKind
 
 if TYPE_CHECKING:
-    from dicom_node.config import CallingPeer, NodeConfig
+    pass
 
 log = structlog.get_logger()
 
@@ -77,7 +75,7 @@ class Link:
         return {**who, "certificate": self.certificate} if self.certificate else who
 
     @property
-    def introduction(self) -> tuple[AuditEvent, ...]:
+    def opening_events(self) -> tuple[AuditEvent, ...]:
         """What must precede the first line about this association's objects.
 
         Whoever has written it sets ``introduced``.
@@ -86,7 +84,7 @@ class Link:
             return ()
         return (AuditEvent(kind=AuditKind.ASSOCIATION_ACCEPTED, detail=self.peer),)
 
-    def farewell(self) -> AuditEvent:
+    def closing_event(self) -> AuditEvent:
         """The last line of an association that was introduced."""
         return AuditEvent(
             kind=AuditKind.ASSOCIATION_ENDED,
@@ -98,40 +96,6 @@ class Link:
                 "seconds": round(time.monotonic() - self.opened, 3),
             },
         )
-
-
-class DoorKeeper:
-    """The allow-list of calling peers, and the called title."""
-
-    def __init__(self, config: NodeConfig) -> None:
-        self._called = config.ae_title if config.require_called else None
-        self._allowed = [(peer.ae_title, _network(peer)) for peer in config.allowed_calling]
-
-    def refuses(self, link: Link) -> Rejection | None:
-        """Why this association is not accepted; None where it is."""
-        if self._called is not None and link.called != self._called:
-            return Rejection.CALLED
-        if self._allowed and not any(
-            link.calling == title and (network is None or _address(link.address) in network)
-            for title, network in self._allowed
-        ):
-            return Rejection.CALLING
-        return None
-
-
-def _network(peer: CallingPeer) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    if peer.address is None:
-        return None
-    try:
-        return ipaddress.ip_network(peer.address, strict=False)
-    except ValueError as error:
-        raise ConfigError(f"node.allowed_calling: {peer.ae_title}: {error}") from error
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """A peer's address; an IPv4 peer of an IPv6 socket is an IPv4 peer."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 class Links:
@@ -176,7 +140,7 @@ class Links:
         with self._lock:
             self._links.pop(assoc, None)
 
-    def doom_oldest_waiting(self, most: int) -> object | None:
+    def evict_oldest_idle(self, most: int) -> object | None:
         """The oldest connection that has asked for nothing, where more than these wait; to be cut.
 
         It is marked at once: of two threads that ask, each gets another one.

@@ -6,7 +6,7 @@ import os
 import zlib
 from typing import BinaryIO, Protocol
 
-from dicom_node.receive.faults import Fault, Unacceptable
+from dicom_node.receive.store_status import Fault, StoreRefused
 
 MAX_INFLATED = 512 * 2**20  # bytes; the largest radiographs are below 50 MB
 
@@ -23,7 +23,7 @@ class Source(Protocol):
         """The next bytes; fewer at the end."""
 
     def skip(self, count: int) -> None:
-        """Step over bytes. Raises Unacceptable where fewer are left."""
+        """Step over bytes. Raises StoreRefused where fewer are left."""
 
 
 class Plain:
@@ -50,7 +50,7 @@ class Plain:
         """See `Source`."""
         self._left -= count
         if self._left < 0:
-            raise Unacceptable(Fault.TRUNCATED, "an element is longer than the data set")
+            raise StoreRefused(Fault.TRUNCATED, "an element is longer than the data set")
         self._file.seek(count, os.SEEK_CUR)
 
 
@@ -81,7 +81,7 @@ class Inflated:
             count -= len(self._ready)
             self._ready = self._inflate()
             if not self._ready:
-                raise Unacceptable(Fault.TRUNCATED, "an element is longer than the data set")
+                raise StoreRefused(Fault.TRUNCATED, "an element is longer than the data set")
         self._ready = self._ready[count:]
 
     def _inflate(self) -> bytes:
@@ -94,8 +94,8 @@ class Inflated:
                     break
                 more = self._zlib.decompress(packed, _CHUNK)
         except zlib.error as error:
-            raise Unacceptable(Fault.UNPARSABLE, "the data set does not inflate") from error
+            raise StoreRefused(Fault.UNPARSABLE, "the data set does not inflate") from error
         self._total += len(more)
         if self._total > MAX_INFLATED:
-            raise Unacceptable(Fault.BOUNDS, f"inflates to more than {MAX_INFLATED >> 20} MiB")
+            raise StoreRefused(Fault.BOUNDS, f"inflates to more than {MAX_INFLATED >> 20} MiB")
         return more

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from pydicom.dataset import Dataset
 
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.dicom.uids import is_uid
+from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import AuditError
 from dicom_node.fail_points import fail_point
 from dicom_node.log import where
-from dicom_node.receive.checks import is_uid
-from dicom_node.receive.faults import STATUS, SUCCESS, Fault, Unacceptable
+from dicom_node.receive.store_status import STATUS, SUCCESS, Fault, StoreRefused
 
 if TYPE_CHECKING:
     from pynetdicom.dimse_primitives import C_STORE
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from dicom_node.ports import Audit
     from dicom_node.receive.arrival import Arrival, SpoolingDimse
-    from dicom_node.receive.inbox import Reception
-    from dicom_node.receive.peers import Link, Links
+    from dicom_node.receive.associations import Link, Links
+    from dicom_node.receive.reception import Reception
 
 log = structlog.get_logger()
 
 
-class StoreDesk:
+class CStoreHandler:
     """Answers C-STORE."""
 
     def __init__(self, reception: Reception, links: Links, audit: Audit) -> None:
@@ -48,7 +48,7 @@ class StoreDesk:
                 "store failed", sop_instance_uid=_loggable(sop_instance_uid), error=where(error)
             )
             log.debug("store failed", exc_info=True)
-            fault = Unacceptable(Fault.INTERNAL, "unexpected error, see the node's log")
+            fault = StoreRefused(Fault.INTERNAL, "unexpected error, see the node's log")
             return self._refuse(fault, link, sop_instance_uid)
         finally:
             if arrival is not None:
@@ -57,21 +57,21 @@ class StoreDesk:
     def _store(self, arrival: Arrival | None, link: Link, sop_instance_uid: str) -> int | Dataset:
         try:
             if arrival is None:
-                raise Unacceptable(Fault.NO_DATA_SET, "no data set came with the command")
+                raise StoreRefused(Fault.NO_DATA_SET, "no data set came with the command")
             self._reception.keep(arrival, link)
-        except Unacceptable as error:
+        except StoreRefused as error:
             return self._refuse(error, link, sop_instance_uid)
         except (OSError, AuditError) as error:
             log.error(
                 "out of resources", sop_instance_uid=_loggable(sop_instance_uid), error=where(error)
             )
-            full = Unacceptable(Fault.RESOURCES, "the node cannot store now; send again later")
+            full = StoreRefused(Fault.RESOURCES, "the node cannot store now; send again later")
             return self._refuse(full, link, sop_instance_uid)
         fail_point("receive.answering")
         link.kept += 1
         return SUCCESS
 
-    def _refuse(self, fault: Unacceptable, link: Link, sop_instance_uid: str) -> Dataset:
+    def _refuse(self, fault: StoreRefused, link: Link, sop_instance_uid: str) -> Dataset:
         link.refused += 1
         uid = _loggable(sop_instance_uid)
         reason = {"fault": fault.fault.value, "reason": fault.reason}
@@ -80,7 +80,7 @@ class StoreDesk:
         refused = AuditEvent(kind=AuditKind.INSTANCE_REFUSED, sop_instance_uid=uid, detail=detail)
         with suppress(OSError, AuditError):
             # Nothing was taken: where the trail cannot be written, the refusal stands in the log.
-            self._audit.append(*link.introduction, refused)
+            self._audit.append(*link.opening_events, refused)
             link.introduced = True
         answer = Dataset()
         answer.Status = STATUS[fault.fault]

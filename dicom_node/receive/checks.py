@@ -6,21 +6,17 @@ What can be read of it is for the selection to say, later and with a reason.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
 
+from dicom_node.dicom.uids import is_uid
 from dicom_node.receive.contexts import COMPRESSED, STORED
-from dicom_node.receive.faults import Fault, Unacceptable
+from dicom_node.receive.store_status import Fault, StoreRefused
 
 if TYPE_CHECKING:
-    from dicom_node.receive.header import Header
-
-# PS3.5 9.1, but for leading zeros in a component: forbidden, and common in the field
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_UID_LENGTH = 64
+    from dicom_node.receive.header_scan import Header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,29 +36,24 @@ class Equipment:
         )
 
 
-def is_uid(text: str) -> bool:
-    """Whether this can be a UID; what is not must reach neither a path nor a log."""
-    return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
-
-
 def check_command(sop_class_uid: str, sop_instance_uid: str, abstract_syntax: str) -> None:
     """Check a C-STORE-RQ's Affected SOP Class and Instance UID, before any data set arrives."""
     if sop_class_uid != abstract_syntax or sop_class_uid not in STORED:
-        raise Unacceptable(Fault.SOP_CLASS, "SOP class is not that of the presentation context")
+        raise StoreRefused(Fault.SOP_CLASS, "SOP class is not that of the presentation context")
     if not is_uid(sop_instance_uid):
-        raise Unacceptable(Fault.UID_SYNTAX, "Affected SOP Instance UID is not a UID")
+        raise StoreRefused(Fault.UID_SYNTAX, "Affected SOP Instance UID is not a UID")
 
 
 def check_identity(header: Header, sop_class_uid: str, sop_instance_uid: str) -> None:
     """Check that the data set is the object the command announced, in a study and a series."""
     if header.sop_class_uid != sop_class_uid:
-        raise Unacceptable(Fault.CLASS_MISMATCH, "SOP Class UID differs from the command's")
+        raise StoreRefused(Fault.CLASS_MISMATCH, "SOP Class UID differs from the command's")
     if header.sop_instance_uid != sop_instance_uid:
-        raise Unacceptable(Fault.INSTANCE_MISMATCH, "SOP Instance UID differs from the command's")
+        raise StoreRefused(Fault.INSTANCE_MISMATCH, "SOP Instance UID differs from the command's")
     if not is_uid(header.study_instance_uid):
-        raise Unacceptable(Fault.MISSING_UID, "Study Instance UID is missing or not a UID")
+        raise StoreRefused(Fault.MISSING_UID, "Study Instance UID is missing or not a UID")
     if not is_uid(header.series_instance_uid):
-        raise Unacceptable(Fault.MISSING_UID, "Series Instance UID is missing or not a UID")
+        raise StoreRefused(Fault.MISSING_UID, "Series Instance UID is missing or not a UID")
 
 
 def check_pixels(header: Header, transfer_syntax_uid: str) -> None:
@@ -70,13 +61,13 @@ def check_pixels(header: Header, transfer_syntax_uid: str) -> None:
     if not STORED[UID(header.sop_class_uid)].needs_pixels:
         return
     if not header.pixel_bytes:
-        raise Unacceptable(Fault.NO_PIXELS, "no Pixel Data")
+        raise StoreRefused(Fault.NO_PIXELS, "no Pixel Data")
     if transfer_syntax_uid in COMPRESSED:
         return
     if header.encapsulated:
-        raise Unacceptable(Fault.UNPARSABLE, "encapsulated Pixel Data, uncompressed syntax")
+        raise StoreRefused(Fault.UNPARSABLE, "encapsulated Pixel Data, uncompressed syntax")
     if header.pixel_bytes < native_bytes(header):
-        raise Unacceptable(Fault.SHORT_PIXELS, "Pixel Data shorter than rows x columns say")
+        raise StoreRefused(Fault.SHORT_PIXELS, "Pixel Data shorter than rows x columns say")
 
 
 def native_bytes(header: Header) -> int:

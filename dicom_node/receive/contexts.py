@@ -14,7 +14,7 @@ from pydicom.uid import UID
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
-from dicom_node.commitment import PUSH_MODEL
+from dicom_node.domain.commitment import PUSH_MODEL
 
 if TYPE_CHECKING:
     from pynetdicom.pdu_primitives import A_ASSOCIATE

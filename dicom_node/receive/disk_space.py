@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from dicom_node.domain import AuditEvent, AuditKind
-from dicom_node.receive.faults import Fault, Unacceptable
-from dicom_node.receive.trail import tell
+from dicom_node.audit.best_effort import tell
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.receive.store_status import Fault, StoreRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dicom_node.config import SpoolConfig
     from dicom_node.ports import Audit
-    from dicom_node.safeguards import SpoolConfig
 
 LOOK_BYTES = 16 * 2**20  # of one object, between two looks at the disk
 _RECOVERED = 1.1  # of the least free space; without it, refusing and taking would alternate
@@ -37,9 +37,9 @@ class Room:
         self._full = False
 
     def check(self, size: int = 0) -> None:
-        """Raise Unacceptable where there is no room, or where the object has grown too large."""
+        """Raise StoreRefused where there is no room, or where the object has grown too large."""
         if size > self._largest:
-            raise Unacceptable(Fault.BOUNDS, f"more than {self._largest // _MIB} MiB")
+            raise StoreRefused(Fault.BOUNDS, f"more than {self._largest // _MIB} MiB")
         disk = os.statvfs(self._folder)
         free = disk.f_bavail * disk.f_frsize
         with self._lock:
@@ -49,7 +49,7 @@ class Room:
         if now is not was:
             self._tell(AuditKind.DISK_LOW if now else AuditKind.DISK_RECOVERED, free)
         if now:
-            raise Unacceptable(Fault.RESOURCES, "the node's disk is full; send again later")
+            raise StoreRefused(Fault.RESOURCES, "the node's disk is full; send again later")
 
     def _tell(self, kind: AuditKind, free: int) -> None:
         detail: dict[str, object] = {"free_mb": free // _MIB, "least_mb": self._least // _MIB}

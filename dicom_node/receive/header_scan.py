@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dicom_node.receive.faults import Fault, Unacceptable
-from dicom_node.receive.source import Inflated, Plain, Source
+from dicom_node.receive.byte_source import Inflated, Plain, Source
+from dicom_node.receive.store_status import Fault, StoreRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def read_header(
 
     Raises
     ------
-    Unacceptable
+    StoreRefused
         The data set does not parse, ends too early, or is beyond all bounds.
     """
     with path.open("rb") as file:
@@ -148,7 +148,7 @@ class _Walk:
         for _ in range(MAX_ELEMENTS):
             if not self._step():
                 return
-        raise Unacceptable(Fault.BOUNDS, f"more than {MAX_ELEMENTS} elements")
+        raise StoreRefused(Fault.BOUNDS, f"more than {MAX_ELEMENTS} elements")
 
     def _step(self) -> bool:
         """Take one element; False at the end. What follows the Pixel Data is nobody's concern."""
@@ -159,7 +159,7 @@ class _Walk:
         if at_top and not head:
             return False
         if len(head) < 8:
-            raise Unacceptable(Fault.TRUNCATED, "the data set ends within an element")
+            raise StoreRefused(Fault.TRUNCATED, "the data set ends within an element")
         group, element, length = struct.unpack("<HHI", head)
         if group == _DELIMITER_GROUP:
             self._delimiter(group << 16 | element, length)
@@ -174,7 +174,7 @@ class _Walk:
         elif len(self._levels) > 1 and tag == (_SEQUENCE_END if level.sequence else _ITEM_END):
             self._levels.pop()
         else:
-            raise Unacceptable(Fault.UNPARSABLE, "an item or delimiter where none can be")
+            raise StoreRefused(Fault.UNPARSABLE, "an item or delimiter where none can be")
 
     def _item(self, length: int) -> None:
         if length == _UNDEFINED:
@@ -187,7 +187,7 @@ class _Walk:
     def _element(self, tag: int, head: bytes) -> None:
         level, at_top = self._levels[-1], len(self._levels) == 1
         if level.sequence:
-            raise Unacceptable(Fault.UNPARSABLE, "an element where an item should be")
+            raise StoreRefused(Fault.UNPARSABLE, "an element where an item should be")
         vr, length = self._length(level, head)
         if at_top and tag == _PIXEL_DATA:
             self.encapsulated = length == _UNDEFINED
@@ -209,16 +209,16 @@ class _Walk:
             return vr, int.from_bytes(head[6:], "little")
         length = self._source.take(4)
         if len(length) < 4:
-            raise Unacceptable(Fault.TRUNCATED, "the data set ends within an element")
+            raise StoreRefused(Fault.TRUNCATED, "the data set ends within an element")
         return vr, int.from_bytes(length, "little")
 
     def _value(self, tag: int, length: int) -> None:
         value = self._source.take(length)
         if len(value) < length:
-            raise Unacceptable(Fault.TRUNCATED, "the data set ends within a value")
+            raise StoreRefused(Fault.TRUNCATED, "the data set ends within a value")
         self.values.setdefault(tag, value)
 
     def _open(self, *, sequence: bool, implicit: bool) -> None:
         if len(self._levels) > 2 * MAX_DEPTH:
-            raise Unacceptable(Fault.BOUNDS, f"nested more than {MAX_DEPTH} deep")
+            raise StoreRefused(Fault.BOUNDS, f"nested more than {MAX_DEPTH} deep")
         self._levels.append(_Level(sequence=sequence, implicit=implicit))

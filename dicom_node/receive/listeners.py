@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicom_node.tls import ReloadingContext, meaning
+from dicom_node.tls.context import ReloadingContext, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,13 +9,13 @@ from pydicom.datadict import tag_for_keyword
 from dicom_node.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dicom_node.receive.header import Header
-    from dicom_node.safeguards import PriorityConfig
+    from dicom_node.config import PriorityConfig
+    from dicom_node.receive.header_scan import Header
 
 ROUTINE, STAT = 0, 1
 
 
-class Urgency:
+class PriorityRule:
     """The rule of the configuration; ConfigError where it names no element."""
 
     def __init__(self, config: PriorityConfig) -> None:

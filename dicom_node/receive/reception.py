@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from dicom_node.domain import AuditEvent, AuditKind, Instance
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.values import Instance
 from dicom_node.fail_points import fail_point
 from dicom_node.receive.checks import check_identity, check_pixels
-from dicom_node.receive.header import Header, read_header
+from dicom_node.receive.header_scan import Header, read_header
 
 if TYPE_CHECKING:
     from dicom_node.ports import Audit, Clock, Inbox
     from dicom_node.receive.arrival import Arrival
+    from dicom_node.receive.associations import Link
     from dicom_node.receive.checks import Equipment
-    from dicom_node.receive.peers import Link
-    from dicom_node.receive.urgency import Urgency
+    from dicom_node.receive.priority import PriorityRule
 
 INCOMING = Path("spool/incoming")
 INSTANCES = Path("spool/instances")
@@ -87,7 +88,7 @@ class Reception:
 
     def __init__(
         self, spool: Spool, inbox: Inbox, audit: Audit, clock: Clock, own: Equipment | None,
-        urgency: Urgency,
+        urgency: PriorityRule,
     ) -> None:  # fmt: skip
         self._spool = spool
         self._inbox = inbox
@@ -102,7 +103,7 @@ class Reception:
 
         Raises
         ------
-        Unacceptable
+        StoreRefused
             The object is not what it says, or not all there.
         OSError
             The disk does not take it.
@@ -150,7 +151,7 @@ class Reception:
             priority=self._urgency.of(header, link.calling),
         )
         received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link)
-        added = self._inbox.add(instance, *link.introduction, received)
+        added = self._inbox.add(instance, *link.opening_events, received)
         link.introduced |= added
         return added
 
@@ -171,7 +172,7 @@ class Reception:
         self, kind: AuditKind, header: Header, arrival: Arrival, link: Link, **more: str
     ) -> None:
         log.info(kind.value, sop_instance_uid=header.sop_instance_uid, calling=link.calling)
-        self._audit.append(*link.introduction, _event(kind, header, arrival, link, **more))
+        self._audit.append(*link.opening_events, _event(kind, header, arrival, link, **more))
         link.introduced = True
 
 

@@ -12,30 +12,31 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.audit.best_effort import tell
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.receive.access import AccessList
 from dicom_node.receive.arrival import SpoolingDimse
+from dicom_node.receive.associations import Link, Links, Rejection
+from dicom_node.receive.c_store import CStoreHandler
 from dicom_node.receive.checks import Equipment
 from dicom_node.receive.contexts import is_malformed, supported_contexts
-from dicom_node.receive.faults import SUCCESS
-from dicom_node.receive.inbox import Reception, Spool
-from dicom_node.receive.listen import TlsServer, accept, listen
-from dicom_node.receive.peers import DoorKeeper, Link, Links, Rejection
-from dicom_node.receive.room import Room
-from dicom_node.receive.storing import StoreDesk
-from dicom_node.receive.trail import tell
-from dicom_node.receive.urgency import Urgency
-from dicom_node.receive.users import Users
-from dicom_node.receive.watch import Watch, cut
-from dicom_node.tls import ReloadingContext, subject_of
+from dicom_node.receive.disk_space import Room
+from dicom_node.receive.listeners import TlsServer, accept, listen
+from dicom_node.receive.priority import PriorityRule
+from dicom_node.receive.reception import Reception, Spool
+from dicom_node.receive.store_status import SUCCESS
+from dicom_node.receive.user_identity import Users
+from dicom_node.receive.watchdog import Watch, cut
+from dicom_node.tls.context import ReloadingContext, subject_of
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
+    from dicom_node.commitment.receive import CommitmentHandler
     from dicom_node.config import Config
     from dicom_node.ports import Audit, Clock, Inbox
-    from dicom_node.receive.commitment import CommitmentDesk
 
 # Formatting every PDU for a log nobody reads costs more than receiving it.
 _config.LOG_HANDLER_LEVEL = "none"
@@ -71,7 +72,7 @@ class Receiver:
         clock: Clock,
         *,
         own: Equipment | None = None,
-        desk: CommitmentDesk | None = None,
+        desk: CommitmentHandler | None = None,
     ) -> None:
         node = config.node
         self._node = node
@@ -80,11 +81,11 @@ class Receiver:
         self._spool = Spool(data_dir=node.data_dir)
         self._room = Room(node.data_dir, config.spool, audit)
         self._desk = desk
-        self._door = DoorKeeper(node)
+        self._door = AccessList(node)
         self._users = Users(node.users_file)
         self._links = Links()
-        reception = Reception(self._spool, inbox, audit, clock, own, Urgency(config.priority))
-        self._store = StoreDesk(reception, self._links, audit)
+        reception = Reception(self._spool, inbox, audit, clock, own, PriorityRule(config.priority))
+        self._store = CStoreHandler(reception, self._links, audit)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
         self._watch = Watch(self._links, audit, self._artim)
         self._servers: list[ThreadedAssociationServer] = []
@@ -193,7 +194,7 @@ class Receiver:
             # Without one, a peer that stops in the middle of a PDU holds a thread for ever.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
             link.certificate = subject_of(wrapped.socket)
-        if (oldest := self._links.doom_oldest_waiting(MAX_WAITING)) is not None:
+        if (oldest := self._links.evict_oldest_idle(MAX_WAITING)) is not None:
             log.warning("too many connections wait, the oldest is cut", address=link.address)
             cut(cast("Association", oldest))
 

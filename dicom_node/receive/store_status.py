@@ -45,7 +45,7 @@ STATUS: dict[Fault, int] = {
 }
 
 
-class Unacceptable(NodeError):
+class StoreRefused(NodeError):
     """A C-STORE to be answered with a failure.
 
     Parameters

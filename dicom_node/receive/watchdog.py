@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
+from dicom_node.audit.best_effort import tell
 from dicom_node.receive.arrival import SpoolingDimse
-from dicom_node.receive.trail import tell
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.pdu_primitives import A_ASSOCIATE
 
     from dicom_node.ports import Audit
-    from dicom_node.receive.peers import Link, Links
+    from dicom_node.receive.associations import Link, Links
 
 _LOOK_SECONDS = 0.25
 _PATIENCE = 8  # looks; pynetdicom's own timers get two seconds to end it with an A-ABORT
@@ -89,7 +89,7 @@ class Watch:
             "association ended",
             ending=link.ending or "lost", kept=link.kept, refused=link.refused, **link.peer,
         )  # fmt: skip
-        tell(self._audit, link.farewell())
+        tell(self._audit, link.closing_event())
 
 
 def _is_over(assoc: Association, link: Link) -> bool:

@@ -17,9 +17,16 @@ from pydicom.uid import (
 )
 
 from dicom_node.config import SelectConfig
-from dicom_node.domain import Refusal, RefusalCode
-from dicom_node.select_images.words import CHEST, FRONTAL, NOT_FRONTAL, OTHER_PARTS, RESULTS, found
-from dicom_node.windows import number, word
+from dicom_node.dicom.header import number, text
+from dicom_node.domain.values import Refusal, RefusalCode
+from dicom_node.select_images.vocabulary import (
+    CHEST,
+    FRONTAL,
+    NOT_FRONTAL,
+    OTHER_PARTS,
+    RESULTS,
+    found,
+)
 
 Check: TypeAlias = Callable[[Dataset, SelectConfig], Refusal | None]
 
@@ -81,7 +88,7 @@ def select(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _sop_class(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    uid = word(ds, "SOPClassUID")
+    uid = text(ds, "SOPClassUID")
     if uid in SOP_CLASSES:
         return None
     name = _quote(UID(uid, validation_mode=IGNORE).name) if uid else "missing"
@@ -89,8 +96,8 @@ def _sop_class(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _modality(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    modality = word(ds, "Modality")
-    captured = word(ds, "SOPClassUID") == SecondaryCaptureImageStorage
+    modality = text(ds, "Modality")
+    captured = text(ds, "SOPClassUID") == SecondaryCaptureImageStorage
     if modality in MODALITIES or (not modality and not captured):
         return None
     if captured and modality in VAGUE_MODALITIES:
@@ -102,8 +109,8 @@ def _modality(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _intent(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    processing = word(ds, "SOPClassUID") == DigitalXRayImageStorageForProcessing
-    processing |= word(ds, "PresentationIntentType") == "FOR PROCESSING"
+    processing = text(ds, "SOPClassUID") == DigitalXRayImageStorageForProcessing
+    processing |= text(ds, "PresentationIntentType") == "FOR PROCESSING"
     if not processing or config.accept_for_processing:
         return None
     return _no(RefusalCode.INTENT, "the film is for processing, which the configuration refuses")
@@ -114,15 +121,15 @@ def _image_type(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
     DERIVED\SECONDARY alone does not tell of a Secondary Capture: scanned films have it too.
     """
-    kind = word(ds, "ImageType").split("\\")
-    captured = word(ds, "SOPClassUID") == SecondaryCaptureImageStorage
+    kind = text(ds, "ImageType").split("\\")
+    captured = text(ds, "SOPClassUID") == SecondaryCaptureImageStorage
     if kind[:2] == ["DERIVED", "SECONDARY"] and not captured:
         return _no(RefusalCode.IMAGE_TYPE, "the image type is DERIVED\\SECONDARY: made from a film")
-    if (conversion := word(ds, "ConversionType")) in NOT_FILMED:
+    if (conversion := text(ds, "ConversionType")) in NOT_FILMED:
         reason = f"the conversion type is {conversion}: not taken from a film"
         return _no(RefusalCode.IMAGE_TYPE, reason)
     for source in ("ImageType", "SeriesDescription", "DerivationDescription"):
-        if result := found(word(ds, source), RESULTS):
+        if result := found(text(ds, source), RESULTS):
             reason = f'{source} says "{result}": a result made from a film'
             return _no(RefusalCode.IMAGE_TYPE, reason)
     return None
@@ -132,7 +139,7 @@ def _image_type(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _photometric(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    samples, photometric = number(ds, "SamplesPerPixel", 1), word(ds, "PhotometricInterpretation")
+    samples, photometric = number(ds, "SamplesPerPixel", 1), text(ds, "PhotometricInterpretation")
     if samples == 1 and photometric in ("MONOCHROME1", "MONOCHROME2", ""):
         return None
     kind = _quote(photometric) if photometric else f"{samples:g} samples a pixel"
@@ -191,7 +198,7 @@ CHECKS: tuple[Check, ...] = (
 
 def _says_chest(ds: Dataset, config: SelectConfig) -> _Says:
     """Body Part Examined where it says anything, else the region's code, else the texts."""
-    part = word(ds, "BodyPartExamined")
+    part = text(ds, "BodyPartExamined")
     if part not in BLANKS:
         named = part in config.body_parts or found(part, CHEST) is not None
         named &= part in config.body_parts or found(part, OTHER_PARTS) is None
@@ -204,7 +211,7 @@ def _says_chest(ds: Dataset, config: SelectConfig) -> _Says:
 
 def _says_frontal(ds: Dataset) -> _Says:
     """View Position, else the view's code, else the orientation, else the texts."""
-    view = word(ds, "ViewPosition")
+    view = text(ds, "ViewPosition")
     frontal, other = found(view, FRONTAL), found(view, NOT_FRONTAL)
     if frontal or other:
         return _Says(other is None, f"the view position is {_quote(view)}")
@@ -212,7 +219,7 @@ def _says_frontal(ds: Dataset) -> _Says:
     if code is not None:
         return _Says(_value(code) in FRONTAL_CODES, f"the view code is {_meaning(code)}")
     # Row direction towards the front or back of the patient (PS3.3 C.7.6.1.1.1): seen from a side.
-    orientation = word(ds, "PatientOrientation").split("\\")
+    orientation = text(ds, "PatientOrientation").split("\\")
     if orientation[0] in ("A", "P"):
         return _Says(False, f"the patient orientation is {orientation[0]} along the rows")
     return _said_in(ds, FILM_TEXTS + STUDY_TEXTS, FRONTAL, NOT_FRONTAL, both=None)
@@ -227,8 +234,8 @@ def _said_in(
 ) -> _Says:
     """The first text with a word of either list; ``both`` is the answer where it has both."""
     for keyword in texts:
-        text = word(ds, keyword)
-        good, bad = found(text, yes), found(text, no)
+        words = text(ds, keyword)
+        good, bad = found(words, yes), found(words, no)
         if good and bad:
             return _Says(both)
         if good or bad:
@@ -242,11 +249,11 @@ def _code(ds: Dataset, keyword: str) -> Dataset | None:
 
 
 def _value(item: Dataset) -> str:
-    return word(item, "CodeValue")
+    return text(item, "CodeValue")
 
 
 def _meaning(item: Dataset) -> str:
-    return _quote(word(item, "CodeMeaning") or _value(item))
+    return _quote(text(item, "CodeMeaning") or _value(item))
 
 
 def _quote(value: str) -> str:

@@ -43,6 +43,6 @@ def certificates(config: Config, now: datetime) -> list[str]:
     """Certificates that have expired, or will soon."""
     if config.tls.certificate_file is None and config.tls.ca_file is None:
         return []
-    from dicom_node.certificates import expiring  # `status` starts without it elsewhere
+    from dicom_node.tls.certificates import expiring  # `status` starts without it elsewhere
 
     return expiring(config.tls, now)

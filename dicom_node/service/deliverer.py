@@ -6,22 +6,22 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dicom_node.commitment.confirm import Confirmer, Verifier
+from dicom_node.commitment.folder import FolderVerifier
 from dicom_node.commitment.intake import Intake
+from dicom_node.commitment.report import Reporter
+from dicom_node.commitment.scu import CommitmentScu
 from dicom_node.config import DicomDestination, FolderDestination
 from dicom_node.deliver.breaker import Breaker
-from dicom_node.deliver.confirm import Asker, Confirmer
-from dicom_node.deliver.folder import FolderAsker
-from dicom_node.deliver.inquire import Inquirer
-from dicom_node.deliver.pledges import Reporter
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.senders import Senders
-from dicom_node.deliver.ship import Deliverer
+from dicom_node.deliver.shipment import Deliverer
 
 if TYPE_CHECKING:
     import threading
 
     from dicom_node.config import Config
-    from dicom_node.ports import Audit, Breakers, Clock, Commitments, Outbox, Pledges
+    from dicom_node.ports import Audit, Breakers, Clock, CommitmentRequests, Commitments, Outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Queues:
 
     outbox: Outbox
     commitments: Commitments
-    pledges: Pledges
+    pledges: CommitmentRequests
     breakers: Breakers
     audit: Audit
 
@@ -114,7 +114,7 @@ class Rounds:
         self._breaker.probe(self._sender)
 
 
-def _askers(config: Config, queues: Queues, clock: Clock) -> dict[str, Asker]:
+def _askers(config: Config, queues: Queues, clock: Clock) -> dict[str, Verifier]:
     """How to ask each destination that can be asked; DICOMweb says all it knows when it stores."""
     peers = [
         each
@@ -123,8 +123,8 @@ def _askers(config: Config, queues: Queues, clock: Clock) -> dict[str, Asker]:
     ]
     folders = [each for each in config.destinations if isinstance(each, FolderDestination)]
     intake = Intake(queues.commitments, config.delivery, clock)
-    inquirer = Inquirer(
+    inquirer = CommitmentScu(
         config.node.ae_title, peers, queues.commitments, intake, queues.audit, config.tls
     )
-    folder_asker = FolderAsker(folders, config.node.data_dir)
+    folder_asker = FolderVerifier(folders, config.node.data_dir)
     return {each.name: inquirer for each in peers} | {each.name: folder_asker for each in folders}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from dicom_node import checkpoints
-from dicom_node.alarms import certificates
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.audit import checkpoints
+from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import AuditError, ConfigError
+from dicom_node.service.alarms import certificates
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
@@ -36,12 +36,12 @@ class Housekeeping:
 
     def run(self) -> None:
         """Do all of it."""
-        self.look_through()
+        self.verify_new_lines()
         self.vouch()
         self.warn_of_certificates()
         self.remove_old_studies()
 
-    def look_through(self) -> None:
+    def verify_new_lines(self) -> None:
         """Raise an alert where somebody meddled with the trail: all of it at start, then the rest.
 
         The alert comes before the next checkpoint, so that it cannot be taken out again.

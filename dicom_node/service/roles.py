@@ -8,20 +8,21 @@ import signal
 import socket
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import structlog
 
 import dicom_node
+from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError
-from dicom_node.store.opening import open_store
+from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import Config
-    from dicom_node.store.opening import Store
+    from dicom_node.store.store import Store
 
 Role: TypeAlias = Literal["receiver", "worker", "deliverer"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -37,11 +38,6 @@ def role_named(name: str) -> Role:
         if role == name:
             return role
     raise NodeError(f"no such role: {name} (there are {', '.join(ROLES)})")
-
-
-def utc_now() -> datetime:
-    """The wall clock every process of the node uses."""
-    return datetime.now(UTC)
 
 
 def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
@@ -66,13 +62,13 @@ def _watch_parent(supervisor: int, stop: threading.Event) -> None:
 
 def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.commitment.intake import Intake
+    from dicom_node.commitment.receive import CommitmentHandler
     from dicom_node.receive.checks import Equipment
-    from dicom_node.receive.commitment import CommitmentDesk
     from dicom_node.receive.scp import Receiver
 
     store = open_store(config.node.data_dir, utc_now)
     intake = Intake(store.commitments, config.delivery, utc_now)
-    desk = CommitmentDesk(config, store.pledges, intake)
+    desk = CommitmentHandler(config, store.pledges, intake)
     own = Equipment(
         manufacturer=config.results.manufacturer,
         model_name=dicom_node.MODEL_NAME,
@@ -90,7 +86,7 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
     # Here and nowhere else in the service is torch imported; the other processes stay small.
     from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
-    from dicom_node.work import Worker
+    from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now)
     reader = CascadeReader(config.models.dir, config.workers.threads)
@@ -103,9 +99,9 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
 
 
 def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
-    from dicom_node.deliver.rounds import Queues, Rounds
-    from dicom_node.housekeeping import Housekeeping
-    from dicom_node.schedule import Ticks, keep_house, scheduler
+    from dicom_node.service.deliverer import Queues, Rounds
+    from dicom_node.service.housekeeping import Housekeeping
+    from dicom_node.service.scheduler import Ticks, keep_house, scheduler
 
     store = open_store(config.node.data_dir, utc_now)
     queues = Queues(
@@ -121,9 +117,14 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
             study=config.study,
             jobs=store.jobs,
             deliver=rounds.deliver,
-            asides=(rounds.confirm, rounds.report, rounds.probe, *_telling(config, store)),
+            background_tasks=(
+                rounds.confirm,
+                rounds.report,
+                rounds.probe,
+                *_telling(config, store),
+            ),
             release=store.release,
-            pull_back=lambda: store.pull_back(_longest_wait(config)),
+            repair_clock_skew=lambda: store.repair_clock_skew(_longest_wait(config)),
             clock=utc_now,
         )
     )
@@ -156,13 +157,13 @@ def _telling(config: Config, store: Store) -> tuple[Callable[[], None], ...]:
     """What tells the trail to the audit repository, where there is one."""
     if config.audit.repository is None:
         return ()
-    from dicom_node.audit_messages.forward import Forwarder
-    from dicom_node.audit_messages.message import Teller
+    from dicom_node.audit.messages.forward import Forwarder
+    from dicom_node.audit.messages.message import AuditMessageBuilder
     from dicom_node.deliver.retry import RetryPolicy
 
-    teller = Teller.of(config, socket.gethostname())
+    teller = AuditMessageBuilder.of(config, socket.gethostname())
     if config.audit.repository.patient == "id":
-        from dicom_node.audit_messages.patient import PatientNumbers
+        from dicom_node.audit.messages.patient import PatientNumbers
 
         data_dir, films = config.node.data_dir, store.queries
         numbers = PatientNumbers(data_dir=data_dir, film_of=films.film_of)

@@ -38,9 +38,11 @@ class Ticks:
     study: StudyConfig
     jobs: Jobs
     deliver: Callable[[], object]  # sends everything due, returns when nothing is
-    asides: tuple[Callable[[], object], ...]  # what else may wait for a peer: a thread for each
+    background_tasks: tuple[
+        Callable[[], object], ...
+    ]  # what else may wait for a peer: a thread for each
     release: Callable[[], int]  # gives back the leases that ran out; how many
-    pull_back: Callable[[], int]  # makes due what a wrong clock has put off; how much
+    repair_clock_skew: Callable[[], int]  # makes due what a wrong clock has put off; how much
     clock: Clock
 
     def assemble(self) -> None:
@@ -53,7 +55,7 @@ class Ticks:
         released = self.release()
         if released:
             log.warning("leases ran out", released=released)
-        pulled = self.pull_back()
+        pulled = self.repair_clock_skew()
         if pulled:
             log.warning("the clock was ahead, what it put off is due now", rows=pulled)
 
@@ -69,7 +71,7 @@ def scheduler(ticks: Ticks) -> BackgroundScheduler:
     )
     ticking.add_job(ticks.assemble, "interval", seconds=_ASSEMBLE_SECONDS)
     ticking.add_job(ticks.deliver, "interval", seconds=_DELIVER_SECONDS)
-    for aside in ticks.asides:
+    for aside in ticks.background_tasks:
         ticking.add_job(aside, "interval", seconds=_ASIDE_SECONDS)
     ticking.add_job(ticks.sweep_leases, "interval", seconds=_LEASE_SECONDS)
     ticking.add_listener(_report, EVENT_JOB_ERROR)

@@ -16,16 +16,17 @@ from typing import IO, TYPE_CHECKING
 
 import structlog
 
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.clock import utc_now
 from dicom_node.errors import AuditError, NodeError
-from dicom_node.processes import publish
-from dicom_node.roles import ROLES, Role, utc_now
+from dicom_node.service.pidfile import publish
+from dicom_node.service.roles import ROLES, Role
 from dicom_node.store.integrity import refuse_damaged
-from dicom_node.store.opening import open_store
+from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
-    from dicom_node.store.opening import Store
+    from dicom_node.store.store import Store
 
 _POLL_SECONDS = 0.2
 _LOCK_WAIT_SECONDS = 90.0  # processes of a killed supervisor notice within a second, then drain
@@ -94,7 +95,7 @@ class Supervisor:
                 store.release(child.name)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
             while not stop.wait(_POLL_SECONDS):
-                self._keep_tending(store, lock)
+                self._tick(store, lock)
             self._drain(store)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
             store.close()
@@ -106,7 +107,7 @@ class Supervisor:
             "config_digest": self.config.digest,
         }
 
-    def _keep_tending(self, store: Store, lock: IO[str]) -> None:
+    def _tick(self, store: Store, lock: IO[str]) -> None:
         """Tend; what cannot be written down now, on a full disk, is done when it can be."""
         try:
             self._tend(store, lock)
@@ -122,11 +123,11 @@ class Supervisor:
         now = time.monotonic()
         for child in self.children:
             if child.process is not None and child.process.poll() is not None:
-                self._bury(store, child, now)
+                self._reap(store, child, now)
             if child.process is None and now >= child.due:
                 self._start(store, child, lock)
 
-    def _bury(self, store: Store, child: _Child, now: float) -> None:
+    def _reap(self, store: Store, child: _Child, now: float) -> None:
         assert child.process is not None  # noqa: S101 - for the type checker
         code = child.process.returncode
         detail: dict[str, object] = {"process": child.name, "exit_code": code}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from dicom_node.domain import FilmOutcome
+from dicom_node.domain.values import FilmOutcome
 from dicom_node.errors import LeaseLost
 from dicom_node.fail_points import fail_point
 from dicom_node.log import where
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dicom_node.config import Config
-    from dicom_node.domain import Job
+    from dicom_node.domain.values import Job
     from dicom_node.pipeline import Pipeline
     from dicom_node.ports import Clock, Jobs
 

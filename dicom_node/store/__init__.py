@@ -1,6 +1,6 @@
 """Everything the node remembers. SQL lives here and nowhere else.
 
-`open_store` and `Store` come from `dicom_node.store.opening` when they are first asked for:
+`open_store` and `Store` come from `dicom_node.store.store` when they are first asked for:
 importing this package costs nothing, so that `dicom-node status` starts without SQLAlchemy.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dicom_node.store.opening import Store, open_store
+    from dicom_node.store.store import Store, open_store
 
 __all__ = ["Store", "open_store"]
 
@@ -18,6 +18,6 @@ def __getattr__(name: str) -> object:
     """Load `Store` and `open_store` when they are first asked for (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dicom_node.store import opening
+    from dicom_node.store import store
 
-    return getattr(opening, name)
+    return getattr(store, name)

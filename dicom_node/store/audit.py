@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, desc, insert, select
 
-from dicom_node.domain import AuditEvent, AuditKind, AuditRecord
+from dicom_node.domain.audit import AuditEvent, AuditKind, AuditRecord
 from dicom_node.errors import AuditError
 from dicom_node.fail_points import fail_point
 from dicom_node.store import schema
@@ -108,7 +108,7 @@ class AuditLog:
         """Walk the chain; a sentence for every line that was edited, deleted or put in.
 
         ``after`` leaves out the lines up to this one, which were walked before. Lines cut off at
-        the end leave no trace in the table itself: `dicom_node.checkpoints` do.
+        the end leave no trace in the table itself: `dicom_node.audit.checkpoints` do.
         """
         known = self.hash_at(after) if after else GENESIS
         problems = [f"line {after}: missing"] if known is None else []

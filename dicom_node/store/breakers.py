@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, insert, select, update
 
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing
 
@@ -79,7 +79,7 @@ class BreakerTable:
                 up = AuditEvent(kind=AuditKind.DESTINATION_UP, detail=detail)
                 audit.write(connection, self._clock(), [up])
 
-    def hurry(self) -> None:
+    def probe_now(self) -> None:
         """Have the open ones probed at once: somebody thinks they are back."""
         is_open = _BREAKERS.c.opened_at.is_not(None)
         with writing(self._engine) as connection:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, update
 
-from dicom_node.domain import DeliveryStatus, JobStatus
+from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.store import schema
+from dicom_node.store.commitment_requests import PENDING, REPORTING
 from dicom_node.store.database import writing
-from dicom_node.store.pledges import PENDING, REPORTING
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,7 +46,7 @@ _HELD: tuple[tuple[Column[datetime], Column[str], tuple[str, ...]], ...] = (
 )
 
 
-def pull_back(engine: Engine, clock: Clock, longest: timedelta) -> int:
+def repair_clock_skew(engine: Engine, clock: Clock, longest: timedelta) -> int:
     """Make due now what would wait more than ``longest``, and end leases then; how many rows."""
     now = clock()
     latest = now + longest

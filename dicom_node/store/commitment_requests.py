@@ -1,4 +1,4 @@
-"""Storage commitments that peers asked this node for, until they are told; implements `Pledges`."""
+"""Storage commitment requests from peers, until they are answered."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, insert, select, update
 
-from dicom_node.commitment import Pledge, Reference
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.commitment import CommitmentRequest, Reference
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.database import FREE, finds, reading, writing
@@ -33,7 +33,7 @@ class PledgeTable:
         self._engine = engine
         self._clock = clock
 
-    def keep(self, pledge: Pledge, *events: AuditEvent) -> None:
+    def keep(self, pledge: CommitmentRequest, *events: AuditEvent) -> None:
         """Write a request down, durably; the same one again is answered again."""
         now = self._clock()
         known = and_(
@@ -58,7 +58,7 @@ class PledgeTable:
                 )
             audit.write(connection, now, [*events, _told(AuditKind.PLEDGE_ASKED, pledge)])
 
-    def claim(self, owner: str, lease_until: datetime) -> Pledge | None:
+    def claim(self, owner: str, lease_until: datetime) -> CommitmentRequest | None:
         """Lease the oldest that is to be reported now, or None."""
         query = _due(self._clock())
         if not finds(self._engine, query):
@@ -79,7 +79,7 @@ class PledgeTable:
                     lease_until=lease_until,
                 )
             )
-        return Pledge(
+        return CommitmentRequest(
             id=row["id"],
             transaction_uid=row["transaction_uid"],
             ae_title=row["ae_title"],
@@ -105,12 +105,12 @@ class PledgeTable:
                         found[uid] = row.sop_class_uid, Path(row.path)
         return found
 
-    def reported(self, pledge: Pledge, kept: int, missing: int) -> None:
+    def reported(self, pledge: CommitmentRequest, kept: int, missing: int) -> None:
         """Close it: the peer has been told. Raises LeaseLost where the lease has passed on."""
         told = _told(AuditKind.PLEDGE_REPORTED, pledge, kept=kept, missing=missing)
         self._settle(pledge, told, {"status": REPORTED, "last_reason": None})
 
-    def put_off(self, pledge: Pledge, reason: str, due_at: datetime | None) -> None:
+    def put_off(self, pledge: CommitmentRequest, reason: str, due_at: datetime | None) -> None:
         """Try again at ``due_at``, or no more (None). Raises LeaseLost as `reported` does."""
         kind = AuditKind.PLEDGE_DEFERRED if due_at else AuditKind.PLEDGE_GIVEN_UP
         values: dict[str, Any] = {"status": PENDING if due_at else GIVEN_UP, "last_reason": reason}
@@ -127,7 +127,7 @@ class PledgeTable:
                 update(_PLEDGES).where(lost).values(status=PENDING, **FREE)
             ).rowcount
 
-    def _settle(self, pledge: Pledge, told: AuditEvent, values: dict[str, Any]) -> None:
+    def _settle(self, pledge: CommitmentRequest, told: AuditEvent, values: dict[str, Any]) -> None:
         mine = and_(_PLEDGES.c.status == REPORTING, _PLEDGES.c.lease == pledge.lease)
         with writing(self._engine) as connection:
             settled = connection.execute(update(_PLEDGES).where(mine).values(**values, **FREE))
@@ -144,7 +144,7 @@ def _due(now: datetime) -> Select[Any]:
     return select(_PLEDGES).where(_is_due(now)).order_by(_PLEDGES.c.due_at, _PLEDGES.c.id).limit(1)
 
 
-def _told(kind: AuditKind, pledge: Pledge, **more: object) -> AuditEvent:
+def _told(kind: AuditKind, pledge: CommitmentRequest, **more: object) -> AuditEvent:
     return AuditEvent(
         kind=kind,
         detail={

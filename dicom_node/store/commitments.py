@@ -12,14 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, insert, select, update
 
-from dicom_node.commitment import BY_COMMITMENT, NO_SUCH_OBJECT, Failure, Inquiry
-from dicom_node.domain import (
-    DELIVERY_TRANSITIONS,
-    AuditEvent,
-    AuditKind,
-    DeliveryEvent,
-    DeliveryStatus,
-)
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.commitment import BY_COMMITMENT, NO_SUCH_OBJECT, CommitmentQuery, Failure
+from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryStatus
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
@@ -32,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select
 
-    from dicom_node.commitment import CommitmentReport
+    from dicom_node.domain.commitment import CommitmentReport
     from dicom_node.ports import Clock
 
 _DELIVERIES, _COMMITMENTS = schema.deliveries, schema.commitments
@@ -56,7 +51,7 @@ class CommitmentTable:
         self._engine = engine
         self._clock = clock
 
-    def claim(self, owner: str, lease_until: datetime) -> Inquiry | None:
+    def claim(self, owner: str, lease_until: datetime) -> CommitmentQuery | None:
         """Lease all accepted objects of a study and destination that are to be asked after."""
         query = _due(self._clock())
         if not finds(self._engine, query):
@@ -76,7 +71,7 @@ class CommitmentTable:
                 .values(owner=owner, lease=lease, lease_until=lease_until)
             )
             deliveries = leased(connection, lease)
-        return Inquiry(
+        return CommitmentQuery(
             transaction_uid=f"2.25.{uuid.uuid4().int}",  # PS3.5 B.2
             study_instance_uid=oldest.study_instance_uid,
             destination=oldest.destination,
@@ -85,7 +80,7 @@ class CommitmentTable:
             deliveries=deliveries,
         )
 
-    def request(self, inquiry: Inquiry) -> None:
+    def request(self, inquiry: CommitmentQuery) -> None:
         """Write down that commitment is asked for now, so that no answer can come too early.
 
         Raises LeaseLost, and writes nothing, where the inquiry's lease has passed on.
@@ -110,7 +105,7 @@ class CommitmentTable:
             audit.write(connection, now, [_told(AuditKind.COMMITMENT_REQUESTED, inquiry)])
 
     def put_off(
-        self, inquiry: Inquiry, reason: str, confirm_at: datetime | None, *, asked: bool
+        self, inquiry: CommitmentQuery, reason: str, confirm_at: datetime | None, *, asked: bool
     ) -> None:
         """Ask again at ``confirm_at`` about what is not known yet; None: not any more.
 
@@ -133,7 +128,7 @@ class CommitmentTable:
                 told = _told(AuditKind.COMMITMENT_PENDING, inquiry, reason=reason, due_at=due_at)
                 audit.write(connection, self._clock(), [told])
 
-    def is_open(self, inquiry: Inquiry) -> bool:
+    def is_open(self, inquiry: CommitmentQuery) -> bool:
         """Whether anything of the inquiry is still unanswered."""
         query = select(_DELIVERIES.c.id).where(_ACCEPTED, _DELIVERIES.c.lease == inquiry.lease)
         return finds(self._engine, query)
@@ -164,7 +159,7 @@ class CommitmentTable:
 
     def found(
         self,
-        inquiry: Inquiry,
+        inquiry: CommitmentQuery,
         kept: frozenset[str],
         by: str,
         *,
@@ -282,7 +277,7 @@ def _line(kind: AuditKind, row: RowMapping, **more: object) -> AuditEvent:
     )
 
 
-def _told(kind: AuditKind, inquiry: Inquiry, **more: object) -> AuditEvent:
+def _told(kind: AuditKind, inquiry: CommitmentQuery, **more: object) -> AuditEvent:
     return AuditEvent(
         kind=kind,
         study_instance_uid=inquiry.study_instance_uid,

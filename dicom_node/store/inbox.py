@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select, update
 
-from dicom_node.domain import AuditEvent, Instance
+from dicom_node.domain.audit import AuditEvent
+from dicom_node.domain.values import Instance
 from dicom_node.fail_points import fail_point
 from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing

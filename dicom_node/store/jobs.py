@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, insert, or_, select, update
 
-from dicom_node.domain import (
-    JOB_TRANSITIONS,
-    AuditEvent,
-    AuditKind,
-    Job,
-    JobEvent,
-    JobStatus,
-)
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.states import JOB_TRANSITIONS, JobEvent, JobStatus
+from dicom_node.domain.values import Job
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.database import FREE, finds, of, writing
@@ -32,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select
 
-    from dicom_node.domain import FilmOutcome
+    from dicom_node.domain.values import FilmOutcome
     from dicom_node.ports import Clock
 
 _JOBS, _INSTANCES, _STUDIES = schema.jobs, schema.instances, schema.studies

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, select, update
 
-from dicom_node.domain import (
-    DELIVERY_TRANSITIONS,
-    AuditEvent,
-    AuditKind,
-    Delivery,
-    DeliveryEvent,
-    DeliveryStatus,
-    Result,
-    Settlement,
-    Shipment,
-)
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryStatus
+from dicom_node.domain.values import Delivery, Result, Settlement, Shipment
 from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 
-from dicom_node.domain import AuditEvent, AuditKind, DeliveryStatus, FilmOutcome, Job, Result
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.states import DeliveryStatus
+from dicom_node.domain.values import FilmOutcome, Job, Result
 from dicom_node.store import schema
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, exists, func, or_, select
 
-from dicom_node.domain import AuditEvent, AuditKind, DeliveryStatus, JobStatus
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.fail_points import fail_point
 from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, select, update
 
-from dicom_node.domain import DeliveryStatus, JobStatus, Result
+from dicom_node.domain.states import DeliveryStatus, JobStatus
+from dicom_node.domain.values import Result
 from dicom_node.store import schema
 from dicom_node.store.inbox import UNDECIDED
 from dicom_node.store.outcomes import READ

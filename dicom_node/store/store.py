@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicom_node.errors import AuditError, NodeError
-from dicom_node.store import migrations, times
+from dicom_node.store import clock_skew, migrations
 from dicom_node.store.audit import AuditLog
 from dicom_node.store.breakers import BreakerTable
+from dicom_node.store.commitment_requests import PledgeTable
 from dicom_node.store.commitments import CommitmentTable
 from dicom_node.store.database import engine_for
 from dicom_node.store.inbox import InboxTable
 from dicom_node.store.jobs import JobTable
 from dicom_node.store.outbox import OutboxTable
-from dicom_node.store.pledges import PledgeTable
-from dicom_node.store.queries import Queries
 from dicom_node.store.retention import RetentionTable
 from dicom_node.store.status import DATABASE
+from dicom_node.store.studies import Queries
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -55,9 +55,9 @@ class Store:
         leased = (self.jobs, self.outbox, self.commitments, self.pledges)
         return sum(each.release(owner) for each in leased)
 
-    def pull_back(self, longest: timedelta) -> int:
+    def repair_clock_skew(self, longest: timedelta) -> int:
         """Make due what a clock that was ahead has put off for more than this; how many rows."""
-        return times.pull_back(self._engine, self._clock, longest)
+        return clock_skew.repair_clock_skew(self._engine, self._clock, longest)
 
 
 def open_store(data_dir: Path, clock: Clock) -> Store:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, desc, func, select
 
-from dicom_node.domain import DeliveryStatus
+from dicom_node.domain.states import DeliveryStatus
 from dicom_node.store import schema
 from dicom_node.store.audit import AuditLog, as_json
 from dicom_node.store.database import reading

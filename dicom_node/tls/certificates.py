@@ -15,7 +15,7 @@ from dicom_node.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dicom_node.safeguards import TlsConfig
+    from dicom_node.config import TlsConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,13 +6,12 @@ import socket
 from typing import TYPE_CHECKING
 
 from dicom_node.errors import ConfigError, PeerUnavailable
-from dicom_node.tls import client_context, meaning
+from dicom_node.tls.context import client_context, meaning
 
 if TYPE_CHECKING:
     import ssl
 
-    from dicom_node.config import DicomDestination
-    from dicom_node.safeguards import TlsConfig
+    from dicom_node.config import DicomDestination, TlsConfig
 
 
 def tls_args(destination: DicomDestination, tls: TlsConfig) -> tuple[ssl.SSLContext, str] | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from dicom_node.safeguards import TlsConfig, TlsProfile
+    from dicom_node.config import TlsConfig, TlsProfile
 
 #: Of TLS 1.2, what RFC 9325 4.2 recommends; those of TLS 1.3 are OpenSSL's. Level 2: RSA keys have
 #: 2048 bits or more, elliptic curves 224.

@@ -9,14 +9,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
 )
-from support.committing import CommittingPeer, Style
+from support.commitment_pacs import CommittingPeer, Style
 from support.film import film, write
 from support.peer import destination, free_port
 from support.receiving import association
 from support.running import RunningNode, running_node
 
-from dicom_node.commitment import PUSH_MODEL_INSTANCE, REQUEST, Reference
 from dicom_node.commitment.datasets import request_data_set
+from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, Reference
 
 
 @pytest.mark.timeout(300)

@@ -19,7 +19,7 @@ from support.film import film, write
 from support.peer import Peer, destination, free_port
 from support.running import COMMAND
 
-from dicom_node.processes import processes
+from dicom_node.service.pidfile import processes
 from dicom_node.store.status import read_status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -16,7 +16,7 @@ from crash.matrix import MortalNode
 from support.film import film, write
 from support.peer import Peer, destination, free_port
 
-from dicom_node.processes import processes
+from dicom_node.service.pidfile import processes
 from dicom_node.store.status import read_status
 
 LEASE_SECONDS = 8.0

@@ -10,9 +10,9 @@ from bench.machine import syncs_per_second
 from bench.rows import Row
 from bench.run import Run
 
-from dicom_node.domain import AuditEvent, AuditKind
-from dicom_node.roles import utc_now
-from dicom_node.store.opening import open_store
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.clock import utc_now
+from dicom_node.store.store import open_store
 
 _EVENTS = 300
 

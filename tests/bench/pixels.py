@@ -26,7 +26,7 @@ from support.film import film, write
 
 from dicom_node import compose, explain, pixels
 from dicom_node.config import Config
-from dicom_node.domain import Image
+from dicom_node.domain.values import Image
 from dicom_node.pixels.decode import decode as stored_values
 from dicom_node.pixels.decode import decode_with
 

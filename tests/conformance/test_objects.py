@@ -16,7 +16,7 @@ from support.objects import composed, context, fixed_film, small_film, through_d
 from dicom_node import compose
 from dicom_node.compose import codes
 from dicom_node.config import ReportConfig
-from dicom_node.domain import Refusal, RefusalCode
+from dicom_node.domain.values import Refusal, RefusalCode
 
 # Type 1: there with a value. PS3.3 A.8 (Secondary Capture) and its modules.
 TYPE_1 = """

@@ -24,7 +24,7 @@ from support.peer import destination, free_port
 from support.running import COMMAND, RunningNode
 
 from dicom_node.fail_points import VARIABLE
-from dicom_node.processes import processes
+from dicom_node.service.pidfile import processes
 
 _HERE = Path(__file__).parent
 _MODALITIES = 2

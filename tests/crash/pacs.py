@@ -13,7 +13,7 @@ from typing import Any
 
 from pydicom import dcmread
 from pynetdicom.events import Event
-from support.committing import CommittingPeer, Style
+from support.commitment_pacs import CommittingPeer, Style
 
 
 class CountingPacs(CommittingPeer):

@@ -21,13 +21,13 @@ from support.readings import MODEL, frame, look, positive
 from support.receiving import MemoryStore, association, receiver
 
 from dicom_node.config import Config, GateConfig, ResultsConfig, SelectConfig
-from dicom_node.domain import Image
+from dicom_node.domain.values import Image
 from dicom_node.pipeline import Pipeline
 from dicom_node.receive.checks import check_identity, check_pixels
 from dicom_node.receive.contexts import STORED
-from dicom_node.receive.faults import Unacceptable
-from dicom_node.receive.header import read_header
+from dicom_node.receive.header_scan import read_header
 from dicom_node.receive.scp import Receiver
+from dicom_node.receive.store_status import StoreRefused
 from models.reading import Look, ModelIdentity, Reading
 
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
@@ -40,7 +40,7 @@ def header(data: bytes) -> None:
     path = _folder() / "header"
     path.write_bytes(data)
     for syntax in _SYNTAXES:
-        with suppress(Unacceptable):
+        with suppress(StoreRefused):
             found = read_header(path, 0, syntax)
             if found.sop_class_uid in STORED:
                 check_identity(found, found.sop_class_uid, found.sop_instance_uid)

@@ -1,6 +1,6 @@
-"""``make judges``: hold the node against programs that know nothing of it.
+"""``make interop``: hold the node against programs that know nothing of it.
 
-``PYTHONPATH=.:tests python -m judges [ROUND...] [--json] [--pictures FOLDER]``
+``PYTHONPATH=.:tests python -m interop [ROUND...] [--json] [--pictures FOLDER]``
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from judges import install, pictures, roundtrip, servers, storm, validators, viewer
-from judges.cases import Case, Round, rounds, tuned_models
-from judges.roundtrip import Back
-from judges.verdicts import Verdict, as_json, failed, show
+from interop import install, pictures, roundtrip, servers, storm, validators, viewer
+from interop.cases import Case, Round, rounds, tuned_models
+from interop.roundtrip import Back
+from interop.verdicts import Verdict, as_json, failed, show
 from rich.console import Console
 from support.film import write
 from support.peer import destination, free_port
@@ -128,11 +128,11 @@ def _looked_at(
 
 def _parser() -> argparse.ArgumentParser:
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    parser = argparse.ArgumentParser(prog="judges", description="Hold the node against others.")
+    parser = argparse.ArgumentParser(prog="interop", description="Hold the node against others.")
     parser.add_argument("rounds", nargs="*", metavar="ROUND", help="3d, comprehensive, ...; all")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--out", type=_new_folder, default=f"runs/judges/{stamp}", metavar="FOLDER",
-                        help="where films, results, logs and screenshots are kept")  # fmt: skip
+    parser.add_argument("--out", type=_new_folder, default=f"runs/interop/{stamp}",
+                        metavar="FOLDER", help="folder for films and results")  # fmt: skip
     parser.add_argument("--pictures", type=Path, metavar="FOLDER",
                         help="where to put small pictures of what the viewers showed")  # fmt: skip
     parser.add_argument("--strict", action="store_true", default=os.environ.get("STRICT") == "1",

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import yaml
-from judges.servers import Route
+from interop.servers import Route
 from pydicom.dataset import Dataset
 from support.film import film, write
 from support.running import COMMAND

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-CACHE = Path(os.environ.get("JUDGES_CACHE", Path.home() / ".cache" / "dicom-node-judges"))
+CACHE = Path(os.environ.get("INTEROP_CACHE", Path.home() / ".cache" / "dicom-node-interop"))
 NPM = CACHE / "npm"
 OHIF = NPM / "ohif" / "package" / "dist"
 CHROMIUM = Path("/usr/bin/chromium")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from judges.install import CHROMIUM
+from interop.install import CHROMIUM
 from PIL import Image
 
 _WIDTH = 960  # pixels

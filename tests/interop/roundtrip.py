@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from judges.cases import Case, Round
-from judges.servers import Orthanc
-from judges.verdicts import Verdict, verdict
+from interop.cases import Case, Round
+from interop.servers import Orthanc
+from interop.verdicts import Verdict, verdict
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (

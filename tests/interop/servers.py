@@ -16,7 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from judges.install import OHIF, ORTHANC, PLUGINS
+from interop.install import OHIF, ORTHANC, PLUGINS
 from support.peer import free_port
 
 Route: TypeAlias = Literal["smart", "instance", "dumb"]

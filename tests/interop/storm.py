@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from judges import wire
-from judges.servers import echo
-from judges.verdicts import Verdict, verdict
+from interop import wire
+from interop.servers import echo
+from interop.verdicts import Verdict, verdict
 from support.film import film, write
 from support.running import RunningNode
 

@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from judges.install import PIXELMED
-from judges.roundtrip import Back
-from judges.verdicts import Verdict, verdict
+from interop.install import PIXELMED
+from interop.roundtrip import Back
+from interop.verdicts import Verdict, verdict
 from pydicom import dcmread
 
 _PATIENCE_SECONDS = 600

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from judges.install import CHROMIUM, NPM
-from judges.roundtrip import Back
-from judges.servers import Orthanc, ohif
-from judges.verdicts import Verdict, verdict
+from interop.install import CHROMIUM, NPM
+from interop.roundtrip import Back
+from interop.servers import Orthanc, ohif
+from interop.verdicts import Verdict, verdict
 from PIL import Image
 from pydicom import dcmread
 from pydicom.uid import BasicTextSRStorage

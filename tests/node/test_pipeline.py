@@ -14,7 +14,7 @@ from support.film import film, write
 from support.readings import MODEL, frame, look, negative, positive
 
 from dicom_node.config import Config
-from dicom_node.domain import Image, RefusalCode
+from dicom_node.domain.values import Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
 from models.reading import Look, ModelIdentity, Reading
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fakes import Bench, bench
 
-from dicom_node.domain import AuditEvent, AuditKind
+from dicom_node.domain.audit import AuditEvent, AuditKind
 
 texts = st.text(max_size=12)
 json_values = st.recursive(

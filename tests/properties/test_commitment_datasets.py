@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pynetdicom.dsutils import decode, encode
 
-from dicom_node.commitment import CommitmentReport, Failure, Reference
 from dicom_node.commitment.datasets import (
     MAX_REFERENCES,
     event_type,
@@ -21,6 +20,7 @@ from dicom_node.commitment.datasets import (
     report_data_set,
     request_data_set,
 )
+from dicom_node.domain.commitment import CommitmentReport, Failure, Reference
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pydicom's, on bytes that are no data set
 

@@ -29,15 +29,9 @@ from hypothesis.stateful import (
 )
 from support.fakes import START, TABLES, Bench, bench, read, refused
 
-from dicom_node.commitment import CommitmentReport, Failure, Inquiry
-from dicom_node.domain import (
-    DELIVERY_TRANSITIONS,
-    JOB_TRANSITIONS,
-    DeliveryEvent,
-    Job,
-    Settlement,
-    Shipment,
-)
+from dicom_node.domain.commitment import CommitmentQuery, CommitmentReport, Failure
+from dicom_node.domain.states import DELIVERY_TRANSITIONS, JOB_TRANSITIONS, DeliveryEvent
+from dicom_node.domain.values import Job, Settlement, Shipment
 from dicom_node.errors import LeaseLost
 from dicom_node.store.schema import iso
 
@@ -231,19 +225,19 @@ class Node(RuleBasedStateMachine):
         return inquiry
 
     @rule(inquiry=inquiries)
-    def ask_once_more(self, inquiry: Inquiry) -> None:
+    def ask_once_more(self, inquiry: CommitmentQuery) -> None:
         """Whoever was paused with an inquiry asks nothing."""
         ids = [each.id for each in inquiry.deliveries]
         if not any(self._holds("deliveries", [id_], inquiry.lease) for id_ in ids):
             self._fenced(False, lambda: self.store.commitments.request(inquiry))
 
     @rule(inquiry=inquiries, seconds=st.sampled_from([None, 0, 50]))
-    def nobody_answers(self, inquiry: Inquiry, seconds: int | None) -> None:
+    def nobody_answers(self, inquiry: CommitmentQuery, seconds: int | None) -> None:
         at = None if seconds is None else self.clock.after(seconds)
         self.store.commitments.put_off(inquiry, "no report", at, asked=True)
 
     @rule(inquiry=inquiries, missing=st.integers(0, 2))
-    def a_report_comes(self, inquiry: Inquiry, missing: int) -> None:
+    def a_report_comes(self, inquiry: CommitmentQuery, missing: int) -> None:
         """Early, late or twice, of any request ever made."""
         references = inquiry.references
         report = CommitmentReport(

@@ -14,7 +14,7 @@ from dicom_node.cli import app
 from dicom_node.conformance import statement
 from dicom_node.deliver.status import STORE_STATUS
 from dicom_node.receive.contexts import STORED
-from dicom_node.receive.faults import Fault
+from dicom_node.receive.store_status import Fault
 
 PAGE = Path(__file__).parents[2] / "docs" / "CONFORMANCE.md"
 

@@ -47,7 +47,7 @@ def test_the_node_s_container_can_write_to_its_data_alone() -> None:
 
 def test_the_container_is_given_the_time_a_drain_takes() -> None:
     """SIGTERM drains receiver, workers and deliverer one after the other."""
-    from dicom_node.node import _DRAIN_SECONDS
+    from dicom_node.service.supervisor import _DRAIN_SECONDS
 
     minutes, unit = _node()["stop_grace_period"][:-1], _node()["stop_grace_period"][-1]
     assert unit == "m"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from dicom_node import config, domain
+from dicom_node import config
 from dicom_node.cli import app
+from dicom_node.domain import values
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -43,13 +44,13 @@ def test_every_documented_command_exists() -> None:
 
 
 def test_the_state_tables_of_the_architecture_page_are_the_code() -> None:
-    """docs/ARCHITECTURE.md shows the transition tables of dicom_node.domain, all and no more."""
+    """docs/ARCHITECTURE.md shows the transition tables of the domain, all and no more."""
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
     shown = page.split("states: begin")[1].split("states: end")[0]
     rows = re.findall(r"^\| (\S+) \| (\S+) \| (\S+) \|$", shown, re.M)
     expected = [
         (old.value, event.value, new.value)
-        for table in (domain.JOB_TRANSITIONS, domain.DELIVERY_TRANSITIONS)
+        for table in (values.JOB_TRANSITIONS, values.DELIVERY_TRANSITIONS)
         for (old, event), new in table.items()
     ]
     assert sorted(rows) == sorted(expected)
@@ -57,13 +58,13 @@ def test_the_state_tables_of_the_architecture_page_are_the_code() -> None:
 
 def test_every_refusal_code_is_explained() -> None:
     """An administrator finds each refusal code in the operations guide."""
-    for code in domain.RefusalCode:
+    for code in values.RefusalCode:
         assert f"`{code.value}`" in OPERATIONS
 
 
 def test_every_audit_kind_is_explained() -> None:
     """An administrator finds each kind of audit line in the operations guide."""
-    for kind in domain.AuditKind:
+    for kind in values.AuditKind:
         assert f"`{kind.value}`" in OPERATIONS
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from soak.load import Node
 
-from dicom_node.processes import processes
+from dicom_node.service.pidfile import processes
 
 _QUIET_SECONDS = 40.0  # between two faults
 _FAULT_SECONDS = 20.0
@@ -100,7 +100,7 @@ def decoders(workers: set[int]) -> list[int]:
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError, IndexError):
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent in workers and b"dicom_node.pixels.child" in (
+            if parent in workers and b"dicom_node.pixels.decoder_process" in (
                 (folder / "cmdline").read_bytes()
             ):
                 found.append(int(folder.name))

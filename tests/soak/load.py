@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from judges import wire
+from interop import wire
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     ExplicitVRLittleEndian,
@@ -32,8 +32,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from soak.pacs import Ledger, LedgerPacs
 from support.film import film
 
-from dicom_node.commitment import PUSH_MODEL_INSTANCE, Reference
 from dicom_node.commitment.datasets import request_data_set
+from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, Reference
 
 _TIMEOUT_SECONDS = 60.0
 _OUT_OF_RESOURCES = 0xA7  # of a status: send again later

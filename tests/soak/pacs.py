@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from support.committing import CommittingPeer, Style
+from support.commitment_pacs import CommittingPeer, Style
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event

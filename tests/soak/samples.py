@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scipy.stats import theilslopes
 
-from dicom_node.processes import processes
+from dicom_node.service.pidfile import processes
 
 MEASURES = ("memory", "descriptors", "threads")
 

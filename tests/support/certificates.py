@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from dicom_node.safeguards import TlsConfig
+from dicom_node.config import TlsConfig
 
 
 @cache

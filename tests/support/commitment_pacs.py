@@ -19,18 +19,13 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 from support.peer import Peer
 
-from dicom_node.commitment import (
-    PUSH_MODEL_INSTANCE,
-    CommitmentReport,
-    Failure,
-    Reference,
-)
 from dicom_node.commitment.datasets import (
     event_type,
     read_report,
     read_request,
     report_data_set,
 )
+from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, CommitmentReport, Failure, Reference
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 

@@ -24,7 +24,7 @@ from support.objects import composed, context
 from dicom_node import compose
 from dicom_node.compose import codes
 from dicom_node.compose.lineage import Kind, Lineage
-from dicom_node.domain import Refusal, RefusalCode
+from dicom_node.domain.values import Refusal, RefusalCode
 
 SIGNED: dict[str, Any] = {
     "manufacturer": "Phantom",

@@ -13,18 +13,10 @@ from typing import Any
 
 from sqlalchemy import event
 
-from dicom_node.domain import (
-    AuditEvent,
-    AuditKind,
-    FilmOutcome,
-    Instance,
-    Job,
-    Refusal,
-    RefusalCode,
-    Result,
-)
-from dicom_node.store.opening import Store, open_store
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.values import FilmOutcome, Instance, Job, Refusal, RefusalCode, Result
 from dicom_node.store.status import DATABASE
+from dicom_node.store.store import Store, open_store
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CR = "1.2.840.10008.5.1.4.1.1.1"

@@ -13,7 +13,7 @@ from support.film import film
 
 from dicom_node import compose
 from dicom_node.config import ReportConfig, ResultsConfig
-from dicom_node.domain import Image
+from dicom_node.domain.values import Image
 from models.reading import Reading
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

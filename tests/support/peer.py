@@ -28,7 +28,7 @@ from pynetdicom.events import Event
 
 from dicom_node.config import DicomDestination
 from dicom_node.deliver.scu import StoreSender
-from dicom_node.demo.pacs import USUAL_SYNTAXES, LittlePacs, storage_contexts
+from dicom_node.demo.pacs import USUAL_SYNTAXES, DemoPacs, storage_contexts
 
 #: What a `Peer` takes: films and results. All of the storage classes would slow every test down.
 SOP_CLASSES = (
@@ -53,7 +53,7 @@ class Act(Enum):
     HANG = auto()  # no answer until the peer stops
 
 
-class Peer(LittlePacs):
+class Peer(DemoPacs):
     """A PACS that misbehaves on command, and tells what it saw.
 
     Parameters

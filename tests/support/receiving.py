@@ -20,11 +20,11 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from support.film import film
 
-from dicom_node.config import Config, NodeConfig
-from dicom_node.domain import AuditEvent, AuditKind, Instance
+from dicom_node.config import Config, NodeConfig, SpoolConfig, TlsConfig
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.values import Instance
 from dicom_node.receive.checks import Equipment
 from dicom_node.receive.scp import Receiver
-from dicom_node.safeguards import SpoolConfig, TlsConfig
 
 OWN = Equipment(manufacturer="dicom-node project", model_name="dicom-node", serial_number="7")
 VERIFICATION = "1.2.840.10008.1.1"

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 from xml.etree import ElementTree as ET
 
-from dicom_node.safeguards import TlsConfig
-from dicom_node.tls import server_context
+from dicom_node.config import TlsConfig
+from dicom_node.tls.context import server_context
 
 
 class SyslogServer:

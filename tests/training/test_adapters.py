@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from support.film import film as dicom_film
 
-from train import data, manifest
-from train.adapters import ADAPTERS, adapt, clinical, covid, lungs, padchest, rsna
-from train.manifest import AERATED, COVID, NORMAL, PNEUMONIA, Row
-from train.picture import load_pixels
+from train.data import films, manifest
+from train.data.adapters import ADAPTERS, adapt, clinical, covid, lungs, padchest, rsna
+from train.data.image_io import load_pixels
+from train.data.manifest import AERATED, COVID, NORMAL, PNEUMONIA, Row
 
 
 def _draw(path: Path, seed: int = 0, side: int = 48) -> None:
@@ -163,11 +163,11 @@ def test_every_adapter_writes_a_manifest_that_training_reads(name: str, tmp_path
     splits = {row.split for row in rows}
     assert splits <= {"train", "val", "test"}
     assert all(row.group for row in rows)
-    masked = data.read_lung_films(tmp_path)
-    films = data.read_films(tmp_path)
-    assert len(masked) + len(films) == len(rows) > 0
+    masked = films.read_lung_films(tmp_path)
+    labelled = films.read_films(tmp_path)
+    assert len(masked) + len(labelled) == len(rows) > 0
     for film in masked:
-        assert 0.05 < data.load_mask(film.masks, 64).mean() < 0.8
+        assert 0.05 < films.load_mask(film.masks, 64).mean() < 0.8
     for row in rows:
         pixels = load_pixels(tmp_path / row.path)
         assert pixels.dtype == np.float32
@@ -181,7 +181,7 @@ def test_montgomery_joins_the_two_lungs(tmp_path: Path) -> None:
     assert (first.label, first.sex, first.age) == (NORMAL, "F", "27")
     assert (second.label, second.sex) == ("tuberculosis", "")
     assert first.convention == AERATED
-    joined = data.load_mask([tmp_path / part for part in first.mask.split("|")], 96)
+    joined = films.load_mask([tmp_path / part for part in first.mask.split("|")], 96)
     assert joined[50, 20]
     assert joined[50, 70]
     assert not joined[50, 48]

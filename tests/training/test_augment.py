@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from train import augment
+from train.data import augment
 
 
 def _generator() -> torch.Generator:

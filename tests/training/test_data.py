@@ -13,7 +13,7 @@ from support.film import film as dicom_film
 
 from dicom_node.pixels import to_image
 from models import preprocess, unet
-from train import data
+from train.data import films
 
 Write = Callable[[list[dict[str, str]]], Path]
 
@@ -27,37 +27,37 @@ def test_a_patient_in_two_splits_stops_the_run(write_films: Write) -> None:
     """A patient in two splits stops the run, and is named."""
     folder = write_films([_row("train", "g1", "a"), _row("test", "g1", "b")])
     with pytest.raises(ValueError, match="g1"):
-        data.read_films(folder)
+        films.read_films(folder)
 
 
 def test_a_patient_may_have_many_films_in_one_split(write_films: Write) -> None:
     """A patient may have many films in one split."""
     folder = write_films([_row("train", "g1", "a"), _row("train", "g1", "b")])
-    assert len(data.read_films(folder)) == 2
+    assert len(films.read_films(folder)) == 2
 
 
 def test_only_the_splits_asked_for_are_read(tiny_data: Path) -> None:
     """Only the splits asked for are read."""
-    assert {film.split for film in data.read_films(tiny_data, ("val",))} == {"val"}
+    assert {film.split for film in films.read_films(tiny_data, ("val",))} == {"val"}
 
 
 def test_films_of_other_labels_are_left_out(write_films: Write) -> None:
     """A film that is neither normal nor pneumonia teaches nothing."""
     folder = write_films([_row("train", "g1", "a") | {"label": "inconclusive"}])
-    assert data.read_films(folder) == []
+    assert films.read_films(folder) == []
 
 
 def test_each_mask_knows_its_convention(tiny_data: Path) -> None:
     """A mask drawn without the heart teaches the aerated channel, the others the field."""
-    channels = {film.source: film.channel for film in data.read_lung_films(tiny_data)}
+    channels = {film.source: film.channel for film in films.read_lung_films(tiny_data)}
     assert channels == {"jsrt": unet.AERATED, "gb_seg": unet.FIELD}
 
 
 def test_a_mask_lies_where_its_film_lies(tiny_data: Path) -> None:
     """The mask is dark lung in the film of the same frame."""
-    film = data.read_lung_films(tiny_data)[0]
-    mask = data.load_mask(film.masks, 64)
-    pixels = data.load_pixels(film.path)
+    film = films.read_lung_films(tiny_data)[0]
+    mask = films.load_mask(film.masks, 64)
+    pixels = films.load_pixels(film.path)
     assert 0.1 < mask.mean() < 0.4
     assert pixels[mask].mean() < pixels[~mask].mean() - 0.3
 
@@ -69,7 +69,7 @@ def test_training_sees_what_the_node_sees(tmp_path: Path, photometric: str, kind
     stored = np.frombuffer(sent.PixelData, np.uint8)[: 200 * 160].reshape(200, 160)
     shown = 255 - stored if photometric == "MONOCHROME1" else stored
     Image.fromarray(shown).save(tmp_path / "film.png")
-    learned, frame = preprocess.to_network(data.load_pixels(tmp_path / "film.png"), 128)
+    learned, frame = preprocess.to_network(films.load_pixels(tmp_path / "film.png"), 128)
     read, frame_in_node = preprocess.to_network(to_image(sent).pixels, 128)
     assert frame == frame_in_node
     assert np.abs(learned - read).max() < 1e-5
@@ -79,15 +79,15 @@ def test_a_patient_whose_masks_are_torn_between_splits_stays_in_training(tiny_da
     """A patient that one source trains on and another tests on is not tested."""
     manifest = tiny_data / "lungs" / "manifest.csv"
     manifest.write_text(manifest.read_text().replace("gb_seg/test,", "jsrt/train,"))
-    films = data.read_lung_films(tiny_data)
-    assert [film.split for film in films if film.group == "jsrt/train"] == ["train"]
-    assert ("gb_seg", "test") not in {(film.source, film.split) for film in films}
+    found = films.read_lung_films(tiny_data)
+    assert [film.split for film in found if film.group == "jsrt/train"] == ["train"]
+    assert ("gb_seg", "test") not in {(film.source, film.split) for film in found}
 
 
 @pytest.mark.skipif("DATA" not in os.environ, reason="needs the data set: set DATA to its folder")
 def test_no_patient_of_the_real_data_crosses_splits() -> None:
     """No patient of the real data crosses splits."""
     folder = Path(os.environ["DATA"])
-    films = data.read_films(folder, ("train", "train-only", "val", "test", "site"))
-    assert len(films) > 1000
-    assert len(data.read_lung_films(folder)) > 500
+    found = films.read_films(folder, ("train", "train-only", "val", "test", "site"))
+    assert len(found) > 1000
+    assert len(films.read_lung_films(folder)) > 500

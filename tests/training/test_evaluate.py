@@ -13,11 +13,12 @@ from models import cam, densenet, preprocess, unet
 from models import cascade as cascade_steps
 from models.cascade import OperatingPoint, Settings
 from models.reading import ModelIdentity
-from train import cards, evaluate, picture
-from train.comparisons import COMPARISONS, Comparison, Row, compare
-from train.data import Film, LungFilm
-from train.evaluate import Prediction, ScoreLog
-from train.report import table
+from train.data import image_io
+from train.data.films import Film, LungFilm
+from train.evaluation import cards, evaluate
+from train.evaluation.comparisons import COMPARISONS, Comparison, Row, compare
+from train.evaluation.evaluate import Prediction, ScoreLog
+from train.evaluation.tables import table
 
 
 def _prediction(source: str, label: str, logit: float, group: str) -> Prediction:
@@ -144,7 +145,7 @@ def test_scores_are_kept_under_the_code_that_made_them(monkeypatch: pytest.Monke
         monkeypatch.setattr("inspect.getsource", read)
         return evaluate.fingerprint(cascade, (evaluate.predict,))  # type: ignore[arg-type]
 
-    code = (cam, cascade_steps, densenet, picture, preprocess, unet, evaluate.predict)
+    code = (cam, cascade_steps, densenet, image_io, preprocess, unet, evaluate.predict)
     assert name() == name(evaluate)
     assert len({name(), *map(name, code)}) == len(code) + 1
 

@@ -17,8 +17,9 @@ import typer
 from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
-from train import metrics, settings
-from train.data import COVID, NORMAL, PNEUMONIA, Film
+from train import settings
+from train.data.films import COVID, NORMAL, PNEUMONIA, Film
+from train.evaluation import metrics
 from train.experiments.cam_variants import cam_variants
 from train.experiments.features import LEARNED, TESTED, folds, held_out
 from train.experiments.figures import figures
@@ -43,7 +44,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[Film]:
         covid19 = 3.0 if film.label == COVID else -3.0
         return {"lung_area": 0.3, "pneumonia": ill, "covid19": covid19}
 
-    monkeypatch.setattr("train.evaluate._scores", scores)
+    monkeypatch.setattr("train.evaluation.evaluate._scores", scores)
     return seen
 
 

@@ -13,12 +13,14 @@ from support.readings import look
 
 from models import gate as looking
 from models.gate import GateNet
-from train import admission, gate, manifest, negatives, settings
-from train.admission import Scored, held_out, spread
-from train.familiarity import Seen
-from train.gate import Films, GateTask
-from train.gate_learning import _folds
-from train.manifest import Row
+from train import settings
+from train.data import manifest
+from train.data.manifest import Row
+from train.gate import classifier, limits, negatives
+from train.gate.classifier import Films, GateTask
+from train.gate.features import Seen
+from train.gate.learning import _folds
+from train.gate.limits import Scored, held_out, spread
 from train.schedule import Phase
 
 
@@ -38,16 +40,18 @@ def test_patients_of_other_splits_are_not_learned_from() -> None:
         Row(path="d", split="train", group="3", source="nih", view="L"),
         Row(path="e", split="train", group="4", source="kermany", view="AP"),
     ]
-    assert [row.path for row in gate.frontal_to_learn_from(rows, ["nih", "ieee8023"])] == ["a"]
+    assert [row.path for row in classifier.frontal_to_learn_from(rows, ["nih", "ieee8023"])] == [
+        "a"
+    ]
 
 
 def test_every_batch_holds_every_kind(films: Films) -> None:
     """Half are whole frontal films, turned or inverted some of them."""
-    drawn = [gate.draw(films, i, np.random.default_rng(i)) for i in range(60)]
+    drawn = [classifier.draw(films, i, np.random.default_rng(i)) for i in range(60)]
     assert Counter(one.kind for one in drawn) == {
-        gate.FRONTAL: 30, gate.PART: 10, gate.OTHER: 10, gate.LATERAL: 10,
+        classifier.FRONTAL: 30, classifier.PART: 10, classifier.OTHER: 10, classifier.LATERAL: 10,
     }  # fmt: skip
-    frontal = [one for one in drawn if one.kind == gate.FRONTAL]
+    frontal = [one for one in drawn if one.kind == classifier.FRONTAL]
     assert {one.turn for one in frontal} == {0, 1, 2, 3}
     assert {one.inverted for one in frontal} == {False, True}
 
@@ -55,8 +59,8 @@ def test_every_batch_holds_every_kind(films: Films) -> None:
 def test_the_base_is_taught_without_laterals(films: Films) -> None:
     """Where there are none, none are drawn."""
     few = Films(frontal=films.frontal, lateral=[], other=[])
-    kinds = {gate.draw(few, i, np.random.default_rng(i)).kind for i in range(30)}
-    assert kinds == {gate.FRONTAL, gate.PART, gate.OTHER}
+    kinds = {classifier.draw(few, i, np.random.default_rng(i)).kind for i in range(30)}
+    assert kinds == {classifier.FRONTAL, classifier.PART, classifier.OTHER}
 
 
 def test_labels_tell_how_a_film_lies_even_when_it_is_mirrored(films: Films) -> None:
@@ -68,7 +72,7 @@ def test_labels_tell_how_a_film_lies_even_when_it_is_mirrored(films: Films) -> N
     for x, kind, turn, inverted in zip(
         batch["x"][:, 0], batch["kind"], batch["turn"], batch["inverted"], strict=True
     ):
-        if kind == gate.FRONTAL:
+        if kind == classifier.FRONTAL:
             middle = x[32:96, 32:96] if inverted == 0 else 1 - x[32:96, 32:96]
             sides = [middle[:16], middle[:, :16], middle[-16:], middle[:, -16:]]
             assert int(np.argmax([side.mean().item() for side in sides])) == turn
@@ -79,7 +83,7 @@ def test_labels_tell_how_a_film_lies_even_when_it_is_mirrored(films: Films) -> N
 @pytest.mark.parametrize("seed", range(20))
 def test_a_part_lacks_half_of_the_film(films: Films, seed: int) -> None:
     """And is large enough to be looked at."""
-    part = gate.part_of(films.frontal[0], np.random.default_rng(seed))
+    part = classifier.part_of(films.frontal[0], np.random.default_rng(seed))
     assert part.size < 0.5 * films.frontal[0].size
     assert min(part.shape) >= 16
 
@@ -134,13 +138,13 @@ def test_limits_leave_room_beyond_the_validation_films(
         Scored(row=row, look=look(inverted=0.1), seen=seen, distance=1.0 + 0.01 * i, answer="")
         for i in range(9)
     ]
-    limits = admission.choose_limits(films, data)
-    assert limits.lateral == limits.turned == limits.inverted == 0.75
-    assert 1.08 < limits.distance < 1.3
-    assert limits.lung_area == pytest.approx(0.15)
-    assert limits.lungs_at_edge == pytest.approx(0.22)
-    assert limits.black >= 0.5
-    assert 0 < limits.contrast < 0.5
+    chosen = limits.choose_limits(films, data)
+    assert chosen.lateral == chosen.turned == chosen.inverted == 0.75
+    assert 1.08 < chosen.distance < 1.3
+    assert chosen.lung_area == pytest.approx(0.15)
+    assert chosen.lungs_at_edge == pytest.approx(0.22)
+    assert chosen.black >= 0.5
+    assert 0 < chosen.contrast < 0.5
 
 
 def test_what_was_learned_from_is_not_measured() -> None:
@@ -160,7 +164,7 @@ def test_the_table_tells_how_many_were_accepted_and_why_others_were_not() -> Non
         Scored(row=row, look=look(), seen=seen, distance=1.0, answer=answer)
         for answer in ("accepted", "accepted", "cropped", "accepted")
     ]
-    table = admission.table(films[:], films[2:3])
+    table = limits.table(films[:], films[2:3])
     assert "| frontal, nih, test | 4 | 75.0 % | cropped 1 |" in table
     assert "| 1 | 0.0 % | cropped 1 |" in table.splitlines()[-1]
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from train.losses import distillation, incremental_loss, lung_loss, smooth
+from train.stages.losses import distillation, incremental_loss, lung_loss, smooth
 
 
 def _sigmoid(z: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from train import metrics
+from train.evaluation import metrics
 
 
 @pytest.mark.parametrize(

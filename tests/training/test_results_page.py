@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from train import tables, targets
-from train.comparisons import Row
-from train.metrics import Interval
-from train.report import Results
-from train.scrutiny import CrossValidated
+from train.evaluation import paper_tables, targets
+from train.evaluation.bias_probes import CrossValidated
+from train.evaluation.comparisons import Row
+from train.evaluation.metrics import Interval
+from train.evaluation.tables import Results
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
@@ -101,12 +101,12 @@ def test_fine_tuning_counts_where_its_interval_is_above_nothing(tmp_path: Path) 
 
 def test_an_experiment_that_was_run_stands_beside_the_paper(tmp_path: Path) -> None:
     """Its figures, its page, and where they are worse."""
-    (table,) = (one for one in tables.TABLES if one.name == "table6")
+    (table,) = (one for one in paper_tables.TABLES if one.name == "table6")
     _write(tmp_path, "table6", {
         "stage 3, fine-tuned": {"sensitivity": _interval(0.7), "specificity": _interval(0.9)},
         "border ring, fine-tuned": {"sensitivity": _interval(0.5)},
     })  # fmt: skip
-    page = tables.section(table, tmp_path)
+    page = paper_tables.section(table, tmp_path)
     assert (
         "| stage 3, fine-tuned | 0.8182 / 0.8045 | 0.700 (0.650 to 0.750) | 0.900 (0.850 to 0.950)"
         in page
@@ -116,18 +116,18 @@ def test_an_experiment_that_was_run_stands_beside_the_paper(tmp_path: Path) -> N
     assert "[table6](results/table6.md)" in page
 
 
-@pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
-def test_an_experiment_that_was_not_run_says_how(table: tables.Table, tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", paper_tables.TABLES, ids=lambda table: table.name)
+def test_an_experiment_that_was_not_run_says_how(table: paper_tables.Table, tmp_path: Path) -> None:
     """The paper's figures stand there all the same."""
-    page = tables.section(table, tmp_path)
+    page = paper_tables.section(table, tmp_path)
     assert f"not run yet, `python -m train experiment {table.name} --data DIR`" in page
     assert all(f"{one:.4f}" in page for row in table.paper.values() for one in row if one)
 
 
-@pytest.mark.parametrize("table", tables.TABLES, ids=lambda table: table.name)
-def test_the_columns_are_those_of_the_experiment(table: tables.Table) -> None:
+@pytest.mark.parametrize("table", paper_tables.TABLES, ids=lambda table: table.name)
+def test_the_columns_are_those_of_the_experiment(table: paper_tables.Table) -> None:
     """Each heading finds a figure in what the experiment wrote, each row of the paper a row."""
-    rows = tables.found(table.name, RESULTS)
+    rows = paper_tables.found(table.name, RESULTS)
     if rows is None:
         pytest.skip("not run yet")
     assert set(table.paper) <= set(rows)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from train.sampler import even_draw
+from train.data.sampler import even_draw
 
 
 def _generator(seed: int = 0) -> torch.Generator:

@@ -13,10 +13,10 @@ from models.cascade import Cascade, OperatingPoint, Settings
 from models.densenet import ChestDenseNet
 from models.reading import ModelIdentity
 from models.unet import LungUNet
-from train import documentation, linear, metrics, paper, scrutiny, traits
-from train.comparisons import COMPARISONS, Row
-from train.data import read_films
-from train.report import Results, measure
+from train.data.films import read_films
+from train.evaluation import bias_probes, cached_features, linear, metrics, paper, results_page
+from train.evaluation.comparisons import COMPARISONS, Row
+from train.evaluation.tables import Results, measure
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_tenth_of_the_lungs_is_taken_away_where_it_is_hottest() -> None:
     x, lungs = torch.ones(1, 1, 20, 20), torch.zeros(1, 1, 20, 20)
     lungs[..., :10, :] = 1
     heat = torch.arange(400.0).view(1, 1, 20, 20)
-    left = scrutiny.without(x, heat, lungs)
+    left = bias_probes.without(x, heat, lungs)
     assert left[..., 9, :].sum() == 0
     assert left.sum() == 380
 
@@ -72,9 +72,9 @@ def test_a_tenth_of_the_lungs_is_taken_away_where_it_is_hottest() -> None:
 def test_traits_are_kept_film_by_film(cascade: Cascade, tiny_data: Path, tmp_path: Path) -> None:
     """A second look computes nothing; what is cut out and what is left are not the same."""
     films = read_films(tiny_data, ("test",))[:2]
-    first = traits.traits(cascade, films, tmp_path)
+    first = cached_features.traits(cascade, films, tmp_path)
     cascade.pneumonia = None  # type: ignore[assignment]
-    again = traits.traits(cascade, films, tmp_path)
+    again = cached_features.traits(cascade, films, tmp_path)
     assert np.array_equal(first.features, again.features)
     assert first.gated.shape == (2, 1024)
     assert not np.array_equal(first.cut, first.masked)
@@ -86,15 +86,15 @@ def test_results_are_written_with_plots_and_numbers(
     """From one command: the page, its plots, the same numbers for machines."""
     monkeypatch.setattr(metrics, "bootstrap", partial(metrics.bootstrap, draws=10))
     work, docs = tmp_path / "work", tmp_path / "docs"
-    depth = documentation.look_deeper(cascade, tiny_data, work)
-    page = documentation.write(measure(cascade, tiny_data, work), depth, docs, "train evaluate X")
+    depth = results_page.look_deeper(cascade, tiny_data, work)
+    page = results_page.write(measure(cascade, tiny_data, work), depth, docs, "train evaluate X")
     assert "not a medical device" in page
     assert "`train evaluate X`" in page
     assert "border ring" in page
     assert page.index("What was to be reached") < page.index("Within one source first")
     assert "| 4, open | 2 | 0.9672 / 0.9285 / 0.9005 |" in page
     cascade.lungs = cascade.pneumonia = None  # type: ignore[assignment]
-    assert documentation.look_deeper(cascade, tiny_data, work) == depth  # all of it from disk
+    assert results_page.look_deeper(cascade, tiny_data, work) == depth  # all of it from disk
     made = {path.name for path in (docs / "results").iterdir()}
     assert made == {"roc.svg", "reliability.svg", "evaluate.json"}
     assert (docs / "RESULTS.md").read_text() == page
@@ -115,7 +115,7 @@ def test_it_is_said_plainly_where_ours_is_worse(tmp_path: Path) -> None:
     )  # fmt: skip
     results = Results(version="0", digests={}, dice={}, pneumonia=[stage2], covid19=[stage3])
     folds = [
-        scrutiny.CrossValidated(
+        bias_probes.CrossValidated(
             name=name, negatives=9, positives=9, auc=_interval(0.75), ring=_interval(border)
         )
         for name, border in (("low ring", 0.6), ("high ring", 0.68))

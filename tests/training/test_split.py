@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from train import split
-from train.manifest import Row
+from train.data import split
+from train.data.manifest import Row
 
 SHARES = {"train": 0.8, "val": 0.1, "test": 0.1}
 

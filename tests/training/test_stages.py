@@ -13,16 +13,16 @@ from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
 from train import settings
-from train.data import read_films
+from train.data.films import read_films
+from train.evaluation.border_baseline import ring_scores
 from train.export import Release, export
 from train.loop import fit
-from train.masked import Masking, heatmaps, masked_films
-from train.refit import refit
-from train.ring import ring_scores
 from train.schedule import Phase, Schedule, step_generator
-from train.stage1_lungs import LungTask
-from train.stage2_pneumonia import Group, PneumoniaTask, Recipe
-from train.stage3_covid import CovidTask
+from train.stages.masked import Masking, heatmaps, masked_films
+from train.stages.refit import refit
+from train.stages.stage1_lungs import LungTask
+from train.stages.stage2_pneumonia import Group, PneumoniaTask, Recipe
+from train.stages.stage3_covid import CovidTask
 from train.weights import read_state, started
 
 GROUPS = (
@@ -189,7 +189,7 @@ def test_an_export_is_read_back(tiny_data: Path, monkeypatch: pytest.MonkeyPatch
     for name, network in networks.items():
         torch.save(network.state_dict(), weights[name])
     some = {"lung_area": 0.3, "pneumonia": 0.5, "covid19": 0.5}
-    monkeypatch.setattr("train.evaluate._scores", lambda *_: some)
+    monkeypatch.setattr("train.evaluation.evaluate._scores", lambda *_: some)
     raw = settings.read(settings.CONFIGS / "export.yaml")
     release = settings.release(raw, weights, without=(), measured=False)
     into = tiny_data / "models"

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models import preprocess, unet
-from train import manifest
-from train.manifest import AERATED, COVID, NORMAL, PNEUMONIA
-from train.picture import load_pixels
+from train.data import manifest
+from train.data.image_io import load_pixels
+from train.data.manifest import AERATED, COVID, NORMAL, PNEUMONIA
 
 __all__ = ["COVID", "NORMAL", "PNEUMONIA", "Film", "LungFilm", "assert_disjoint", "load_mask",
            "load_pixels", "read_films", "read_lung_films"]  # fmt: skip

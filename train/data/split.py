@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from train.manifest import Row
-from train.picture import load_pixels
+from train.data.image_io import load_pixels
+from train.data.manifest import Row
 
 #: Bits of 256 in which copies of one film may differ. Of 3,600 public films all pairs this near but
 #: one were known to be copies of each other; at 15 bits films of other patients begin to pair.

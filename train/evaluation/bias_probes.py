@@ -16,12 +16,12 @@ from torch.nn import functional
 
 from models import cascade as steps
 from models.cascade import Cascade
-from train import linear, metrics
-from train.data import COVID, NORMAL, PNEUMONIA, Film
-from train.evaluate import ScoreLog, fingerprint
-from train.metrics import Interval
-from train.ring import ring
-from train.traits import SEEN_BY, Floats, masked, traits
+from train.data.films import COVID, NORMAL, PNEUMONIA, Film
+from train.evaluation import linear, metrics
+from train.evaluation.border_baseline import ring
+from train.evaluation.cached_features import SEEN_BY, Floats, masked, traits
+from train.evaluation.evaluate import ScoreLog, fingerprint
+from train.evaluation.metrics import Interval
 
 _TILE = 32  # side of the squares that are removed at random, pixels of the network frame
 _SHARE = 0.1  # of the lung field, removed

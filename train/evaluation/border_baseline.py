@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from train import linear
-from train.data import Film, load_pixels
+from train.data.films import Film, load_pixels
+from train.evaluation import linear
 
 SIDE, WIDTH = 32, 4  # of the thumbnail, and of the ring; pixels
 

@@ -18,8 +18,8 @@ from torch.nn import functional
 from models import cascade as steps
 from models import preprocess, unet
 from models.cascade import Cascade
-from train.data import Film, load_pixels
-from train.evaluate import fingerprint
+from train.data.films import Film, load_pixels
+from train.evaluation.evaluate import fingerprint
 
 THUMBNAIL = 32  # pixels; enough to tell sources apart, too little to see a disease
 SEEN_BY = ("lungs", "pneumonia")  # the networks that traits hang on; stage 3 may change

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from models.cascade import Settings
-from train import metrics, plot
-from train.comparisons import Comparison
-from train.evaluate import Prediction
-from train.metrics import Bin, Interval
+from train.evaluation import metrics, plots
+from train.evaluation.comparisons import Comparison
+from train.evaluation.evaluate import Prediction
+from train.evaluation.metrics import Bin, Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def draw(found: Sequence[Calibration], folder: Path) -> None:
                 panel.plot(*curve(one), label=one.name, marker="o" * (name != "roc"), markersize=3)
             panel.set(title=f"stage {stage}", xlabel=axes[0], ylabel=axes[1])
             panel.legend(fontsize="x-small", loc="lower right")
-        plot.save(figure, folder / f"{name}.svg")
+        plots.save(figure, folder / f"{name}.svg")
 
 
 def _roc(one: Calibration) -> tuple[list[float], list[float]]:

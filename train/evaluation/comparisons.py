@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.cascade import OperatingPoint, Settings
-from train import metrics
-from train.data import COVID, NORMAL, PNEUMONIA, Film
-from train.evaluate import Prediction
-from train.ring import ring_scores
+from train.data.films import COVID, NORMAL, PNEUMONIA, Film
+from train.evaluation import metrics
+from train.evaluation.border_baseline import ring_scores
+from train.evaluation.evaluate import Prediction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

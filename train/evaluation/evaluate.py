@@ -22,9 +22,10 @@ from rich.progress import track
 from models import cam, densenet, preprocess, unet
 from models import cascade as steps
 from models.cascade import Cascade
-from train import metrics, picture
-from train.data import NORMAL, Film, LungFilm, load_mask, load_pixels, read_lung_films
-from train.stage1_lungs import dice
+from train.data import image_io
+from train.data.films import NORMAL, Film, LungFilm, load_mask, load_pixels, read_lung_films
+from train.evaluation import metrics
+from train.stages.stage1_lungs import dice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ def fingerprint(
     traits = [digests, identity.h2_variant, settings.size, settings.mask_margin]
     traits.append(settings.lung_threshold)
     digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode())
-    for part in (cam, densenet, picture, preprocess, steps, unet, *code):
+    for part in (cam, densenet, image_io, preprocess, steps, unet, *code):
         digest.update(inspect.getsource(part).encode())
     return digest.hexdigest()[:16]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.comparisons import Row
-from train.metrics import Interval
-from train.report import Results, cell
-from train.scrutiny import CrossValidated
-from train.tables import TABLES, linked, section
+from train.evaluation.bias_probes import CrossValidated
+from train.evaluation.comparisons import Row
+from train.evaluation.metrics import Interval
+from train.evaluation.paper_tables import TABLES, linked, section
+from train.evaluation.tables import Results, cell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.metrics import Interval
+from train.evaluation.metrics import Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

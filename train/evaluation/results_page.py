@@ -8,14 +8,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.cascade import Cascade
-from train.calibration import Calibration, calibrate, draw
-from train.comparisons import COMPARISONS
-from train.data import read_films, read_lung_films
-from train.evaluate import predict
-from train.paper import beside
-from train.report import INTERVALS, Results, cell, dice_table, table
-from train.scrutiny import CrossValidated, Heat, Probe, heat, source_probe, stage3_within
-from train.targets import scoreboard
+from train.data.films import read_films, read_lung_films
+from train.evaluation.bias_probes import (
+    CrossValidated,
+    Heat,
+    Probe,
+    heat,
+    source_probe,
+    stage3_within,
+)
+from train.evaluation.calibration import Calibration, calibrate, draw
+from train.evaluation.comparisons import COMPARISONS
+from train.evaluation.evaluate import predict
+from train.evaluation.paper import beside
+from train.evaluation.tables import INTERVALS, Results, cell, dice_table, table
+from train.evaluation.targets import scoreboard
 
 _HISTORY = Path(__file__).parent / "history.md"  # kept by hand
 _SOURCES = ("nih", "ieee8023")

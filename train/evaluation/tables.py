@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.cascade import Cascade
-from train.comparisons import COMPARISONS, Row, compare
-from train.data import read_films
-from train.evaluate import lung_dice, predict
-from train.metrics import Interval
+from train.data.films import read_films
+from train.evaluation.comparisons import COMPARISONS, Row, compare
+from train.evaluation.evaluate import lung_dice, predict
+from train.evaluation.metrics import Interval
 
 INTERVALS = """\
 In brackets 95 % intervals: of sensitivity and specificity Wilson's score interval, the films of one

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.comparisons import Row
-from train.metrics import Interval
-from train.report import Results
-from train.scrutiny import CrossValidated
-from train.tables import DISTILLED, found
+from train.evaluation.bias_probes import CrossValidated
+from train.evaluation.comparisons import Row
+from train.evaluation.metrics import Interval
+from train.evaluation.paper_tables import DISTILLED, found
+from train.evaluation.tables import Results
 
 _FILMS = (
     "thousands of films of one hospital, normal and ill, with labels that radiologists gave, or "

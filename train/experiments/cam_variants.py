@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from train.comparisons import labelled
-from train.data import COVID, PNEUMONIA, Film, read_films
+from train.data.films import COVID, PNEUMONIA, Film, read_films
+from train.evaluation.border_baseline import ring
+from train.evaluation.comparisons import labelled
+from train.evaluation.plots import intervals
 from train.experiments import networks
 from train.experiments.features import Floats, features, folds, held_out
-from train.experiments.plots import intervals
 from train.experiments.result import Result, Run
 from train.experiments.sample import sample
-from train.ring import ring
 
 _RING = "border ring, no network"
 _ALL, _CASES = "ieee8023", "radiopaedia + eurorad alone"

@@ -13,10 +13,10 @@ from rich.progress import track
 
 from models import cam, preprocess
 from models.densenet import ChestDenseNet
-from train import linear
-from train.data import Film
-from train.masked import Masking, masked_films, shrink
-from train.stage2_pneumonia import data_cache
+from train.data.films import Film
+from train.evaluation import linear
+from train.stages.masked import Masking, masked_films, shrink
+from train.stages.stage2_pneumonia import data_cache
 from train.weights import frozen_classifier
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,7 @@ from rich.progress import track
 from models import cascade as steps
 from models import preprocess, registry
 from models.cascade import Cascade
-from train.data import Film, load_pixels, read_films
+from train.data.films import Film, load_pixels, read_films
 from train.experiments.result import Result, Run
 
 Panel: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32] | None]  # film, what lies on it

@@ -17,10 +17,10 @@ from rich.progress import track
 from torch import Generator, Tensor, nn
 
 from models.densenet import ChestDenseNet
-from train.data import NORMAL, Film
-from train.sampler import even_draw
+from train.data.films import NORMAL, Film
+from train.data.sampler import even_draw
 from train.schedule import Phase
-from train.stage2_pneumonia import PneumoniaTask, Recipe
+from train.stages.stage2_pneumonia import PneumoniaTask, Recipe
 
 _LAST = 2  # the dense block and its batch norm
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from models import registry
-from train.data import Film
+from train.data.films import Film
 from train.experiments.result import Run
-from train.masked import Masking
+from train.stages.masked import Masking
 from train.weights import frozen_classifier
 
 #: What a YAML says of the table alone, and one training does not hang on.

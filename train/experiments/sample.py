@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from train import metrics
-from train.comparisons import labelled
-from train.data import COVID, NORMAL, PNEUMONIA, Film
-from train.metrics import Interval
+from train.data.films import COVID, NORMAL, PNEUMONIA, Film
+from train.evaluation import metrics
+from train.evaluation.comparisons import labelled
+from train.evaluation.metrics import Interval
 
 Floats = NDArray[np.float64]
 

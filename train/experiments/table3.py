@@ -8,14 +8,14 @@ import torch
 
 from models.densenet import ChestDenseNet
 from train import settings
-from train.data import read_films
+from train.data.films import read_films
+from train.evaluation.plots import intervals
 from train.experiments import networks
-from train.experiments.plots import intervals
 from train.experiments.result import Result, Run
 from train.experiments.sample import normal_or_ill
 from train.loop import fit
-from train.masked import masked_films, shrink
-from train.stage2_pneumonia import PneumoniaTask, data_cache
+from train.stages.masked import masked_films, shrink
+from train.stages.stage2_pneumonia import PneumoniaTask, data_cache
 
 _SETS = {"NIH alone": ("nih",), "NIH + ieee8023": ("nih", "ieee8023"), "kermany": ("kermany",)}
 _SOURCES = ("kermany", "nih", "ieee8023")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from models import registry
-from train.comparisons import Comparison, Row, compare, labelled
-from train.data import COVID, NORMAL, PNEUMONIA, read_films
-from train.evaluate import predict
+from train.data.films import COVID, NORMAL, PNEUMONIA, read_films
+from train.evaluation.comparisons import Comparison, Row, compare, labelled
+from train.evaluation.evaluate import predict
+from train.evaluation.tables import cell
 from train.experiments.result import Result, Run
-from train.report import cell
 
 _PAPER_OPEN = {2: ("96.72", "92.85", "90.05"), 3: ("88.04", "85.26", "85.86")}
 _PAPER_UNSEEN = {2: ("93.94", "63.64", "90.48"), 3: ("40.00", "50.00", "40.00")}

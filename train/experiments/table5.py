@@ -13,16 +13,16 @@ from torch import Tensor
 
 from models.densenet import ChestDenseNet
 from train import settings
-from train.data import Film, read_films
+from train.data.films import Film, read_films
+from train.evaluation.metrics import Interval
+from train.evaluation.plots import intervals
 from train.experiments import networks
 from train.experiments.last_block import LastBlock, LastBlockTask, maps_before, some
-from train.experiments.plots import intervals
 from train.experiments.result import Result, Run
 from train.experiments.sample import normal_or_ill
 from train.loop import fit
-from train.masked import Masking, masked_films, shrink
-from train.metrics import Interval
-from train.stage2_pneumonia import data_cache
+from train.stages.masked import Masking, masked_films, shrink
+from train.stages.stage2_pneumonia import data_cache
 from train.weights import started
 
 _SETS = {"kermany": ("kermany",), "NIH alone": ("nih",), "NIH + ieee8023": ("nih", "ieee8023")}

@@ -8,8 +8,11 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from train.comparisons import labelled
-from train.data import COVID, PNEUMONIA, Film, read_films
+from train.data.films import COVID, PNEUMONIA, Film, read_films
+from train.evaluation.border_baseline import ring
+from train.evaluation.comparisons import labelled
+from train.evaluation.metrics import Interval
+from train.evaluation.plots import intervals
 from train.experiments import networks
 from train.experiments.features import (
     LEARNED,
@@ -20,11 +23,8 @@ from train.experiments.features import (
     folds,
     held_out,
 )
-from train.experiments.plots import intervals
 from train.experiments.result import Result, Run
 from train.experiments.sample import Sample, sample
-from train.metrics import Interval
-from train.ring import ring
 
 _PAPER = "81.82 / 80.45"
 _NEW, _OLD = "hannover / pneumonias of ieee8023 + NIH", "ieee8023 alone"

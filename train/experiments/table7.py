@@ -9,10 +9,10 @@ import numpy as np
 
 from models import registry
 from models.cascade import Settings
-from train import metrics
-from train.data import COVID, NORMAL, PNEUMONIA, Film, read_films
-from train.evaluate import Prediction, predict
-from train.experiments.plots import intervals
+from train.data.films import COVID, NORMAL, PNEUMONIA, Film, read_films
+from train.evaluation import metrics
+from train.evaluation.evaluate import Prediction, predict
+from train.evaluation.plots import intervals
 from train.experiments.result import Result, Run
 
 _CLASSES = (NORMAL, PNEUMONIA, COVID)

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import gate, preprocess
-from train import augment, negatives
-from train.manifest import Row
-from train.negatives import Picture
+from train.data import augment
+from train.data.manifest import Row
+from train.gate import negatives
+from train.gate.negatives import Picture
 from train.schedule import Phase
 
 FRONTAL, LATERAL, PART, OTHER = range(len(gate.KINDS))

@@ -16,8 +16,8 @@ from dicom_node.gate.measures import lungs_at_edge
 from models import cascade as steps
 from models import preprocess, unet
 from models.cascade import Cascade
-from train.evaluate import fingerprint
-from train.picture import load_pixels
+from train.data.image_io import load_pixels
+from train.evaluation.evaluate import fingerprint
 
 _EVERY = 50  # films between two writings; what a kill may cost
 

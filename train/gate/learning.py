@@ -10,11 +10,12 @@ from typing import Any
 from rich.progress import track
 
 from models.gate import GateNet
-from train import gate, negatives, settings
-from train.gate import Films
+from train import settings
+from train.data.image_io import load_pixels
+from train.data.manifest import Row
+from train.gate import classifier, negatives
+from train.gate.classifier import Films
 from train.loop import fit
-from train.manifest import Row
-from train.picture import load_pixels
 from train.weights import started
 
 
@@ -29,19 +30,19 @@ class Learned:
 
 def learn(rows: Sequence[Row], data: Path, raw: dict[str, Any], out: Path) -> Learned:
     """Train below ``out``; what is finished there is taken as it is."""
-    frontal = gate.frontal_to_learn_from(rows, raw["sources"])
-    lateral = [row for row in rows if gate.is_lateral(row)]
-    others = [gate.small(picture) for picture in negatives.package_pictures()]
+    frontal = classifier.frontal_to_learn_from(rows, raw["sources"])
+    lateral = [row for row in rows if classifier.is_lateral(row)]
+    others = [classifier.small(picture) for picture in negatives.package_pictures()]
     check = [row for row in rows if row.split == "val" and row.source in raw["sources"]]
     films = Films(frontal=_load(frontal, data), lateral=_load(lateral, data), other=others)
     checked = Films(frontal=_load(check, data), lateral=films.lateral, other=others)
-    task = gate.GateTask(GateNet(), replace(films, lateral=[]), checked)
+    task = classifier.GateTask(GateNet(), replace(films, lateral=[]), checked)
     base = fit(task, settings.schedule({"schedule": raw["base"]}), out / "base")
 
     def finish(name: str, kept: Sequence[bool]) -> GateNet:
         pictures = [film for film, keep in zip(films.lateral, kept, strict=True) if keep]
         some = replace(films, lateral=pictures)
-        task = gate.GateTask(started(GateNet(), base), some, checked)
+        task = classifier.GateTask(started(GateNet(), base), some, checked)
         schedule = settings.schedule({"schedule": raw["laterals"]})
         return started(GateNet(), fit(task, schedule, out / name))
 
@@ -61,4 +62,4 @@ def _folds(rows: Sequence[Row], count: int) -> list[int]:
 
 
 def _load(rows: Sequence[Row], data: Path) -> list[negatives.Picture]:
-    return [gate.small(load_pixels(data / row.path)) for row in track(rows, "films")]
+    return [classifier.small(load_pixels(data / row.path)) for row in track(rows, "films")]

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from dicom_node.config import GateConfig
-from dicom_node.domain import Image
+from dicom_node.domain.values import Image
 from dicom_node.gate import examine_look, examine_measures
 from dicom_node.gate.measures import exposure
 from models.gate import Gate
 from models.reading import GateLimits, Look
-from train.familiarity import Seen
-from train.gate import is_lateral, part_of
-from train.manifest import Row
-from train.negatives import Picture
-from train.picture import load_pixels
+from train.data.image_io import load_pixels
+from train.data.manifest import Row
+from train.gate.classifier import is_lateral, part_of
+from train.gate.features import Seen
+from train.gate.negatives import Picture
 
 #: How the limits are chosen; the card quotes it.
 RULE = """\

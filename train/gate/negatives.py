@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from dicom_node import pixels
 from dicom_node.errors import Refused
-from train.picture import load_pixels
+from train.data.image_io import load_pixels
 
 Picture: TypeAlias = NDArray[np.float32]
 

@@ -12,18 +12,20 @@ import torch
 from dicom_node import gate as rules
 from dicom_node import pixels, select_images
 from dicom_node.config import GateConfig, SelectConfig
-from dicom_node.domain import RefusalCode
+from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import Refused
 from models import registry
 from models.cascade import Cascade
 from models.gate import Gate, fit_distance
 from models.reading import GateLimits
-from train import admission, cards, manifest
-from train.admission import held_out, score, spread
-from train.familiarity import see
-from train.gate import is_lateral
-from train.gate_learning import Learned, learn
-from train.manifest import Row
+from train.data import manifest
+from train.data.manifest import Row
+from train.evaluation import cards
+from train.gate import limits as rule
+from train.gate.classifier import is_lateral
+from train.gate.features import see
+from train.gate.learning import Learned, learn
+from train.gate.limits import held_out, score, spread
 
 _FILE, _CARD = "weights/gate.safetensors", "cards/gate.md"
 _COMMAND = "python -m train gate --data DIR"
@@ -44,7 +46,7 @@ _WORDS = cards.Words(
         "from the header."
     ),
     factors="Source of the film; children (kermany) against adults.",
-    metrics="Share of films accepted, and the codes of the refusals.\n\n" + admission.RULE,
+    metrics="Share of films accepted, and the codes of the refusals.\n\n" + rule.RULE,
     caveats=(
         "Turned, inverted and cut films are made from upright ones. Pictures of other things come "
         "from Python packages and from drawings; few of them are radiographs of other body parts, "
@@ -63,7 +65,7 @@ def release(data: Path, raw: dict[str, Any], out: Path, into: Path) -> str:
     films = held_out(rows, learned.training, int(raw["most"]))
     seen = see(cascade, [data / row.path for row in films], out)
     opened = score(films, seen, data, [Gate(learned.network, _OPEN)] * len(films))
-    limits = admission.choose_limits([f for f in opened if f.row.split == "val"], data)
+    limits = rule.choose_limits([f for f in opened if f.row.split == "val"], data)
     digest = registry.save_weights(learned.network.state_dict(), into / _FILE)
     listed = registry.read_manifest(into)
     entry = registry.GateEntry(
@@ -82,8 +84,8 @@ def release(data: Path, raw: dict[str, Any], out: Path, into: Path) -> str:
     tested = [row for row in films if row.split == "test"]
     results = "\n".join(
         (
-            admission.table(accepted, _laterals(learned, cascade, limits, data, out)),
-            admission.changed(tested, data, shipped.gate),
+            rule.table(accepted, _laterals(learned, cascade, limits, data, out)),
+            rule.changed(tested, data, shipped.gate),
             _dicom(data / "dicom", shipped),
         )
     )
@@ -106,7 +108,7 @@ def _centre(learned: Learned, cascade: Cascade, rows: list[Row], data: Path, out
 
 def _laterals(
     learned: Learned, cascade: Cascade, limits: GateLimits, data: Path, out: Path
-) -> list[admission.Scored]:
+) -> list[rule.Scored]:
     rows = [row for row in learned.training if row.path in learned.without]
     gates = [Gate(learned.without[row.path], limits) for row in rows]
     return score(rows, see(cascade, [data / row.path for row in rows], out), data, gates)

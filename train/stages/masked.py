@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from models import cascade, preprocess
 from models.unet import LungUNet
-from train.data import Film, load_pixels
+from train.data.films import Film, load_pixels
 from train.weights import frozen, frozen_classifier
 
 #: Heatmaps are kept this small; they come from maps of 16 x 16 and are smooth.

@@ -12,10 +12,10 @@ from rich.progress import track
 from torch import Tensor
 
 from models.densenet import ChestDenseNet
-from train import linear
-from train.linear import Line
-from train.stage2_pneumonia import within_and_pooled
-from train.stage3_covid import CovidTask
+from train.evaluation import linear
+from train.evaluation.linear import Line
+from train.stages.stage2_pneumonia import within_and_pooled
+from train.stages.stage3_covid import CovidTask
 
 
 def refit(task: CovidTask, ridges: Sequence[float], out: Path) -> Path:

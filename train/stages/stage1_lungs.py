@@ -11,11 +11,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from models import preprocess, unet
-from train import augment
-from train.data import LungFilm, load_mask, load_pixels, read_lung_films
-from train.losses import lung_loss
-from train.sampler import even_draw
+from train.data import augment
+from train.data.films import LungFilm, load_mask, load_pixels, read_lung_films
+from train.data.sampler import even_draw
 from train.schedule import Phase
+from train.stages.losses import lung_loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

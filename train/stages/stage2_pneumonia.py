@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from models.densenet import ChestDenseNet
-from train import augment, metrics
-from train.data import NORMAL, Film, read_films
-from train.losses import incremental_loss, smooth
-from train.masked import Masking, masked_films, shrink
-from train.sampler import even_draw
+from train.data import augment
+from train.data.films import NORMAL, Film, read_films
+from train.data.sampler import even_draw
+from train.evaluation import metrics
 from train.schedule import Phase
+from train.stages.losses import incremental_loss, smooth
+from train.stages.masked import Masking, masked_films, shrink
 from train.weights import frozen_classifier
 
 

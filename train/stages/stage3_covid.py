@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from models import preprocess
 from models.densenet import ChestDenseNet
-from train.data import COVID, NORMAL, read_films
-from train.losses import incremental_loss, smooth
-from train.masked import Masking, heatmaps, masked_films, shrink
-from train.sampler import even_draw
+from train.data.films import COVID, NORMAL, read_films
+from train.data.sampler import even_draw
 from train.schedule import Phase
-from train.stage2_pneumonia import Recipe, augmented, data_cache, score
+from train.stages.losses import incremental_loss, smooth
+from train.stages.masked import Masking, heatmaps, masked_films, shrink
+from train.stages.stage2_pneumonia import Recipe, augmented, data_cache, score
 
 
 class CovidTask:

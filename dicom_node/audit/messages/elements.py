@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dicom_node.audit_messages.events import Code
+    from dicom_node.audit.messages.events import Code
 
 MACHINE_NAME, IP_ADDRESS, URI_POINT = "1", "2", "5"  # NetworkAccessPointTypeCode
 PERSON, SYSTEM_OBJECT = "1", "2"  # ParticipantObjectTypeCode

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from dicom_node.domain import AuditKind
+from dicom_node.domain.audit import AuditKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

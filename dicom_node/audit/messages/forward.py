@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from dicom_node.audit_messages.transport import frame, send
+from dicom_node.audit.messages.transport import frame, send
 from dicom_node.errors import ConfigError, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from dicom_node.audit_messages.message import Teller
+    from dicom_node.audit.messages.message import AuditMessageBuilder
+    from dicom_node.config import RepositoryConfig, TlsConfig
     from dicom_node.deliver.retry import RetryPolicy
-    from dicom_node.domain import AuditRecord
+    from dicom_node.domain.audit import AuditRecord
     from dicom_node.ports import Clock, Trail
-    from dicom_node.safeguards import RepositoryConfig, TlsConfig
 
 REPOSITORY = "repository"  # the name of its place in the trail
 _LINES = 200  # read at a time
@@ -39,7 +39,7 @@ class Forwarder:
     """
 
     trail: Trail
-    teller: Teller
+    teller: AuditMessageBuilder
     repository: RepositoryConfig
     tls: TlsConfig
     policy: RetryPolicy

@@ -1,7 +1,7 @@
 """An audit line as a DICOM Audit Message, PS3.15 A.5.
 
 The trail holds no patient's identity. Where A.5.3 wants a patient there is one whose number is
-"withheld", or, where the configuration says so, what `dicom_node.audit_messages.patient` finds.
+"withheld", or, where the configuration says so, what `dicom_node.audit.messages.patient` finds.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from dicom_node.audit_messages import elements as el
-from dicom_node.audit_messages import events as ev
-from dicom_node.audit_messages.elements import Participant
+from dicom_node.audit.messages import elements as el
+from dicom_node.audit.messages import events as ev
+from dicom_node.audit.messages.elements import Participant
 from dicom_node.config import DicomDestination, WebDestination
-from dicom_node.domain import AuditKind
+from dicom_node.domain.audit import AuditKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from dicom_node.config import Config, Destination
-    from dicom_node.domain import AuditEvent, AuditRecord
+    from dicom_node.domain.audit import AuditEvent, AuditRecord
 
 UNKNOWN = "unknown"
 
@@ -31,7 +31,7 @@ def withheld(_study_instance_uid: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Teller:
+class AuditMessageBuilder:
     """Makes messages of lines, for one node.
 
     Parameters
@@ -49,7 +49,7 @@ class Teller:
     patient: Callable[[str], str] = withheld
 
     @classmethod
-    def of(cls, config: Config, host: str) -> Teller:
+    def of(cls, config: Config, host: str) -> AuditMessageBuilder:
         """For this configuration."""
         return cls(
             ae_title=config.node.ae_title,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
-from dicom_node.audit_messages.message import UNKNOWN
+from dicom_node.audit.messages.message import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,13 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from dicom_node.tls import client_context, meaning
+from dicom_node.tls.context import client_context, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from dicom_node.safeguards import RepositoryConfig, TlsConfig
+    from dicom_node.config import RepositoryConfig, TlsConfig
 
 _PRIORITY = 10 * 8 + 5  # facility security/authorization, severity notice; PS3.15 A.6
 _UTF8 = "\ufeff".encode()

@@ -9,7 +9,7 @@ from support import readings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dicom_node.domain import Image
+    from dicom_node.domain.values import Image
     from models.reading import Look, ModelIdentity, Reading
 
 

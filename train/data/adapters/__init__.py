@@ -1,7 +1,7 @@
 """Data sets as their publishers ship them, turned into manifest rows.
 
-An adapter reads a publisher's folder and says what each film is; `train.split` then joins patients
-and duplicates and divides them, with the shares the paper used (Tables 1 and 2).
+An adapter reads a publisher's folder and says what each film is; `train.data.split` then joins
+patients and duplicates and divides them, with the shares the paper used (Tables 1 and 2).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from train import split
-from train.adapters import clinical, covid, lungs, padchest, rsna
-from train.manifest import Row
+from train.data import split
+from train.data.adapters import clinical, covid, lungs, padchest, rsna
+from train.data.manifest import Row
 
 _LUNGS = {"train": 0.8, "test": 0.2}
 _LARGE = {"train": 0.8, "val": 0.1, "test": 0.1}

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from dicom_node import pixels
 from dicom_node.errors import Refused
-from train.adapters.tables import lines, sex, years
-from train.manifest import Row
+from train.data.adapters.tables import lines, sex, years
+from train.data.manifest import Row
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlparse
 
-from train.adapters.tables import lines, sex, years
-from train.manifest import COVID, NORMAL, PNEUMONIA, Row
+from train.data.adapters.tables import lines, sex, years
+from train.data.manifest import COVID, NORMAL, PNEUMONIA, Row
 
 _FRONTAL = {"PA": "PA", "AP": "AP", "AP Supine": "AP", "AP Erect": "AP"}
 _COVIDX = {

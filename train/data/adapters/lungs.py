@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from train.adapters.tables import sex, years
-from train.manifest import AERATED, NORMAL, Row
+from train.data.adapters.tables import sex, years
+from train.data.manifest import AERATED, NORMAL, Row
 
 _NLM = "NLM: research and education, cite Jaeger et al. 2014"
 _SEX, _AGE = re.compile(r"\b(male|female|[MF])\b", re.IGNORECASE), re.compile(r"(\d+)\s*(?:Y|yrs)")

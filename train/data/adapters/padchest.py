@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from train.adapters.tables import lines, sex, years
-from train.manifest import NORMAL, PNEUMONIA, Row
+from train.data.adapters.tables import lines, sex, years
+from train.data.manifest import NORMAL, PNEUMONIA, Row
 
 _FRONTAL = {"PA": "PA", "AP": "AP", "AP_horizontal": "AP"}
 _BIRTH_TO_AGE = 4  # a StudyDate_DICOM begins with the year

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from train.adapters.tables import lines
-from train.manifest import NORMAL, PNEUMONIA, Row
+from train.data.adapters.tables import lines
+from train.data.manifest import NORMAL, PNEUMONIA, Row
 
 # "No Lung Opacity / Not Normal" is neither class.
 _LABELS = {"Normal": NORMAL, "Lung Opacity": PNEUMONIA}

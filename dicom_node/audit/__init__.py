@@ -1,0 +1,1 @@
+"""The audit log: signed checkpoints, events that must not stop work, DICOM audit messages."""

@@ -1,0 +1,66 @@
+"""The node's configuration: read once, frozen, handed down by section.
+
+Import from here; the modules below hold the parts.
+"""
+
+from __future__ import annotations
+
+from dicom_node.config.destinations import (
+    Destination,
+    DicomDestination,
+    FolderDestination,
+    WebDestination,
+)
+from dicom_node.config.root import (
+    CallingPeer,
+    Config,
+    DeliveryConfig,
+    GateConfig,
+    LogConfig,
+    ModelsConfig,
+    NodeConfig,
+    ReportConfig,
+    ResultsConfig,
+    SelectConfig,
+    StudyConfig,
+    WorkersConfig,
+    load,
+)
+from dicom_node.config.sections import (
+    AuditConfig,
+    PriorityConfig,
+    RepositoryConfig,
+    RetentionConfig,
+    Section,
+    SpoolConfig,
+    TlsConfig,
+    TlsProfile,
+)
+
+__all__ = [
+    "AuditConfig",
+    "CallingPeer",
+    "Config",
+    "DeliveryConfig",
+    "Destination",
+    "DicomDestination",
+    "FolderDestination",
+    "GateConfig",
+    "LogConfig",
+    "ModelsConfig",
+    "NodeConfig",
+    "PriorityConfig",
+    "ReportConfig",
+    "RepositoryConfig",
+    "ResultsConfig",
+    "RetentionConfig",
+    "Section",
+    "SelectConfig",
+    "SpoolConfig",
+    "StudyConfig",
+    "TlsConfig",
+    "TlsProfile",
+    "WebDestination",
+    "WorkersConfig",
+    "load",
+]

@@ -1,0 +1,1 @@
+"""What every part of the node needs to know about DICOM data elements."""

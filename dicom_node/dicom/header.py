@@ -1,0 +1,40 @@
+"""Read values of a header that may be wrong; nothing here raises for it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+
+def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
+    """All finite numbers of an element; empty where it is missing, blank or not numeric."""
+    try:
+        value = ds.get(keyword)
+        if isinstance(value, bytes):  # US or SS that nobody resolved
+            value = np.frombuffer(value, "<u2").tolist()
+        several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
+        found = [float(one) for one in several if one not in (None, "")]
+    except (ValueError, TypeError, OverflowError):
+        return ()
+    return tuple(number for number in found if math.isfinite(number))
+
+
+def number(ds: Dataset, keyword: str, default: float) -> float:
+    """The first number of an element, or the default."""
+    return next(iter(numbers(ds, keyword)), default)
+
+
+def text(ds: Dataset, keyword: str) -> str:
+    """The text of an element, in capitals and trimmed, several values apart by a backslash."""
+    try:
+        value = ds.get(keyword)
+    except (ValueError, TypeError):
+        return ""
+    several = [value] if isinstance(value, str) else value or ()
+    parts = several if hasattr(several, "__iter__") else (several,)
+    return "\\".join(str(part).strip().upper() for part in parts)

@@ -1,0 +1,1 @@
+"""What the node keeps and decides: frozen values, states, audit events. No I/O."""

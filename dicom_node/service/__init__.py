@@ -1,0 +1,1 @@
+"""The processes of a running node and what each of them does."""

@@ -1,0 +1,363 @@
+"""The command line: every command that asks or mends, in process, over a store the test fills."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.certificates import identity
+from support.film import film, write
+from support.peer import Peer, free_port
+from typer.testing import CliRunner, Result
+
+from dicom_node.cli import app
+from dicom_node.cli.app import main
+from dicom_node.cli.studies import person
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.states import DeliveryEvent
+from dicom_node.domain.values import FilmOutcome, Instance, Refusal, RefusalCode, Settlement
+from dicom_node.domain.values import Result as Made
+from dicom_node.errors import NodeError
+from dicom_node.store import Store, open_store
+
+STUDY = "1.2.840.9"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Site:
+    """A node's folder and configuration, with the command line over it."""
+
+    folder: Path
+    store: Store
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(app, [*words, "--config", str(self.folder / "config.yaml")])
+
+    def json(self, *words: str) -> Any:
+        done = self.run(*words, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def pacs(tmp_path: Path) -> Iterator[Peer]:
+    with Peer(tmp_path / "pacs") as peer:
+        yield peer
+
+
+@pytest.fixture
+def site(tmp_path: Path, pacs: Peer) -> Iterator[Site]:
+    config = {
+        "node": {"data_dir": str(tmp_path / "data"), "port": free_port(), "host": "127.0.0.1"},
+        "destinations": [
+            {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs.port},
+        ],
+        "delivery": {"timeout_seconds": 2.0},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    store = open_store(tmp_path / "data", _now)
+    yield Site(tmp_path, store)
+    store.close()
+
+
+def _instance(uid: str) -> Instance:
+    return Instance(
+        sop_instance_uid=uid,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.1",
+        study_instance_uid=STUDY,
+        series_instance_uid="1.2.840.8",
+        transfer_syntax_uid="1.2.840.10008.1.2",
+        path=Path("spool") / uid,
+        size=10,
+        sha256="0" * 64,
+        calling_ae_title="CR1",
+        received_at=_now(),
+    )
+
+
+def _read_one_refuse_one_hold_the_result(store: Store) -> None:
+    """A study with a past: two films, a result the PACS refused."""
+    for uid in ("1.2.1", "1.2.2"):
+        store.inbox.add(_instance(uid))
+    store.jobs.open_ready(_now())
+    later = _now() + timedelta(minutes=5)
+    job = store.jobs.claim("worker-1", later)
+    assert job is not None
+    made = Made(
+        sop_instance_uid="2.25.1",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
+        series_instance_uid="2.25.2",
+        modality="SR",
+        series_description="AI report",
+        path=Path("results/2.25.1.dcm"),
+    )
+    stage = {"probability": 0.9, "threshold": 0.5, "positive": True}
+    refusal = Refusal(code=RefusalCode.VIEW, reason="the view is LL, which is lateral")
+    outcomes = [
+        FilmOutcome(
+            sop_instance_uid="1.2.1",
+            refusal=None,
+            reading={"pneumonia": stage, "covid19": None},
+            results=(made,),
+        ),
+        FilmOutcome(sop_instance_uid="1.2.2", refusal=refusal, reading=None),
+    ]
+    store.jobs.finish(job, outcomes, ["pacs"], ())
+    shipment = store.outbox.claim("deliverer-1", later)
+    assert shipment is not None
+    refused = Settlement(
+        delivery_id=shipment.deliveries[0].id,
+        event=DeliveryEvent.REFUSED,
+        status_code=0xA900,
+        reason="data set does not match SOP class",
+    )
+    store.outbox.settle(shipment, [refused])
+
+
+def test_status_counts_everything(site: Site) -> None:
+    """Films, readings and deliveries are counted by where they stand; nobody is alive."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    status = site.json("status")
+    assert status["instances"] == {"read": 1, "refused": 1}
+    assert status["jobs"] == {"done": 1}
+    assert status["deliveries"] == {"pacs": {"held": 1}}
+    assert status["processes"] == {}
+    assert "not running" in site.run("status").output
+
+
+def test_studies_lists_a_line_a_study(site: Site) -> None:
+    """Read and refused films and deliveries stand in the line."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    (row,) = site.json("studies")
+    assert (row["study_instance_uid"], row["read"], row["refused"]) == (STUDY, 1, 1)
+    assert row["deliveries"] == {"held": 1}
+    assert "1 held" in site.run("studies").output
+
+
+def test_show_tells_the_whole_story(site: Site) -> None:
+    """Reasons, probabilities, objects, deliveries and audit lines are all there."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    story = site.json("show", STUDY)
+    by_uid = {instance["sop_instance_uid"]: instance for instance in story["instances"]}
+    assert by_uid["1.2.2"]["refusal_code"] == "view"
+    assert by_uid["1.2.1"]["reading"]["pneumonia"]["probability"] == 0.9
+    assert story["results"][0]["deliveries"][0]["status"] == "held"
+    assert {"study-ready", "film-read", "film-refused", "delivery-held"} <= {
+        line["kind"] for line in story["audit"]
+    }
+    told = site.run("show", STUDY).output
+    assert "NOT FOR DIAGNOSTIC USE" in told
+    assert "lateral" in told
+
+
+def test_an_unknown_study_is_said_so(site: Site) -> None:
+    """A typing error in a UID is not an empty story."""
+    done = site.run("show", "1.2.3.4.5")
+    assert isinstance(done.exception, NodeError)
+
+
+def test_retry_wakes_what_is_held_once(site: Site) -> None:
+    """A held delivery goes out again; a second retry finds nothing."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("retry", STUDY) == {"readings": 0, "deliveries": 1}
+    assert site.json("retry") == {"readings": 0, "deliveries": 0}
+    assert site.json("status")["deliveries"] == {"pacs": {"pending": 1}}
+
+
+def test_discard_gives_up_what_is_held(site: Site) -> None:
+    """For good, with a line for each object; where nothing is held, that is a mistake."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("discard", STUDY) == {"readings": 0, "deliveries": 1}
+    assert site.json("status")["deliveries"] == {"pacs": {"discarded": 1}}
+    assert site.json("audit", "tail", "-n", "1")[0]["kind"] == "delivery-discarded"
+    assert site.json("retry", STUDY) == {"readings": 0, "deliveries": 0}
+    assert isinstance(site.run("discard", STUDY).exception, NodeError)
+
+
+def test_a_destination_that_is_down_is_named(site: Site) -> None:
+    """With the reason, and when it is looked at next."""
+    for _ in range(2):
+        site.store.breakers.failed("pacs", "nothing listens", _now())
+    assert site.json("status")["breakers"]["pacs"]["failures"] == 2
+    assert "DOWN       pacs since" in site.run("status").output
+
+
+def test_a_study_is_read_again_on_request(site: Site) -> None:
+    """Its film that was read, once; while that waits, asking again is a mistake."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("reread", STUDY) == {"films": 1}
+    assert site.json("status")["jobs"] == {"done": 1, "waiting": 1}
+    again = site.run("reread", STUDY)
+    assert isinstance(again.exception, NodeError)
+    assert "being read now" in str(again.exception)
+
+
+def test_audit_verifies_and_exports(site: Site) -> None:
+    """A whole chain verifies; every line comes out as JSON; the tail is the end of it."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("audit", "checkpoint")["sequence"] == site.store.audit.head()[0]
+    verified = site.json("audit", "verify")
+    assert (verified["ok"], verified["problems"], verified["checkpoints"]) == (True, [], 1)
+    exported = [json.loads(line) for line in site.run("audit", "export").output.splitlines()]
+    assert [line["sequence"] for line in exported] == list(range(1, len(exported) + 1))
+    assert site.json("audit", "tail", "-n", "1")[0] == exported[-1]
+    assert "delivery-held" in [line["kind"] for line in site.json("audit", "show", STUDY)]
+
+
+def test_audit_verify_fails_where_a_line_was_edited(site: Site) -> None:
+    """Somebody who changes a row in the database is found out, by exit status too."""
+    site.store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail={"port": 1}))
+    site.json("audit", "checkpoint")
+    database = sqlite3.connect(site.folder / "data" / "node.db")
+    database.execute("UPDATE audit SET detail = '{\"port\":2}'")
+    database.commit()
+    database.close()
+    done = site.run("audit", "verify")
+    assert done.exit_code == 1
+    assert "line 1" in done.output
+    assert "no checkpoint vouches" in done.output
+    assert site.store.audit.tail(1)[0].event.kind is AuditKind.AUDIT_BROKEN
+
+
+def test_audit_verify_says_how_far_the_last_checkpoint_vouches(site: Site) -> None:
+    """The lines after it are chained and no more; without a checkpoint, all of them."""
+    site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
+    assert "no checkpoint vouches for any of its 3 lines" in site.run("audit", "verify").output
+    site.json("audit", "checkpoint")
+    site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 2)
+    verified = site.json("audit", "verify")
+    assert (verified["lines"], verified["vouched"]["line"]) == (5, 3)
+    told = site.run("audit", "verify").output
+    assert "lines 1 to 3 of 5 are vouched for by an unsigned checkpoint" in told
+    assert "2 after them are only chained" in told
+
+
+def test_a_checkpoint_over_a_cut_trail_raises_an_alert(site: Site) -> None:
+    """The line that tells of it is covered by the checkpoint; exit status 1."""
+    site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
+    site.json("audit", "checkpoint")
+    with closing(sqlite3.connect(site.folder / "data" / "node.db")) as database, database:
+        database.execute("DELETE FROM audit WHERE sequence >= 2")
+    done = site.run("audit", "checkpoint")
+    assert done.exit_code == 1
+    assert "BROKEN     line 3: missing, and checkpoint 1 has seen it" in done.output
+    [alert] = site.store.audit.tail(1)
+    assert (alert.sequence, alert.event.kind) == (2, AuditKind.AUDIT_BROKEN)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["audit", "tail"], "audit tail"),
+        (["audit", "show", STUDY], "audit show"),
+        (["audit", "export"], "audit export"),
+        (["show", STUDY], "show"),
+    ],
+)
+def test_whoever_reads_the_trail_is_written_into_it(
+    site: Site, words: list[str], command: str
+) -> None:
+    """Before anything is shown: where that cannot be written, nothing is."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.run(*words).exit_code == 0
+    [line] = site.store.audit.tail(1)
+    assert line.event.kind is AuditKind.AUDIT_READ
+    assert line.event.detail == {"command": command, "user": person()}
+    with closing(sqlite3.connect(site.folder / "data" / "node.db")) as database, database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    done = site.run(*words)
+    assert isinstance(done.exception, NodeError)
+    assert STUDY not in done.stdout
+
+
+def test_lines_that_wait_for_the_repository_are_counted_and_alarm_when_old(site: Site) -> None:
+    """Depth and age of the queue in `status --json`; a sentence after `late_minutes`."""
+    assert site.json("status")["audit_queue"] is None
+    path = site.folder / "config.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["tls"] = {"ca_file": str(identity(site.folder, "node").ca_file)}
+    settings["audit"] = {"repository": {"host": "logs", "late_minutes": 30}}
+    path.write_text(yaml.safe_dump(settings))
+    store = open_store(site.folder / "data", lambda: _now() - timedelta(minutes=20))
+    store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
+    store.audit.advance("repository", 1)
+    store.close()
+    status = site.json("status")
+    assert status["audit_queue"]["lines"] == 2
+    assert 1200 <= status["audit_queue"]["oldest_seconds"] < 1260
+    assert status["alarms"] == []
+    settings["audit"]["repository"]["late_minutes"] = 15
+    path.write_text(yaml.safe_dump(settings))
+    told = site.run("status").output
+    assert "ALARM      the audit repository logs was not told 2 lines, the oldest 20 min" in told
+    site.store.audit.advance("repository", 3)
+    assert site.json("status")["audit_queue"] == {"lines": 0, "oldest_seconds": 0}
+    assert site.json("status")["alarms"] == []
+
+
+def test_echo_says_who_answers(site: Site, pacs: Peer) -> None:
+    """A PACS that answers is exit status 0; one that is down, or unknown, is not."""
+    assert site.json("echo", "pacs")["pacs"]["ok"] is True
+    assert site.run("echo", "--self").exit_code == 1
+    assert isinstance(site.run("echo", "elsewhere").exception, NodeError)
+    pacs.stop()
+    assert site.run("echo").exit_code == 1
+
+
+def test_send_stores_files_and_folders(site: Site, pacs: Peer) -> None:
+    """Every file goes out in one association; what is no DICOM file makes the exit status 1."""
+    folder = site.folder / "films"
+    for number in range(2):
+        write(film(), folder / f"{number}.dcm")
+    assert [answer["status"] for answer in site.json("send", "pacs", str(folder))] == [0, 0]
+    assert len(pacs.instances()) == 2
+    assert pacs.associations == 1
+    (folder / "text.dcm").write_text("no film")
+    assert site.run("send", "pacs", str(folder)).exit_code == 1
+
+
+def test_config_check_prints_the_configuration_or_every_mistake(site: Site) -> None:
+    """Defaults are filled in; a mistake is an error."""
+    assert site.json("config", "check")["study"] == {"quiet_seconds": 5.0}
+    assert "quiet_seconds: 5.0" in site.run("config", "check").output
+    (site.folder / "config.yaml").write_text("node: {port: 0}\nstudy: {quiet_seconds: x}")
+    error = str(site.run("config", "check").exception)
+    assert "node.port" in error
+    assert "study.quiet_seconds" in error
+
+
+def test_looking_never_makes_a_database(tmp_path: Path) -> None:
+    """A mistyped data folder is an error, not a new empty node."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"node: {{data_dir: {tmp_path / 'nowhere'}}}")
+    for words in (["status"], ["studies"], ["audit", "verify"]):
+        done = CliRunner().invoke(app, [*words, "--config", str(config)])
+        assert isinstance(done.exception, NodeError)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_error_of_ours_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback for what the node says no to."""
+    monkeypatch.setattr("sys.argv", ["dicom-node", "status", "--config", "/nowhere.yaml"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("dicom-node: ")
+    assert "Traceback" not in error

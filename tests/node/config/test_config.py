@@ -1,0 +1,144 @@
+"""config.yaml: what it holds, what it refuses, what the environment changes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dicom_node import config
+from dicom_node.errors import ConfigError
+
+COMMENTED = Path(__file__).parents[3] / "config.yaml"
+
+
+def test_the_commented_file_holds_every_key_with_its_default() -> None:
+    """config.yaml names every key there is, and changes none but the example destination."""
+    written = yaml.safe_load(COMMENTED.read_text())
+    defaults = config.Config().model_dump(mode="json")
+    assert {s: set(k) if isinstance(k, dict) else None for s, k in written.items()} == {
+        s: set(k) if isinstance(k, dict) else None for s, k in defaults.items()
+    }
+    loaded = config.load(COMMENTED, {}).model_dump(mode="json")
+    assert {**loaded, "destinations": []} == {**defaults, "destinations": []}
+
+
+def test_every_key_is_commented() -> None:
+    """No key of config.yaml stands without a comment that tells its unit or reason."""
+    lines = COMMENTED.read_text().splitlines()
+    for before, line in pairwise(lines):
+        if ":" in line and line.startswith("  ") and not line.strip().startswith(("#", "-")):
+            assert "#" in line or before.strip().startswith("#"), line
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    """Three mistakes in the file are three lines in one error, each with its key."""
+    path = tmp_path / "config.yaml"
+    path.write_text("node: {port: 99999, colour: red}\nstudy: {quiet_seconds: -1}\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load(path, {})
+    for key in ("node.port", "node.colour", "study.quiet_seconds"):
+        assert key in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "just a word", "node: [", "node: 7"])
+def test_a_file_of_another_shape_is_a_config_error(tmp_path: Path, text: str) -> None:
+    """Whatever stands in the file, the answer is a ConfigError and not a traceback."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        config.load(path, {})
+
+
+def test_a_missing_file_is_a_config_error(tmp_path: Path) -> None:
+    """A path that is not there is said so."""
+    with pytest.raises(ConfigError, match="No such file"):
+        config.load(tmp_path / "none.yaml", {})
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """DICOM_NODE__SECTION__KEY overrides one key and leaves its neighbours."""
+    path = tmp_path / "config.yaml"
+    path.write_text("node: {port: 104, ae_title: FILE}\n")
+    loaded = config.load(
+        path,
+        {
+            "DICOM_NODE__NODE__PORT": "11113",
+            "DICOM_NODE__DESTINATIONS": "[{name: p, ae_title: P, host: h, port: 1}]",
+            "HOME": "/root",
+        },
+    )
+    assert (loaded.node.port, loaded.node.ae_title) == (11113, "FILE")
+    assert loaded.destinations[0].name == "p"
+
+
+def test_a_mistake_in_the_environment_is_a_config_error() -> None:
+    """The environment is checked as the file is."""
+    with pytest.raises(ConfigError, match=r"node\.port"):
+        config.load(None, {"DICOM_NODE__NODE__PORT": "many"})
+
+
+def test_destination_names_are_unique() -> None:
+    """Two destinations of one name cannot be told apart in the outbox."""
+    pacs = {"name": "p", "ae_title": "P", "host": "h", "port": 1}
+    with pytest.raises(ConfigError, match="twice"):
+        config.load(None, {"DICOM_NODE__DESTINATIONS": yaml.safe_dump([pacs, pacs])})
+
+
+def test_the_digest_follows_what_changes_a_result_and_nothing_else() -> None:
+    """A new port keeps derived UIDs; a new report class changes them."""
+    base = config.load(None, {}).digest
+    assert config.load(None, {"DICOM_NODE__NODE__PORT": "104"}).digest == base
+    assert config.load(None, {"DICOM_NODE__REPORT__SOP_CLASS": "enhanced"}).digest != base
+
+
+@pytest.mark.parametrize("title", ["", "SEVENTEENLETTERS_", "BACK\\SLASH", "TÄST"])
+def test_an_ae_title_is_one_to_sixteen_plain_characters(title: str) -> None:
+    """PS3.5 6.2, value representation AE."""
+    with pytest.raises(ConfigError, match="ae_title"):
+        config.load(None, {"DICOM_NODE__NODE__AE_TITLE": yaml.safe_dump(title)})
+
+
+def _destinations(*destinations: dict[str, object]) -> config.Config:
+    return config.load(None, {"DICOM_NODE__DESTINATIONS": yaml.safe_dump(list(destinations))})
+
+
+def test_a_destination_is_a_pacs_unless_it_says_otherwise() -> None:
+    """`kind` may be left out; each kind has its own keys."""
+    pacs, disk, web = _destinations(
+        {"name": "p", "ae_title": "P", "host": "h", "port": 1},
+        {"name": "d", "kind": "folder", "path": "/mnt"},
+        {"name": "w", "kind": "dicomweb", "url": "https://h/dicom-web/", "token_env": "TOKEN"},
+    ).destinations
+    assert [pacs.kind, disk.kind, web.kind] == ["dicom", "folder", "dicomweb"]
+    assert isinstance(web, config.WebDestination)
+    assert web.url == "https://h/dicom-web"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ({"kind": "floppy"}, "destinations.0: kind must be dicom, folder or dicomweb"),
+        ({"kind": ["folder"]}, "destinations.0: kind must be dicom, folder or dicomweb"),
+        ({"kind": "folder"}, "destinations.0.folder.path: Field required"),
+        ({"kind": "folder", "path": "/x", "port": 1}, "destinations.0.folder.port: Extra"),
+        ({"ae_title": "P", "host": "h"}, "destinations.0.dicom.port: Field required"),
+        ({"kind": "dicomweb", "url": "pacs/dicom-web"}, "http://... or https://..."),
+        ({"kind": "dicomweb", "url": "https://me:secret@pacs/"}, "hold no user, password"),
+        ({"kind": "dicomweb", "url": "https://pacs:99999/"}, "Port out of range"),
+        ({"kind": "dicomweb", "url": "http://pacs/", "token_env": "T"}, "over https only"),
+        (
+            {"kind": "dicomweb", "url": "https://h", "token_env": "T", "token_file": "t"},
+            "not both",
+        ),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_a_destination_names_its_key(mistake: dict[str, object], told: str) -> None:
+    """The sentence says which destination, what kind it is taken for, and what is wrong."""
+    with pytest.raises(ConfigError) as caught:
+        _destinations({"name": "x", **mistake})
+    assert told in str(caught.value)
+    assert "secret" not in str(caught.value)

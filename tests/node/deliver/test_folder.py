@@ -1,0 +1,192 @@
+"""Results as files in a folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from support.film import film, write
+
+from dicom_node.commitment.confirm import Found
+from dicom_node.commitment.folder import FolderVerifier
+from dicom_node.config import FolderDestination
+from dicom_node.deliver import folder as module
+from dicom_node.deliver.folder import FolderSender
+from dicom_node.deliver.status import UNREADABLE
+from dicom_node.domain.commitment import CommitmentQuery
+from dicom_node.domain.values import Delivery, Result
+from dicom_node.errors import PeerUnavailable
+
+STORED = (0x0000, "stored")
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> list[Path]:
+    films = [film(rows=64, columns=64) for _ in range(2)]
+    return [write(ds, tmp_path / f"{number}.dcm") for number, ds in enumerate(films)]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def send(out: Path, paths: list[Path]) -> list[tuple[int | None, str]]:
+    return FolderSender([FolderDestination(kind="folder", name="disk", path=out)]).send(
+        "disk", paths
+    )
+
+
+def files(out: Path) -> list[Path]:
+    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def test_each_object_is_a_file_below_its_study(films: list[Path], out: Path) -> None:
+    """The bytes are those the node keeps."""
+    assert send(out, films) == [STORED] * 2
+    for path in films:
+        ds = dcmread(path)
+        placed = out / ds.StudyInstanceUID / f"{ds.SOPInstanceUID}.dcm"
+        assert placed.read_bytes() == path.read_bytes()
+    assert len(files(out)) == 2
+
+
+def test_again_changes_nothing(films: list[Path], out: Path) -> None:
+    """A second delivery of the same object does not touch the file."""
+    send(out, films)
+    before = [path.stat().st_mtime_ns for path in files(out)]
+    assert send(out, films) == [STORED] * 2
+    assert [path.stat().st_mtime_ns for path in files(out)] == before
+
+
+def test_a_folder_that_is_away_is_not_made(films: list[Path], tmp_path: Path) -> None:
+    """A mount that is not there must not be written below."""
+    away = tmp_path / "mount" / "results"
+    assert {status for status, _ in send(away, films)} == {None}
+    assert not away.parent.exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
+def test_a_disk_that_does_not_take_it_is_tried_again(
+    films: list[Path], out: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Full, read-only, forbidden or broken: no answer, a reason, and nothing half in the folder."""
+
+    def fails(handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    for status, reason in send(out, films):
+        assert status is None
+        assert os.strerror(code) in reason
+    assert files(out) == []
+
+
+def test_a_real_full_disk(films: list[Path], out: Path) -> None:
+    """The part in progress is a link to a device that is always full."""
+    ds = dcmread(films[0])
+    (out / ds.StudyInstanceUID).mkdir()
+    (out / ds.StudyInstanceUID / f".{ds.SOPInstanceUID}.dcm.part").symlink_to("/dev/full")
+    [(status, reason)] = send(out, films[:1])
+    assert status is None
+    assert "No space left" in reason
+    assert files(out) == []
+
+
+def test_a_file_that_is_none_is_held(films: list[Path], out: Path, tmp_path: Path) -> None:
+    """Asking again would not help."""
+    (tmp_path / "text").write_text("hello")
+    ds = film(rows=64, columns=64, without=["StudyInstanceUID"])
+    bare = write(ds, tmp_path / "bare.dcm")
+    answers = send(out, [tmp_path / "none.dcm", tmp_path / "text", bare, films[0]])
+    assert [status for status, _ in answers] == [UNREADABLE, UNREADABLE, UNREADABLE, 0]
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_a_uid_never_leads_out_of_the_folder(out: Path, tmp_path: Path) -> None:
+    """What is no UID names no file."""
+    ds = film(rows=64, columns=64)
+    path = write(ds, tmp_path / "evil.dcm")
+    content = path.read_bytes().replace(ds.StudyInstanceUID.encode()[:9], b"../../../")
+    path.write_bytes(content)
+    assert [status for status, _ in send(out, [path])] == [UNREADABLE]
+    assert files(out) == []
+
+
+def test_killed_at_any_moment_a_file_is_whole_or_not_there(tmp_path: Path, out: Path) -> None:
+    """SIGKILL while writing leaves no half file under a result's name, and the next try mends."""
+    source = write(film(np.zeros((900, 900), np.float32)), tmp_path / "large.dcm")
+    whole, target = source.read_bytes(), out / "1.2" / "3.4.dcm"
+    for milliseconds in range(1, 20, 3):
+        if (child := os.fork()) == 0:
+            _write_for_ever(source, target)
+        time.sleep(milliseconds / 1000)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert not target.exists() or target.read_bytes() == whole
+    module._write(source, target)
+    assert files(out) == [target]
+
+
+def _write_for_ever(source: Path, target: Path) -> None:
+    try:
+        while True:
+            target.unlink(missing_ok=True)
+            module._write(source, target)
+    finally:
+        os._exit(1)
+
+
+def test_echo_says_whether_a_file_can_be_written(out: Path, tmp_path: Path) -> None:
+    """Without leaving anything behind."""
+    there = FolderDestination(kind="folder", name="there", path=out)
+    away = FolderDestination(kind="folder", name="away", path=tmp_path / "away")
+    sender = FolderSender([there, away])
+    assert sender.echo("there").ok
+    assert not sender.echo("away").ok
+    assert "No such file" in sender.echo("away").reason
+    assert files(out) == []
+
+
+def inquiry(paths: list[Path]) -> CommitmentQuery:
+    headers = [dcmread(path) for path in paths]
+    return CommitmentQuery(
+        transaction_uid="2.25.1", study_instance_uid=headers[0].StudyInstanceUID,
+        destination="disk", lease="x", asked=0,
+        deliveries=tuple(
+            Delivery(
+                id=number, attempt=1,
+                result=Result(
+                    sop_instance_uid=ds.SOPInstanceUID, sop_class_uid=ds.SOPClassUID,
+                    series_instance_uid=ds.SeriesInstanceUID, modality="CR",
+                    series_description="", path=path,
+                ),
+            )
+            for number, (ds, path) in enumerate(zip(headers, paths, strict=True))
+        ),
+    )  # fmt: skip
+
+
+def test_a_file_is_read_again_before_it_counts_as_kept(films: list[Path], out: Path) -> None:
+    """One that was changed or removed is not; a folder that is away says nothing of its files."""
+    send(out, films)
+    asker = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    asked = inquiry(films[:1])
+    [uid] = [reference.sop_instance_uid for reference in asked.references]
+    assert asker.ask(asked).found is Found.LOOKED_UP
+    assert asker.ask(asked).kept == {uid}
+    [file] = [path for path in files(out) if path.stem == uid]
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    assert asker.ask(asked).kept == frozenset()
+    file.unlink()
+    assert asker.ask(asked).kept == frozenset()
+    out.rename(out.with_name("elsewhere"))
+    with pytest.raises(PeerUnavailable, match="is not there"):
+        asker.ask(asked)

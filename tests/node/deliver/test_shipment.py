@@ -1,0 +1,243 @@
+"""Shipping with a scripted sender: who is asked, and what is settled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dicom_node.deliver.retry import RetryPolicy
+from dicom_node.deliver.shipment import Deliverer, ship
+from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE
+from dicom_node.domain.audit import AuditEvent
+from dicom_node.domain.states import DeliveryEvent
+from dicom_node.domain.values import Delivery, Result, Settlement, Shipment
+from dicom_node.errors import LeaseLost
+
+NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
+POLICY = RetryPolicy(first=timedelta(seconds=8), longest=timedelta(seconds=60), max_attempts=4)
+DATA = Path("/data")
+STORED = (0x0000, "stored")
+NOBODY = (None, "nothing listens")
+
+
+@dataclass
+class Script:
+    """A sender that answers by destination, and writes down what it was asked."""
+
+    answers: dict[str, list[tuple[int | None, str]]]
+    asked: list[tuple[str, tuple[Path, ...]]] = field(default_factory=list)
+
+    def send(
+        self, destination: str, paths: Sequence[Path], watch: object = None
+    ) -> Sequence[tuple[int | None, str]]:
+        self.asked.append((destination, tuple(paths)))
+        return self.answers[destination][: len(paths)]
+
+
+@dataclass
+class Queue:
+    """An outbox of shipments that are all due."""
+
+    due: list[Shipment]
+    settled: dict[str, tuple[Settlement, ...]] = field(default_factory=dict)
+    leases: list[datetime] = field(default_factory=list)
+    lost: bool = False
+
+    def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
+        self.leases.append(lease_until)
+        return self.due.pop(0) if self.due else None
+
+    def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
+        if self.lost:
+            raise LeaseLost
+
+    def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
+        if self.lost:
+            raise LeaseLost
+        self.settled[shipment.study_instance_uid] = tuple(settlements)
+
+    def release(self, owner: str | None = None) -> int:
+        return 0
+
+    def retry(self, study_instance_uid: str | None) -> int:
+        return 0
+
+    def discard(self, study_instance_uid: str) -> int:
+        return 0
+
+
+def shipment(study: str = "1.2", destination: str = "pacs", *attempts: int) -> Shipment:
+    deliveries = tuple(
+        Delivery(
+            id=number,
+            attempt=attempt,
+            result=Result(
+                sop_instance_uid=f"{study}.{number}",
+                sop_class_uid="1.2.840.10008.5.1.4.1.1.7",
+                series_instance_uid=f"{study}.0",
+                modality="OT",
+                series_description="heatmaps",
+                path=Path(f"results/{study}.{number}.dcm"),
+            ),
+        )
+        for number, attempt in enumerate(attempts or (1, 1), start=1)
+    )
+    return Shipment(
+        study_instance_uid=study, destination=destination, lease="x", deliveries=deliveries
+    )
+
+
+def deliverer(queue: Queue, sender: Script, stopping: threading.Event | None = None) -> Deliverer:
+    return Deliverer(
+        owner="deliverer",
+        outbox=queue,
+        sender=sender,
+        policy=POLICY,
+        data_dir=DATA,
+        lease_seconds=600,
+        clock=lambda: NOW,
+        jitter=lambda: 0.0,
+        stopping=stopping or threading.Event(),
+    )
+
+
+def settle_one(status: int | None, attempt: int = 1, jitter: float = 0.0) -> Settlement:
+    sender = Script({"pacs": [(status, "why")]})
+    one = shipment("1.2", "pacs", attempt)
+    [settlement] = ship(one, sender, POLICY, DATA, lambda: NOW, lambda: jitter)
+    return settlement
+
+
+def test_paths_are_under_the_data_folder() -> None:
+    """The sender gets every file of the shipment at once, as a full path."""
+    sender = Script({"pacs": [STORED, STORED]})
+    ship(shipment(), sender, POLICY, DATA, lambda: NOW, lambda: 0.0)
+    paths = (DATA / "results/1.2.1.dcm", DATA / "results/1.2.2.dcm")
+    assert sender.asked == [("pacs", paths)]
+
+
+def test_accepted() -> None:
+    """A stored object is settled as accepted, with the peer's status and no next time."""
+    assert settle_one(0xB000) == Settlement(
+        delivery_id=1, event=DeliveryEvent.ACCEPTED, status_code=0xB000, reason="why", due_at=None
+    )
+
+
+@pytest.mark.parametrize("status", [None, 0xA700, 0x0110])
+def test_unavailable(status: int | None) -> None:
+    """No answer, or "not now", is tried again after the policy's delay."""
+    settlement = settle_one(status, attempt=2, jitter=0.5)
+    assert settlement.event is DeliveryEvent.UNAVAILABLE
+    assert settlement.status_code == status
+    assert settlement.due_at == NOW + timedelta(seconds=14)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(0xA900, 0xA900), (0x0124, 0x0124), (NO_CONTEXT, None), (UNREADABLE, None)]
+)
+def test_refused(status: int, code: int | None) -> None:
+    """What the same bytes would meet again is refused at once, at the first attempt."""
+    settlement = settle_one(status)
+    assert settlement.event is DeliveryEvent.REFUSED
+    assert (settlement.status_code, settlement.due_at) == (code, None)
+
+
+def test_gives_up() -> None:
+    """After the last attempt a person must look."""
+    settlement = settle_one(None, attempt=4)
+    assert settlement.event is DeliveryEvent.GAVE_UP
+    assert settlement.due_at is None
+    assert settlement.reason == "gave up after 4 attempts: why"
+
+
+def test_each_on_its_own() -> None:
+    """One refused object does not keep the others of its study back."""
+    sender = Script({"pacs": [STORED, (0xC000, "odd"), (0xA700, "full")]})
+    settled = ship(shipment("1.2", "pacs", 1, 1, 1), sender, POLICY, DATA, lambda: NOW, lambda: 0)
+    assert [each.event for each in settled] == [
+        DeliveryEvent.ACCEPTED,
+        DeliveryEvent.REFUSED,
+        DeliveryEvent.UNAVAILABLE,
+    ]
+
+
+def test_what_failed_together_is_due_together() -> None:
+    """One draw of jitter serves the shipment, so that its next association is one again."""
+    draws = iter([0.3])
+    sender = Script({"pacs": [NOBODY, NOBODY]})
+    settled = ship(shipment(), sender, POLICY, DATA, lambda: NOW, lambda: next(draws))
+    assert len({each.due_at for each in settled}) == 1
+
+
+def test_poison_object_steps_back() -> None:
+    """An object that breaks the association is soon behind those it kept from being sent."""
+    sender = Script({"pacs": [(None, "the peer hung up"), (NOT_SENT, "not sent")]})
+    poison, kept = ship(shipment("1.2", "pacs", 3, 3), sender, POLICY, DATA, lambda: NOW, lambda: 0)
+    assert poison.due_at == NOW + timedelta(seconds=32)
+    assert kept.due_at == NOW + timedelta(seconds=8)
+    assert kept.status_code is None
+
+
+def test_until_nothing_is_due() -> None:
+    """One round empties the outbox, each shipment under a lease of its own."""
+    queue = Queue([shipment("1"), shipment("2"), shipment("3")])
+    sender = Script({"pacs": [STORED, STORED]})
+    assert deliverer(queue, sender).deliver_due() == 3
+    assert list(queue.settled) == ["1", "2", "3"]
+    assert set(queue.leases) == {NOW + timedelta(seconds=600)}
+
+
+def test_a_dead_destination_is_asked_once_a_round() -> None:
+    """A destination that does not answer costs the others one time-out, not one per study."""
+    queue = Queue(
+        [shipment("1", "dead"), shipment("2", "pacs"), shipment("3", "dead"), shipment("4", "pacs")]
+    )
+    sender = Script({"dead": [NOBODY, NOBODY], "pacs": [STORED, STORED]})
+    round_ = deliverer(queue, sender)
+    assert round_.deliver_due() == 4
+    assert [destination for destination, _ in sender.asked] == ["dead", "pacs", "pacs"]
+    put_off = queue.settled["3"][0]
+    assert put_off.event is DeliveryEvent.UNAVAILABLE
+    assert put_off.reason == "not tried: nothing listens"
+    assert put_off.due_at == NOW + timedelta(seconds=8)
+    queue.due = [shipment("5", "dead")]
+    round_.deliver_due()
+    assert sender.asked[-1][0] == "dead"  # the next round asks again
+
+
+def test_a_busy_destination_is_not_dead() -> None:
+    """A peer that refuses, or takes at least one object, is asked for the next study too."""
+    queue = Queue([shipment("1"), shipment("2")])
+    sender = Script({"pacs": [(0xA700, "full"), NOBODY]})
+    deliverer(queue, sender).deliver_due()
+    assert len(sender.asked) == 2
+
+
+def test_lease_lost() -> None:
+    """A shipment that passed to somebody else is dropped, and the round goes on."""
+    queue = Queue([shipment("1"), shipment("2")], lost=True)
+    sender = Script({"pacs": [STORED, STORED]})
+    assert deliverer(queue, sender).deliver_due() == 2
+    assert queue.settled == {}
+
+
+def test_stopping() -> None:
+    """Once stopping, the shipment under way is the last."""
+    stopping = threading.Event()
+    queue = Queue([shipment("1"), shipment("2")])
+
+    class StopsMidway(Script):
+        def send(
+            self, destination: str, paths: Sequence[Path], watch: object = None
+        ) -> Sequence[tuple[int | None, str]]:
+            stopping.set()
+            return super().send(destination, paths)
+
+    sender = StopsMidway({"pacs": [STORED, STORED]})
+    assert deliverer(queue, sender, stopping).deliver_due() == 1
+    assert list(queue.settled) == ["1"]

@@ -1,0 +1,249 @@
+"""STOW-RS against a loopback service, polite and otherwise."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from support.film import film, write
+from support.peer import free_port, silent_port
+from support.stow import FAILURE, WARNING, Act, Stow
+
+from dicom_node.config import WebDestination
+from dicom_node.deliver.status import (
+    NO_ANSWER,
+    NO_SERVICE,
+    NOT_SENT,
+    UNREADABLE,
+    dimse_status,
+    event_for,
+)
+from dicom_node.deliver.stow import StowSender
+from dicom_node.domain.states import DeliveryEvent
+
+STORED = (0x0000, "0x0000 stored")
+SECRET = "s3cret-token"  # noqa: S105 - a test's
+ACCEPTED, UNAVAILABLE, REFUSED = (
+    DeliveryEvent.ACCEPTED,
+    DeliveryEvent.UNAVAILABLE,
+    DeliveryEvent.REFUSED,
+)
+
+
+def service(url: str, **keys: object) -> WebDestination:
+    return WebDestination.model_validate({"kind": "dicomweb", "name": "web", "url": url, **keys})
+
+
+def send(url: str, paths: list[Path], **keys: object) -> list[tuple[int | None, str]]:
+    return StowSender([service(url, **keys)], 5.0).send("web", paths)
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> list[Path]:
+    films = [film(rows=64, columns=64) for _ in range(3)]
+    return [write(ds, tmp_path / f"{ds.SOPInstanceUID}.dcm") for ds in films]
+
+
+def test_every_object_is_stored_and_has_its_answer(films: list[Path]) -> None:
+    """What arrives is what lies on disk."""
+    with Stow() as web:
+        assert send(web.url, films) == [STORED] * 3
+        for path in films:
+            assert web.stored[path.stem] == path.read_bytes()
+        assert {path for _, path, _ in web.requests} == {"/dicom-web/studies"}
+
+
+def test_a_large_object_arrives_whole(tmp_path: Path) -> None:
+    """More than the client sends in one piece."""
+    path = write(film(np.zeros((800, 800), np.float32)), tmp_path / "large.dcm")
+    with Stow() as web:
+        assert send(web.url, [path]) == [STORED]
+        assert list(web.stored.values()) == [path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("act", "event", "status"),
+    [
+        ({WARNING: 0xB000}, ACCEPTED, 0xB000),
+        ({FAILURE: 0xA700}, UNAVAILABLE, 0xA700),
+        ({FAILURE: 0x0110}, UNAVAILABLE, 0x0110),
+        ({FAILURE: 0xA900}, REFUSED, 0xA900),
+        ({FAILURE: 0x0122}, REFUSED, 0x0122),
+        ({FAILURE: 0xC122}, REFUSED, 0xC122),
+        ({FAILURE: 0x0111}, ACCEPTED, 0x0111),
+        ({FAILURE: 0xB00E}, ACCEPTED, 0x0111),  # there already, in Azure's words
+        ({FAILURE: 0xB00F}, UNAVAILABLE, 0x0110),  # failed, with a code that says stored
+        (400, REFUSED, None),
+        (403, REFUSED, None),
+        (404, REFUSED, None),
+        (413, REFUSED, None),
+        (302, REFUSED, None),
+        (401, UNAVAILABLE, None),
+        (408, UNAVAILABLE, None),
+        (424, UNAVAILABLE, None),
+        (429, UNAVAILABLE, None),
+        (500, UNAVAILABLE, None),
+        (503, UNAVAILABLE, None),
+        (204, UNAVAILABLE, None),  # nothing said of the object: not known to be stored
+        (b"{}", UNAVAILABLE, None),
+        (b"<html>Welcome</html>", UNAVAILABLE, None),
+        (b'{"00081199": 7}', UNAVAILABLE, None),
+    ],
+    ids=str,
+)
+def test_the_answer_decides(
+    films: list[Path], act: Act, event: DeliveryEvent, status: int | None
+) -> None:
+    """Stored, tried again or held, by the codes of DIMSE, else by the HTTP status."""
+    with Stow([act]) as web:
+        [(said, reason)] = send(web.url, films[:1])
+    assert (event_for(said), dimse_status(said)) == (event, status)
+    assert reason
+
+
+def test_one_refused_object_leaves_the_others_alone(films: list[Path]) -> None:
+    """Each object has an answer of its own, an HTTP error included."""
+    with Stow([None, {FAILURE: 0xA900}]) as web:
+        assert [status for status, _ in send(web.url, films)] == [0, 0xA900, 0]
+    with Stow([None, 413]) as web:
+        assert [status for status, _ in send(web.url, films)] == [0, NO_SERVICE, 0]
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/dicom+json; charset=utf-8", "application/json"]
+)
+def test_the_media_type_may_have_parameters(films: list[Path], media_type: str) -> None:
+    """JSON is JSON, whatever is written behind it."""
+    with Stow(media_type=media_type) as web:
+        assert send(web.url, films[:1]) == [STORED]
+
+
+def test_a_service_that_is_down_is_asked_once(films: list[Path]) -> None:
+    """Nothing was sent: all objects are put off, as with a PACS that does not answer."""
+    url = f"http://127.0.0.1:{free_port()}/dicom-web"
+    assert send(url, films) == [(None, f"cannot reach {url}")] * 3
+
+
+def test_a_busy_service_is_asked_once(films: list[Path]) -> None:
+    """503 is said of the service, not of the object."""
+    with Stow([503]) as web:
+        assert {status for status, _ in send(web.url, films)} == {None}
+        assert len(web.requests) == 1
+
+
+def test_what_breaks_the_service_steps_back(films: list[Path]) -> None:
+    """Objects behind the one that got no answer come before it next time."""
+    with Stow([None, 0]) as web:
+        statuses = [status for status, _ in send(web.url, films)]
+    assert statuses == [0, NO_ANSWER, NOT_SENT]
+
+
+def test_a_silent_service_costs_one_time_out(films: list[Path]) -> None:
+    """Neither a port that never answers nor a slow answer holds the deliverer."""
+    with silent_port() as port:
+        sender = StowSender([service(f"http://127.0.0.1:{port}")], 0.2)
+        statuses = [status for status, _ in sender.send("web", films)]
+        assert statuses == [NO_ANSWER, NOT_SENT, NOT_SENT]
+        assert not sender.echo("web").ok
+
+
+def test_a_file_that_is_none_is_not_sent(films: list[Path], tmp_path: Path) -> None:
+    """A missing file, or one that is no DICOM, does not reach the service."""
+    (tmp_path / "text").write_text("hello")
+    with Stow() as web:
+        answers = send(web.url, [tmp_path / "none.dcm", tmp_path / "text", films[0]])
+        assert [status for status, _ in answers] == [UNREADABLE, UNREADABLE, 0]
+        assert len(web.requests) == 1
+
+
+def test_the_token_is_read_anew_from_its_file(films: list[Path], tmp_path: Path) -> None:
+    """A renewed token needs no restart."""
+    token = tmp_path / "token"
+    with Stow() as web:
+        sender = StowSender([service(web.url, token_file=token)], 5.0)
+        for word in ("first", "second"):
+            token.write_text(f"{word}\n")
+            sender.send("web", films[:1])
+        assert [headers["Authorization"] for *_, headers in web.requests] == [
+            "Bearer first",
+            "Bearer second",
+        ]
+
+
+def test_the_token_from_the_environment(films: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable's name is configured, its value is not."""
+    monkeypatch.setenv("SITE_TOKEN", SECRET)
+    with Stow() as web:
+        assert send(web.url, films[:1], token_env="SITE_TOKEN") == [STORED]  # noqa: S106 - a name
+        assert web.requests[0][2]["Authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("content", [None, "", "two\nlines", "ümlaut"])
+def test_no_token_is_no_reason_to_hold(
+    films: list[Path], tmp_path: Path, content: str | None
+) -> None:
+    """A token that is missing or none is said so; the objects wait for it."""
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    with Stow() as web:
+        [(status, reason)] = send(web.url, films[:1], token_file=tmp_path / "token")
+        assert web.requests == []
+    assert status is None
+    assert "token" in reason
+
+
+def test_the_token_is_never_told(
+    films: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in an answer nor in any library's log."""
+    (tmp_path / "token").write_text(SECRET)
+    caplog.set_level(logging.DEBUG)
+    told = []
+    for act in (None, 401, 500, 0, b"no", {FAILURE: 0xA900}):
+        with Stow([act]) as web:
+            told += send(web.url, films[:1], token_file=tmp_path / "token")
+    gone = f"http://127.0.0.1:{free_port()}"
+    told += send(gone, films[:1], token_file=tmp_path / "token")
+    assert len(told) == 7
+    assert SECRET not in f"{told}{caplog.text}"
+    assert str(dcmread(films[0]).PatientName) not in f"{told}{caplog.text}"
+
+
+def test_no_proxy_and_no_password_of_the_machine(
+    films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The objects go where the configuration says, as whom it says."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password me\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    with Stow() as web:
+        assert send(web.url, films[:1]) == [STORED]
+        assert "Authorization" not in web.requests[0][2]
+
+
+def test_a_ca_file_that_is_not_there(films: list[Path], tmp_path: Path) -> None:
+    """A mistake in the configuration is a reason, not a crash."""
+    url = f"https://127.0.0.1:{free_port()}"
+    [(status, reason)] = send(url, films[:1], ca_file=tmp_path / "ca.pem")
+    assert status is None
+    assert reason == f"no such file: {tmp_path / 'ca.pem'}"
+
+
+def test_echo_searches_for_one_study() -> None:
+    """QIDO-RS, one study at most."""
+    with Stow() as web:
+        told = StowSender([service(web.url)], 5.0).echo("web")
+        assert (told.ok, told.reason) == (True, f"{web.url} answers")
+        assert web.requests[0][:2] == ("GET", "/dicom-web/studies?limit=1")
+
+
+@pytest.mark.parametrize("act", [401, 404, 500, 302])
+def test_echo_tells_why_not(act: int) -> None:
+    """The HTTP status, in words."""
+    with Stow([act]) as web:
+        told = StowSender([service(web.url)], 5.0).echo("web")
+    assert not told.ok
+    assert f"HTTP {act}" in told.reason

@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+import pytest
+from pydicom.uid import UID
+
+from dicom_node.dicom import uids
+
+ROOT = uids.Root(source_sop_instance_uid="1.2.3", model_digest="aa", config_digest="bb")
+
+
+def test_the_same_inputs_give_the_same_uid_in_every_release() -> None:
+    """The value itself is frozen: an archive already holds objects under it."""
+    assert ROOT.uid("sr") == "2.25.212274832964374990090438227911778321651"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ROOT, source_sop_instance_uid="1.2.4"),
+        replace(ROOT, model_digest="ab"),
+        replace(ROOT, config_digest="bc"),
+        replace(ROOT, revision=2),
+    ],
+)
+def test_another_film_model_configuration_or_revision_gives_another_uid(other: uids.Root) -> None:
+    """Changed content never travels under a used UID."""
+    assert other.uid("sr") != ROOT.uid("sr")
+
+
+def test_each_kind_of_object_has_its_own_uid() -> None:
+    """A series, its instances and the report never share a UID."""
+    kinds = ["sr", "sr-series", "h2", "h3", "guided"]
+    assert len({ROOT.uid(kind) for kind in kinds}) == len(kinds)
+
+
+def test_neighbouring_fields_do_not_run_into_each_other() -> None:
+    """Model "a" with configuration "bc" is not model "ab" with configuration "c"."""
+    one = uids.Root(source_sop_instance_uid="1.2", model_digest="a", config_digest="bc")
+    two = uids.Root(source_sop_instance_uid="1.2", model_digest="ab", config_digest="c")
+    assert one.uid("sr") != two.uid("sr")
+
+
+def test_a_derived_uid_is_a_legal_uid() -> None:
+    """At most 64 characters, digits and dots (PS3.5 9.1)."""
+    assert UID(ROOT.uid("sr")).is_valid
+    assert UID(uids.device("maker", "0", "aa")).is_valid
+
+
+def test_a_node_with_other_networks_is_another_device() -> None:
+    """The device observer in a report changes with the model."""
+    assert uids.device("maker", "0", "aa") != uids.device("maker", "0", "ab")

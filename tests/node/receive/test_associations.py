@@ -1,0 +1,172 @@
+"""Who may speak: each peer's share, user identities, and secrets that stay secret."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
+from structlog.testing import capture_logs
+from support.receiving import VERIFICATION, MemoryStore, association, eventually, receiver
+from typer.testing import CliRunner
+
+from dicom_node.cli import app
+from dicom_node.domain.audit import AuditKind
+from dicom_node.receive import scp
+from dicom_node.receive.access import AccessList
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+def rejections(store: MemoryStore) -> list[object]:
+    kind = AuditKind.ASSOCIATION_REJECTED
+    return [event.detail["reason"] for event in store.events if event.kind is kind]
+
+
+def test_one_peer_cannot_take_every_association(tmp_path: Path, store: MemoryStore) -> None:
+    """Beyond its share a peer is rejected and audited; another one gets in."""
+    with (
+        receiver(tmp_path, store, max_associations=4, max_associations_per_peer=2) as node,
+        ExitStack() as held,
+    ):
+        mine = [held.enter_context(association(node.port, calling="ROUTER")) for _ in range(3)]
+        other = held.enter_context(association(node.port, calling="CT1"))
+        assert [assoc.is_established for assoc in mine] == [True, True, False]
+        assert other.is_established
+    assert rejections(store) == ["peer-limit"]
+
+
+def test_the_log_warns_before_the_limit_is_reached(tmp_path: Path, store: MemoryStore) -> None:
+    """At four of five associations, once."""
+    with (
+        capture_logs() as logs,
+        receiver(tmp_path, store, max_associations=5) as node,
+        ExitStack() as held,
+    ):
+        for number in range(5):
+            held.enter_context(association(node.port, calling=f"CT{number}"))
+    near = [entry for entry in logs if entry["event"] == "associations near their limit"]
+    assert [(entry["of"], entry["limit"], entry["calling"]) for entry in near] == [
+        ("all", 5, "CT3")
+    ]
+
+
+@contextmanager
+def identified(port: int, name: str | None, passcode: str = "") -> Iterator[Association]:
+    ae = AE("MODALITY")
+    ae.add_requested_context(VERIFICATION)
+    shown = []
+    if name is not None:
+        identity = UserIdentityNegotiation()
+        identity.user_identity_type = 2 if passcode else 1
+        identity.primary_field = name.encode()
+        if passcode:
+            identity.secondary_field = passcode.encode()
+        shown.append(identity)
+    assoc = ae.associate("127.0.0.1", port, ext_neg=shown)
+    try:
+        yield assoc
+    finally:
+        if assoc.is_established:
+            assoc.release()
+
+
+@pytest.mark.parametrize(
+    ("name", "passcode", "welcome"),
+    [
+        ("ct1", "sesame", True),
+        ("ct1", "open", False),
+        ("ct1", "", False),
+        ("nobody", "sesame", False),
+        (None, "", False),
+    ],
+)
+def test_a_user_identity_is_asked_for_where_there_is_a_file(
+    tmp_path: Path, store: MemoryStore, name: str | None, passcode: str, welcome: bool
+) -> None:
+    """Name and passcode of the file, or no association; the passcode is in no log and no line."""
+    users = tmp_path / "users"
+    users.write_text("ct0:other\nct1:sesame\n")
+    with (
+        capture_logs() as logs,
+        receiver(tmp_path, store, users_file=users) as node,
+        identified(node.port, name, passcode) as assoc,
+    ):
+        assert assoc.is_established is welcome
+        assert assoc.is_rejected is not welcome
+    assert rejections(store) == ([] if welcome else ["user-identity"])
+    assert "sesame" not in repr((logs, store.events))
+
+
+def test_nobody_gets_in_while_the_users_file_is_away(tmp_path: Path, store: MemoryStore) -> None:
+    """A mount that is late must not open the door."""
+    with (
+        receiver(tmp_path, store, users_file=tmp_path / "none") as node,
+        identified(node.port, "ct1", "sesame") as assoc,
+    ):
+        assert assoc.is_rejected
+
+
+def test_without_a_decision_nobody_is_in(
+    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the check itself fails the association is cut, not accepted."""
+
+    def broken(*_: object) -> None:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr(AccessList, "refuses", broken)
+    with receiver(tmp_path, store) as node, association(node.port) as assoc:
+        assert eventually(lambda: not assoc.is_established)
+
+
+def test_the_oldest_waiting_connection_makes_room(
+    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many connections say nothing, who comes next is served."""
+    monkeypatch.setattr(scp, "MAX_WAITING", 3)
+    with receiver(tmp_path, store) as node:
+        silent = [socket.create_connection(("127.0.0.1", node.port), timeout=5) for _ in range(6)]
+        # Three are cut once all six are taken in hand; before, who comes next may be the oldest.
+        assert eventually(lambda: sum(_is_closed(connection) for connection in silent) >= 3)
+        with association(node.port) as assoc:
+            assert assoc.send_c_echo().Status == 0x0000
+        for connection in silent:
+            connection.close()
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    connection.settimeout(0.5)
+    try:
+        return connection.recv(100) == b""
+    except TimeoutError:
+        return False
+
+
+def test_no_command_prints_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`config check` names the files and variables of secrets, never what is in them."""
+    for name in ("users", "token", "phrase"):
+        (tmp_path / name).write_text("ct1:SESAME\n")
+    monkeypatch.setenv("TOKEN", "SESAME")
+    monkeypatch.setenv("PHRASE", "SESAME")
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"node: {{users_file: {tmp_path}/users}}\n"
+        "tls: {passphrase_env: PHRASE}\n"
+        "destinations:\n"
+        f"  - {{kind: dicomweb, name: a, url: 'https://h', token_file: {tmp_path}/token}}\n"
+        "  - {kind: dicomweb, name: b, url: 'https://h', token_env: TOKEN}\n"
+    )
+    for words in (["config", "check"], ["config", "check", "--json"]):
+        result = CliRunner().invoke(app, [*words, "--config", str(path)])
+        assert result.exit_code == 0
+        assert "PHRASE" in result.output
+        assert "SESAME" not in result.output

@@ -1,0 +1,207 @@
+"""Reception without the network: durable, once, and losing nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
+from support.receiving import OWN, MemoryStore, encoded, now, small_film
+
+from dicom_node.config import PriorityConfig, SpoolConfig
+from dicom_node.domain.audit import AuditKind
+from dicom_node.domain.values import Instance
+from dicom_node.receive.arrival import Arrival
+from dicom_node.receive.associations import Link
+from dicom_node.receive.disk_space import Room
+from dicom_node.receive.priority import PriorityRule
+from dicom_node.receive.reception import Reception, Spool, instance_path
+from dicom_node.receive.store_status import StoreRefused
+
+CR = str(ComputedRadiographyImageStorage)
+
+
+class Bench:
+    """A reception over a folder, and arrivals put before it by hand."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.store = MemoryStore()
+        self.spool = Spool(data_dir=data_dir)
+        self.spool.prepare()
+        self.reception = Reception(
+            self.spool, self.store, self.store, now, OWN, PriorityRule(PriorityConfig())
+        )
+        self.link = Link(address="10.0.0.1", calling="MODALITY", called="AINODE")
+        self._count = 0
+
+    def arrive(self, ds: Dataset) -> Arrival:
+        self._count += 1
+        path = self.spool.incoming / f"{self._count}.part"
+        room = Room(self.spool.data_dir, SpoolConfig(min_free_mb=0), self.store)
+        arrival = Arrival(path, room, sop_class_uid=CR, sop_instance_uid=str(ds.SOPInstanceUID))
+        arrival.open(CR, ExplicitVRLittleEndian)
+        arrival.write(memoryview(encoded(ds)))
+        return arrival
+
+    def keep(self, ds: Dataset) -> None:
+        arrival = self.arrive(ds)
+        try:
+            self.reception.keep(arrival, self.link)
+        finally:
+            arrival.discard()
+
+    def files(self) -> set[Path]:
+        return {p.relative_to(self.data_dir) for p in self.data_dir.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_kept_instance_is_a_dicom_file_at_a_name_of_our_own(bench: Bench) -> None:
+    """The file can be read by anyone; its name is the UID's SHA-256, the row has its digest."""
+    ds = small_film()
+    bench.keep(ds)
+    row = bench.store.rows[ds.SOPInstanceUID]
+    assert bench.files() == {row.path} == {instance_path(ds.SOPInstanceUID)}
+    read = dcmread(bench.data_dir / row.path)
+    assert read == ds
+    assert read.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian == row.transfer_syntax_uid
+    assert row.size == len(encoded(ds))
+    assert row.received_at == now()
+
+
+def test_the_file_is_in_place_and_synced_before_the_row(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsync of the file, a folder if needed, rename, fsync of the folder, and only then the row."""
+    steps: list[str] = []
+    real_sync = os.fsync
+
+    def sync(handle: int) -> None:
+        steps.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().suffix or 'folder'}")
+        real_sync(handle)
+
+    def look(instance: Instance) -> None:
+        steps.append(f"row, file {(bench.data_dir / instance.path).exists()}")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    bench.store.before_add = look
+    bench.keep(small_film())
+    assert steps == ["sync .part", "sync folder", "sync folder", "row, file True"]
+
+
+def test_the_same_bytes_again_are_kept_once(bench: Bench) -> None:
+    """A resend is answered like the first time, audited, and leaves nothing on disk."""
+    ds = small_film()
+    bench.keep(ds)
+    bench.keep(ds)
+    assert bench.store.kinds() == [
+        AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_RECEIVED, AuditKind.INSTANCE_DUPLICATE,
+    ]  # fmt: skip
+    assert bench.files() == {instance_path(ds.SOPInstanceUID)}
+
+
+def test_other_bytes_under_a_known_uid_are_kept_beside(bench: Bench) -> None:
+    """The first object stays what the UID names; the second is not lost, and is told of."""
+    first = small_film()
+    second = small_film(sop_uid=first.SOPInstanceUID, patient_name="Corrected^Name")
+    for ds in (first, second, second):
+        bench.keep(ds)
+    differs = [e for e in bench.store.events if e.kind is AuditKind.INSTANCE_DIFFERS]
+    assert len(differs) == 2
+    beside = Path(str(differs[0].detail["path"]))
+    assert bench.files() == {instance_path(first.SOPInstanceUID), beside}
+    assert dcmread(bench.data_dir / beside).PatientName == "Corrected^Name"
+    assert dcmread(bench.data_dir / instance_path(first.SOPInstanceUID)) == first
+
+
+def test_one_of_many_at_once_is_kept(bench: Bench) -> None:
+    """Eight senders of one object at the same moment: one row, seven duplicates."""
+    ds = small_film()
+    threads = [threading.Thread(target=bench.keep, args=(ds,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bench.store.kinds().count(AuditKind.INSTANCE_RECEIVED) == 1
+    assert bench.store.kinds().count(AuditKind.INSTANCE_DUPLICATE) == 7
+    assert bench.files() == {instance_path(ds.SOPInstanceUID)}
+
+
+def test_a_race_lost_in_the_database_is_a_duplicate(bench: Bench) -> None:
+    """Where somebody else's row was there first, the bytes are compared with that row."""
+    ds = small_film()
+    other = Bench(bench.data_dir)
+    other.keep(ds)
+    bench.store.before_add = lambda row: bench.store.rows.update(other.store.rows)
+    bench.keep(ds)
+    assert bench.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_DUPLICATE]
+
+
+def test_a_crash_before_the_row_is_mended_by_the_resend(bench: Bench) -> None:
+    """A file without a row is written over when the peer sends again."""
+
+    def crash(_: Instance) -> None:
+        raise OSError("gone")
+
+    ds = small_film()
+    bench.store.before_add = crash
+    with pytest.raises(OSError, match="gone"):
+        bench.keep(ds)
+    assert bench.store.events == []
+    bench.store.before_add = lambda _: None
+    bench.keep(ds)
+    assert bench.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_RECEIVED]
+
+
+@pytest.mark.parametrize("by", ["uid", "equipment"])
+def test_our_own_results_go_nowhere(bench: Bench, by: str) -> None:
+    """A result of ours that comes back is known by its UID, or by the equipment it names."""
+    ds = small_film()
+    if by == "uid":
+        bench.store.own.add(ds.SOPInstanceUID)
+    else:
+        ds.Manufacturer, ds.ManufacturerModelName = OWN.manufacturer, OWN.model_name
+        ds.DeviceSerialNumber = OWN.serial_number
+    bench.keep(ds)
+    assert bench.store.kinds()[1:] == [AuditKind.OWN_RESULT_RECEIVED]
+    assert bench.store.rows == {}
+    assert bench.files() == set()
+
+
+def test_another_nodes_result_is_not_ours(bench: Bench) -> None:
+    """The serial number tells two nodes of one make apart."""
+    ds = small_film(DeviceSerialNumber="8")
+    ds.Manufacturer, ds.ManufacturerModelName = OWN.manufacturer, OWN.model_name
+    bench.keep(ds)
+    assert bench.store.rows
+
+
+def test_a_refused_object_leaves_nothing(bench: Bench) -> None:
+    """Neither file nor row nor event of what was not taken (the refusal's event is the SCP's)."""
+    with pytest.raises(StoreRefused, match="missing-uid"):
+        bench.keep(small_film(without=["StudyInstanceUID"]))
+    assert bench.files() == set()
+    assert bench.store.events == []
+
+
+def test_half_received_files_are_cleared_at_the_start(bench: Bench) -> None:
+    """What a crash left in the incoming folder is gone after the next start; films are not."""
+    ds = small_film()
+    bench.keep(ds)
+    (bench.spool.incoming / "left.part").write_bytes(b"half")
+    bench.spool.prepare()
+    assert bench.files() == {instance_path(ds.SOPInstanceUID)}
+
+
+def test_no_event_names_the_patient(bench: Bench) -> None:
+    """Audit lines carry UIDs, titles and addresses, never who the film is of."""
+    bench.keep(small_film(patient_name="Secret^Name", patient_id="SECRET-ID"))
+    assert "secret" not in repr(bench.store.events).lower()

@@ -1,0 +1,229 @@
+"""Which images are frontal chest films, by header; each no has its code and a true sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, EnhancedSRStorage
+from support.film import code, film, phantom
+
+from dicom_node.config import SelectConfig
+from dicom_node.domain.values import RefusalCode
+from dicom_node.pixels import read_dataset
+from dicom_node.select_images import select
+from dicom_node.select_images.checks import CHECKS
+from dicom_node.select_images.vocabulary import CHEST, FRONTAL, NOT_FRONTAL, OTHER_PARTS, found
+
+PIXELS = phantom(300, 280)
+BLANK = {"BodyPartExamined": "", "StudyDescription": ""}
+NO_VIEW = {"ViewPosition": ""}
+
+
+def header(**options: object) -> Dataset:
+    options.setdefault("PatientOrientation", "")
+    return film(PIXELS, **options)  # type: ignore[arg-type]
+
+
+def refused(config: SelectConfig | None = None, **options: object) -> RefusalCode | None:
+    refusal = select(header(**options), config or SelectConfig())
+    return refusal.code if refusal else None
+
+
+@pytest.mark.parametrize("kind", ["cr", "dx", "dx-processing", "sc"])
+@pytest.mark.parametrize("view", ["PA", "AP"])
+def test_a_frontal_chest_film_is_taken(kind: str, view: str) -> None:
+    """CR, DX and a captured film, PA or AP."""
+    assert refused(kind=kind, ViewPosition=view) is None
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"SOPClassUID": CTImageStorage}, RefusalCode.SOP_CLASS),
+        ({"SOPClassUID": EnhancedSRStorage}, RefusalCode.SOP_CLASS),
+        ({"SOPClassUID": ""}, RefusalCode.SOP_CLASS),
+        ({"Modality": "MG"}, RefusalCode.MODALITY),
+        ({"Modality": "OT"}, RefusalCode.MODALITY),
+        ({"Modality": "DR"}, None),
+        ({"Modality": "RG"}, None),
+        ({"Modality": ""}, None),
+        ({"kind": "sc", "Modality": "OT"}, None),  # it says chest
+        ({"kind": "sc", "Modality": "OT", **BLANK}, RefusalCode.MODALITY),
+        ({"kind": "sc", "Modality": "", **BLANK}, RefusalCode.MODALITY),
+        ({"kind": "sc", "Modality": "SR"}, RefusalCode.MODALITY),
+        ({"ImageType": ["DERIVED", "PRIMARY"]}, None),
+        ({"ImageType": ["DERIVED", "SECONDARY"]}, RefusalCode.IMAGE_TYPE),
+        ({"ImageType": ["DERIVED", "SECONDARY"], "kind": "sc"}, None),
+        ({"ImageType": ["DERIVED", "PRIMARY", "BONE_SUPPRESSED"]}, RefusalCode.IMAGE_TYPE),
+        ({"SeriesDescription": "AI result, heatmap"}, RefusalCode.IMAGE_TYPE),
+        ({"kind": "sc", "ConversionType": "SYN"}, RefusalCode.IMAGE_TYPE),
+        ({"kind": "sc", "ConversionType": "DF"}, None),
+        ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, RefusalCode.PHOTOMETRIC),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, RefusalCode.PHOTOMETRIC),
+        ({"NumberOfFrames": 2}, RefusalCode.FRAMES),
+        ({"NumberOfFrames": 1}, None),
+        ({"Rows": 200}, RefusalCode.SIZE),
+        ({"Columns": 601}, RefusalCode.SIZE),
+        ({"without": ["Rows"]}, RefusalCode.SIZE),
+    ],
+    ids=str,
+)
+def test_kind_of_object_and_picture(
+    elements: dict[str, object], expected: RefusalCode | None
+) -> None:
+    """What is no single grey film of a radiography device is refused with its own code."""
+    assert refused(**elements) == expected
+
+
+@pytest.mark.parametrize(
+    ("elements", "taken"),
+    [
+        ({"BodyPartExamined": "THORAX"}, True),
+        ({"BodyPartExamined": "chest "}, True),
+        ({"BodyPartExamined": "TÓRAX"}, True),
+        ({"BodyPartExamined": "胸部"}, True),
+        ({"BodyPartExamined": "CHEST_AP"}, True),
+        ({"BodyPartExamined": "RIBCAGE"}, False),
+        ({"BodyPartExamined": "EXTREMITY"}, False),
+        ({"BodyPartExamined": "TSPINE"}, False),
+        ({"BodyPartExamined": "CHESTABDOMEN"}, False),
+        ({"BodyPartExamined": "CHEST ABDOMEN"}, False),
+        ({"BodyPartExamined": "HAND", "StudyDescription": "Chest"}, False),
+        (BLANK, True),
+        ({**BLANK, "BodyPartExamined": "UNKNOWN"}, True),
+        ({**BLANK, "without": ["BodyPartExamined"]}, True),
+        ({**BLANK, "StudyDescription": "RX torace 2 proiezioni"}, True),
+        ({**BLANK, "StudyDescription": "Röntgen-Thorax im Liegen"}, True),
+        ({**BLANK, "StudyDescription": "Knie links"}, False),
+        ({**BLANK, "StudyDescription": "T-Spine"}, False),
+        ({**BLANK, "SeriesDescription": "abdomen", "StudyDescription": "chest"}, False),
+        ({**BLANK, "StudyDescription": "No Finding"}, True),
+        ({**BLANK, "ProtocolName": "膝関節"}, False),
+        ({**BLANK, "AnatomicRegionSequence": [code("51185008", "SCT", "Thorax")]}, True),
+        ({**BLANK, "AnatomicRegionSequence": [code("T-D3000", "SRT", "Chest")]}, True),
+        ({**BLANK, "AnatomicRegionSequence": [code("T-D8700", "SRT", "Hand")]}, False),
+    ],
+    ids=str,
+)
+def test_body_part(elements: dict[str, object], taken: bool) -> None:
+    """The body part, else the region's code, else words of the texts in many languages."""
+    assert refused(**elements) == (None if taken else RefusalCode.BODY_PART)
+
+
+@pytest.mark.parametrize(
+    ("elements", "taken"),
+    [
+        *(
+            ({"ViewPosition": view}, False)
+            for view in ("LL", "RL", "LLO", "RLD", "LATERAL", "LAT", "Oblique")
+        ),
+        *(({"ViewPosition": view}, True) for view in ("pa", "AP SUPINE", "P-A", "FRONTAL", "")),
+        ({"ViewPosition": "AP AXIAL"}, False),
+        ({"ViewPosition": "PA", "StudyDescription": "Chest PA and lateral"}, True),
+        ({**NO_VIEW, "StudyDescription": "Chest PA and lateral"}, True),
+        ({**NO_VIEW, "SeriesDescription": "Thorax seitlich"}, False),
+        ({**NO_VIEW, "SeriesDescription": "Chest LAT", "StudyDescription": "Chest PA"}, False),
+        ({**NO_VIEW, "SeriesDescription": "胸部側面"}, False),
+        ({**NO_VIEW, "SeriesDescription": "Platform latex chest"}, True),
+        ({**NO_VIEW, "ViewCodeSequence": [code("399067008", "SCT", "lateral")]}, False),
+        ({**NO_VIEW, "ViewCodeSequence": [code("R-10206", "SRT", "antero-posterior")]}, True),
+        ({**NO_VIEW, "ViewCodeSequence": [code("272479007", "SCT", "PA")]}, True),
+        ({**NO_VIEW, "PatientOrientation": ["A", "F"]}, False),
+        ({**NO_VIEW, "PatientOrientation": ["L", "F"]}, True),
+    ],
+    ids=str,
+)
+def test_view(elements: dict[str, object], taken: bool) -> None:
+    """PA and AP are frontal; anything that says side, oblique or lying is refused."""
+    assert refused(**elements) == (None if taken else RefusalCode.VIEW)
+
+
+@pytest.mark.parametrize(
+    ("config", "elements", "expected"),
+    [
+        (SelectConfig(accept_blank_body_part=False), BLANK, RefusalCode.BODY_PART),
+        (SelectConfig(accept_blank_view=False), NO_VIEW, RefusalCode.VIEW),
+        (
+            SelectConfig(accept_for_processing=False),
+            {"kind": "dx-processing"},
+            RefusalCode.INTENT,
+        ),
+        (SelectConfig(body_parts=("RIBCAGE",)), {"BodyPartExamined": "RIBCAGE"}, None),
+        (SelectConfig(min_side=290), {}, RefusalCode.SIZE),
+        (SelectConfig(max_aspect=1.05), {}, RefusalCode.SIZE),
+    ],
+    ids=str,
+)
+def test_the_configuration_decides(
+    config: SelectConfig, elements: dict[str, object], expected: RefusalCode | None
+) -> None:
+    """Blanks, intent, size and names of the chest are the site's to choose."""
+    assert refused(config, **elements) == expected
+
+
+@pytest.mark.parametrize(
+    ("elements", "sentence"),
+    [
+        ({"BodyPartExamined": "KNEE"}, "the body part is KNEE, which is not a chest"),
+        ({"ViewPosition": "LL"}, "the view position is LL, which is not a frontal view"),
+        ({"Modality": "MG"}, "the modality is MG, not a radiograph's"),
+    ],
+    ids=str,
+)
+def test_the_reason_names_the_offending_value(elements: dict[str, object], sentence: str) -> None:
+    """One plain sentence a person can check against the header."""
+    refusal = select(header(**elements), SelectConfig())
+    assert refusal is not None
+    assert refusal.reason == sentence
+
+
+def test_free_text_is_never_quoted() -> None:
+    """A description that names the patient gives away our own word only."""
+    ds = header(**BLANK, patient_name="Doe^Jane", SeriesDescription="Jane Doe left knee")
+    refusal = select(ds, SelectConfig())
+    assert refusal is not None
+    assert refusal.reason == 'SeriesDescription says "knee", which is not a chest'
+
+
+def test_a_strange_value_is_quoted_short_and_printable() -> None:
+    """Control characters and length do not reach logs or terminals."""
+    refusal = select(header(BodyPartExamined="\x1b[31mKNEE" * 30), SelectConfig())
+    assert refusal is not None
+    assert refusal.reason.isprintable()
+    assert len(refusal.reason) < 120
+
+
+def test_a_header_with_nothing_in_it_is_refused_not_crashed_on() -> None:
+    """Each check stands an empty data set."""
+    for check in CHECKS[:1]:
+        refusal = check(Dataset(), SelectConfig())
+        assert refusal is not None
+        assert refusal.code == RefusalCode.SOP_CLASS
+
+
+def test_word_lists_do_not_overlap() -> None:
+    """No word says yes and no at once."""
+    assert not [word for word in CHEST if found(word, OTHER_PARTS)]
+    assert not [word for word in OTHER_PARTS if found(word, CHEST)]
+    assert not [word for word in FRONTAL if found(word, NOT_FRONTAL)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("RG1_UNCR.dcm", None),
+        ("RG1_J2KR.dcm", None),
+        ("RG3_UNCR.dcm", RefusalCode.BODY_PART),
+        ("RG3_J2KR.dcm", RefusalCode.BODY_PART),
+    ],
+)
+def test_public_films(name: str, expected: RefusalCode | None) -> None:
+    """The chest is taken, the extremity refused for its body part."""
+    data = pytest.importorskip("pydicom.data")
+    path = data.get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip("pydicom-data is not installed")
+    refusal = select(read_dataset(Path(path)), SelectConfig())
+    assert (refusal.code if refusal else None) == expected

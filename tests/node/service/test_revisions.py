@@ -1,0 +1,104 @@
+"""From a late film, or a person's wish, to reports that name the ones before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from support.fakes import Bench, bench, instance
+from support.film import film, write
+from support.readings import MODEL, frame, look, negative
+
+from dicom_node.config import Config
+from dicom_node.domain.values import Image
+from dicom_node.pipeline import Pipeline
+from dicom_node.service.worker import Worker
+from models.reading import Look, ModelIdentity, Reading
+
+STUDY = "1.2"
+
+
+class Reader:
+    """Finds nothing, in whatever it is shown."""
+
+    identity: ModelIdentity = MODEL
+
+    def look(self, image: Image) -> Look:
+        return look()
+
+    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+        return negative(frame(*image.pixels.shape))
+
+
+@dataclass
+class Node:
+    """A store with a worker over it."""
+
+    bench: Bench
+    folder: Path
+
+    def receive(self, number: int) -> None:
+        """A film of the study, as the receiver leaves it."""
+        row = instance(STUDY, number, self.bench.clock.tick())
+        source = film(study_uid=STUDY, series_uid=f"{STUDY}.0", sop_uid=row.sop_instance_uid)
+        write(source, self.folder / row.path)
+        assert self.bench.store.inbox.add(replace(row, size=1))
+
+    def work(self) -> None:
+        """Read what waits, all of it."""
+        self.bench.clock.tick()
+        self.bench.open_ready()
+        config = Config.model_validate({"node": {"data_dir": self.folder}})
+        clock, jobs = self.bench.clock, self.bench.store.jobs
+        pipeline = Pipeline(config=config, reader=Reader(), clock=clock)
+        worker = Worker(owner="w", config=config, jobs=jobs, pipeline=pipeline, clock=clock)
+        assert worker.step()
+        assert not worker.step()
+
+    def reports(self) -> list[Dataset]:
+        """All so far, in the order they were composed."""
+        rows = [row for row in self.bench.story(STUDY)["results"] if row["modality"] == "SR"]
+        rows.sort(key=lambda row: row["composed_at"])
+        return [dcmread(self.folder / row["path"]) for row in rows]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with bench(tmp_path) as made:
+        yield Node(made, tmp_path)
+
+
+def _predecessors(report: Dataset) -> list[str]:
+    return [
+        item.ReferencedSOPInstanceUID
+        for study in report.get("PredecessorDocumentsSequence", ())
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    ]
+
+
+def test_the_report_of_a_late_film_names_the_earlier_film_s(node: Node) -> None:
+    """Who opens the later one learns that there is more."""
+    node.receive(1)
+    node.work()
+    node.receive(2)
+    node.work()
+    first, late = node.reports()
+    assert _predecessors(first) == []
+    assert _predecessors(late) == [first.SOPInstanceUID]
+
+
+def test_a_film_read_again_has_a_new_report_that_names_the_old(node: Node) -> None:
+    """New objects beside the old ones, never the same UID with another content."""
+    node.receive(1)
+    node.work()
+    assert node.bench.store.jobs.reread(STUDY) == 1
+    node.work()
+    old, new = node.reports()
+    assert new.SOPInstanceUID != old.SOPInstanceUID
+    assert _predecessors(new) == [old.SOPInstanceUID]
+    assert len(node.bench.story(STUDY)["results"]) % 2 == 0

@@ -1,0 +1,85 @@
+"""The supervisor's own decisions; what it does with real processes is in tests/acceptance."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.fakes import bench
+
+from dicom_node.config import Config
+from dicom_node.domain.audit import AuditKind
+from dicom_node.errors import NodeError
+from dicom_node.service import pidfile, supervisor
+from dicom_node.service.roles import ROLES, role_named
+
+
+def test_a_process_that_keeps_dying_waits_longer_each_time() -> None:
+    """Backoff doubles up to a cap, and starts anew after a steady life."""
+    child = supervisor._Child(role="worker", name="worker-1", started=100.0)
+    waits = [child.next_start(101.0) - 101.0 for _ in range(12)]
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (0.25, 30.0)
+    assert child.next_start(1000.0) - 1000.0 == 0.25
+
+
+def test_two_nodes_do_not_share_a_data_folder(tmp_path: Path) -> None:
+    """The second one gives up when it is told to stop waiting."""
+    stop = threading.Event()
+    stop.set()
+    with supervisor._lock(tmp_path / "node.lock", threading.Event()), pytest.raises(NodeError):
+        supervisor._lock(tmp_path / "node.lock", stop)
+
+
+def test_the_lock_is_free_again_after_the_node(tmp_path: Path) -> None:
+    """A node that ended leaves nothing to clean up."""
+    for _ in range(2):
+        supervisor._lock(tmp_path / "node.lock", threading.Event()).close()
+
+
+def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    """As on a read-only disk; here a file stands where the folder should be."""
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(NodeError, match="data cannot be used"):
+        supervisor._lock(tmp_path / "data" / "node.lock", threading.Event())
+
+
+def test_a_death_that_cannot_be_written_down_is_told_when_it_can_be(tmp_path: Path) -> None:
+    """A full disk does not take the supervisor along; the dead one stays down meanwhile."""
+    settings = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    child = supervisor._Child(role="worker", name="worker-1", process=dead)
+    running = supervisor.Supervisor(config=settings, config_path=None, children=[child])
+    with bench(tmp_path) as made, (tmp_path / "lock").open("w") as lock:
+        with closing(made.store._engine.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA query_only=ON")  # of the one connection there is
+        for _ in range(3):
+            running._tick(made.store, lock)
+        assert child.process is dead
+        assert running.troubled
+        with closing(made.store._engine.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA query_only=OFF")
+        running._tend(made.store, lock)
+        assert child.due > 0
+        assert made.kinds() == [AuditKind.PROCESS_EXITED]
+
+
+def test_who_is_alive_is_told_without_the_dead(tmp_path: Path) -> None:
+    """A process id that is no more is not listed, nor is anything where no node ran."""
+    assert pidfile.processes(tmp_path) == {}
+    pidfile.publish(tmp_path, {"receiver-1": os.getpid(), "worker-1": 2**22 + 1})
+    assert pidfile.processes(tmp_path) == {"receiver-1": os.getpid()}
+    pidfile.publish(tmp_path, {})
+    assert pidfile.processes(tmp_path) == {}
+
+
+def test_a_role_is_one_of_three() -> None:
+    """Another word is an error that names the three."""
+    assert [role_named(role) for role in ROLES] == list(ROLES)
+    with pytest.raises(NodeError, match="receiver, worker, deliverer"):
+        role_named("janitor")

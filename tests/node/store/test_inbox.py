@@ -1,0 +1,67 @@
+"""What reception keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support.fakes import START, Bench, FakeClock, bench, instance, result
+
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.store.store import open_store
+
+RECEIVED = AuditEvent(kind=AuditKind.INSTANCE_RECEIVED)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path) as made:
+        yield made
+
+
+def test_an_instance_comes_back_as_it_was_kept(node: Bench) -> None:
+    """Path, size and time survive the database."""
+    assert node.store.inbox.find("1.2.1") is None
+    kept = node.receive()
+    assert node.store.inbox.find(kept.sop_instance_uid) == kept == instance()
+
+
+def test_a_uid_is_kept_once(node: Bench) -> None:
+    """The second of two equal UIDs changes nothing, not even the audit trail."""
+    node.receive()
+    before = node.dump()
+    node.clock.tick()
+    assert not node.store.inbox.add(instance(at=node.clock.now), RECEIVED)
+    assert node.dump() == before
+
+
+def test_a_race_for_one_uid_has_one_winner(tmp_path: Path) -> None:
+    """Receivers of two processes that get the same film keep one row and write one line."""
+    stores = [open_store(tmp_path, FakeClock()) for _ in range(2)]
+    with ThreadPoolExecutor(8) as pool:
+        won = pool.map(lambda n: stores[n % 2].inbox.add(instance(), RECEIVED), range(8))
+        assert sorted(won) == [False] * 7 + [True]
+    assert len(stores[0].audit.tail(10)) == 1
+    for store in stores:
+        store.close()
+
+
+def test_each_film_wakes_its_study(node: Bench) -> None:
+    """The study is as young as its last film."""
+    node.receive(number=1)
+    node.clock.tick(3)
+    node.receive(number=2)
+    story = node.story()
+    assert (story["first_received_at"], story["last_received_at"]) == (START, node.clock.now)
+
+
+def test_own_results_are_known_by_their_uid(node: Bench) -> None:
+    """What the node composed it knows again, whether or not it was delivered."""
+    job = node.work()
+    mine = result(job.instances[0].sop_instance_uid).sop_instance_uid
+    assert not node.store.inbox.is_own_result(mine)
+    node.finish(job)
+    assert node.store.inbox.is_own_result(mine)
+    assert not node.store.inbox.is_own_result("1.2.1")

@@ -1,0 +1,160 @@
+"""The objects on their way, and what the destinations said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.fakes import Bench, FakeSender, bench, result
+
+from dicom_node.deliver.retry import RetryPolicy
+from dicom_node.deliver.shipment import Deliverer
+from dicom_node.domain.audit import AuditKind
+from dicom_node.domain.states import DeliveryEvent
+from dicom_node.domain.values import Settlement, Shipment
+from dicom_node.errors import LeaseLost
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path) as made:
+        yield made
+
+
+def _claim(node: Bench, owner: str = "deliverer-1") -> Shipment:
+    shipment = node.store.outbox.claim(owner, node.clock.after(60))
+    assert shipment is not None
+    return shipment
+
+
+def _settle(node: Bench, shipment: Shipment, event: DeliveryEvent, **more: object) -> None:
+    said: dict[str, object] = {"status_code": 0x0000, "reason": "said", **more}
+    node.store.outbox.settle(
+        shipment,
+        [
+            Settlement(delivery_id=delivery.id, event=event, **said)  # type: ignore[arg-type]
+            for delivery in shipment.deliveries
+        ],
+    )
+
+
+def test_a_shipment_is_everything_due_for_one_study_and_destination(node: Bench) -> None:
+    """One association carries it; another destination or study is another shipment."""
+    node.finish(node.work("1.2"), "pacs", "research")
+    node.finish(node.work("1.3"), "pacs")
+    shipments = [_claim(node) for _ in range(3)]
+    assert [(s.study_instance_uid, s.destination) for s in shipments] == [
+        ("1.2", "pacs"), ("1.2", "research"), ("1.3", "pacs"),
+    ]  # fmt: skip
+    assert [d.result for d in shipments[0].deliveries] == [result("1.2.1", 1), result("1.2.1", 2)]
+    assert {d.attempt for d in shipments[0].deliveries} == {1}
+    assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
+
+
+def test_an_accepted_object_is_never_claimed_again(node: Bench) -> None:
+    """Neither later, nor after a release, nor by `retry`."""
+    node.finish(node.work(), "pacs")
+    _settle(node, _claim(node), DeliveryEvent.ACCEPTED)
+    node.clock.tick(3600)
+    assert node.store.outbox.release() == node.store.outbox.release("deliverer-1") == 0
+    assert node.store.outbox.retry(None) == 0
+    assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
+    assert {row["status"] for row in node.rows("deliveries")} == {"accepted"}
+    assert all(row["accepted_at"] for row in node.rows("deliveries"))
+
+
+def test_each_settlement_is_an_audit_line(node: Bench) -> None:
+    """It names destination, attempt, the DIMSE status in hex, and why."""
+    node.finish(node.work(), "pacs")
+    shipment = _claim(node)
+    first, second = shipment.deliveries
+    due = node.clock.after(30)
+    node.store.outbox.settle(
+        shipment,
+        [
+            Settlement(
+                delivery_id=first.id, event=DeliveryEvent.REFUSED, status_code=0xA900, reason="no"
+            ),
+            Settlement(
+                delivery_id=second.id, event=DeliveryEvent.UNAVAILABLE, status_code=None,
+                reason="nothing listens", due_at=due,
+            ),
+        ],
+    )  # fmt: skip
+    held, deferred = node.store.audit.tail(2)
+    assert (held.event.kind, deferred.event.kind) == (
+        AuditKind.DELIVERY_HELD, AuditKind.DELIVERY_DEFERRED,
+    )  # fmt: skip
+    assert held.event.sop_instance_uid == first.result.sop_instance_uid
+    assert held.event.detail == {
+        "destination": "pacs", "attempt": 1, "status": "0xA900", "reason": "no", "due_at": None,
+    }  # fmt: skip
+    assert deferred.event.detail["status"] is None
+    assert deferred.event.detail["due_at"] == due.isoformat(timespec="microseconds")
+
+
+def test_a_put_off_delivery_is_due_when_it_was_said(node: Bench) -> None:
+    """Then it comes as the next attempt, with all that was put off together."""
+    node.finish(node.work(), "pacs")
+    _settle(node, _claim(node), DeliveryEvent.UNAVAILABLE, due_at=node.clock.after(5))
+    node.clock.tick(4)
+    assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
+    node.clock.tick(1)
+    assert [delivery.attempt for delivery in _claim(node).deliveries] == [2, 2]
+
+
+@pytest.mark.parametrize("event", [DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP])
+def test_a_held_delivery_waits_for_a_person(node: Bench, event: DeliveryEvent) -> None:
+    """`retry` wakes it, by study or all, with all attempts ahead and a line for each object."""
+    node.finish(node.work(), "pacs")
+    _settle(node, _claim(node), event)
+    node.clock.tick(3600)
+    assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
+    assert node.store.outbox.retry("1.9") == 0
+    assert node.store.outbox.retry("1.2") == 2
+    assert [delivery.attempt for delivery in _claim(node).deliveries] == [1, 1]
+    assert node.kinds()[-2:] == [AuditKind.DELIVERY_RETRIED] * 2
+
+
+def test_a_deliverer_that_lost_its_lease_settles_nothing(node: Bench) -> None:
+    """Not even the part of its shipment that nobody else has claimed yet."""
+    node.finish(node.work(), "pacs")
+    late = _claim(node)
+    node.clock.tick(61)
+    assert node.store.outbox.release() == 2
+    before = node.dump()
+    with pytest.raises(LeaseLost):
+        _settle(node, late, DeliveryEvent.ACCEPTED)
+    assert node.dump() == before
+    now = _claim(node, "deliverer-2")
+    before = node.dump()
+    with pytest.raises(LeaseLost):
+        _settle(node, late, DeliveryEvent.ACCEPTED)
+    assert node.dump() == before
+    _settle(node, now, DeliveryEvent.ACCEPTED)
+
+
+def test_the_deliverer_empties_the_outbox(node: Bench, tmp_path: Path) -> None:
+    """Over the real outbox: what is refused is held, what is not there comes later, the rest is in.
+
+    Each object reaches the destination exactly once.
+    """
+    node.finish(node.work(), "pacs")
+    node.finish(node.work(number=2), "pacs")
+    sender = FakeSender([(0x0000, "stored"), (0xC000, "no"), (None, "went away"), (0, "stored")])
+    deliverer = Deliverer(
+        owner="deliverer-1", outbox=node.store.outbox, sender=sender,
+        policy=RetryPolicy(
+            first=timedelta(seconds=1), longest=timedelta(seconds=8), max_attempts=9
+        ),
+        data_dir=tmp_path, lease_seconds=60, clock=node.clock, jitter=lambda: 0.5,
+    )  # fmt: skip
+    assert deliverer.deliver_due() == 1
+    statuses = [row["status"] for row in node.rows("deliveries")]
+    assert statuses == ["accepted", "held", "pending", "accepted"]
+    node.clock.tick(8)
+    assert deliverer.deliver_due() == 1
+    assert [row["status"] for row in node.rows("deliveries")].count("accepted") == 3
+    assert len(sender.sent) == 5

@@ -1,0 +1,94 @@
+"""What an administrator may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.fakes import START, Bench, bench, refused
+
+from dicom_node.domain.states import DeliveryEvent
+from dicom_node.domain.values import Settlement
+from dicom_node.store.status import read_status
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path) as made:
+        yield made
+
+
+def _three_studies(node: Bench) -> None:
+    """One delivered, one refused, one that waits."""
+    node.finish(node.work("1.2"), "pacs")
+    shipment = node.store.outbox.claim("deliverer-1", node.clock.after(60))
+    assert shipment is not None
+    node.store.outbox.settle(
+        shipment,
+        [
+            Settlement(
+                delivery_id=d.id, event=DeliveryEvent.ACCEPTED, status_code=0, reason="stored"
+            )
+            for d in shipment.deliveries
+        ],
+    )
+    node.clock.tick()
+    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], ["pacs"], ())
+    node.clock.tick()
+    node.receive("1.4")
+    node.open_ready()
+
+
+def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
+    """Instances by decision, jobs by status, deliveries by destination; since when work waits."""
+    assert read_status(tmp_path) == {
+        "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
+        "oldest_waiting": None, "audit_lines": 0, "audit_told": 0,
+        "audit_untold_since": None,
+    }  # fmt: skip
+    _three_studies(node)
+    assert read_status(tmp_path) == {
+        "instances": {"read": 1, "refused": 1, "undecided": 1},
+        "studies": 3,
+        "jobs": {"done": 2, "waiting": 1},
+        "deliveries": {"pacs": {"accepted": 2}},
+        "breakers": {},
+        "oldest_waiting": node.clock.now.isoformat(timespec="microseconds"),
+        "audit_lines": len(node.kinds()),
+        "audit_told": 0,
+        "audit_untold_since": START.isoformat(timespec="microseconds"),
+    }
+
+
+def test_status_does_not_wait_for_a_writer(node: Bench, tmp_path: Path) -> None:
+    """While another process is in the middle of a commit, looking is free."""
+    node.receive()
+    with node.store._engine.connect() as writer, writer.begin():
+        assert read_status(tmp_path)["studies"] == 1
+
+
+def test_the_latest_studies_come_first(node: Bench) -> None:
+    """Each with its films, what became of them, and where its deliveries stand."""
+    _three_studies(node)
+    rows = node.store.queries.studies(10)
+    told = [
+        (r["study_instance_uid"], r["instances"], r["read"], r["refused"], r["job"]) for r in rows
+    ]
+    assert told == [
+        ("1.4", 1, 0, 0, "waiting"), ("1.3", 1, 0, 1, "done"), ("1.2", 1, 1, 0, "done"),
+    ]  # fmt: skip
+    assert [row["deliveries"] for row in rows] == [{}, {}, {"accepted": 2}]
+    assert rows[-1]["first_received_at"] == rows[-1]["last_received_at"] == START
+    assert [row["study_instance_uid"] for row in node.store.queries.studies(1)] == ["1.4"]
+
+
+def test_a_story_ends_with_its_audit_lines(node: Bench) -> None:
+    """All lines of the study and no other's; an unknown study has no story."""
+    _three_studies(node)
+    story = node.story("1.3")
+    assert [line["kind"] for line in story["audit"]] == [
+        "instance-received", "study-ready", "film-refused",
+    ]  # fmt: skip
+    assert story["results"] == []
+    assert node.store.queries.story("1.9") is None

@@ -1,0 +1,126 @@
+"""What is told of certificates: by `doctor tls`, by `status`, in the trail."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from support.certificates import identity
+from support.fakes import EmptyTrail
+from support.receiving import MemoryStore
+from typer.testing import CliRunner
+
+from dicom_node.cli import app
+from dicom_node.config import Config, SpoolConfig, TlsConfig, load
+from dicom_node.domain.audit import AuditKind
+from dicom_node.errors import ConfigError
+from dicom_node.service.alarms import alarms
+from dicom_node.service.housekeeping import Housekeeping
+
+NOW = datetime.now(UTC)
+
+
+class NothingOld:
+    """A store from which nothing may go."""
+
+    def removable(self, before: datetime, limit: int) -> list[str]:
+        return []
+
+    def remove(self, study_instance_uid: str, before: datetime) -> bool:
+        return False
+
+
+def _configured(folder: Path, tls: TlsConfig, **node: object) -> Path:
+    path = folder / "config.yaml"
+    given = {"tls": json.loads(tls.model_dump_json()), "node": {"data_dir": str(folder), **node}}
+    path.write_text(yaml.safe_dump(given))
+    return path
+
+
+def test_doctor_explains_certificate_names_chain_and_expiry(tmp_path: Path) -> None:
+    """Subject, alternative names, issuer up to the authority, days left, the profile."""
+    path = _configured(tmp_path, identity(tmp_path, "node"))
+    result = CliRunner().invoke(app, ["doctor", "tls", "--json", "--config", str(path)])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert "PS3.15 B.12" in told["profile"]
+    [own] = told["certificates"]
+    assert "CN=node" in own["subject"]
+    assert own["names"] == ["localhost", "127.0.0.1"]
+    assert own["days_left"] == 100
+    assert [("CN=node" in told["chain"][0]), ("Hospital CA" in told["chain"][1])] == [True, True]
+    assert CliRunner().invoke(app, ["doctor", "tls", "--config", str(path)]).exit_code == 0
+
+
+def test_doctor_names_every_fault_at_once(tmp_path: Path) -> None:
+    """A key of another certificate and an authority's file without one: two faults, status 1."""
+    own, other = identity(tmp_path, "node"), identity(tmp_path, "other")
+    Path(str(own.ca_file)).write_text("nothing")
+    path = _configured(tmp_path, own.model_copy(update={"key_file": other.key_file}))
+    result = CliRunner().invoke(app, ["doctor", "tls", "--config", str(path)])
+    assert result.exit_code == 1
+    assert result.output.count("FAULT") >= 2
+    assert "holds no certificate" in result.output
+
+
+def test_an_authority_that_is_missing_is_seen_in_the_chain(tmp_path: Path) -> None:
+    """Where nobody in our files signed our certificate, the chain says who should have."""
+    from dicom_node.tls.certificates import chain_of
+
+    own = identity(tmp_path, "node").model_copy(update={"ca_file": None})
+    assert chain_of(own)[-1].startswith("(not in our files: ")
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(100, None), (20, "expires in 20 days"), (-3, "expired on")]
+)
+def test_expiry_is_an_alarm_and_a_line_in_the_trail(
+    tmp_path: Path, days: int, said: str | None
+) -> None:
+    """Sooner than `tls.warn_days`: `status` shows it, housekeeping writes it down."""
+    config = Config().model_copy(update={"tls": identity(tmp_path, "node", days=days)})
+    store = MemoryStore()
+    soon = NOW + timedelta(minutes=1)
+    house = Housekeeping(
+        config=config, audit=store, chain=EmptyTrail(), retention=NothingOld(), clock=lambda: soon
+    )
+    house.run()
+    house.run()  # an hour later: nothing new
+    lines = [e.detail["reason"] for e in store.events if e.kind is AuditKind.TLS_EXPIRING]
+    assert lines == alarms(config, soon)
+    assert (said is None and not lines) or (said is not None and said in str(lines[0]))
+
+
+def test_a_full_disk_is_an_alarm(tmp_path: Path) -> None:
+    """`status` says why films are refused."""
+    config = load(None, {"DICOM_NODE__NODE__DATA_DIR": str(tmp_path)})
+    full = config.model_copy(update={"spool": SpoolConfig(min_free_mb=10**9)})
+    assert "films are refused" in alarms(full, NOW)[0]
+
+
+@pytest.mark.parametrize(
+    ("tls", "told"),
+    [
+        ({"port": 2762}, "needs certificate_file"),
+        ({"certificate_file": "a"}, "come together"),
+        ({"port": 2762, "certificate_file": "a", "key_file": "b"}, "needs ca_file"),
+        ({"passphrase_file": "a", "passphrase_env": "B"}, "not both"),
+        ({"profile": "ssl3"}, "bcp195"),
+    ],
+)
+def test_half_a_configuration_of_tls_is_a_mistake(tls: dict[str, object], told: str) -> None:
+    """What cannot work stops the start, with the key's name."""
+    with pytest.raises(ConfigError, match=told):
+        load(None, {"DICOM_NODE__TLS": yaml.safe_dump(tls)})
+
+
+def test_a_node_nobody_can_call_is_a_mistake() -> None:
+    """No plain listener and no TLS port; a TLS destination whose authority nobody named."""
+    with pytest.raises(ConfigError, match="nobody could call"):
+        load(None, {"DICOM_NODE__NODE__PLAIN": "false"})
+    pacs = [{"name": "p", "ae_title": "P", "host": "h", "port": 1, "tls": True}]
+    with pytest.raises(ConfigError, match=r"needs tls\.ca_file"):
+        load(None, {"DICOM_NODE__DESTINATIONS": yaml.safe_dump(pacs)})

@@ -1,0 +1,1 @@
+"""Films for training: manifest, splits, reading, augmentation, sampling."""

@@ -1,0 +1,1 @@
+"""Measures, probes for shortcuts, model cards and the results page."""

@@ -1,0 +1,1 @@
+"""The three stages of the cascade and their losses."""
