@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from repository.words import ROOT, files, found
 
 #: Places that are still to be rewritten, a number for each file. It only shrinks.
