@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from dicom_node import check_objects, compose, gate, pixels, select_images
+from dicom_node.domain.reading import HeatCheckSummary, ReadingSummary, StageSummary
 from dicom_node.domain.values import Fault, FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 from dicom_node.fail_points import fail_point
@@ -82,8 +83,12 @@ class Pipeline:
         return FilmOutcome(
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
             refusal=None,
-            reading=summary(reading, seconds)
-            | {"polarity": image.notes.get("polarity"), "config_digest": self.config.digest},
+            reading=summary(
+                reading,
+                seconds,
+                polarity=image.notes.get("polarity"),
+                config_digest=self.config.digest,
+            ),
             results=results,
             faults=faults,
         )
@@ -139,38 +144,41 @@ class Pipeline:
         )
 
 
-def summary(reading: Reading, seconds: dict[str, float]) -> dict[str, object]:
-    """The JSON-ready gist of a reading: what `read --json`, `show` and the audit log hold."""
-    return {
-        "lungs": {"area_fraction": round(reading.lungs.area_fraction, 4)},
-        "pneumonia": _stage(reading.pneumonia),
-        "covid19": _stage(reading.covid19) if reading.covid19 else None,
-        "explanation": _explanation(reading.heat_check) if reading.heat_check else None,
-        "model": {"version": reading.model.version, **reading.model.digests},
-        "seconds": {name: round(value, 4) for name, value in seconds.items()},
-    }
+def summary(
+    reading: Reading, seconds: dict[str, float], *, polarity: str | None, config_digest: str
+) -> ReadingSummary:
+    """Summarise a reading: probabilities to 6 decimal places, all else to 4."""
+    return ReadingSummary(
+        lung_area=round(reading.lungs.area_fraction, 4),
+        pneumonia=_stage(reading.pneumonia),
+        covid19=_stage(reading.covid19) if reading.covid19 else None,
+        explanation=_explanation(reading.heat_check) if reading.heat_check else None,
+        model_version=reading.model.version,
+        model_digests=reading.model.digests,
+        seconds={name: round(value, 4) for name, value in seconds.items()},
+        polarity=polarity,
+        config_digest=config_digest,
+    )
 
 
 def entry(path: Path, outcome: FilmOutcome) -> dict[str, object]:
     """One film of `read --json`."""
-    reading = outcome.reading or dict.fromkeys(
-        ("polarity", "lungs", "pneumonia", "covid19", "explanation", "model", "seconds")
-    )
+    reading = outcome.reading.as_json() if outcome.reading else {}
     refusal = outcome.refusal
     return {
         "path": str(path),
         "sop_instance_uid": outcome.sop_instance_uid,
         "accepted": refusal is None,
         "refusal": {"code": refusal.code.value, "reason": refusal.reason} if refusal else None,
-        "polarity": reading["polarity"],
-        "lungs": reading["lungs"],
-        "pneumonia": reading["pneumonia"],
-        "covid19": reading["covid19"],
-        "explanation": reading["explanation"],
+        "polarity": reading.get("polarity"),
+        "lungs": reading.get("lungs"),
+        "pneumonia": reading.get("pneumonia"),
+        "covid19": reading.get("covid19"),
+        "explanation": reading.get("explanation"),
         "objects": _objects(outcome.results),
         "faults": [asdict(fault) for fault in outcome.faults],
-        "model": reading["model"],
-        "seconds": reading["seconds"],
+        "model": reading.get("model"),
+        "seconds": reading.get("seconds"),
     }
 
 
@@ -190,19 +198,21 @@ def _why(error: Refused) -> Refusal:
     return Refusal(code=RefusalCode(error.code), reason=error.reason)
 
 
-def _stage(result: StageResult) -> dict[str, object]:
-    return {
-        "probability": round(result.probability, 6),
-        "threshold": result.threshold,
-        "positive": result.positive,
-    }
+def _stage(result: StageResult) -> StageSummary:
+    return StageSummary(
+        probability=round(result.probability, 6),
+        threshold=result.threshold,
+        positive=result.positive,
+    )
 
 
-def _explanation(check: HeatCheck) -> dict[str, object]:
-    return {
-        name: round(value, 4) if isinstance(value, float) else value
-        for name, value in asdict(check).items()
-    }
+def _explanation(check: HeatCheck) -> HeatCheckSummary:
+    return HeatCheckSummary(
+        inside_lungs=round(check.inside_lungs, 4),
+        drop=None if check.drop is None else round(check.drop, 4),
+        random_drop=None if check.random_drop is None else round(check.random_drop, 4),
+        reliable=check.reliable,
+    )
 
 
 def _write_all(

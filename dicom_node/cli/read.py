@@ -20,9 +20,11 @@ from dicom_node.config import load
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from dicom_node.config import Config
+    from dicom_node.domain.reading import ReadingSummary
+    from dicom_node.domain.values import FilmOutcome
 
 
 def register(app: typer.Typer) -> None:
@@ -44,11 +46,13 @@ def read(
 
     settings = load(config)
     configure(settings.log, "read")
-    entries = read_files(settings, files_of(paths), out, force_stage3=force_stage3)
+    films = read_files(settings, files_of(paths), out, force_stage3=force_stage3)
     if as_json:
-        print_json(entries)
+        from dicom_node.pipeline import entry
+
+        print_json([entry(path, outcome) for path, outcome in films])
     else:
-        print_readings(entries)
+        print_readings(films)
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -69,55 +73,54 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
 def read_files(
     config: Config, files: Sequence[Path], out: Path, *, force_stage3: bool
-) -> list[dict[str, object]]:
-    """Read each file; one entry of `read --json` each, with a progress bar on a terminal."""
+) -> list[tuple[Path, FilmOutcome]]:
+    """Read each file, with a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     from dicom_node.domain.clock import utc_now
     from dicom_node.infer import CascadeReader
-    from dicom_node.pipeline import Pipeline, entry
+    from dicom_node.pipeline import Pipeline
 
     reader = CascadeReader(config.models.dir, config.workers.threads)
     pipeline = Pipeline(config=config, reader=reader, clock=utc_now)
     console = Console(stderr=True)
     return [
-        entry(path, pipeline.read(path, out, force_stage3=force_stage3))
+        (path, pipeline.read(path, out, force_stage3=force_stage3))
         for path in track(
             files, "Reading", console=console, transient=True, disable=not console.is_terminal
         )
     ]
 
 
-def print_readings(entries: Sequence[Mapping[str, object]]) -> None:
-    """Print one row a film for people."""
+def print_readings(films: Sequence[tuple[Path, FilmOutcome]]) -> None:
+    """Print one row for each film."""
     print_table(
         NOT_FOR_DIAGNOSIS,
         ["film", "accepted", "lungs", "pneumonia", "COVID-19", "objects"],
         (
             [
-                entry["path"],
-                "yes" if entry["accepted"] else _reason(entry["refusal"]),
-                _area(entry["lungs"]),
-                probability(entry["pneumonia"]),
-                probability(entry["covid19"]),
-                _objects(entry),
+                path,
+                f"no: {outcome.refusal.reason}" if outcome.refusal else "yes",
+                *_numbers(outcome.reading),
+                _objects(outcome),
             ]
-            for entry in entries
+            for path, outcome in films
         ),
     )
-    print_line("Probabilities stand against the threshold of the model version in brackets.")
+    print_line("The number in brackets is the model version's threshold for a positive film.")
 
 
-def _objects(entry: Mapping[str, object]) -> str:
-    objects = entry["objects"]
-    count = len(objects) if isinstance(objects, list) else 0
-    return f"{count}, FAULTY (--json says why)" if entry["faults"] else str(count)
+def _numbers(reading: ReadingSummary | None) -> list[str]:
+    if reading is None:
+        return ["", "", ""]
+    return [
+        f"{reading.lung_area:.0%}",
+        probability(reading.pneumonia),
+        probability(reading.covid19),
+    ]
 
 
-def _reason(refusal: object) -> str:
-    return f"no: {refusal['reason']}" if isinstance(refusal, dict) else "no"
-
-
-def _area(lungs: object) -> str:
-    return f"{lungs['area_fraction']:.0%}" if isinstance(lungs, dict) else ""
+def _objects(outcome: FilmOutcome) -> str:
+    count = len(outcome.results)
+    return f"{count}, FAULTY (--json says why)" if outcome.faults else str(count)

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dicom_node.domain.reading import ReadingSummary
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from dicom_node.domain.reading import StageSummary
 
 NOT_FOR_DIAGNOSIS = "Research software, not a medical device: NOT FOR DIAGNOSTIC USE."
 
@@ -31,7 +35,9 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> object:
+    if isinstance(value, ReadingSummary):
+        return value.as_json()
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
@@ -54,12 +60,12 @@ def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def probability(stage: object) -> str:
-    """A stage's JSON as ``0.91 (>= 0.50)``; empty where it did not run."""
-    if not isinstance(stage, dict):
+def probability(stage: StageSummary | None) -> str:
+    """A stage's result as ``0.91 (>= 0.50)``; empty if the stage did not run."""
+    if stage is None:
         return ""
-    sign = ">=" if stage["positive"] else "<"
-    return f"{stage['probability']:.2f} ({sign} {stage['threshold']:.2f})"
+    sign = ">=" if stage.positive else "<"
+    return f"{stage.probability:.2f} ({sign} {stage.threshold:.2f})"
 
 
 def counts(by_name: Mapping[str, int]) -> str:
@@ -107,19 +113,19 @@ def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _film(instance: Mapping[str, Any]) -> list[object]:
-    reading = instance["reading"] or {}
+    reading: ReadingSummary | None = instance["reading"]
     decision = instance["decision"]
     if instance["refusal_code"]:
         decision = f"{instance['refusal_code']}: {instance['refusal_reason']}"
-    elif polarity := reading.get("polarity"):
-        decision = f"{decision}, polarity: {polarity}"
+    elif reading and reading.polarity:
+        decision = f"{decision}, polarity: {reading.polarity}"
     return [
         instance["sop_instance_uid"],
         f"{instance['received_at']:%Y-%m-%d %H:%M:%S}",
         instance["calling_ae_title"],
         decision,
-        probability(reading.get("pneumonia")),
-        probability(reading.get("covid19")),
+        probability(reading.pneumonia if reading else None),
+        probability(reading.covid19 if reading else None),
     ]
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.states import DeliveryEvent
 
 if TYPE_CHECKING:  # the commands that only ask for state start without numpy
@@ -105,13 +106,13 @@ class Fault:
 class FilmOutcome:
     """What became of one instance: refused with a reason, or read; these are the results.
 
-    ``reading`` is the JSON-ready summary `dicom-node read --json` prints; None where refused. A
-    refusal may have a result: the report that says so.
+    ``reading`` is None if the film was refused. A refusal may have a result: the report that
+    says so.
     """
 
     sop_instance_uid: str
     refusal: Refusal | None
-    reading: dict[str, object] | None
+    reading: ReadingSummary | None
     results: tuple[Result, ...] = ()
     faults: tuple[Fault, ...] = ()  # any of them withholds all results
 

@@ -49,7 +49,7 @@ def told_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
     """The audit lines of one film's outcome."""
     told: list[tuple[AuditKind, dict[str, object]]] = [
         (AuditKind.FILM_SELECTED, {}),
-        (AuditKind.FILM_READ, outcome.reading or {}),
+        (AuditKind.FILM_READ, outcome.reading.as_json() if outcome.reading else {}),
     ]
     if refusal := outcome.refusal:
         told = [(AuditKind.FILM_REFUSED, {"code": refusal.code.value, "reason": refusal.reason})]
@@ -85,7 +85,10 @@ def _replace_reading(connection: Connection, job: Job, outcome: FilmOutcome, now
     if outcome.reading is not None:
         connection.execute(
             insert(schema.readings).values(
-                sop_instance_uid=uid, job_id=job.id, read_at=now, summary=outcome.reading
+                sop_instance_uid=uid,
+                job_id=job.id,
+                read_at=now,
+                summary=outcome.reading.as_json(),
             )
         )
 

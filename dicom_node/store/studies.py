@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, desc, func, select
 
+from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.states import DeliveryStatus
 from dicom_node.store import schema
 from dicom_node.store.audit import AuditLog, as_json
@@ -119,10 +120,14 @@ def _rows(connection: Connection, table: Table, study_instance_uid: str) -> list
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _summaries(connection: Connection, study_instance_uid: str) -> dict[str, Any]:
+def _summaries(connection: Connection, study_instance_uid: str) -> dict[str, ReadingSummary]:
+    """The study's readings by SOP Instance UID of the film."""
     query = (
         select(schema.readings.c.sop_instance_uid, schema.readings.c.summary)
         .join(schema.instances)
         .where(schema.instances.c.study_instance_uid == study_instance_uid)
     )
-    return {row["sop_instance_uid"]: row["summary"] for row in connection.execute(query).mappings()}
+    return {
+        row["sop_instance_uid"]: ReadingSummary.from_json(row["summary"])
+        for row in connection.execute(query).mappings()
+    }

@@ -46,7 +46,7 @@ def test_a_real_file_is_answered_as_its_manifest_expects(
     assert (outcome.refusal is not None) == row["expected"].startswith("refuse"), outcome.refusal
     if "polarity" in row["expected"]:
         assert outcome.reading is not None
-        assert outcome.reading["polarity"] == "corrected"
+        assert outcome.reading.polarity == "corrected"
 
 
 def test_the_phantom_of_these_tests_passes_the_shipped_gate(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from support.film import film, write
 from support.readings import MODEL, frame, look, negative, positive
 
 from dicom_node.config import Config
+from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.values import Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
 from models.reading import Look, ModelIdentity, Reading
@@ -60,7 +61,10 @@ def test_a_frontal_film_becomes_objects_on_disk_and_a_summary(tmp_path: Path) ->
         assert ds.StudyInstanceUID == source.StudyInstanceUID
         assert (ds.SOPInstanceUID, ds.Modality) == (result.sop_instance_uid, result.modality)
     assert outcome.reading is not None
-    json.dumps(outcome.reading)
+    assert (
+        ReadingSummary.from_json(json.loads(json.dumps(outcome.reading.as_json())))
+        == outcome.reading
+    )
 
 
 def test_reading_the_same_film_twice_gives_the_same_uids(tmp_path: Path) -> None:
@@ -160,7 +164,7 @@ def test_a_negative_film_gets_pictures_and_a_report_but_no_stage_3(tmp_path: Pat
     quiet = _pipeline(is_positive=False).read(path, tmp_path / "quiet")
     loud = _pipeline(is_positive=True).read(path, tmp_path / "loud")
     assert quiet.reading is not None
-    assert quiet.reading["covid19"] is None
+    assert quiet.reading.covid19 is None
     assert [r.modality for r in quiet.results].count("SR") == 1
     assert 0 < len(quiet.results) < len(loud.results)
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import event
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.reading import ReadingSummary, StageSummary
 from dicom_node.domain.values import FilmOutcome, Instance, Job, Refusal, RefusalCode, Result
 from dicom_node.store.status import DATABASE
 from dicom_node.store.store import Store, open_store
@@ -98,11 +99,24 @@ def result(source: str, number: int = 1) -> Result:
     )
 
 
+def reading_summary(pneumonia: float = 0.25, covid19: float | None = None) -> ReadingSummary:
+    return ReadingSummary(
+        lung_area=0.5,
+        pneumonia=_stage(pneumonia),
+        covid19=None if covid19 is None else _stage(covid19),
+        model_version="1.0.0",
+    )
+
+
+def _stage(probability: float) -> StageSummary:
+    return StageSummary(probability=probability, threshold=0.5, positive=probability >= 0.5)
+
+
 def read(source: str, objects: int = 2) -> FilmOutcome:
     return FilmOutcome(
         sop_instance_uid=source,
         refusal=None,
-        reading={"pneumonia": {"probability": 0.25, "threshold": 0.5, "positive": False}},
+        reading=reading_summary(),
         results=tuple(result(source, number) for number in range(1, objects + 1)),
     )
 

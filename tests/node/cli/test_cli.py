@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from support.certificates import identity
+from support.fakes import reading_summary
 from support.film import film, write
 from support.peer import Peer, free_port
 from typer.testing import CliRunner, Result
@@ -103,13 +104,12 @@ def _read_one_refuse_one_hold_the_result(store: Store) -> None:
         series_description="AI report",
         path=Path("results/2.25.1.dcm"),
     )
-    stage = {"probability": 0.9, "threshold": 0.5, "positive": True}
     refusal = Refusal(code=RefusalCode.VIEW, reason="the view is LL, which is lateral")
     outcomes = [
         FilmOutcome(
             sop_instance_uid="1.2.1",
             refusal=None,
-            reading={"pneumonia": stage, "covid19": None},
+            reading=reading_summary(0.9),
             results=(made,),
         ),
         FilmOutcome(sop_instance_uid="1.2.2", refusal=refusal, reading=None),

@@ -78,7 +78,7 @@ def test_an_inverted_film_is_read_the_right_way_round_and_says_so(tmp_path: Path
     outcome = _read(tmp_path, turned)
     np.testing.assert_allclose(turned.films[0].pixels, 1 - plain.films[0].pixels, atol=1e-6)
     assert outcome.reading is not None
-    assert outcome.reading["polarity"] == "corrected"
+    assert outcome.reading.polarity == "corrected"
     assert entry(Path("a"), outcome)["polarity"] == "corrected"
 
 

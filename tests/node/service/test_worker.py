@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.fakes import reading_summary
 
 from dicom_node.config import Config
 from dicom_node.domain.audit import AuditEvent
@@ -91,7 +92,9 @@ RESULT = Result(
     series_description="AI",
     path=Path("2.25.5.dcm"),
 )
-READ = FilmOutcome(sop_instance_uid="1.2.3", refusal=None, reading={}, results=(RESULT,))
+READ = FilmOutcome(
+    sop_instance_uid="1.2.3", refusal=None, reading=reading_summary(), results=(RESULT,)
+)
 REFUSED = FilmOutcome(
     sop_instance_uid="",
     refusal=Refusal(code=RefusalCode.FILE, reason="not a DICOM file"),

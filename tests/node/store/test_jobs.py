@@ -79,7 +79,7 @@ def test_finishing_decides_the_films_and_fills_the_outbox(node: Bench) -> None:
     story = node.story()
     good, bad = story["instances"]
     assert (good["decision"], good["refusal_code"]) == ("read", None)
-    assert good["reading"]["pneumonia"]["probability"] == 0.25
+    assert good["reading"].pneumonia.probability == 0.25
     assert (bad["decision"], bad["refusal_code"]) == ("refused", "view")
     assert (bad["refusal_reason"], bad["reading"]) == ("a lateral view", None)
     assert {r["source_sop_instance_uid"] for r in story["results"]} == {"1.2.1"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import Bench, bench, read, refused, result
+from support.fakes import Bench, bench, read, reading_summary, refused, result
 
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import Fault, FilmOutcome, Job
@@ -32,8 +32,7 @@ def _finish(node: Bench, job: Job, *, withheld: bool = False) -> list[str]:
 def _outcome(film: str, revision: int) -> FilmOutcome:
     picture, report = result(film, 2 * revision), result(film, 2 * revision + 1)
     made = (picture, replace(report, modality="SR", series_description="AI report"))
-    summary: dict[str, object] = {"pneumonia": {"probability": revision / 10}}
-    return replace(read(film), results=made, reading=summary)
+    return replace(read(film), results=made, reading=reading_summary(revision / 10))
 
 
 def _named(job: Job) -> list[str]:
@@ -73,7 +72,7 @@ def test_what_the_new_revision_says_is_what_is_shown(node: Bench) -> None:
     node.store.jobs.reread("1.2")
     _finish(node, node.claim())
     (film,) = node.story()["instances"]
-    assert (film["decision"], film["reading"]["pneumonia"]["probability"]) == ("read", 0.2)
+    assert (film["decision"], film["reading"].pneumonia.probability) == ("read", 0.2)
     assert node.kinds().count(AuditKind.FILM_READ) == 2
 
 

@@ -1,0 +1,75 @@
+"""What one reading found, in numbers: stored, audited and printed; the heatmaps are objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSummary:
+    """One network's decision: a calibrated probability in [0, 1] against its threshold."""
+
+    probability: float
+    threshold: float
+    positive: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatCheckSummary:
+    """Whether the stage-2 heatmap shows what the decision came from, see `models.heat_check`."""
+
+    inside_lungs: float  # share of the heat inside the lung field, in [0, 1]
+    drop: float | None  # of the probability with the hottest region hidden; None: not tried
+    random_drop: float | None  # with as much of the lungs hidden elsewhere, on average
+    reliable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingSummary:
+    """A reading without its heatmaps and masks.
+
+    ``as_json`` and ``from_json`` are the one spelling that `read --json`, `show --json`, the audit
+    log and the table of readings share.
+    """
+
+    lung_area: float  # share of the film, in [0, 1]
+    pneumonia: StageSummary
+    covid19: StageSummary | None = None  # None: stage 3 did not run
+    explanation: HeatCheckSummary | None = None  # None: the heatmap was not checked
+    model_version: str
+    model_digests: Mapping[str, str] = field(default_factory=dict)  # network -> SHA-256, hex
+    seconds: Mapping[str, float] = field(default_factory=dict)  # step -> wall time
+    polarity: str | None = None  # what the gate did about a wrong polarity; None: nothing
+    config_digest: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The summary in plain JSON values."""
+        return {
+            "lungs": {"area_fraction": self.lung_area},
+            "pneumonia": asdict(self.pneumonia),
+            "covid19": asdict(self.covid19) if self.covid19 else None,
+            "explanation": asdict(self.explanation) if self.explanation else None,
+            "model": {"version": self.model_version, **self.model_digests},
+            "seconds": dict(self.seconds),
+            "polarity": self.polarity,
+            "config_digest": self.config_digest,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ReadingSummary:
+        """Read what `as_json` wrote; a key that an older version did not write is None."""
+        covid19, explanation = values.get("covid19"), values.get("explanation")
+        model = dict(values["model"])
+        return cls(
+            lung_area=values["lungs"]["area_fraction"],
+            pneumonia=StageSummary(**values["pneumonia"]),
+            covid19=StageSummary(**covid19) if covid19 else None,
+            explanation=HeatCheckSummary(**explanation) if explanation else None,
+            model_version=model.pop("version"),
+            model_digests=model,
+            seconds=values["seconds"],
+            polarity=values.get("polarity"),
+            config_digest=values.get("config_digest"),
+        )
