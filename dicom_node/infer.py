@@ -1,4 +1,4 @@
-"""The node's only door to torch: load, warm up, one Image in, one Reading out."""
+"""Load the networks; one Image in, one Reading out. No other module of the node uses torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CascadeReader:
     Raises
     ------
     ModelError
-        A file is missing, altered, or does not fit its network.
+        A file is missing, was altered, or does not fit its network.
     """
 
     def __init__(self, directory: Path | None, threads: int) -> None:
@@ -41,20 +41,22 @@ class CascadeReader:
 
     @property
     def identity(self) -> ModelIdentity:
-        """Which networks these are."""
+        """Version and digests of the networks."""
         return self._cascade.identity
 
     def warm_up(self) -> None:
-        """Read one grey square with every stage, so that the first film does not pay for it."""
+        """Run every stage once, so that the first film is not slower than the others."""
         grey = np.full((512, 512), 0.5, dtype=np.float32)
         if self._cascade.gate:
             self._cascade.gate.look(grey)
         self._cascade.read(grey, force_stage3=True)
 
     def look(self, image: Image) -> Look:
-        """Look at one film for the gate."""
+        """Run the gate's network on one film."""
         if self._cascade.gate is None:
-            raise ModelError("These models have no gate: `python -m train gate`, or gate.enabled.")
+            raise ModelError(
+                "these models have no gate: run `python -m train gate`, or set gate.enabled: false"
+            )
         return self._cascade.gate.look(image.pixels)
 
     def read(self, image: Image, *, force_stage3: bool = False) -> Reading:

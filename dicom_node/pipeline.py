@@ -1,4 +1,4 @@
-"""The whole middle as one function: a film in, a coded no or a reading with objects out."""
+"""One film from file to results: a coded refusal, or a reading and the objects made of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Pipeline:
         revision: int = 1,
         predecessors: tuple[Result, ...] = (),
     ) -> FilmOutcome:
-        """Read the film at ``path`` and write its results below ``out``.
+        """Read the film at ``path`` and write its results to ``out``.
 
         Parameters
         ----------
@@ -56,8 +56,8 @@ class Pipeline:
         Returns
         -------
         FilmOutcome
-            With a refusal or with a reading, never both. Results come of either: what a radiograph
-            was refused for is a report too.
+            Either a refusal or a reading. Both may have results: the report of a refused radiograph
+            says why it was not read.
         """
         try:
             source = pixels.read_dataset(path)
@@ -94,11 +94,11 @@ class Pipeline:
         )
 
     def _select(self, source: Dataset) -> Image | Refusal:
-        """The film's pixels, or what in its header or pixels says no."""
+        """The film's image, or why its header or pixels cannot be read."""
         if refusal := select_images.select(source, self.config.select):
             return refusal
         if keyword := compose.missing_uid(source):
-            return Refusal(code=RefusalCode.FILE, reason=f"{keyword} is missing or is no UID")
+            return Refusal(code=RefusalCode.FILE, reason=f"{keyword} is missing or not a valid UID")
         if refusal := gate.examine_header(source, self.config.gate):
             return refusal
         try:
@@ -109,7 +109,7 @@ class Pipeline:
     def _read_through_gate(
         self, image: Image, *, force_stage3: bool
     ) -> tuple[Image, Reading] | Refusal:
-        """Read the film, turned over where its polarity is wrong, or say why not."""
+        """Read the film, its polarity corrected if it is wrong; or say why the gate refuses it."""
         if not self.config.gate.enabled:
             return image, self.reader.read(image, force_stage3=force_stage3)
         look = self.reader.look(image)
@@ -218,7 +218,7 @@ def _explanation(check: HeatCheck) -> HeatCheckSummary:
 def _write_all(
     objects: Sequence[Dataset], source: Dataset, out: Path
 ) -> tuple[tuple[Result, ...], tuple[Fault, ...]]:
-    """Put the objects on disk, then read and check them."""
+    """Write the objects, then read them back and check them."""
     results = tuple(_write(ds, out) for ds in objects)
     return results, tuple(check_objects.check_files([out / r.path for r in results], source))
 

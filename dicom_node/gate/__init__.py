@@ -1,8 +1,8 @@
-"""The input gate: whether a film is one the networks may speak about, before any score.
+"""The input gate: refuse films for which the networks were not validated, before any score.
 
-What `dicom_node.select_images` believes of the header is asked again of the pixels.
-`examine_header` needs no pixels, `examine_look` the picture and the gate's network,
-`examine_reading` lungs and features; each gives a `Refusal` or None.
+`dicom_node.select_images` believes the header; the gate checks the pixels. `examine_header` needs
+no pixels, `examine_look` the image and the gate's network, `examine_reading` lungs and features.
+Each returns a `Refusal` or None.
 """
 
 from dicom_node.gate.checks import (

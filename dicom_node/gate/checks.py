@@ -1,4 +1,4 @@
-"""The gate's questions, in the order they are asked; the limits come with the networks."""
+"""The gate's checks, in the order in which they run; the limits come with the networks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from models.reading import GateLimits, Look, Reading
 
-# What a picture is instead of a frontal chest -> why it is refused.
+# What the image shows instead of a frontal chest -> why it is refused.
 _KINDS: dict[str, tuple[RefusalCode, str]] = {
     "lateral": (RefusalCode.NOT_FRONTAL, "the pixels show a chest from the side"),
     "part": (RefusalCode.CROPPED, "the pixels show only a part of a chest"),
@@ -23,14 +23,14 @@ _KINDS: dict[str, tuple[RefusalCode, str]] = {
 
 
 def examine_header(ds: Dataset, config: GateConfig) -> Refusal | None:
-    """Ask for the patient's age."""
+    """Check the patient's age."""
     if not config.enabled:
         return None
     years = age_years(ds)
     if years is None:
         if config.accept_unknown_age:
             return None
-        return Refusal(code=RefusalCode.AGE, reason="nothing in the header tells the age")
+        return Refusal(code=RefusalCode.AGE, reason="the patient's age is unknown")
     if years >= config.min_age_years:
         return None
     reason = f"the patient is younger than {config.min_age_years} years"
@@ -38,7 +38,7 @@ def examine_header(ds: Dataset, config: GateConfig) -> Refusal | None:
 
 
 def examine_look(image: Image, look: Look, config: GateConfig) -> Refusal | None:
-    """Ask the picture: exposed, a whole frontal chest, upright, of the right polarity."""
+    """Check the image: exposure, a whole frontal chest, upright, of the right polarity."""
     if why := _exposure(image, look.limits):
         return Refusal(code=RefusalCode.EXPOSURE, reason=why)
     limits = {"lateral": look.limits.lateral, "part": look.limits.part, "other": look.limits.other}
@@ -57,14 +57,14 @@ def examine_look(image: Image, look: Look, config: GateConfig) -> Refusal | None
 
 
 def correct_polarity(image: Image, look: Look, config: GateConfig) -> Image:
-    """Turn a film of the wrong polarity over, and note it."""
+    """Invert a film of the wrong polarity, and note it."""
     if config.polarity != "correct" or not _is_inverted(look):
         return image
     return replace(image, pixels=1 - image.pixels, notes=image.notes | {"polarity": "corrected"})
 
 
 def examine_reading(reading: Reading, limits: GateLimits) -> Refusal | None:
-    """Ask lungs and features; whatever the networks scored, a refused film has no score."""
+    """Check lungs and features of a reading; a refused film has no score."""
     edge = lungs_at_edge(reading.frame.crop(reading.lungs.aerated))
     return examine_measures(reading.lungs.area_fraction, edge, reading.distance, limits)
 
@@ -72,14 +72,14 @@ def examine_reading(reading: Reading, limits: GateLimits) -> Refusal | None:
 def examine_measures(
     lung_area: float, edge: float, distance: float, limits: GateLimits
 ) -> Refusal | None:
-    """Hold what `examine_reading` measures against the limits."""
+    """Compare the measurements of `examine_reading` with the limits."""
     if lung_area < limits.lung_area:
-        return Refusal(code=RefusalCode.NOT_CHEST, reason="there are no lungs to be found")
+        return Refusal(code=RefusalCode.NOT_CHEST, reason="no lungs are visible")
     if edge > limits.lungs_at_edge:
-        reason = "a side of the film cuts through the lungs"
+        reason = "the lungs are cut off at an edge of the film"
         return Refusal(code=RefusalCode.CROPPED, reason=reason)
     if distance > limits.distance:
-        reason = "the film is unlike those the networks learned from"
+        reason = "the film is unlike the films the networks were trained on"
         return Refusal(code=RefusalCode.UNFAMILIAR, reason=reason)
     return None
 

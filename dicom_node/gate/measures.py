@@ -1,4 +1,4 @@
-"""What the gate measures by itself, without a network: age, exposure, lungs at the film's edge."""
+"""What the gate measures without a network: age, exposure, lungs at the edge of the film."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Exposure:
 
     black: float  # share of its pixels
     white: float
-    contrast: float  # between the darkest and the brightest twentieth, in [0, 1]
+    contrast: float  # difference of the 95th and the 5th percentile, in [0, 1]
 
 
 def exposure(pixels: NDArray[np.float32]) -> Exposure:
-    """Measure a sample of the middle of a film; collimators and markers stay outside."""
+    """Measure the middle of a film, where no collimator or marker is expected."""
     rows, columns = pixels.shape
     middle = pixels[rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4]
     step = max(1, min(middle.shape) // 256)
@@ -74,7 +74,7 @@ def exposure(pixels: NDArray[np.float32]) -> Exposure:
 
 
 def lungs_at_edge(lungs: NDArray[np.generic]) -> float:
-    """Largest share of a side of the film that cuts through lung; the mask covers the film."""
+    """Largest share of any side of the film that lies in lung; the mask covers the film."""
     rows, columns = (max(1, round(_EDGE * side)) for side in lungs.shape)
     sides = (
         lungs[:rows].any(axis=0),

@@ -1,4 +1,4 @@
-"""One film's bytes to stored values, by the quickest decoder there is for them."""
+"""Decode the Pixel Data of one film to stored values, with the fastest decoder available."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import UnreadablePixels
 from dicom_node.pixels.files import BROKEN
 from dicom_node.pixels.grayscale import Counts, Table
+from dicom_node.pixels.kinds import refuse_colour, refuse_frames
 from dicom_node.pixels.sandbox import SANDBOX, DecoderDied
 
-#: The values as the unsigned patterns they are in the file, (rows, columns).
+#: Stored values as unsigned bit patterns, (rows, columns).
 Stored: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
 #: Rows x columns beyond this are refused before anything is allocated; the largest detector in
 #: use has some 20 million pixels.
 MOST_PIXELS = 100_000_000
 
-# Transfer syntax -> the quickest decoder, measured at 2500 x 2048, 12 bit; others follow where it
-# fails.
+# Transfer syntax -> the fastest decoder, measured at 2500 x 2048, 12 bit. If it fails, the others
+# are tried.
 QUICKEST: dict[str, str] = {
     RLELossless: "pylibjpeg",  # 22 ms; pydicom's own 280
     JPEGBaseline8Bit: "pillow",  # 29 ms; gdcm 104
@@ -56,28 +57,24 @@ QUICKEST: dict[str, str] = {
 
 
 def refuse_unreadable_kinds(ds: Dataset) -> None:
-    """Raise UnreadablePixels for what is not one grey film, before anything is allocated."""
-    samples, photometric = number(ds, "SamplesPerPixel", 1), text(ds, "PhotometricInterpretation")
-    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2", ""):
-        kind = (photometric or f"{samples:g} samples a pixel")[:16]
-        raise UnreadablePixels(RefusalCode.PHOTOMETRIC, f"the picture is not grey ({kind})")
-    if (frames := number(ds, "NumberOfFrames", 1)) > 1:
-        raise UnreadablePixels(RefusalCode.FRAMES, f"the object has {frames:g} frames")
+    """Raise UnreadablePixels for anything but one grey image, before anything is allocated."""
+    if refusal := refuse_colour(ds) or refuse_frames(ds):
+        raise UnreadablePixels(refusal.code, refusal.reason)
     rows, columns = number(ds, "Rows", 0), number(ds, "Columns", 0)
     if rows * columns > MOST_PIXELS:
-        reason = f"{rows:g} x {columns:g} pixels are more than any detector has"
+        reason = f"{rows:g} x {columns:g} pixels exceed any detector"
         raise UnreadablePixels(RefusalCode.SIZE, reason)
     if not ds.get("PixelData") or not rows or not columns:
-        raise UnreadablePixels(RefusalCode.UNREADABLE, "there are no pixels in the object")
+        raise UnreadablePixels(RefusalCode.UNREADABLE, "the object has no pixels")
     if (allocated := number(ds, "BitsAllocated", 0)) not in (8, 16):
-        reason = f"{allocated:g} bits allocated a pixel; a film has 8 or 16"
+        reason = f"Bits Allocated is {allocated:g}; a film has 8 or 16"
         raise UnreadablePixels(RefusalCode.UNREADABLE, reason)
 
 
 class _PanicIsAnError:
-    """Turn a panic of pylibjpeg-rle, written in Rust, into a RuntimeError.
+    """Turn a panic of pylibjpeg-rle, which is written in Rust, into a RuntimeError.
 
-    It raises on some streams that are cut short, and is no Exception: it would end the process.
+    Some truncated streams cause one; it is a BaseException and would end the process.
     """
 
     def __enter__(self) -> None: ...
@@ -88,16 +85,28 @@ class _PanicIsAnError:
 
 
 def decode(ds: Dataset) -> tuple[Stored, str]:
-    """Stored values as the unsigned patterns they are in the file, (rows, columns); and by whom.
+    """Decode one film.
 
-    What is compressed is decoded by another process: see `dicom_node.pixels.decoder_process`.
+    Compressed pixels are decoded in a child process, see `dicom_node.pixels.decoder_process`.
+
+    Returns
+    -------
+    stored : array (rows, columns) of uint8 or uint16
+        Stored values as unsigned bit patterns.
+    decoder : str
+        Name of the decoder used; "none" for native pixels.
+
+    Raises
+    ------
+    UnreadablePixels
+        No decoder can read the pixels.
     """
     syntax = UID(text(ds.file_meta, "TransferSyntaxUID"), validation_mode=IGNORE)
     failure: Exception | None = None
     for plugin in _plugins(syntax):
         try:
             if plugin:
-                return _decode_elsewhere(ds, syntax, plugin), plugin
+                return _decode_in_child(ds, syntax, plugin), plugin
             return decode_with(ds, syntax, plugin), "none"
         except DecoderDied as error:
             reason = f"the decoder died on the pixels ({syntax.name[:50]}: {error})"
@@ -108,7 +117,7 @@ def decode(ds: Dataset) -> tuple[Stored, str]:
     raise UnreadablePixels(RefusalCode.UNREADABLE, reason) from failure
 
 
-def _decode_elsewhere(ds: Dataset, syntax: UID, plugin: str) -> Stored:
+def _decode_in_child(ds: Dataset, syntax: UID, plugin: str) -> Stored:
     rows, columns, allocated = (
         int(number(ds, name, 0)) for name in ("Rows", "Columns", "BitsAllocated")
     )
@@ -122,16 +131,16 @@ def _decode_elsewhere(ds: Dataset, syntax: UID, plugin: str) -> Stored:
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
     }
-    question = {"elements": elements, "syntax": str(syntax), "plugin": plugin}
-    pixels = SANDBOX.ask(question, ds.PixelData)
-    size = rows, columns  # a ValueError where there are more or fewer
+    request = {"elements": elements, "syntax": str(syntax), "plugin": plugin}
+    pixels = SANDBOX.ask(request, ds.PixelData)
+    size = rows, columns  # reshape raises ValueError if the number of pixels differs
     if allocated == 8:
         return np.frombuffer(pixels, np.uint8).reshape(size)
     return np.frombuffer(pixels, np.uint16).reshape(size)
 
 
 def _plugins(syntax: UID) -> list[str]:
-    """Decoders of this syntax, the quickest first; "" is numpy alone; none for what we cannot."""
+    """Decoders of this syntax, the fastest first; "" is numpy. Empty if none is installed."""
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
@@ -142,7 +151,7 @@ def _plugins(syntax: UID) -> list[str]:
 
 
 def decode_with(ds: Dataset, syntax: UID, plugin: str) -> Stored:
-    """Decode here and now; raises whatever the decoder does."""
+    """Decode in this process; raises whatever the decoder raises."""
     with _PanicIsAnError():
         return _decoded(ds, syntax, plugin)
 
@@ -155,7 +164,7 @@ def _decoded(ds: Dataset, syntax: UID, plugin: str) -> Stored:
         "bits_stored": bits_stored(ds),
         "pixel_representation": int(signed(ds)),
         "number_of_frames": 1,
-        "correct_unused_bits": False,  # `meaning` does, and knows High Bit
+        "correct_unused_bits": False,  # `meaning` does so, with regard to High Bit
         "view_only": True,
     }
     values, _ = get_decoder(syntax).as_array(
@@ -170,7 +179,7 @@ def _decoded(ds: Dataset, syntax: UID, plugin: str) -> Stored:
 
 
 def meaning(ds: Dataset, counts: Counts) -> Table:
-    """The number each pattern stands for, by Bits Stored, High Bit and Pixel Representation.
+    """Value of each bit pattern, by Bits Stored, High Bit and Pixel Representation.
 
     A High Bit above Bits Stored - 1 says the value stands further up; it is believed where the
     bits below are empty, since many writers set it to 15 whatever they do.
@@ -188,12 +197,12 @@ def meaning(ds: Dataset, counts: Counts) -> Table:
 
 
 def bits_stored(ds: Dataset) -> int:
-    """Bits Stored where it makes sense, else all that are allocated."""
+    """Bits Stored if it is plausible, else Bits Allocated."""
     allocated = int(number(ds, "BitsAllocated", 16))
     bits = int(number(ds, "BitsStored", allocated))
     return bits if 1 <= bits <= allocated else allocated
 
 
 def signed(ds: Dataset) -> bool:
-    """Whether stored values are two's complement."""
+    """Whether the stored values are two's complement."""
     return number(ds, "PixelRepresentation", 0) == 1

@@ -1,8 +1,8 @@
-"""The process that decodes what nobody has checked; `python -m dicom_node.pixels.decoder_process`.
+"""The child process that decodes compressed pixels; `python -m dicom_node.pixels.decoder_process`.
 
-A decoder is native code fed with a stranger's bytes. Here it may crash, hang or ask for all the
-memory there is: its address space is limited, an alarm ends it, and it can write no file. It holds
-one film at a time and ends with the pipe it is asked through.
+A decoder is native code that is fed untrusted bytes. In this process it may crash, hang or ask for
+any amount of memory: the address space is limited, an alarm ends it, and it cannot write files. It
+holds one film at a time and ends when its request pipe closes.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ MEMORY = 3 * 2**30  # bytes of address space; a film of 20 million pixels takes 
 
 
 def main() -> None:
-    """Answer until the pipe ends."""
-    questions, answers = _pipes()
+    """Serve requests until the pipe ends."""
+    requests, answers = _pipes()
     _confine()
     with quiet():
         while True:
             try:
-                words, content = receive(questions, LARGEST)
+                words, content = receive(requests, LARGEST)
             except EOFError:
                 return
-            signal.alarm(int(SECONDS) + 5)  # where whoever asks is gone and nobody kills us
+            signal.alarm(int(SECONDS) + 5)  # ends this process if its parent has died
             answer, pixels = _answer(words, content)
             signal.alarm(0)
             send(answers, answer, pixels)
 
 
 def _pipes() -> tuple[FileIO, FileIO]:
-    """Where questions come and answers go; what a library prints goes nowhere."""
-    questions, answers = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    """The pipes of requests and answers; standard output and error of libraries are discarded."""
+    requests, answers = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
-        os.dup2(nowhere, number)
-    return questions, answers
+        os.dup2(null, number)
+    return requests, answers
 
 
 def _confine() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold a patient's film
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

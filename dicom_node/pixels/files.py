@@ -1,4 +1,4 @@
-"""A file on disk to a data set, leniently; strict is what we write, not what we read."""
+"""Read a file into a data set, leniently; the node is strict in what it writes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pydicom.uid import (
 from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import NotAFrontalChestFilm
 
-# What pydicom and the decoders raise for bytes that are not what they claim to be.
+# What pydicom and the decoders raise for malformed bytes.
 BROKEN = (
     ArithmeticError,
     AttributeError,
@@ -49,8 +49,8 @@ BROKEN = (
     zlib.error,
 )
 
-# How a compressed frame begins -> transfer syntax, for files that do not say. The second JPEG
-# marker tells the process (ISO/IEC 10918-1 table B.1), CAP in a JPEG 2000 header HTJ2K.
+# Start of a compressed frame -> transfer syntax, for files without file meta. The marker of the
+# JPEG frame header names the process (ISO/IEC 10918-1 table B.1); CAP in JPEG 2000 means HTJ2K.
 _JPEG_PROCESS: dict[int, UID] = {
     0xC0: JPEGBaseline8Bit,
     0xC1: JPEGExtended12Bit,
@@ -61,7 +61,7 @@ _JPEG_PROCESS: dict[int, UID] = {
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence pydicom's complaints about values: they quote them, names of patients among them."""
+    """Silence pydicom's warnings: they quote header values, which may be patients' names."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -76,14 +76,14 @@ def quiet() -> Iterator[None]:
 def read_dataset(path: Path) -> Dataset:
     """Read a file, leniently: without preamble or file meta, with values that break their VR.
 
-    Elements that no reading makes sense of are left out, so that nobody meets them later.
+    Elements that cannot be parsed are dropped, so that no later step fails on them.
 
     Raises
     ------
     OSError
         The file cannot be opened.
     NotAFrontalChestFilm
-        It is not a DICOM file, or not one of an object (a DICOMDIR).
+        It is not a DICOM file, or holds no SOP instance (a DICOMDIR, for example).
     """
     with quiet():
         try:
@@ -91,7 +91,9 @@ def read_dataset(path: Path) -> Dataset:
         except BROKEN as error:
             raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not a DICOM file") from error
         except OSError as error:
-            if error.errno is not None:  # the disk's; pydicom's own, of a cut sequence, has none
+            if (
+                error.errno is not None
+            ):  # of the disk; pydicom's own, for a truncated sequence, has no errno
                 raise
             raise NotAFrontalChestFilm(RefusalCode.FILE, "its elements are cut off") from error
         _drop_unparsable(ds)
@@ -102,9 +104,9 @@ def read_dataset(path: Path) -> Dataset:
 
 
 def _drop_unparsable(ds: Dataset) -> None:
-    """Convert every raw element now, while warnings are off; drop the ones that cannot be.
+    """Parse every element while warnings are off; drop those that cannot be parsed.
 
-    Nor does anybody downstream expect items in a number, or a number where items belong.
+    Dropped, too: a sequence where the dictionary has a value, and a value where it has a sequence.
     """
     for tag in list(ds.keys()):
         try:
@@ -127,7 +129,7 @@ def _complete_file_meta(ds: Dataset) -> None:
 
 
 def _guess_syntax(ds: Dataset) -> UID:
-    """Name the syntax of a data set without file meta by how it read and how its frame begins."""
+    """Guess the transfer syntax from how the data set was parsed and how its first frame begins."""
     data = ds.get("PixelData")
     if isinstance(data, bytes) and data[:4] == b"\xfe\xff\x00\xe0":  # Item: encapsulated
         return _guess_codec(data[: 1 << 16])

@@ -1,8 +1,8 @@
 """Stored values to grey: the modality and VOI steps of the grayscale pipeline (PS3.3 C.11).
 
-Nothing here touches a picture. A `Table` holds one number for each value a pixel can take (256 or
-65536 of them), ``counts`` how many pixels take it; `dicom_node.pixels` looks the film up in the
-last table. `numbers` and `word` read a header that may be wrong, and never raise for it.
+These functions work on tables, not on pictures. A `Table` holds one number for each value that a
+pixel can take (256 or 65,536 of them), ``counts`` the number of pixels with that value.
+`dicom_node.pixels.image` looks the film up in the last table. Malformed headers never raise.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Counts: TypeAlias = NDArray[np.intp]
 
 #: Share of the pixels left out at each end of a window made from the pixels.
 TAIL = 0.005
-#: A header's window must give this share of pixels a grey between black and white, and spread the
-#: film over this part of the grey scale; below that it shows nothing and is ignored.
+#: A window from the header must leave at least this share of pixels between black and white, and
+#: must spread the film over at least this part of the grey scale; otherwise it is ignored.
 LEAST_GREY = 0.02
-#: Rescaled values beyond this are nonsense in the header, not density.
+#: Larger rescaled values mean that Rescale Slope or Intercept is wrong.
 LARGEST_VALUE = 1e12
 
 
@@ -47,8 +47,9 @@ def voi(ds: Dataset, values: Table, counts: Counts) -> tuple[Table, str] | None:
 
     Returns
     -------
-    greys in [0, 1] and their source, "lut" or "header"; None where the header has neither, or
-    only one that shows nothing of this film.
+    tuple or None
+        Greys in [0, 1] and their source, "lut" or "header". None if the header has neither, or if
+        what it has would leave this film (almost) without contrast.
     """
     for source, apply in (("lut", _voi_lut), ("header", _window)):
         grey = apply(ds, values)
@@ -58,16 +59,16 @@ def voi(ds: Dataset, values: Table, counts: Counts) -> tuple[Table, str] | None:
 
 
 def stretch(values: Table, counts: Counts) -> Table:
-    """Map the film's own range, without its tails, to [0, 1]; an even film becomes 0.5."""
+    """Map the film's own range, without its tails, to [0, 1]; a uniform film becomes 0.5."""
     low, high = extent(values, counts)
     return _linear_exact(values, (low + high) / 2, (high - low) or 1.0)
 
 
 def logarithm(values: Table, counts: Counts, *, dense_is_low: bool) -> Table:
-    """Detector counts to something linear in density, in the order of the values.
+    """Convert linear detector counts to values proportional to density; the order is kept.
 
-    The beam weakens exponentially on its way (Beer-Lambert), so its logarithm is the thickness.
-    Where dense is high the detector's answer was turned over; the beam is what lacks to the top.
+    The beam is attenuated exponentially (Beer-Lambert law), so its logarithm is linear in
+    thickness. If high values are dense, the signal is inverted: subtract from the maximum first.
     """
     if dense_is_low:
         return np.asarray(np.log1p(np.clip(values, 0, None)))
@@ -76,7 +77,7 @@ def logarithm(values: Table, counts: Counts, *, dense_is_low: bool) -> Table:
 
 
 def extent(values: Table, counts: Counts) -> tuple[float, float]:
-    """Lowest and highest value of the film without `TAIL` at each end, symmetrically counted."""
+    """Lowest and highest value of the film, leaving out the share `TAIL` at either end."""
     present = np.flatnonzero(counts)
     if not present.size:
         return 0.0, 1.0
@@ -95,9 +96,9 @@ def _shows_something(grey: Table, counts: Counts) -> bool:
 
 
 def _voi_lut(ds: Dataset, values: Table) -> Table | None:
-    """The first VOI LUT, its output scaled by the bits its data use (PS3.3 C.11.2.1.1).
+    """The first VOI LUT, its output scaled by the bits that its data use (PS3.3 C.11.2.1.1).
 
-    The descriptor's own number of bits is not trusted: 16 is declared for 12 bit tables.
+    The number of bits in the descriptor is not used: writers declare 16 for 12-bit tables.
     """
     item = _first_item(ds, "VOILUTSequence")
     looked_up = None if item is None else _look_up(item, values)
@@ -108,7 +109,7 @@ def _voi_lut(ds: Dataset, values: Table) -> Table | None:
 
 
 def _window(ds: Dataset, values: Table) -> Table | None:
-    """The first window, by its VOI LUT Function (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
+    """The first window, with its VOI LUT Function (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
     centres, widths = numbers(ds, "WindowCenter"), numbers(ds, "WindowWidth")
     if not centres or not widths or widths[0] <= 0:
         return None
@@ -148,7 +149,7 @@ def _first_item(ds: Dataset, keyword: str) -> Dataset | None:
 
 
 def _look_up(item: Dataset, values: Table) -> Table | None:
-    """A LUT by its descriptor: number of entries, first value mapped, bits (PS3.3 C.11.1.1)."""
+    """Apply a LUT: entries, first value mapped and bits are in its descriptor (PS3.3 C.11.1.1)."""
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3:
         return None
@@ -156,9 +157,9 @@ def _look_up(item: Dataset, values: Table) -> Table | None:
     if not data.size:
         return None
     first = descriptor[1]
-    if values.min() < 0 and first >= 0x8000:  # read as US where SS was meant
+    if values.min() < 0 and first >= 0x8000:  # parsed as US, meant as SS
         first -= 0x10000
-    elif values.min() >= 0 and first < 0:  # and the reverse
+    elif values.min() >= 0 and first < 0:  # parsed as SS, meant as US
         first += 0x10000
     index = np.clip(np.rint(values) - first, 0, data.size - 1)
     return data[index.astype(np.intp)]

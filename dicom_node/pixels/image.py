@@ -1,4 +1,4 @@
-"""The grayscale pipeline from stored values to the picture; `dicom_node.pixels` lists its steps."""
+"""The grayscale pipeline from stored values to the image; `dicom_node.pixels` lists its steps."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ SAMPLE = 250_000
 
 
 def to_image(ds: Dataset) -> Image:
-    """Make the film's picture; see the module for the steps.
+    """Make the film's image; `dicom_node.pixels` lists the steps.
 
     Returns
     -------
-    ``notes`` says where the window came from (``window``: header, lut or pixels), whether stored
-    values were turned over (``inverted``), ``transfer_syntax`` and ``decoder``, and, only where
-    they apply, ``logarithm`` and ``polarity`` (the header contradicts itself).
+    Image
+        ``notes`` says where the window came from (``window``: header, lut or pixels), whether the
+        stored values were inverted (``inverted``), ``transfer_syntax`` and ``decoder``, and, only
+        if they apply, ``logarithm`` and ``polarity`` (the header contradicts itself).
 
     Raises
     ------
     UnreadablePixels
-        Colour, several frames, too many pixels, or bytes that do not decode.
+        Colour, several frames, too many pixels, or pixels that do not decode.
     """
     with quiet():
         refuse_unreadable_kinds(ds)
@@ -42,13 +43,13 @@ def to_image(ds: Dataset) -> Image:
 
 
 def _count(stored: Stored) -> Counts:
-    """How many pixels of a regular sample take each pattern."""
+    """Number of pixels with each bit pattern, in a regular sample of the film."""
     step = max(1, int((stored.size / SAMPLE) ** 0.5))
     return np.bincount(stored[::step, ::step].ravel(), minlength=1 << (8 * stored.itemsize))
 
 
 def _grey(ds: Dataset, counts: Counts) -> tuple[Table, dict[str, str]]:
-    """Work steps 1 to 5 out for every pattern."""
+    """Compute steps 1 to 5 for every bit pattern."""
     stored = meaning(ds, counts)
     padding = _padding(ds, stored)
     film = np.where(padding, 0, counts)
@@ -70,7 +71,7 @@ def _grey(ds: Dataset, counts: Counts) -> tuple[Table, dict[str, str]]:
 
 
 def _padding(ds: Dataset, stored: Table) -> NDArray[np.bool_]:
-    """Which stored values are Pixel Padding, whichever sign its limits were read in."""
+    """Which stored values are Pixel Padding, whether its limits were parsed as US or SS."""
     limits = numbers(ds, "PixelPaddingValue") + numbers(ds, "PixelPaddingRangeLimit")
     if not limits:
         return np.zeros(stored.shape, dtype=bool)
@@ -82,11 +83,11 @@ def _padding(ds: Dataset, stored: Table) -> NDArray[np.bool_]:
 
 
 def _dense_is_low(ds: Dataset) -> bool:
-    """Whether bone has the low values, so that grey must be turned over to make it white.
+    """Whether low values are dense (bone), so that grey must be inverted to show bone white.
 
-    A film for presentation: MONOCHROME1, or Presentation LUT Shape INVERSE. The two do not cancel
-    out: the standard requires INVERSE *with* MONOCHROME1 (PS3.3 C.8.11.3). A film for processing
-    is not made for looking; its Pixel Intensity Relationship Sign says what low means.
+    For presentation: MONOCHROME1, or Presentation LUT Shape INVERSE. The two do not cancel out: the
+    standard requires INVERSE *with* MONOCHROME1 (PS3.3 C.8.11.3). For processing: the Pixel
+    Intensity Relationship Sign decides.
     """
     sign = number(ds, "PixelIntensityRelationshipSign", 0)
     if _for_processing(ds) and sign:
@@ -113,7 +114,7 @@ def _is_linear(ds: Dataset) -> bool:
 
 
 def _spacing(ds: Dataset) -> tuple[float, float] | None:
-    """Millimetres between (rows, columns); some writers fill in zeros."""
+    """Spacing of (rows, columns) in millimetres; None if it is missing or not positive."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         spacing = numbers(ds, keyword)
         if len(spacing) == 2 and min(spacing) > 0:

@@ -1,4 +1,4 @@
-"""How a process asks its decoder: a few numbers as JSON, then bytes; nothing is unpickled."""
+"""Messages between a process and its decoder: a JSON head, then bytes. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -24,16 +24,21 @@ def send(pipe: RawIOBase, words: dict[str, Any], content: bytes | memoryview = b
 
 
 def receive(pipe: RawIOBase, most: int) -> tuple[dict[str, Any], bytearray]:
-    """Read one message whose bytes are not more than this.
+    """Read one message of at most ``most`` bytes after its head.
 
-    Raises EOFError where the pipe ends, ValueError for a message that is none.
+    Raises
+    ------
+    EOFError
+        The pipe has ended.
+    ValueError
+        The message is too long or malformed.
     """
     head_length, length = _LENGTHS.unpack(_exactly(pipe, _LENGTHS.size))
     if head_length > _MOST_WORDS or length > most:
-        raise ValueError("a message too long")
+        raise ValueError("the message is too long")
     words = json.loads(_exactly(pipe, head_length))
     if not isinstance(words, dict):
-        raise ValueError("a message of another shape")
+        raise ValueError("the head of the message is no JSON object")
     return words, _exactly(pipe, length)
 
 

@@ -18,34 +18,42 @@ from dicom_node.pixels.protocol import receive, send
 if TYPE_CHECKING:
     from io import RawIOBase
 
-SECONDS = 30.0  # for one film by one decoder; the slowest takes one, a hanging one is ended
-LARGEST = 2**30  # bytes of one message; the largest detector's film has 40 MB
-_PIPE = 2**20  # bytes a pipe holds; Linux gives 64 KiB, and a turn for each
+SECONDS = 30.0  # a decoder may take for one film; the slowest takes one second
+LARGEST = 2**30  # bytes of one message; a film of the largest detector has 40 MB
+_PIPE = 2**20  # bytes of pipe buffer; with Linux's 64 KiB each film takes many context switches
 
-# Nothing else of our environment: there may be secrets in it.
+# The environment may hold secrets: only these variables are passed on.
 _KEPT = ("LD_LIBRARY_PATH", "LANG", "PATH")
 
 
 class DecoderDied(RuntimeError):
-    """The decoding process ended, or was ended, over this film."""
+    """The decoder process crashed or was killed while it decoded this film."""
 
 
 class Sandbox:
-    """One decoding process, started when it is first needed; safe to use from all threads."""
+    """One decoder process, started when it is first needed; safe to use from any thread."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0  # a fork must not share its parent's pipes
+        self._owner = 0  # after a fork the child must not use its parent's pipes
 
     @property
     def pid(self) -> int | None:
-        """Of the process, where there is one."""
+        """Process id of the decoder, None if it is not running."""
         return self._process.pid if self._process is not None else None
 
     def ask(self, words: dict[str, Any], content: bytes) -> bytearray:
-        """Have a film decoded; raises DecoderDied, or ValueError where it does not decode."""
+        """Send one request and return the decoded bytes.
+
+        Raises
+        ------
+        DecoderDied
+            The process crashed, or did not answer in time.
+        ValueError
+            The pixels do not decode.
+        """
         with self._lock:
             process = self._alive()
             late = threading.Event()
@@ -84,12 +92,12 @@ class Sandbox:
         )  # fmt: skip
         self._owner = os.getpid()
         for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):  # more than a user may have: slower, no worse
+            with suppress(OSError):  # above the user's limit: slower, nothing else
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)  # type: ignore[arg-type]
         return self._process
 
     def _reap(self, process: subprocess.Popen[bytes]) -> str:
-        """Make sure it is gone; how it went, in words."""
+        """End the process if it still runs; describe how it ended."""
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with suppress(OSError):
@@ -108,6 +116,6 @@ def _kill(process: subprocess.Popen[bytes], late: threading.Event) -> None:
     process.kill()
 
 
-#: The process's own; the `Sandbox` starts with the first compressed film.
+#: One for each process; its child starts with the first compressed film.
 SANDBOX = Sandbox()
 atexit.register(SANDBOX.close)

@@ -1,4 +1,4 @@
-"""The checks, in the order `dicom_node.select_images` tells, each with the table it goes by."""
+"""The header checks, in the order in which they run, and the tables they use."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pydicom.uid import (
 from dicom_node.config import SelectConfig
 from dicom_node.dicom.header import number, text
 from dicom_node.domain.values import Refusal, RefusalCode
+from dicom_node.pixels.kinds import refuse_colour, refuse_frames
 from dicom_node.select_images.vocabulary import (
     CHEST,
     FRONTAL,
@@ -41,10 +42,10 @@ SOP_CLASSES = frozenset(
 
 # PS3.3 C.7.3.1.1.1; DR is no defined term, but written.
 MODALITIES = frozenset({"CR", "DX", "DR", "RG"})
-#: Of a Secondary Capture these say nothing; then the body part must be said.
+#: Modalities that say nothing about a Secondary Capture; its header must then name the chest.
 VAGUE_MODALITIES = frozenset({"", "OT"})
 
-# Conversion Type (PS3.3 C.8.6.1) of what no camera saw: drawings, synthetic images, documents.
+# Conversion Type (PS3.3 C.8.6.1) of drawings, synthetic images and scanned documents.
 NOT_FILMED = frozenset({"DRW", "SYN", "SD"})
 
 #: Body Part Examined values that say nothing.
@@ -70,14 +71,14 @@ STUDY_TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class _Says:
-    """What the header says to a question: yes, no or (None) nothing; and where it says so."""
+    """The header's answer to a question: yes, no or None (it does not say), and its source."""
 
     answer: bool | None
     source: str = ""
 
 
 def select(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    """Decide on one instance: None is a frontal chest film, as far as the header tells."""
+    """Check one instance; None if, by its header, it may be a frontal chest film."""
     for check in CHECKS:
         if (refusal := check(ds, config)) is not None:
             return refusal
@@ -117,9 +118,9 @@ def _intent(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _image_type(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    r"""Somebody's result is not a film (PS3.3 C.7.6.1.1.2).
+    r"""Refuse results made from a film (PS3.3 C.7.6.1.1.2).
 
-    DERIVED\SECONDARY alone does not tell of a Secondary Capture: scanned films have it too.
+    DERIVED\SECONDARY alone is no sign of that in a Secondary Capture: scanned films have it too.
     """
     kind = text(ds, "ImageType").split("\\")
     captured = text(ds, "SOPClassUID") == SecondaryCaptureImageStorage
@@ -135,20 +136,15 @@ def _image_type(ds: Dataset, config: SelectConfig) -> Refusal | None:
     return None
 
 
-# --- what kind of picture ------------------------------------------------------------------------
+# --- what kind of image --------------------------------------------------------------------------
 
 
 def _photometric(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    samples, photometric = number(ds, "SamplesPerPixel", 1), text(ds, "PhotometricInterpretation")
-    if samples == 1 and photometric in ("MONOCHROME1", "MONOCHROME2", ""):
-        return None
-    kind = _quote(photometric) if photometric else f"{samples:g} samples a pixel"
-    return _no(RefusalCode.PHOTOMETRIC, f"the picture is not grey ({kind})")
+    return refuse_colour(ds)
 
 
 def _frames(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    frames = number(ds, "NumberOfFrames", 1)
-    return None if frames <= 1 else _no(RefusalCode.FRAMES, f"the object has {frames:g} frames")
+    return refuse_frames(ds)
 
 
 def _size(ds: Dataset, config: SelectConfig) -> Refusal | None:
@@ -232,7 +228,7 @@ def _said_in(
     no: Sequence[str],
     both: bool | None = True,
 ) -> _Says:
-    """The first text with a word of either list; ``both`` is the answer where it has both."""
+    """Answer by the first text with a word of either list; ``both`` if it has words of both."""
     for keyword in texts:
         words = text(ds, keyword)
         good, bad = found(words, yes), found(words, no)
@@ -257,7 +253,7 @@ def _meaning(item: Dataset) -> str:
 
 
 def _quote(value: str) -> str:
-    """A header value fit for a sentence: printable, short, never empty."""
+    """Make a header value printable, short and never empty."""
     return "".join(c if c.isprintable() else "?" for c in value[:48]).strip() or "blank"
 
 

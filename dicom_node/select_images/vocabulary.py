@@ -1,7 +1,7 @@
-"""Words that tell what a film shows, in the languages of the consoles that write them.
+"""Words for body parts and views, in the languages that consoles write.
 
-Latin words match whole words, accents and case aside; a phrase matches its words in a row; words
-of other scripts, which stand without spaces or with endings, match anywhere.
+Latin words match whole words, without regard to accents and case; a phrase matches its words in a
+row. Words of other scripts, which are written without spaces or with endings, match anywhere.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FRONTAL = (
     *("后前", "後前", "прям", "전후", "후전"),
 )
 
-# Decubitus films (LLD, RLD) are frontal, but the patient lies: not upright in the frame.
+# Decubitus films (LLD, RLD) are frontal, but the patient lies on the side.
 NOT_FRONTAL = (
     *("ll", "rl", "lld", "rld", "llo", "rlo", "rao", "lao", "rpo", "lpo", "lat", "lateral"),
     *("llat", "rlat", "laterale", "laterolateral", "decubitus", "oblique", "obl", "obliqua"),
@@ -49,7 +49,7 @@ NOT_FRONTAL = (
     *("боков", "측면"),
 )
 
-# What others, and we, write on objects made from a film.
+# What this node and other software write on objects made from a film.
 RESULTS = (
     *("heatmap", "heat map", "saliency", "overlay", "cad result", "ai result", "ai results"),
     *("ai analysis", "not for diagnostic use", "bone suppressed", "bone suppression"),
@@ -59,7 +59,7 @@ RESULTS = (
 
 
 def found(text: str, words: Sequence[str]) -> str | None:
-    """The first of the words that stands in the text, or None."""
+    """Return the first of the words that the text contains, or None."""
     if not text:
         return None
     plain = _plain(text)

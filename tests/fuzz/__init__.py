@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of what strangers send; ``python -m fuzz`` and the corpus's own test."""
+"""Coverage-guided fuzzing of untrusted input: ``python -m fuzz``, and a test over the corpus."""

@@ -1,7 +1,7 @@
 """``PYTHONPATH=.:tests python -m fuzz TARGET [--seconds 600]``: fuzz one target with atheris.
 
-New inputs that reach new code are kept in ``--out``, to go on from; what fails is kept there too,
-and belongs in the corpus once it is mended.
+Inputs that reach new code are kept in ``--out``, so that the next run continues from them. Inputs
+that fail are kept there too; once fixed, they belong in the corpus.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def main() -> None:
-    """Fuzz until the time is over; exit status of libFuzzer, 0 where nothing was found."""
+    """Fuzz until the time is over; the exit status is that of libFuzzer, 0 if nothing failed."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("target", choices=sorted(each.name for each in CORPUS.iterdir()))
     parser.add_argument("--seconds", type=int, default=600)

@@ -1,4 +1,4 @@
-"""What is fuzzed. Each target takes bytes, and raises only where the node is at fault."""
+"""The fuzz targets. Each takes bytes and raises only if the node is at fault."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from models.reading import Look, ModelIdentity, Reading
 
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 _ECHO_EVERY = 100  # connections
-_SECONDS = 0.25  # a connection is given, to be answered in
+_SECONDS = 0.25  # to wait for the answer on one connection
 
 
 def header(data: bytes) -> None:
-    """The walk over an arriving data set, its identity and its pixels, in each encoding."""
+    """Scan the header of an arriving data set and check identity and pixels, in each encoding."""
     path = _folder() / "header"
     path.write_bytes(data)
     for syntax in _SYNTAXES:
@@ -48,10 +48,10 @@ def header(data: bytes) -> None:
 
 
 def film(data: bytes) -> None:
-    """The worker's way with a file: read, selected, decoded, read by a scripted reader, reported.
+    """Run the worker's pipeline on a file, with a scripted reader.
 
-    The decoder is the node's own process, which may die; the pipeline may only refuse. Of the
-    objects only the report is made: the others hold little of the file, and take long.
+    The decoder is the node's own child process, which may crash; the pipeline may only refuse. Only
+    the report is composed: the other objects hold little of the file and take long.
     """
     path = _folder() / "film.dcm"
     path.write_bytes(data)
@@ -62,7 +62,7 @@ def film(data: bytes) -> None:
 
 
 def wire(data: bytes) -> None:
-    """A connection that sends these bytes; now and then an echo shows that the node is well."""
+    """Send the bytes over a connection; now and then check with a C-ECHO that the node answers."""
     node = _node()
     with suppress(OSError), socket.create_connection(("127.0.0.1", node.port), _SECONDS) as peer:
         peer.sendall(data)
@@ -81,10 +81,10 @@ TARGETS: dict[str, Callable[[bytes], None]] = {"header": header, "film": film, "
 
 
 class _Threads:
-    """What happened in threads of the receiver in which code of the node is at fault."""
+    """Exceptions in the receiver's threads whose traceback holds code of the node."""
 
     sent = 0
-    died: list[BaseException] = []  # noqa: RUF012 - one for the process
+    died: list[BaseException] = []  # noqa: RUF012 - one list for the process
 
     @classmethod
     def note(cls, happened: threading.ExceptHookArgs) -> None:
@@ -97,7 +97,7 @@ class _Threads:
 
 
 class _Reader:
-    """Finds both diseases in whatever film it is shown."""
+    """Finds both diseases in every film."""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -138,6 +138,6 @@ _OPEN = ExitStack()
 
 
 def close() -> None:
-    """End what the targets have started."""
+    """Stop the receiver that a target started."""
     _OPEN.close()
     _node.cache_clear()

@@ -1,4 +1,4 @@
-"""Every input that once mattered goes through its target again."""
+"""Every input of the corpus runs through its fuzz target."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _closed() -> Iterator[None]:
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: f"{path.parent.name}/{path.name}")
 @pytest.mark.filterwarnings("ignore")
 def test_the_node_is_not_at_fault(path: Path) -> None:
-    """Refused with a code, or read; nothing else happens."""
+    """The input is read or refused with a code; nothing is raised."""
     TARGETS[path.parent.name](path.read_bytes())
 
 
 def test_every_target_has_a_corpus() -> None:
-    """Fuzzing begins with what a film and a connection look like."""
+    """Each target has at least one input to start from."""
     assert {path.parent.name for path in CORPUS} == set(TARGETS)

@@ -1,4 +1,4 @@
-"""One film through the middle of the node, with a Reader that needs no torch."""
+"""One film through the pipeline, with a Reader that needs no torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 class ScriptedReader:
-    """Says what it was told to say, about a film of whatever shape."""
+    """Returns a scripted reading for a film of any shape."""
 
     def __init__(self, *, is_positive: bool) -> None:
         self.is_positive = is_positive
@@ -51,7 +51,7 @@ def _pipeline(*, is_positive: bool = True) -> Pipeline:
 
 
 def test_a_frontal_film_becomes_objects_on_disk_and_a_summary(tmp_path: Path) -> None:
-    """Every result named in the outcome is a file, in the film's own study."""
+    """Every result of the outcome is a file and belongs to the film's study."""
     source = film()
     outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     assert outcome.refusal is None
@@ -76,7 +76,7 @@ def test_reading_the_same_film_twice_gives_the_same_uids(tmp_path: Path) -> None
 
 
 def test_a_refused_film_has_a_code_and_a_report_that_says_so(tmp_path: Path) -> None:
-    """A lateral gets no probability and no picture, but one report in its own study."""
+    """A lateral film gets no probability and no picture, but a report in its study."""
     source = film(ViewPosition="LL")
     outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     assert outcome.refusal is not None
@@ -109,8 +109,10 @@ def test_without_refusals_a_refused_film_has_a_code_and_nothing_else(tmp_path: P
 
 
 @pytest.mark.parametrize("source", [film(SOPClassUID=CT), film(ImageType=["DERIVED", "SECONDARY"])])
-def test_what_is_no_radiograph_is_refused_in_silence(tmp_path: Path, source: Dataset) -> None:
-    """A CT slice, somebody's result: nobody waits for a report about them."""
+def test_objects_that_are_not_radiographs_are_refused_without_a_report(
+    tmp_path: Path, source: Dataset
+) -> None:
+    """A CT slice and a result of other software are refused, and no report is made."""
     outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     assert outcome.refusal is not None
     assert outcome.results == ()
@@ -122,7 +124,7 @@ def test_what_is_no_radiograph_is_refused_in_silence(tmp_path: Path, source: Dat
 def test_a_file_that_is_no_dicom_is_refused(
     tmp_path: Path, content: bytes, code: RefusalCode
 ) -> None:
-    """Whatever lies in the folder, the answer is a coded no."""
+    """Any file that is not DICOM is a coded refusal."""
     path = tmp_path / "a.dcm"
     path.write_bytes(content)
     outcome = _pipeline().read(path, tmp_path / "out")
@@ -133,10 +135,10 @@ def test_a_file_that_is_no_dicom_is_refused(
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
 @pytest.mark.parametrize("value", ["", "1.2.x"])
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
-def test_a_film_that_no_result_could_point_back_to_is_refused(
+def test_a_film_without_the_uids_results_refer_to_is_refused(
     tmp_path: Path, keyword: str, value: str
 ) -> None:
-    """A file from a folder may lack what C-STORE would not have let in."""
+    """C-STORE rejects such a film; a file from a folder is refused here."""
     path = write(film(), tmp_path / "a.dcm")
     source = pydicom.dcmread(path)
     setattr(source, keyword, value)
@@ -149,7 +151,7 @@ def test_a_film_that_no_result_could_point_back_to_is_refused(
 
 
 def test_truncated_pixels_are_refused_as_unreadable(tmp_path: Path) -> None:
-    """A film cut short is not half read."""
+    """A film with too few pixels is not read."""
     source = film()
     source.PixelData = source.PixelData[: len(source.PixelData) // 2]
     outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
@@ -159,7 +161,7 @@ def test_truncated_pixels_are_refused_as_unreadable(tmp_path: Path) -> None:
 
 
 def test_a_negative_film_gets_pictures_and_a_report_but_no_stage_3(tmp_path: Path) -> None:
-    """Below stage 2's threshold the summary has no COVID-19 entry, and the objects are fewer."""
+    """Below the threshold of stage 2 there is no COVID-19 entry, and fewer objects are made."""
     path = write(film(), tmp_path / "a.dcm")
     quiet = _pipeline(is_positive=False).read(path, tmp_path / "quiet")
     loud = _pipeline(is_positive=True).read(path, tmp_path / "loud")
@@ -170,7 +172,7 @@ def test_a_negative_film_gets_pictures_and_a_report_but_no_stage_3(tmp_path: Pat
 
 
 def test_the_json_entry_has_the_documented_keys(tmp_path: Path) -> None:
-    """Accepted or refused, programs find the same keys."""
+    """Accepted and refused films have the same keys."""
     accepted = entry(
         Path("a"), _pipeline().read(write(film(), tmp_path / "a.dcm"), tmp_path / "out")
     )

@@ -1,4 +1,4 @@
-"""Whatever the header says, a picture is finite, in [0, 1], and the same in both polarities."""
+"""Whatever the header says, the image is finite, in [0, 1], and the same in both polarities."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FUNCTIONS = st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID", "", "OTHER"])
 
 
 def noise(bits: int, signed: bool, seed: int, low: int = 0) -> Dataset:
-    """A film of random stored values."""
+    """Make a film of random stored values."""
     ds = film(np.zeros((SIDE, SIDE), np.float32), bits=bits, signed=signed, window=None)
     rng = np.random.default_rng(seed)
     spread = 1 << rng.integers(0, bits + 1)
@@ -62,7 +62,7 @@ def test_a_picture_is_finite_and_in_range(
     photometric: str,
     padding: int | None,
 ) -> None:
-    """No depth, sign, rescale, window, padding or polarity leaves [0, 1]."""
+    """No bit depth, sign, rescale, window, padding or polarity gives a value outside [0, 1]."""
     ds = noise(bits, signed, seed)
     keywords = ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept")
     for keyword, value in zip(keywords, numbers, strict=True):
@@ -87,7 +87,7 @@ def test_a_picture_is_finite_and_in_range(
 def test_monochrome1_of_inverted_values_is_monochrome2(
     bits: int, seed: int, window: tuple[int, int] | None
 ) -> None:
-    """The two ways to store a film give one picture, with a window or without."""
+    """Both ways of storing a film give the same image, with a window and without."""
     top = (1 << bits) - 1
     two = noise(bits, False, seed)
     one = noise(bits, False, seed)
@@ -118,7 +118,7 @@ def _whole_file() -> bytes:
     ),
 )
 def test_damaged_files_are_read_or_refused(cut: int, changes: list[tuple[int, int]]) -> None:
-    """No damage to a file raises anything but a coded refusal."""
+    """A damaged file is read or refused with a code; it raises nothing else."""
     content = bytearray(_whole_file())
     for at, value in changes:
         content[at] = value

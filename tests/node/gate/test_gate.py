@@ -1,4 +1,4 @@
-"""The gate's answers, from header and pixels; the network behind the look is played."""
+"""The gate's checks of header and image; the network's answers are scripted."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ def _header(**elements: str) -> Dataset:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")
-def test_the_age_is_read_from_whatever_tells_it(
+def test_the_age_is_read_from_every_element_that_has_it(
     elements: dict[str, str], years: float | None
 ) -> None:
-    """Age String first, then birth and study dates; nonsense is no age."""
+    """Patient's Age first, then the dates of birth and study; an implausible age is no age."""
     found = age_years(_header(**elements))
     assert found == (years if years is None else pytest.approx(years, abs=0.01))
 
 
 def test_a_child_is_refused_and_an_adult_is_not() -> None:
-    """On the birthday itself the patient is old enough; nobody's age stands in the reason."""
+    """On the birthday itself the patient is old enough; the reason does not hold the age."""
     child = gate.examine_header(_header(PatientAge="017Y"), CONFIG)
     assert child is not None
     assert child.code is RefusalCode.AGE
@@ -74,7 +74,7 @@ def test_an_unknown_age_is_what_the_configuration_says() -> None:
 
 
 def test_a_gate_that_is_off_asks_nothing() -> None:
-    """Not even the age."""
+    """Not even the age is checked."""
     assert gate.examine_header(film(PatientAge="003Y"), GateConfig(enabled=False)) is None
 
 
@@ -92,13 +92,13 @@ def test_a_gate_that_is_off_asks_nothing() -> None:
     ],
 )
 def test_each_look_has_its_code(seen: Look, code: RefusalCode | None) -> None:
-    """What a picture is comes before how it lies; a wrong polarity is corrected by default."""
+    """The kind of image is checked before its orientation; polarity is corrected by default."""
     refusal = gate.examine_look(FILM, seen, CONFIG)
     assert (refusal and refusal.code) == code
 
 
-def test_a_turned_film_is_told_how_it_lies() -> None:
-    """The sentence holds the degrees."""
+def test_the_reason_for_a_turned_film_names_the_angle() -> None:
+    """The reason holds the angle in degrees."""
     refusal = gate.examine_look(FILM, look(turn=270), CONFIG)
     assert refusal is not None
     assert "270" in refusal.reason
@@ -112,16 +112,16 @@ def test_a_turned_film_is_told_how_it_lies() -> None:
         (np.full((96, 80), 0.5, np.float32), "contrast"),
     ],
 )
-def test_a_hopeless_exposure_is_refused(pixels: np.ndarray, word: str) -> None:
-    """Whatever the network takes it for."""
+def test_a_useless_exposure_is_refused(pixels: np.ndarray, word: str) -> None:
+    """Black, white and flat films are refused, whatever the network answers."""
     refusal = gate.examine_look(Image(pixels=pixels, spacing_mm=None), look(), CONFIG)
     assert refusal is not None
     assert refusal.code is RefusalCode.EXPOSURE
     assert word in refusal.reason
 
 
-def test_black_borders_are_no_underexposure() -> None:
-    """Only the middle of the film counts."""
+def test_black_borders_are_not_underexposure() -> None:
+    """Exposure is measured in the middle of the film only."""
     pixels = np.zeros((200, 200), np.float32)
     pixels[50:150, 50:150] = np.linspace(0.1, 0.9, 100)
     measured = exposure(pixels)
@@ -130,7 +130,7 @@ def test_black_borders_are_no_underexposure() -> None:
 
 
 def test_a_wrong_polarity_is_corrected_and_noted() -> None:
-    """The picture is turned over, and its other notes stay."""
+    """The image is inverted, and its other notes are kept."""
     righted = gate.correct_polarity(FILM, look(inverted=0.9), CONFIG)
     np.testing.assert_allclose(righted.pixels, 1 - FILM.pixels)
     assert righted.notes == {"window": "header", "polarity": "corrected"}
@@ -138,7 +138,7 @@ def test_a_wrong_polarity_is_corrected_and_noted() -> None:
 
 
 def test_a_wrong_polarity_is_refused_or_ignored_where_the_configuration_says_so() -> None:
-    """In neither case is the picture changed."""
+    """The image is not changed in either case."""
     for polarity, code in (("refuse", RefusalCode.POLARITY), ("off", None)):
         config = GateConfig.model_validate({"polarity": polarity})
         refusal = gate.examine_look(FILM, look(inverted=0.9), config)
@@ -158,13 +158,13 @@ def test_a_wrong_polarity_is_refused_or_ignored_where_the_configuration_says_so(
 def test_lungs_and_distance_have_their_limits(
     area: float, edge: float, distance: float, code: RefusalCode | None
 ) -> None:
-    """No lungs, lungs cut by the edge, a film like none before."""
+    """No lungs, lungs cut off at an edge, and an unfamiliar film are refused."""
     refusal = gate.examine_measures(area, edge, distance, LIMITS)
     assert (refusal and refusal.code) == code
 
 
 def test_a_reading_with_both_lungs_inside_passes() -> None:
-    """The measures are taken from the reading."""
+    """The measurements are taken from the reading."""
     assert gate.examine_reading(negative(), LIMITS) is None
 
 

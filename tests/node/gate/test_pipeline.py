@@ -1,4 +1,4 @@
-"""The gate in the pipeline: before any score, and after it without one."""
+"""The gate in the pipeline: a refused film never has a score."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.reading import Look, ModelIdentity, Reading
 
 @dataclass
 class GatedReader:
-    """Sees what it is told to see, and keeps the films it was asked to read."""
+    """Returns a scripted look, and records the films it reads."""
 
     sees: Look
     distance: float = 1.0
@@ -46,7 +46,7 @@ def _read(folder: Path, reader: GatedReader, **gate: object) -> FilmOutcome:
 
 
 def test_what_is_no_frontal_chest_is_never_scored(tmp_path: Path) -> None:
-    """The networks are not even asked."""
+    """The chest networks do not run."""
     reader = GatedReader(look("lateral"))
     outcome = _read(tmp_path, reader)
     assert outcome.refusal is not None
@@ -55,8 +55,8 @@ def test_what_is_no_frontal_chest_is_never_scored(tmp_path: Path) -> None:
     assert reader.films == []
 
 
-def test_a_film_unlike_all_others_has_no_score_either(tmp_path: Path) -> None:
-    """Stage 2 ran to find out; what it said is dropped."""
+def test_an_unfamiliar_film_has_no_score(tmp_path: Path) -> None:
+    """Stage 2 had to run to measure the distance; its score is dropped."""
     outcome = _read(tmp_path, GatedReader(look(), distance=99.0))
     assert outcome.refusal is not None
     assert outcome.refusal.code is RefusalCode.UNFAMILIAR
@@ -64,7 +64,7 @@ def test_a_film_unlike_all_others_has_no_score_either(tmp_path: Path) -> None:
 
 
 def test_a_child_is_refused_before_its_pixels_are_looked_at(tmp_path: Path) -> None:
-    """The phantom is 56."""
+    """The phantom is 56 years old; the limit here is 60."""
     reader = GatedReader(look("other"))
     outcome = _read(tmp_path, reader, min_age_years=60)
     assert outcome.refusal is not None
@@ -72,7 +72,7 @@ def test_a_child_is_refused_before_its_pixels_are_looked_at(tmp_path: Path) -> N
 
 
 def test_an_inverted_film_is_read_the_right_way_round_and_says_so(tmp_path: Path) -> None:
-    """The correction stands in the summary and in `read --json`."""
+    """The correction is part of the summary and of `read --json`."""
     plain, turned = GatedReader(look()), GatedReader(look(inverted=1.0))
     assert entry(Path("a"), _read(tmp_path, plain))["polarity"] is None
     outcome = _read(tmp_path, turned)
@@ -83,6 +83,6 @@ def test_an_inverted_film_is_read_the_right_way_round_and_says_so(tmp_path: Path
 
 
 def test_a_gate_that_is_off_lets_everything_in(tmp_path: Path) -> None:
-    """For those who decide elsewhere what is a chest film."""
+    """A site may decide elsewhere which films are read."""
     outcome = _read(tmp_path, GatedReader(look("other"), distance=99.0), enabled=False)
     assert outcome.refusal is None

@@ -1,4 +1,4 @@
-"""Decode, LUTs, window, polarity, padding: a film becomes what a person would see."""
+"""Decoding, LUTs, window, polarity, padding: a film becomes what a display would show."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def lut(*data: int, first: int = 0, bits: int = 8) -> Dataset:
 def test_every_lossless_syntax_gives_the_same_picture(
     syntax: str, bits: int, tmp_path: Path
 ) -> None:
-    """A film is the same whatever the transfer syntax and depth it came in."""
+    """The image does not depend on the transfer syntax or the bit depth of the film."""
     path = write(picture(bits=bits, transfer_syntax=syntax), tmp_path / "film.dcm")
     image = to_image(read_dataset(path))
     assert image.pixels.dtype == np.float32
@@ -89,7 +89,7 @@ def test_every_lossless_syntax_gives_the_same_picture(
 
 
 def test_jpeg_baseline_is_nearly_the_same() -> None:
-    """Lossy 8 bit JPEG decodes to nearly the film it was."""
+    """Lossy 8-bit JPEG decodes to nearly the original film."""
     image = to_image(picture(bits=8, transfer_syntax=JPEGBaseline8Bit))
     assert np.abs(image.pixels - phantom(96, 80)).mean() < 0.02
 
@@ -110,7 +110,7 @@ def test_bits_beyond_those_stored_are_cut_off() -> None:
 
 
 def test_a_true_high_bit_is_followed_and_a_false_one_is_not() -> None:
-    """12 bits at the top of the word are shifted down; 12 at the bottom are not."""
+    """12 bits at the top of the word are shifted down; 12 bits at the bottom are not."""
     ds = picture(bits=12)
     expected = to_image(ds).pixels
     ds.HighBit = 15
@@ -134,7 +134,7 @@ def test_a_true_high_bit_is_followed_and_a_false_one_is_not() -> None:
     ids=str,
 )
 def test_what_is_not_one_grey_film_is_refused(change: dict[str, object], code: RefusalCode) -> None:
-    """Colour, frames, pixel bombs and missing or short pixels each have their code."""
+    """Colour, frames, pixel bombs and missing or short pixels are refused, each with its code."""
     ds = picture()
     for keyword, value in change.items():
         setattr(ds, keyword, value)
@@ -169,7 +169,7 @@ def test_broken_compressed_pixels_are_refused() -> None:
 
 
 def test_a_decoder_that_panics_costs_one_film_not_the_worker() -> None:
-    """A cut RLE segment makes the Rust decoder panic, which is no Exception: refused."""
+    """A truncated RLE segment makes the Rust decoder panic; the film is refused."""
     ds = picture(transfer_syntax=RLELossless)
     ds.PixelData = ds.PixelData[: len(ds.PixelData) // 2]
     with pytest.raises(UnreadablePixels) as refusal:
@@ -178,7 +178,7 @@ def test_a_decoder_that_panics_costs_one_film_not_the_worker() -> None:
 
 
 def test_an_unknown_transfer_syntax_is_refused() -> None:
-    """What nobody here decodes is a coded refusal that names it."""
+    """A transfer syntax without a decoder is a coded refusal that names it."""
     ds = picture()
     ds.file_meta.TransferSyntaxUID = MPEG2MPML
     with pytest.raises(UnreadablePixels, match="MPEG2"):
@@ -208,7 +208,7 @@ def test_windows_follow_the_standard(function: str, expected: list[float]) -> No
 
 
 def test_the_first_of_several_windows_is_taken() -> None:
-    """Further windows are the vendor's alternatives."""
+    """Further windows are alternatives of the vendor."""
     ds = two_by_two(50, 75, 100, 150, WindowCenter=[100.5, 9], WindowWidth=[101, 3])
     assert greys(ds) == [0.0, 0.25, 0.5, 1.0]
     assert to_image(ds).notes["window"] == "header"
@@ -230,7 +230,7 @@ def test_the_modality_lut_wins_over_rescale() -> None:
 
 
 def test_the_voi_lut_wins_over_the_window() -> None:
-    """A VOI LUT is scaled by its bits; values outside get its ends."""
+    """A VOI LUT is scaled by its bits; values outside its range get its first or last entry."""
     ds = two_by_two(10, 11, 12, 99, WindowCenter=1, WindowWidth=2)
     ds.VOILUTSequence = [lut(0, 51, 102, 255, first=10)]
     assert greys(ds) == [0.0, 0.2, 0.4, 1.0]
@@ -249,14 +249,14 @@ def test_a_voi_lut_that_overstates_its_bits_is_not_drawn_dark() -> None:
     [(2048, 0), (2048, -5), (2048, 1), (90000, 100), (-90000, 100), (0, 1e9), (0, 0)],
 )
 def test_a_window_that_shows_nothing_is_ignored(centre: float, width: float) -> None:
-    """All black, all white, or one even grey: the film's own range is shown instead."""
+    """If the window leaves the film black, white or evenly grey, its own range is used."""
     image = to_image(picture(window=(centre, width)))
     assert image.notes["window"] == "pixels"
     assert np.ptp(image.pixels) == 1.0
 
 
 def test_without_a_window_a_few_hot_pixels_do_not_darken_the_film() -> None:
-    """The film's own range leaves out the tails."""
+    """The film's own range leaves out both tails of the histogram."""
     ds = film(phantom(96, 80) * 0.1, bits=16, window=None)
     stored = np.frombuffer(ds.PixelData, "<u2").copy()
     stored[:5] = 65535
@@ -281,7 +281,7 @@ def test_without_a_window_a_few_hot_pixels_do_not_darken_the_film() -> None:
 def test_low_is_white_when_the_header_says_so(
     photometric: str, shape: str | None, inverted: bool, contradicts: bool
 ) -> None:
-    """MONOCHROME1 or Presentation LUT Shape INVERSE turn grey over, after the window, once."""
+    """MONOCHROME1 or Presentation LUT Shape INVERSE inverts grey after the window, once."""
     ds = two_by_two(50, 75, 100, 150, WindowCenter=100.5, WindowWidth=101)
     ds.PhotometricInterpretation = photometric
     if shape:
@@ -302,14 +302,14 @@ def test_monochrome1_is_the_same_film(kind: str) -> None:
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_linear_detector_data_become_a_film(photometric: str) -> None:
-    """Counts for processing are logged and turned by their sign, whatever the photometric tag."""
+    """Counts for processing get a logarithm; their sign decides on polarity, not MONOCHROME1."""
     image = to_image(picture(kind="dx-processing", photometric=photometric, bits=14))
     assert image.notes["logarithm"] == "yes"
     assert np.corrcoef(image.pixels.ravel(), phantom(96, 80).ravel())[0, 1] > 0.99
 
 
-def test_a_turned_over_linear_film_is_logged_from_its_top() -> None:
-    """Sign -1: high is dense already."""
+def test_an_inverted_linear_film_gets_its_logarithm_from_the_top() -> None:
+    """With a sign of -1 high values are dense."""
     ds = picture(kind="dx-processing", bits=14, PixelIntensityRelationshipSign=-1)
     ds.PixelData = (16383 - np.frombuffer(ds.PixelData, "<u2")).astype("<u2").tobytes()
     image = to_image(ds)
@@ -335,7 +335,7 @@ def test_padding_is_black_and_does_not_shape_the_window(photometric: str) -> Non
 
 
 def test_padding_read_in_the_wrong_sign_is_still_padding() -> None:
-    """Padding of -2000 in a signed film, written as US 63536."""
+    """A padding value of -2000 written as US 63536 is still recognised."""
     ds = picture(bits=16, signed=True, PixelPaddingValue=63536)
     stored = np.frombuffer(ds.PixelData, "<i2").reshape(96, 80).copy()
     stored[:8] = -2000
@@ -357,7 +357,7 @@ def test_padding_read_in_the_wrong_sign_is_still_padding() -> None:
 def test_spacing_is_the_first_that_makes_sense(
     elements: dict[str, object], expected: tuple[float, float] | None
 ) -> None:
-    """At the patient if calibrated, else at the detector, else unknown."""
+    """Pixel Spacing, else Imager Pixel Spacing, else unknown."""
     assert to_image(picture(spacing=None, **elements)).spacing_mm == expected
 
 
@@ -377,7 +377,7 @@ def test_spacing_is_the_first_that_makes_sense(
     ids=lambda uid: uid.keyword,
 )
 def test_a_file_without_preamble_and_meta_is_read(syntax: str, tmp_path: Path) -> None:
-    """The transfer syntax is guessed from the bytes."""
+    """The transfer syntax is found from the bytes."""
     ds = picture(transfer_syntax=syntax)
     path = tmp_path / "bare.dcm"
     bare = copy.deepcopy(ds)
@@ -392,7 +392,7 @@ def test_a_file_without_preamble_and_meta_is_read(syntax: str, tmp_path: Path) -
     ids=["empty", "text", "zeros", "json", "bytes", "png"],
 )
 def test_what_is_not_dicom_is_refused(content: bytes, tmp_path: Path) -> None:
-    """Any other file is refused with the code for it."""
+    """Any other file is refused with the code `file`."""
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(NotAFrontalChestFilm) as refusal:
@@ -401,7 +401,7 @@ def test_what_is_not_dicom_is_refused(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_sequence_that_is_cut_off_is_a_refusal(tmp_path: Path) -> None:
-    """pydicom calls it an OSError, as if the disk were at fault; reading again would not help."""
+    """pydicom raises an OSError for it, but the disk is not at fault: a refusal, no retry."""
     sop_class = b"\x08\x00\x16\x00UI\x02\x001\x00"
     sequence = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff"
     path = tmp_path / "file"
@@ -412,13 +412,13 @@ def test_a_sequence_that_is_cut_off_is_a_refusal(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_not_a_refusal(tmp_path: Path) -> None:
-    """Whoever names a path that is not there gets the system's own error."""
+    """A path that does not exist raises the system's own error."""
     with pytest.raises(FileNotFoundError):
-        read_dataset(tmp_path / "nowhere.dcm")
+        read_dataset(tmp_path / "missing.dcm")
 
 
 def test_values_that_break_their_vr_neither_raise_nor_warn(tmp_path: Path) -> None:
-    """Nonsense in one element costs that element, not the film, and not a line of noise."""
+    """An invalid value costs its element, not the film, and writes no warning."""
     path = write(picture(window=(2048, 4096), PatientAge="056Y"), tmp_path / "film.dcm")
     path.write_bytes(path.read_bytes().replace(b"056Y", b"old!").replace(b"2048", b"2O48"))
     with warnings.catch_warnings():
@@ -429,7 +429,7 @@ def test_values_that_break_their_vr_neither_raise_nor_warn(tmp_path: Path) -> No
 
 
 def test_items_in_place_of_a_number_are_left_out(tmp_path: Path) -> None:
-    """An element of the wrong kind costs that element; a later reader would fall over it."""
+    """A sequence where a value belongs, or the reverse, costs that element only."""
     ds = picture()
     for keyword, vr, value in (("PixelSpacing", "SQ", []), ("ViewCodeSequence", "LO", "PA")):
         ds.add(DataElement(keyword, vr, value))

@@ -1,4 +1,4 @@
-"""Compressed pixels of strangers: decoded by a process that may die."""
+"""Untrusted compressed pixels are decoded in a child process that may crash."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dicom_node.pixels.sandbox import Sandbox
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A decoding process of the test's own, with little patience."""
+    """A decoder process of the test's own, with a short time limit."""
     own = Sandbox(seconds=5.0)
     monkeypatch.setattr(decode, "SANDBOX", own)
     yield own
@@ -42,7 +42,7 @@ def compressed(syntax: UID = RLELossless, **elements: object) -> Dataset:
 
 
 def stopped(sandbox: Sandbox) -> int:
-    """Start the process and hold it; its id."""
+    """Start the process and stop it (SIGSTOP); return its id."""
     to_image(compressed())
     assert sandbox.pid is not None
     os.kill(sandbox.pid, signal.SIGSTOP)
@@ -50,7 +50,7 @@ def stopped(sandbox: Sandbox) -> int:
 
 
 def test_the_pixels_are_the_same_as_decoded_here(sandbox: Sandbox) -> None:
-    """Nothing is lost on the way there and back, for 8 and for 16 bits."""
+    """The child decodes to the same values as this process, for every codec."""
     for syntax in (RLELossless, JPEGLSLossless, JPEG2000Lossless):
         ds = compressed(syntax)
         values, plugin = decode.decode(ds)
@@ -58,7 +58,7 @@ def test_the_pixels_are_the_same_as_decoded_here(sandbox: Sandbox) -> None:
 
 
 def test_one_process_serves_many_films_and_holds_no_networks(sandbox: Sandbox) -> None:
-    """It stays between films, and torch is not in it."""
+    """The process is kept between films and does not load torch."""
     to_image(compressed())
     first = sandbox.pid
     to_image(compressed(JPEG2000Lossless))
@@ -67,13 +67,13 @@ def test_one_process_serves_many_films_and_holds_no_networks(sandbox: Sandbox) -
 
 
 def test_uncompressed_films_need_no_process(sandbox: Sandbox) -> None:
-    """numpy alone copies them."""
+    """Native pixels are read by numpy in this process."""
     to_image(film(rows=64, columns=48, marker=None))
     assert sandbox.pid is None
 
 
 def test_a_decoder_that_crashes_costs_its_film_and_nothing_else(sandbox: Sandbox) -> None:
-    """The film is refused with a reason; the next one is decoded by a new process."""
+    """The film is refused with a reason; a new process decodes the next film."""
     pid = stopped(sandbox)
 
     def crash() -> None:
@@ -93,7 +93,7 @@ def test_a_decoder_that_crashes_costs_its_film_and_nothing_else(sandbox: Sandbox
 
 
 def test_a_decoder_that_hangs_is_ended(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time is bounded; the film is refused."""
+    """Past its time limit the process is killed and the film is refused."""
     stopped(sandbox)
     monkeypatch.setattr(sandbox, "_seconds", 0.3)
     started = time.monotonic()
@@ -102,8 +102,8 @@ def test_a_decoder_that_hangs_is_ended(sandbox: Sandbox, monkeypatch: pytest.Mon
     assert time.monotonic() - started < 2
 
 
-def test_a_process_that_died_between_films_is_replaced_in_silence(sandbox: Sandbox) -> None:
-    """No film is refused for what happened before it."""
+def test_a_process_that_died_between_films_is_replaced_unnoticed(sandbox: Sandbox) -> None:
+    """A film is not refused because the process crashed before it."""
     to_image(compressed())
     assert sandbox.pid is not None
     os.kill(sandbox.pid, signal.SIGKILL)
@@ -119,7 +119,7 @@ def test_a_process_that_died_between_films_is_replaced_in_silence(sandbox: Sandb
 def test_a_stream_that_claims_to_be_huge_is_refused(
     sandbox: Sandbox, syntax: UID, marker: bytes, offset: int
 ) -> None:
-    """65535 x 65535 in the compressed stream, behind a modest header: bounded time and memory."""
+    """65535 x 65535 in the stream behind a small header: refused in bounded time and memory."""
     ds = compressed(syntax)
     stream = bytearray(ds.PixelData)
     at = stream.index(marker) + offset
@@ -150,7 +150,7 @@ def test_a_header_that_claims_to_be_huge_is_refused_before_anything_is_asked(
 def test_truncated_streams_do_not_kill_the_reader(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, syntax: UID, share: float
 ) -> None:
-    """Cut short, a stream decodes to something or is refused; JPEG-LS hangs its decoder so."""
+    """A truncated stream decodes or is refused; a truncated JPEG-LS stream hangs its decoder."""
     ds = compressed(syntax)
     to_image(ds)
     monkeypatch.setattr(sandbox, "_seconds", 1.0)
@@ -162,7 +162,7 @@ def test_truncated_streams_do_not_kill_the_reader(
 
 
 def test_the_logs_of_libraries_stay_shut_when_they_are_imported_later() -> None:
-    """pydicom quotes values in its warnings and sets its log's level at import."""
+    """pydicom quotes header values in its warnings; they are not shown, whenever it is imported."""
     code = (
         "from dicom_node.config import LogConfig; from dicom_node.log import configure\n"
         "configure(LogConfig(), 'test')\n"

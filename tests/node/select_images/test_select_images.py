@@ -1,4 +1,4 @@
-"""Which images are frontal chest films, by header; each no has its code and a true sentence."""
+"""Frontal chest films are selected by their headers; each refusal has its code and reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refused(config: SelectConfig | None = None, **options: object) -> RefusalCod
 @pytest.mark.parametrize("kind", ["cr", "dx", "dx-processing", "sc"])
 @pytest.mark.parametrize("view", ["PA", "AP"])
 def test_a_frontal_chest_film_is_taken(kind: str, view: str) -> None:
-    """CR, DX and a captured film, PA or AP."""
+    """CR, DX and Secondary Capture, PA or AP."""
     assert refused(kind=kind, ViewPosition=view) is None
 
 
@@ -73,7 +73,7 @@ def test_a_frontal_chest_film_is_taken(kind: str, view: str) -> None:
 def test_kind_of_object_and_picture(
     elements: dict[str, object], expected: RefusalCode | None
 ) -> None:
-    """What is no single grey film of a radiography device is refused with its own code."""
+    """Anything but a single grey film of a radiography device is refused, each with its code."""
     assert refused(**elements) == expected
 
 
@@ -108,7 +108,7 @@ def test_kind_of_object_and_picture(
     ids=str,
 )
 def test_body_part(elements: dict[str, object], taken: bool) -> None:
-    """The body part, else the region's code, else words of the texts in many languages."""
+    """Body Part Examined, else the region's code, else words of the descriptions."""
     assert refused(**elements) == (None if taken else RefusalCode.BODY_PART)
 
 
@@ -136,7 +136,7 @@ def test_body_part(elements: dict[str, object], taken: bool) -> None:
     ids=str,
 )
 def test_view(elements: dict[str, object], taken: bool) -> None:
-    """PA and AP are frontal; anything that says side, oblique or lying is refused."""
+    """PA and AP are frontal; lateral, oblique and decubitus views are refused."""
     assert refused(**elements) == (None if taken else RefusalCode.VIEW)
 
 
@@ -159,7 +159,7 @@ def test_view(elements: dict[str, object], taken: bool) -> None:
 def test_the_configuration_decides(
     config: SelectConfig, elements: dict[str, object], expected: RefusalCode | None
 ) -> None:
-    """Blanks, intent, size and names of the chest are the site's to choose."""
+    """Blanks, intent, size and names of the chest are configurable."""
     assert refused(config, **elements) == expected
 
 
@@ -173,14 +173,14 @@ def test_the_configuration_decides(
     ids=str,
 )
 def test_the_reason_names_the_offending_value(elements: dict[str, object], sentence: str) -> None:
-    """One plain sentence a person can check against the header."""
+    """A person can check the reason against the header."""
     refusal = select(header(**elements), SelectConfig())
     assert refusal is not None
     assert refusal.reason == sentence
 
 
 def test_free_text_is_never_quoted() -> None:
-    """A description that names the patient gives away our own word only."""
+    """Of a description the reason quotes only the word that was recognised."""
     ds = header(**BLANK, patient_name="Doe^Jane", SeriesDescription="Jane Doe left knee")
     refusal = select(ds, SelectConfig())
     assert refusal is not None
@@ -188,7 +188,7 @@ def test_free_text_is_never_quoted() -> None:
 
 
 def test_a_strange_value_is_quoted_short_and_printable() -> None:
-    """Control characters and length do not reach logs or terminals."""
+    """Control characters and long values do not reach logs or terminals."""
     refusal = select(header(BodyPartExamined="\x1b[31mKNEE" * 30), SelectConfig())
     assert refusal is not None
     assert refusal.reason.isprintable()
@@ -196,7 +196,7 @@ def test_a_strange_value_is_quoted_short_and_printable() -> None:
 
 
 def test_a_header_with_nothing_in_it_is_refused_not_crashed_on() -> None:
-    """Each check stands an empty data set."""
+    """An empty data set is refused by the first check."""
     for check in CHECKS[:1]:
         refusal = check(Dataset(), SelectConfig())
         assert refusal is not None
@@ -204,7 +204,7 @@ def test_a_header_with_nothing_in_it_is_refused_not_crashed_on() -> None:
 
 
 def test_word_lists_do_not_overlap() -> None:
-    """No word says yes and no at once."""
+    """No word means both yes and no."""
     assert not [word for word in CHEST if found(word, OTHER_PARTS)]
     assert not [word for word in OTHER_PARTS if found(word, CHEST)]
     assert not [word for word in FRONTAL if found(word, NOT_FRONTAL)]
@@ -220,7 +220,7 @@ def test_word_lists_do_not_overlap() -> None:
     ],
 )
 def test_public_films(name: str, expected: RefusalCode | None) -> None:
-    """The chest is taken, the extremity refused for its body part."""
+    """The chest is accepted, the extremity refused for its body part."""
     data = pytest.importorskip("pydicom.data")
     path = data.get_testdata_file(name, download=False)
     if path is None:
