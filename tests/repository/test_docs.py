@@ -80,3 +80,13 @@ def test_it_is_said_wherever_a_result_can_be_seen_that_this_is_research() -> Non
     """README and the command line's help both say that this is no medical device."""
     assert "not a medical device" in README
     assert "NOT FOR DIAGNOSTIC USE" in (typer.main.get_command(app).help or "")
+
+
+def test_every_test_file_that_a_document_names_exists() -> None:
+    """A page that points to a test points to one that is there."""
+    known = {path.name for path in (ROOT / "tests").rglob("*.py")}
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        text = page.read_text()
+        assert {name for name in re.findall(r"\b(test_\w+\.py)", text)} <= known, page.name
+        for path in re.findall(r"`((?:dicom_node|models|train|tests|docs|docker)/[\w./-]+)`", text):
+            assert (ROOT / path).exists(), f"{page.name}: {path}"
