@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -20,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from dicom_node.dicom.files import durable_append
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError
 
@@ -89,10 +89,7 @@ def write(chain: Chain, config: Config, now: datetime) -> Checkpoint | None:
         )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     told = {name: getattr(made, name) for name in Checkpoint.__slots__}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(told) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    durable_append(path, json.dumps(told).encode() + b"\n")
     return made
 
 

@@ -19,8 +19,9 @@ from dicom_node.check_objects.identity import check_file_meta, check_identity, c
 from dicom_node.check_objects.pixels import check_pixels
 from dicom_node.check_objects.references import Known, check_references, known, uids_of
 from dicom_node.check_objects.values import check_values
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.domain.values import Fault
-from dicom_node.pixels.files import BROKEN, quiet
+from dicom_node.pixels.files import quiet
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -35,7 +36,7 @@ def check_files(paths: Iterable[Path], source: Dataset) -> list[Fault]:
         try:
             with quiet():
                 objects.append(dcmread(path))
-        except (OSError, *BROKEN) as error:
+        except (OSError, *MALFORMED) as error:
             unread = f"the file cannot be read again ({type(error).__name__})"
             faults.append(Fault(sop_instance_uid=path.stem, rule="file", message=unread))
     return [*faults, *check(objects, source)]
@@ -85,7 +86,7 @@ def _check_one(
     for rule, messages in checks.items():
         try:
             yield from ((rule, message) for message in messages)
-        except BROKEN as error:  # so odd that the check stumbled over it
+        except MALFORMED as error:  # so odd that the check stumbled over it
             yield rule, f"cannot be checked ({type(error).__name__})"
 
 

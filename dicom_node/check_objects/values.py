@@ -11,7 +11,8 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
 
-from dicom_node.compose.sanitize import is_identifier, is_uid
+from dicom_node.compose.sanitize import is_identifier
+from dicom_node.dicom.uids import is_uid
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

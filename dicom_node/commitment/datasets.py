@@ -6,14 +6,12 @@ ValueError without any of the peer's words in it.
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
-from pydicom.uid import UID
 
+from dicom_node.dicom.malformed import MALFORMED
+from dicom_node.dicom.uids import is_uid
 from dicom_node.domain.commitment import (
     ALL_KEPT,
     FAILURES_EXIST,
@@ -28,10 +26,8 @@ if TYPE_CHECKING:
 
 MAX_REFERENCES = 5000  # in one request or report
 
-#: What pydicom raises at bytes that are no data set, or are another one than they say.
-_MALFORMED = (LookupError, ValueError, TypeError, AttributeError, NotImplementedError,
-              RuntimeError, EOFError, OSError, struct.error, zlib.error,
-              BytesLengthException)  # fmt: skip
+#: pydicom raises OSError at a sequence that is cut off.
+_UNREADABLE = (*MALFORMED, OSError)
 
 
 def request_data_set(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
@@ -70,7 +66,7 @@ def read_request(source: Callable[[], Dataset]) -> tuple[str, tuple[Reference, .
         ds = source()
         references = tuple(_reference(item) for item in _items(ds, "ReferencedSOPSequence"))
         transaction_uid = _uid(ds, "TransactionUID")
-    except _MALFORMED:
+    except _UNREADABLE:
         raise ValueError("not a storage commitment request") from None
     if not references:
         raise ValueError("a storage commitment request about nothing")
@@ -89,7 +85,7 @@ def read_report(source: Callable[[], Dataset]) -> CommitmentReport:
                 for item in _items(ds, "FailedSOPSequence")
             ),
         )
-    except _MALFORMED:
+    except _UNREADABLE:
         raise ValueError("not a storage commitment report") from None
 
 
@@ -121,6 +117,6 @@ def _reason(item: Dataset) -> int:
 
 def _uid(ds: Dataset, keyword: str) -> str:
     value = ds.get(keyword)
-    if not isinstance(value, str) or not UID(value).is_valid:
+    if not isinstance(value, str) or not is_uid(value):
         raise ValueError(keyword)
     return str(value)

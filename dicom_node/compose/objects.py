@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -19,6 +18,7 @@ from dicom_node.compose.report import report
 from dicom_node.compose.secondary_capture import secondary_capture
 from dicom_node.compose.segmentation import segmentation
 from dicom_node.compose.tid1500 import root
+from dicom_node.dicom.files import durable_write
 from dicom_node.domain.values import Image, Refusal
 from models.reading import ModelIdentity, Reading
 
@@ -105,17 +105,4 @@ def _words(
 def write(ds: Dataset, path: Path) -> None:
     """Write a Part 10 file that is either whole or not there, even after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            ds.save_as(file, enforce_file_format=True)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)  # still there only where something failed
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable_write(path, lambda file: ds.save_as(file, enforce_file_format=True))

@@ -13,8 +13,8 @@ import highdicom as hd
 import numpy as np
 
 from dicom_node.compose import codes
-from dicom_node.compose.sanitize import is_uid
 from dicom_node.compose.tid1500 import Group, comment, region_source, size_of, tracking
+from dicom_node.dicom.uids import is_uid
 from dicom_node.domain.values import Refusal, RefusalCode
 
 if TYPE_CHECKING:

@@ -22,6 +22,8 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.valuerep import STR_VR, validate_value
 
+from dicom_node.dicom.uids import is_uid
+
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _PARAGRAPHS = frozenset({"LT", "ST", "UT"})
 _ENUMERATED = {"PatientSex": ("M", "F", "O")}  # PS3.3 C.7.1.1, enumerated, not defined, terms
@@ -31,13 +33,12 @@ _ENUMERATED = {"PatientSex": ("M", "F", "O")}  # PS3.3 C.7.1.1, enumerated, not 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # Characters, PS3.5 6.2; of a person name in each of its component groups
-_LONGEST = {"LO": 64, "LT": 10240, "PN": 64, "SH": 16, "ST": 1024, "UI": 64}
+_LONGEST = {"LO": 64, "LT": 10240, "PN": 64, "SH": 16, "ST": 1024}
 _MULTI_BYTE = {"shift_jis", "iso2022_jp", "iso2022_jp_2", "euc_kr", "iso_ir_58"} | {
     "UTF8", "GB18030", "GBK", "GB2312",
 }  # fmt: skip
 # Switches to ISO 2022 IR 58; pydicom 3.0 decodes what follows, but leaves the switch in the text
 _GB2312 = "\x1b$)A"
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _IDENTIFIER = re.compile(r"(ID|IDs|Number|NumberImagingServiceRequest|Value|Designator|Version)$")
 
 
@@ -61,11 +62,6 @@ def _clean(source: Dataset, keywords: Iterable[str], codec: str | None) -> Datas
 def is_identifier(keyword: str) -> bool:
     """Whether the element's text names something, so that a part of it names something else."""
     return _IDENTIFIER.search(keyword) is not None
-
-
-def is_uid(text: str) -> bool:
-    """Whether this names an object in the field, where leading zeros are common (PS3.5 9.1)."""
-    return len(text) <= _LONGEST["UI"] and _UID.fullmatch(text) is not None
 
 
 def _element(source: Dataset, keyword: str, codec: str | None) -> DataElement | None:

@@ -6,7 +6,6 @@ it again changes nothing.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 
-from dicom_node.deliver.outgoing_file import UNDECODABLE, OutgoingFile, outgoing_file_of, uid
+from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of, uid
 from dicom_node.deliver.status import UNREADABLE, EchoResult
-from dicom_node.dicom.files import same_bytes
+from dicom_node.dicom.files import durable_write, same_bytes, sync_folder
+from dicom_node.dicom.malformed import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,7 +70,7 @@ def _put(path: Path, root: Path) -> status.Answer:
     try:
         ds = dcmread(path, specific_tags=["SOPInstanceUID", "StudyInstanceUID"])
         study, name = uid(ds.StudyInstanceUID), f"{uid(ds.SOPInstanceUID)}.dcm"
-    except UNDECODABLE:
+    except MALFORMED:
         return UNREADABLE, f"{path.name} has no UIDs to be filed under"
     except OSError as error:
         return None, f"cannot read {path.name}: {error.strerror}"
@@ -82,30 +82,13 @@ def _put(path: Path, root: Path) -> status.Answer:
 
 
 def _write(path: Path, target: Path) -> None:
-    """Copy through a hidden file and a rename; a part left by a killed process is written over."""
+    """Copy the file, unless the target has its bytes already."""
     if same_bytes(path, target):
         return
     target.parent.mkdir(exist_ok=True)  # and not its parents
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with path.open("rb") as source, part.open("wb") as file:
-            shutil.copyfileobj(source, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)  # still there only where something failed
-    _sync(target.parent)
-    _sync(target.parent.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make a new name in the folder outlast a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with path.open("rb") as source:
+        durable_write(target, lambda file: shutil.copyfileobj(source, file))
+    sync_folder(target.parent.parent)
 
 
 def _cannot_write(root: Path, error: OSError) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -17,6 +14,8 @@ from pydicom.uid import (
 from pynetdicom.dsutils import split_dataset
 
 from dicom_node.deliver.status import UNREADABLE
+from dicom_node.dicom.malformed import MALFORMED
+from dicom_node.dicom.uids import is_uid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,19 +27,6 @@ FALLBACKS = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 #: What can be re-encoded: the same values in other words. Pixel compression is never touched.
 _CONVERTIBLE = frozenset({*FALLBACKS, DeflatedExplicitVRLittleEndian})
-
-#: What pydicom raises on bytes that are no DICOM, as fuzzing its readers tells.
-UNDECODABLE = (
-    AttributeError,
-    EOFError,
-    InvalidDicomError,
-    KeyError,
-    NotImplementedError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +57,7 @@ def outgoing_file_of(path: Path) -> OutgoingFile | Answer:
         )
     except FileNotFoundError:
         return UNREADABLE, f"{path.name} is missing on disk"
-    except (IsADirectoryError, *UNDECODABLE):
+    except (IsADirectoryError, *MALFORMED):
         return UNREADABLE, f"{path.name} is not a DICOM file"
     except OSError as error:  # may pass: a mount that is away, no descriptor left
         return None, f"cannot read {path.name}: {error.strerror}"
@@ -84,6 +70,6 @@ def outgoing_file_of(path: Path) -> OutgoingFile | Answer:
 
 def uid(value: object) -> UID:
     """Check a UID; ValueError where it is none."""
-    if not isinstance(value, str) or not (checked := UID(value)).is_valid:
+    if not isinstance(value, str) or not is_uid(value):
         raise ValueError(value)
-    return checked
+    return UID(value)

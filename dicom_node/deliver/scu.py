@@ -11,7 +11,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicom_node.config import TlsConfig
 from dicom_node.deliver.association import association, where
-from dicom_node.deliver.outgoing_file import UNDECODABLE, OutgoingFile, outgoing_file_of
+from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.status import (
     NO_ANSWER,
     NO_CONTEXT,
@@ -20,6 +20,7 @@ from dicom_node.deliver.status import (
     EchoResult,
     sentence,
 )
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.fail_points import fail_point
 
@@ -175,7 +176,7 @@ def _store(assoc: Association, parcel: OutgoingFile, message_id: int) -> Answer:
     try:
         content = parcel.path if syntax == parcel.syntax else dcmread(parcel.path)
         status = _status(assoc.send_c_store(content, msg_id=message_id))
-    except (OSError, RuntimeError, *UNDECODABLE) as error:
+    except (OSError, RuntimeError, *MALFORMED) as error:
         return _not_sent(assoc, parcel, error)
     if status is None:
         late = time.monotonic() - started >= patience

@@ -13,10 +13,11 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from urllib3.exceptions import ProtocolError
 
-from dicom_node.deliver.outgoing_file import UNDECODABLE, OutgoingFile, outgoing_file_of
+from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
 from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, UNREADABLE, EchoResult
 from dicom_node.deliver.stow_answers import answer_in, answer_to_error, http_sentence, status_of
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class StowSender:
             ok, reason = False, http_sentence(status_of(error))
         except PeerUnavailable as error:
             ok, reason = False, str(error)
-        except (ParseError, *UNDECODABLE):
+        except (ParseError, *MALFORMED):
             ok, reason = False, f"{service.url} gives an answer that is not DICOMweb"
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
@@ -90,7 +91,7 @@ class StowSender:
         try:
             ds = dcmread(path)
             sop_instance_uid = str(ds.SOPInstanceUID)
-        except UNDECODABLE:
+        except MALFORMED:
             return UNREADABLE, f"{path.name} is not a DICOM file"
         except OSError as error:
             return None, f"cannot read {path.name}: {error.strerror}"
@@ -100,7 +101,7 @@ class StowSender:
                 return answer_in(said, sop_instance_uid)
         except (requests.HTTPError, requests.TooManyRedirects) as error:
             return answer_to_error(error, sop_instance_uid)
-        except (ParseError, *UNDECODABLE):
+        except (ParseError, *MALFORMED):
             return None, "the service gives an answer that is not DICOMweb"
 
     def _client(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
-from dicom_node.deliver.outgoing_file import UNDECODABLE
 from dicom_node.deliver.status import (
     ACCEPTED,
     NO_SERVICE,
@@ -20,6 +19,7 @@ from dicom_node.deliver.status import (
     event_for,
     sentence,
 )
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> 
     try:
         said = Dataset.from_json(error.response.json()) if error.response is not None else Dataset()
         answer = answer_in(said, sop_instance_uid)
-    except UNDECODABLE:
+    except MALFORMED:
         answer = None, ""
     if answer[0] is not None:
         return answer

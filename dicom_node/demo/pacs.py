@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import threading
 from collections import Counter
@@ -29,6 +28,8 @@ from pydicom.uid import (
 from pynetdicom import AE, AllStoragePresentationContexts, _config, build_context, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
+
+from dicom_node.dicom.files import durable_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -177,12 +178,7 @@ def _content(event: Event) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all."""
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    durable_write(path, lambda file: file.write(content))
 
 
 def main() -> None:

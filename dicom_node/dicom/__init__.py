@@ -1,1 +1,1 @@
-"""What every part of the node needs to know about DICOM data elements."""
+"""DICOM basics that every part of the node shares: UIDs, header values, durable files."""

@@ -1,4 +1,4 @@
-"""Read values of a header that may be wrong; nothing here raises for it."""
+"""Read values of a header that may be wrong; a wrong value never raises."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
-    """All finite numbers of an element; empty where it is missing, blank or not numeric."""
+    """All finite numbers of an element; empty if it is missing, blank or not numeric."""
     try:
         value = ds.get(keyword)
-        if isinstance(value, bytes):  # US or SS that nobody resolved
+        if isinstance(value, bytes):  # US or SS, not resolved yet
             value = np.frombuffer(value, "<u2").tolist()
         several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
         found = [float(one) for one in several if one not in (None, "")]
@@ -30,7 +30,7 @@ def number(ds: Dataset, keyword: str, default: float) -> float:
 
 
 def text(ds: Dataset, keyword: str) -> str:
-    """The text of an element, in capitals and trimmed, several values apart by a backslash."""
+    """The text of an element, trimmed and in capitals; a backslash separates several values."""
     try:
         value = ds.get(keyword)
     except (ValueError, TypeError):

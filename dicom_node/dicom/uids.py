@@ -1,8 +1,8 @@
-"""UIDs of what the node makes, derived from what it was made of.
+"""What a UID looks like, and the UIDs of the objects that the node makes.
 
-Same film, same networks, same configuration, same kind of object: same UID. A retry therefore
-never puts a second copy into the archive. UIDs are 2.25 with a name-based UUID (PS3.5 B.2); they
-hang on inputs and never on pixels, for floating point wobbles between machines. See ADR 0004.
+The same film, networks, configuration and kind of object give the same UID, so that a retry never
+puts a second copy into the archive. UIDs are 2.25 with a name-based UUID (PS3.5 B.2). They depend
+on inputs and never on pixels, because floating point differs between machines. See ADR 0004.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import re
 import uuid
 from dataclasses import dataclass
 
-# Fixed for ever: another value is another universe of UIDs.
+# Never changes: another value gives every object another UID.
 _NAMESPACE = uuid.UUID("6d0f3c1e-2b57-5f0a-9a43-6f6b8f1f7c25")
 
-# PS3.5 9.1, but for leading zeros in a component: forbidden, and common in the field
+# PS3.5 9.1, except that a component may have leading zeros: forbidden, but common in the field
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _UID_LENGTH = 64
 
 
 def is_uid(text: str) -> bool:
-    """Whether this can be a UID; anything else must reach neither a path nor a log."""
+    """Whether the text is a UID. Anything else must reach neither a path nor a log."""
     return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """Everything one film's objects descend from.
+    """What the UIDs of one film's objects are derived from.
 
-    ``revision`` starts at 1; a later one is a new set of objects for the same film.
+    ``revision`` starts at 1; a later one means a new set of objects for the same film.
     """
 
     source_sop_instance_uid: str
@@ -49,7 +49,7 @@ class Root:
 
 
 def device(manufacturer: str, station_serial_number: str, model_digest: str) -> str:
-    """The UID of a node with these networks: another model is another device."""
+    """The device UID of a node with these networks: another model is another device."""
     return _named("device", manufacturer, station_serial_number, model_digest)
 
 

@@ -25,9 +25,9 @@ from pydicom.uid import (
 )
 
 from dicom_node.dicom.header import number, text
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import UnreadablePixels
-from dicom_node.pixels.files import BROKEN
 from dicom_node.pixels.grayscale import Counts, Table
 from dicom_node.pixels.kinds import refuse_colour, refuse_frames
 from dicom_node.pixels.sandbox import SANDBOX, DecoderDied
@@ -111,7 +111,7 @@ def decode(ds: Dataset) -> tuple[Stored, str]:
         except DecoderDied as error:
             reason = f"the decoder died on the pixels ({syntax.name[:50]}: {error})"
             raise UnreadablePixels(RefusalCode.UNREADABLE, reason) from error
-        except (*BROKEN, OSError) as error:
+        except (*MALFORMED, OSError) as error:
             failure = error
     reason = f"the pixels do not decode ({syntax.name[:80]})"
     raise UnreadablePixels(RefusalCode.UNREADABLE, reason) from failure

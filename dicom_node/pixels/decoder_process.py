@@ -17,8 +17,9 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.pixels.decode import decode_with
-from dicom_node.pixels.files import BROKEN, quiet
+from dicom_node.pixels.files import quiet
 from dicom_node.pixels.protocol import receive, send
 from dicom_node.pixels.sandbox import LARGEST, SECONDS
 
@@ -66,7 +67,7 @@ def _answer(words: dict[str, Any], content: bytearray) -> tuple[dict[str, Any], 
         ds["PixelData"].VR = "OB"
         ds["PixelData"].is_undefined_length = True
         values = decode_with(ds, UID(words["syntax"]), words["plugin"])
-    except (*BROKEN, OSError) as error:
+    except (*MALFORMED, OSError) as error:
         return {"error": type(error).__name__}, b""
     return {}, values.data.cast("B")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -28,26 +26,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import NotAFrontalChestFilm
-
-# What pydicom and the decoders raise for malformed bytes.
-BROKEN = (
-    ArithmeticError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    InvalidDicomError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    RecursionError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
 
 # Start of a compressed frame -> transfer syntax, for files without file meta. The marker of the
 # JPEG frame header names the process (ISO/IEC 10918-1 table B.1); CAP in JPEG 2000 means HTJ2K.
@@ -88,7 +69,7 @@ def read_dataset(path: Path) -> Dataset:
     with quiet():
         try:
             ds: Dataset = dcmread(path, force=True)
-        except BROKEN as error:
+        except MALFORMED as error:
             raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not a DICOM file") from error
         except OSError as error:
             if (
@@ -111,7 +92,7 @@ def _drop_unparsable(ds: Dataset) -> None:
     for tag in list(ds.keys()):
         try:
             element = ds[tag]
-        except (*BROKEN, OSError):
+        except (*MALFORMED, OSError):
             del ds[tag]
             continue
         if dictionary_has_tag(tag) and (dictionary_VR(tag) == "SQ") != (element.VR == "SQ"):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from dicom_node.audit.messages.message import UNKNOWN
+from dicom_node.dicom.malformed import MALFORMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,5 +41,5 @@ class PatientNumbers:
         try:
             ds = dcmread(self.data_dir / path, stop_before_pixels=True, specific_tags=_TAGS)
             return str(ds.get("PatientID") or UNKNOWN)
-        except (OSError, InvalidDicomError, ValueError, TypeError, EOFError):
+        except (OSError, *MALFORMED):
             return UNKNOWN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -89,15 +90,28 @@ def test_a_disk_that_does_not_take_it_is_tried_again(
     assert files(out) == []
 
 
-def test_a_real_full_disk(films: list[Path], out: Path) -> None:
-    """The part in progress is a link to a device that is always full."""
+def test_a_disk_that_takes_no_more_bytes(films: list[Path], out: Path) -> None:
+    """The kernel refuses in the middle of the file: no answer, and no half file stays."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        [(status, reason)] = send(out, films[:1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert status is None
+    assert "File too large" in reason
+    assert files(out) == []
+
+
+def test_a_link_in_the_folder_is_not_followed(films: list[Path], out: Path, tmp_path: Path) -> None:
+    """A link at the name of the part in progress is replaced; what it points to keeps its bytes."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
     ds = dcmread(films[0])
     (out / ds.StudyInstanceUID).mkdir()
-    (out / ds.StudyInstanceUID / f".{ds.SOPInstanceUID}.dcm.part").symlink_to("/dev/full")
-    [(status, reason)] = send(out, films[:1])
-    assert status is None
-    assert "No space left" in reason
-    assert files(out) == []
+    (out / ds.StudyInstanceUID / f".{ds.SOPInstanceUID}.dcm.part").symlink_to(precious)
+    assert [status for status, _ in send(out, films[:1])] == [0]
+    assert precious.read_text() == "mine"
 
 
 def test_a_file_that_is_none_is_held(films: list[Path], out: Path, tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""What pydicom and pynetdicom raise at bytes that are not what they claim to be."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+#: Catch this, and no less, around everything that decodes what a peer sent or a file holds. An
+#: ``OSError`` is not part of it: pydicom raises one for a sequence that is cut off, but so does a
+#: disk. NotImplementedError and RecursionError are RuntimeErrors, UnicodeError is a ValueError.
+MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
