@@ -99,7 +99,7 @@ class Pipeline:
             return refusal
         if keyword := compose.missing_uid(source):
             return Refusal(code=RefusalCode.FILE, reason=f"{keyword} is missing or not a valid UID")
-        if refusal := gate.examine_header(source, self.config.gate):
+        if refusal := gate.examine_header(source, self.config.gate, self.clock().date()):
             return refusal
         try:
             return pixels.to_image(source)

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from dicom_node.config import GateConfig
 from dicom_node.domain.values import Image, Refusal, RefusalCode
-from dicom_node.gate.measures import age_years, exposure, lungs_at_edge
+from dicom_node.gate.age import age
+from dicom_node.gate.measures import exposure, lungs_at_edge
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pydicom import Dataset
 
     from models.reading import GateLimits, Look, Reading
@@ -22,16 +25,24 @@ _KINDS: dict[str, tuple[RefusalCode, str]] = {
 }
 
 
-def examine_header(ds: Dataset, config: GateConfig) -> Refusal | None:
-    """Check the patient's age."""
+def examine_header(ds: Dataset, config: GateConfig, today: date | None = None) -> Refusal | None:
+    """Check the patient's age.
+
+    ``gate.accept_unknown_age`` applies if the header states neither age nor date of birth. An age
+    that is stated and cannot be read is refused: it may be a child's. ``today`` bounds the age if
+    the header has no other date than that of birth.
+    """
     if not config.enabled:
         return None
-    years = age_years(ds)
-    if years is None:
+    found = age(ds, today)
+    if found.years is None:
+        if found.stated:
+            reason = "the patient's age or date of birth cannot be read"
+            return Refusal(code=RefusalCode.AGE, reason=reason)
         if config.accept_unknown_age:
             return None
         return Refusal(code=RefusalCode.AGE, reason="the patient's age is unknown")
-    if years >= config.min_age_years:
+    if found.years >= config.min_age_years:
         return None
     reason = f"the patient is younger than {config.min_age_years} years"
     return Refusal(code=RefusalCode.AGE, reason=reason)

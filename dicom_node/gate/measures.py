@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_node.dicom.header import text
+from dicom_node.gate.age import age
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Age String (PS3.5 6.2, VR AS): the unit after the number -> how many of them make a year.
-_A_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
-#: Nobody is older; a greater age is a slip of the keyboard.
-_OLDEST = 130.0
-_DATES = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate")
 #: This close to an end of the grey scale is black, or white.
 _END = 0.01
 #: Lung within this share of a film's side belongs to its edge.
@@ -26,28 +20,8 @@ _EDGE = 0.01
 
 
 def age_years(ds: Dataset) -> float | None:
-    """Give the patient's age at the study, None where the header does not say.
-
-    Patient's Age comes first; "81" without a unit is read as years, as it is meant.
-    """
-    age = text(ds, "PatientAge")
-    digits, unit = age.rstrip("DWMY"), age[-1:]
-    if digits.isdigit():
-        return _plausible(int(digits) / _A_YEAR.get(unit, 1.0))
-    born = _date(text(ds, "PatientBirthDate"))
-    at = next((day for day in (_date(text(ds, name)) for name in _DATES) if day), None)
-    return _plausible((at - born).days / 365.25) if born and at else None
-
-
-def _plausible(years: float) -> float | None:
-    return years if 0 <= years <= _OLDEST else None
-
-
-def _date(text: str) -> date | None:
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()  # noqa: DTZ007 - a day has no zone
-    except ValueError:
-        return None
+    """Patient's age at the exposure in years, None if the header does not say; see `gate.age`."""
+    return age(ds).years
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

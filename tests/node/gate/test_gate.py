@@ -11,7 +11,7 @@ from support.readings import LIMITS, frame, look, lungs, negative
 from dicom_node import gate
 from dicom_node.config import GateConfig
 from dicom_node.domain.values import Image, RefusalCode
-from dicom_node.gate.measures import age_years, exposure, lungs_at_edge
+from dicom_node.gate.measures import exposure, lungs_at_edge
 from models.reading import Look
 
 CONFIG = GateConfig()
@@ -27,32 +27,6 @@ def _header(**elements: str) -> Dataset:
     for keyword, value in elements.items():
         setattr(ds, keyword, value)
     return ds
-
-
-@pytest.mark.parametrize(
-    ("elements", "years"),
-    [
-        ({"PatientAge": "056Y"}, 56),
-        ({"PatientAge": "018M"}, 1.5),
-        ({"PatientAge": "003W"}, 3 / 52.18),
-        ({"PatientAge": "81"}, 81),
-        ({"PatientBirthDate": "20000101", "StudyDate": "20180102"}, 18),
-        ({"PatientBirthDate": "20000101", "AcquisitionDate": "20180102"}, 18),
-        ({"PatientAge": "414Y"}, None),
-        ({"PatientAge": "old"}, None),
-        ({"PatientBirthDate": "20000101"}, None),
-        ({"PatientBirthDate": "20200101", "StudyDate": "20180102"}, None),
-        ({"PatientBirthDate": "1970", "StudyDate": "20180102"}, None),
-        ({}, None),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:Invalid value for VR")
-def test_the_age_is_read_from_every_element_that_has_it(
-    elements: dict[str, str], years: float | None
-) -> None:
-    """Patient's Age first, then the dates of birth and study; an implausible age is no age."""
-    found = age_years(_header(**elements))
-    assert found == (years if years is None else pytest.approx(years, abs=0.01))
 
 
 def test_a_child_is_refused_and_an_adult_is_not() -> None:
