@@ -9,7 +9,7 @@ from dicom_node.conformance.markdown import bullets, heading, table
 from dicom_node.deliver.outgoing_file import FALLBACKS
 from dicom_node.domain.values import RefusalCode
 from dicom_node.receive.contexts import COMPRESSED, FILMS
-from dicom_node.select_images import checks
+from dicom_node.select_images import answers, checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,8 +111,8 @@ def _rules(created: Created) -> Iterator[tuple[str, object]]:
     yield "Number of Frames (0028,0008)", "1 or none"
     yield "Body Part Examined (0018,0015)", f"{_list(select.body_parts)}, words for chest"
     yield "no body part anywhere", _yes(select.accept_blank_body_part)
-    yield "Anatomic Region Sequence (0008,2218)", _list(sorted(checks.CHEST_CODES))
-    yield "View Code Sequence (0054,0220)", _list(sorted(checks.FRONTAL_CODES))
+    yield "Anatomic Region Sequence (0008,2218)", _list(sorted(answers.CHEST_CODES))
+    yield "View Code Sequence (0054,0220)", _list(sorted(answers.FRONTAL_CODES))
     yield "no view anywhere", _yes(select.accept_blank_view)
     yield "Presentation Intent Type FOR PROCESSING", _yes(select.accept_for_processing)
     yield "short side", f"at least {select.min_side} pixels"

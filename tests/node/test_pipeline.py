@@ -108,7 +108,7 @@ def test_without_refusals_a_refused_film_has_a_code_and_nothing_else(tmp_path: P
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("source", [film(SOPClassUID=CT), film(ImageType=["DERIVED", "SECONDARY"])])
+@pytest.mark.parametrize("source", [film(SOPClassUID=CT), film(SeriesDescription="AI result")])
 def test_objects_that_are_not_radiographs_are_refused_without_a_report(
     tmp_path: Path, source: Dataset
 ) -> None:

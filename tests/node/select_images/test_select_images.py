@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, EnhancedSRStorage
+from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, EnhancedSRStorage
 from support.film import code, film, phantom
 
 from dicom_node.config import SelectConfig
@@ -16,9 +21,104 @@ from dicom_node.select_images import select
 from dicom_node.select_images.checks import CHECKS
 from dicom_node.select_images.vocabulary import CHEST, FRONTAL, NOT_FRONTAL, OTHER_PARTS, found
 
+CHEST_SPELLINGS = (
+    *(
+        "CHESTPA",
+        "CHEST-PA",
+        "CHEST_AP_PORT",
+        "CHESTPORTABLE",
+        "ThoraxAP",
+        "THORAX PA",
+        "CXR2VIEWS",
+    ),
+    *("Lungenaufnahme", "Thoraxaufnahme", "thorax de face", "TORAX PA", "RX TORACE", "CHEST1VIEW"),
+    *("klatka piersiowa PA", "borstkas", "TORAXPA", "pulmones"),
+)
+OTHER_SPELLINGS = (
+    *(
+        "Brustwirbelsäule",
+        "Kniegelenk",
+        "HANDPA",
+        "KNEEAP",
+        "ABDOMENAP",
+        "Schultergelenk",
+        "Becken",
+    ),
+    *(
+        "columna dorsal",
+        "rodilla izquierda",
+        "ginocchio dx",
+        "joelho",
+        "wervelkolom",
+        "CHESTABDOMEN",
+    ),
+    *("poignet", "RIBS", "Rippenthorax", "parrilla costal", "[/X]", "XQ7"),
+)
+DECUBITUS_VIEWS = (
+    *(
+        "DECUB",
+        "LDECUB",
+        "LLD",
+        "LAT DECUB",
+        "LATDECUB",
+        "X-TABLE",
+        "XTABLE",
+        "X TABLE",
+        "cross-table",
+    ),
+    *(
+        "décubitus latéral",
+        "Linksseitenlage",
+        "decúbito lateral",
+        "decubito laterale",
+        "zijligging",
+    ),
+)
+OTHER_VIEWS = (
+    *DECUBITUS_VIEWS,
+    *("CHESTLAT", "LATERAL-L", "LLAT", "RLAT", "seitlich", "Seitenansicht", "de profil", "perfil"),
+    *(
+        "profilo",
+        "laterale sn",
+        "oblicua",
+        "obliqua",
+        "Schrägaufnahme",
+        "OBL",
+        "lordotic",
+        "boczne",
+    ),
+)
+FRONTAL_VIEWS = (
+    *(
+        "PA",
+        "P.A.",
+        "PA-ERECT",
+        "AP-PORT",
+        "APSUPINE",
+        "CHESTPA",
+        "PA_STANDING",
+        "postero-anterior",
+    ),
+    *("antéro-postérieur", "de face", "frente", "frontale", "dorsoventral", "posteroanteriore"),
+)
 PIXELS = phantom(300, 280)
 BLANK = {"BodyPartExamined": "", "StudyDescription": ""}
 NO_VIEW = {"ViewPosition": ""}
+DERIVED = {"ImageType": ["DERIVED", "SECONDARY"]}
+
+
+def source(purpose: str) -> Dataset:
+    """A source image, and what it was used for."""
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [code(purpose, "DCM", "purpose")]
+    return item
+
+
+def modified(meaning: str) -> Dataset:
+    """The code of a frontal view with a modifier."""
+    view = code("399348003", "SCT", "antero-posterior")
+    view.ViewModifierCodeSequence = [code("1", "99LOCAL", meaning)]
+    return view
 
 
 def header(**options: object) -> Dataset:
@@ -54,7 +154,17 @@ def test_a_frontal_chest_film_is_taken(kind: str, view: str) -> None:
         ({"kind": "sc", "Modality": "", **BLANK}, RefusalCode.MODALITY),
         ({"kind": "sc", "Modality": "SR"}, RefusalCode.MODALITY),
         ({"ImageType": ["DERIVED", "PRIMARY"]}, None),
-        ({"ImageType": ["DERIVED", "SECONDARY"]}, RefusalCode.IMAGE_TYPE),
+        ({"ImageType": ["DERIVED", "SECONDARY"]}, None),  # a transcoded film
+        ({**DERIVED, "DerivationDescription": "RLE transcoded"}, None),
+        ({**DERIVED, "DerivationCodeSequence": [code("113040", "DCM", "Lossy")]}, None),
+        ({**DERIVED, "SourceImageSequence": [source("121320")]}, None),
+        ({**DERIVED, "SourceImageSequence": [source("121322")]}, RefusalCode.IMAGE_TYPE),
+        ({**DERIVED, "SourceImageSequence": [Dataset()]}, RefusalCode.IMAGE_TYPE),
+        ({**DERIVED, "DerivationDescription": "edges enhanced"}, RefusalCode.IMAGE_TYPE),
+        (
+            {**DERIVED, "DerivationCodeSequence": [code("113086", "DCM", "Edge enhancement")]},
+            RefusalCode.IMAGE_TYPE,
+        ),
         ({"ImageType": ["DERIVED", "SECONDARY"], "kind": "sc"}, None),
         ({"ImageType": ["DERIVED", "PRIMARY", "BONE_SUPPRESSED"]}, RefusalCode.IMAGE_TYPE),
         ({"SeriesDescription": "AI result, heatmap"}, RefusalCode.IMAGE_TYPE),
@@ -91,6 +201,8 @@ def test_kind_of_object_and_picture(
         ({"BodyPartExamined": "CHESTABDOMEN"}, False),
         ({"BodyPartExamined": "CHEST ABDOMEN"}, False),
         ({"BodyPartExamined": "HAND", "StudyDescription": "Chest"}, False),
+        *(({"BodyPartExamined": part}, True) for part in CHEST_SPELLINGS),
+        *(({"BodyPartExamined": part}, False) for part in OTHER_SPELLINGS),
         (BLANK, True),
         ({**BLANK, "BodyPartExamined": "UNKNOWN"}, True),
         ({**BLANK, "without": ["BodyPartExamined"]}, True),
@@ -119,6 +231,20 @@ def test_body_part(elements: dict[str, object], taken: bool) -> None:
             ({"ViewPosition": view}, False)
             for view in ("LL", "RL", "LLO", "RLD", "LATERAL", "LAT", "Oblique")
         ),
+        *(({"ViewPosition": view}, False) for view in OTHER_VIEWS),
+        *(({"ViewPosition": view}, True) for view in FRONTAL_VIEWS),
+        *(({**NO_VIEW, "SeriesDescription": f"Thorax {view}"}, False) for view in OTHER_VIEWS),
+        *(({"SeriesDescription": f"Chest AP {view}"}, False) for view in DECUBITUS_VIEWS),
+        *(({**NO_VIEW, "BodyPartExamined": f"CHEST{view}"}, False) for view in ("LAT", "DECUB")),
+        ({**NO_VIEW, "BodyPartExamined": "CHESTPA"}, True),
+        ({**NO_VIEW, "ViewPosition": "STANDING"}, True),
+        ({**NO_VIEW, "ViewPosition": "UNKNOWN"}, True),
+        ({**NO_VIEW, "ViewPosition": "XQ7"}, False),  # said, and not understood
+        ({**NO_VIEW, "ViewPosition": "XQ7", "SeriesDescription": "Chest PA"}, True),
+        ({**NO_VIEW, "SeriesDescription": "Thorax, décubitus dorsal"}, True),
+        ({**NO_VIEW, "SeriesDescription": "Tórax decúbito supino"}, True),
+        ({**NO_VIEW, "StudyDescription": "Chest 12 Dec 2024"}, True),
+        ({**NO_VIEW, "ViewCodeSequence": [modified("left lateral decubitus")]}, False),
         *(({"ViewPosition": view}, True) for view in ("pa", "AP SUPINE", "P-A", "FRONTAL", "")),
         ({"ViewPosition": "AP AXIAL"}, False),
         ({"ViewPosition": "PA", "StudyDescription": "Chest PA and lateral"}, True),
@@ -208,6 +334,25 @@ def test_word_lists_do_not_overlap() -> None:
     assert not [word for word in CHEST if found(word, OTHER_PARTS)]
     assert not [word for word in OTHER_PARTS if found(word, CHEST)]
     assert not [word for word in FRONTAL if found(word, NOT_FRONTAL)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.text(max_size=30), min_size=8, max_size=8))
+def test_a_reason_quotes_known_words_only(values: list[str]) -> None:
+    """Whatever a header holds, no markup, control character or name reaches a reason."""
+    ds = Dataset()
+    ds.SOPClassUID, ds.Rows, ds.Columns = ComputedRadiographyImageStorage, 300, 300
+    ds.AnatomicRegionSequence = [code("1", "99LOCAL", f"[/b]{values[0]}Zqxj")]
+    ds.ViewCodeSequence = [code("1", "99LOCAL", f"<b>{values[1]}Zqxj")]
+    keywords = ("BodyPartExamined", "ViewPosition", "Modality", "SeriesDescription")
+    keywords += ("ConversionType", "PhotometricInterpretation")
+    for keyword, value in zip(keywords, values[2:], strict=True):
+        ds[keyword] = DataElement(keyword, "LO", f"{value}\x1b[Zqxj", validation_mode=IGNORE)
+    for _ in range(2):  # without body part and view the codes are asked
+        for refusal in filter(None, (check(ds, SelectConfig()) for check in CHECKS)):
+            assert re.fullmatch(r"[\w ,.:'\"()-]+", refusal.reason)
+            assert "zqxj" not in refusal.reason.casefold()
+        ds.BodyPartExamined = ds.ViewPosition = ""
 
 
 @pytest.mark.parametrize(
