@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dicom_node import check_objects, compose, gate, pixels, select_images
 from dicom_node.domain.reading import HeatCheckSummary, ReadingSummary, StageSummary
-from dicom_node.domain.values import Fault, FilmOutcome, Image, Refusal, RefusalCode, Result
+from dicom_node.domain.values import CheckFailure, FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 from dicom_node.fail_points import fail_point
 
@@ -217,7 +217,7 @@ def _explanation(check: HeatCheck) -> HeatCheckSummary:
 
 def _write_all(
     objects: Sequence[Dataset], source: Dataset, out: Path
-) -> tuple[tuple[Result, ...], tuple[Fault, ...]]:
+) -> tuple[tuple[Result, ...], tuple[CheckFailure, ...]]:
     """Write the objects, then read them back and check them."""
     results = tuple(_write(ds, out) for ds in objects)
     return results, tuple(check_objects.check_files([out / r.path for r in results], source))

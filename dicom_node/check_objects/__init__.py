@@ -1,8 +1,8 @@
-"""Each composed object is read again and checked before it may leave.
+"""Read each composed object again and check it before it may be sent.
 
-Required attributes by type, values by VR, the report's templates, references, identity and the
-length of pixel data; pixels are not decoded. One bad object keeps its film's whole set back, for
-the others refer to it.
+Checked are required attributes by type, values by VR and VM, the templates of documents,
+references, identity and the length of pixel data; pixels are not decoded. One bad object withholds
+its film's whole set, because the others refer to it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dicom_node.check_objects.pixels import check_pixels
 from dicom_node.check_objects.references import Known, check_references, known, uids_of
 from dicom_node.check_objects.values import check_values
 from dicom_node.dicom.malformed import MALFORMED
-from dicom_node.domain.values import Fault
+from dicom_node.domain.values import CheckFailure
 from dicom_node.pixels.files import quiet
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "check_files"]
 
 
-def check_files(paths: Iterable[Path], source: Dataset) -> list[Fault]:
+def check_files(paths: Iterable[Path], source: Dataset) -> list[CheckFailure]:
     """Read the objects of one film from disk and check them; see `check`."""
     objects, faults = [], []
     for path in paths:
@@ -38,33 +38,34 @@ def check_files(paths: Iterable[Path], source: Dataset) -> list[Fault]:
                 objects.append(dcmread(path))
         except (OSError, *MALFORMED) as error:
             unread = f"the file cannot be read again ({type(error).__name__})"
-            faults.append(Fault(sop_instance_uid=path.stem, rule="file", message=unread))
+            faults.append(CheckFailure(sop_instance_uid=path.stem, rule="file", message=unread))
     return [*faults, *check(objects, source)]
 
 
-def check(objects: Sequence[Dataset], source: Dataset) -> list[Fault]:
+def check(objects: Sequence[Dataset], source: Dataset) -> list[CheckFailure]:
     """Check the objects made of one film.
 
     Parameters
     ----------
     objects
-        The whole set, with file meta.
+        The whole set, with file meta information.
     source
         The film.
 
     Returns
     -------
-    list of Fault
-        Empty where nothing is wrong. Messages name attributes and concepts, never their values.
+    list of CheckFailure
+        Empty if nothing is wrong. Messages name attributes and concepts, never values.
     """
     with quiet():
         instances = known(source, objects)
         faults = [*_check_together(objects)]
         for ds in objects:
             uid = str(ds.get("SOPInstanceUID", ""))
-            told = dict.fromkeys(_check_one(ds, source, instances))  # each once, in order
+            found = dict.fromkeys(_check_one(ds, source, instances))  # each once, in order
             faults += [
-                Fault(sop_instance_uid=uid, rule=rule, message=message) for rule, message in told
+                CheckFailure(sop_instance_uid=uid, rule=rule, message=message)
+                for rule, message in found
             ]
     return faults
 
@@ -72,7 +73,7 @@ def check(objects: Sequence[Dataset], source: Dataset) -> list[Fault]:
 def _check_one(
     ds: Dataset, source: Dataset, instances: Mapping[str, Known]
 ) -> Iterator[tuple[str, str]]:
-    """Rule and message of each fault of one object of the set."""
+    """Yield rule and message of each failure of one object."""
     checks = {
         "file-meta": check_file_meta(ds),
         "attribute": check_attributes(ds),
@@ -86,22 +87,22 @@ def _check_one(
     for rule, messages in checks.items():
         try:
             yield from ((rule, message) for message in messages)
-        except MALFORMED as error:  # so odd that the check stumbled over it
+        except MALFORMED as error:  # the check itself could not parse the object
             yield rule, f"cannot be checked ({type(error).__name__})"
 
 
-def _check_together(objects: Sequence[Dataset]) -> Iterator[Fault]:
-    """One UID, one object; one series, one SOP class, modality and number."""
+def _check_together(objects: Sequence[Dataset]) -> Iterator[CheckFailure]:
+    """Check that SOP Instance UIDs are unique and that a series is of one kind."""
     seen: set[str] = set()
     series: dict[str, list[object]] = {}
     for ds in objects:
         _, series_uid, uid = uids_of(ds)
         if uid in seen:
-            yield Fault(
-                sop_instance_uid=uid, rule="unique", message="SOPInstanceUID is there twice"
+            yield CheckFailure(
+                sop_instance_uid=uid, rule="unique", message="SOPInstanceUID is used twice"
             )
         seen.add(uid)
         same = [ds.get(keyword) for keyword in ("SOPClassUID", "Modality", "SeriesNumber")]
         if series.setdefault(series_uid, same) != same:
             message = "SOPClassUID, Modality or SeriesNumber differs within the series"
-            yield Fault(sop_instance_uid=uid, rule="unique", message=message)
+            yield CheckFailure(sop_instance_uid=uid, rule="unique", message=message)

@@ -1,6 +1,7 @@
 """Required attributes of each IOD, by type (PS3.3; PS3.5 7.4).
 
-The table was cut out of highdicom's copy of the standard; `tests/support/iod_tables.py` writes it.
+The table is an extract of highdicom's copy of the standard; `tests/support/iod_tables.py` writes
+it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dicom_node.compose import inherited
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-#: Sequences that came with the film: what is in them is the film's, and the archive has taken it.
+#: Sequences copied from the film: the archive has stored their content before.
 INHERITED = frozenset(
     {
         *inherited.PATIENT,
@@ -36,8 +37,8 @@ INHERITED = frozenset(
     }
 )
 
-# Type 1C and 2C, where the condition can be decided: SOP class (empty: any), attribute, whether it
-# must have a value, when, in words
+# Type 1C and 2C attributes whose condition can be evaluated: SOP class (empty: any), attribute,
+# whether it must have a value, the condition, the condition in words
 _Condition = tuple[str, str, bool, "Callable[[Dataset], bool]", str]
 _CONDITIONS: tuple[_Condition, ...] = (
     ("", "PlanarConfiguration", True, lambda ds: ds.get("SamplesPerPixel", 1) > 1, "colour"),
@@ -81,7 +82,7 @@ _CONDITIONS: tuple[_Condition, ...] = (
     ),
 )
 
-# Functional groups that must be there, for all frames or for each; PS3.3 A.51.5, A.75.4
+# Required functional groups, shared or per frame; PS3.3 A.51.5, A.75.4
 _GROUPS: dict[str, tuple[str, ...]] = {
     SegmentationStorage: ("FrameContentSequence", "SegmentIdentificationSequence"),
     ParametricMapStorage: (
@@ -94,11 +95,11 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 
 
 def check_attributes(ds: Dataset) -> Iterator[str]:
-    """Say what is missing, or empty though it may not be."""
+    """Yield the attributes that are missing, or empty although they need a value."""
     sop_class = str(ds.get("SOPClassUID", ""))
     required = _required().get(sop_class)
     if required is None:
-        yield "SOPClassUID is none the node makes"
+        yield "SOPClassUID is not one of those the node creates"
         return
     yield from _missing(ds, required, "")
     for of_class, keyword, filled, applies, when in _CONDITIONS:
@@ -131,7 +132,7 @@ def _absent(ds: Dataset, keyword: str, filled: bool, name: str) -> Iterator[str]
 
 @cache
 def _required() -> dict[str, dict[str, Any]]:
-    """SOP class UID -> keyword -> type and the same of its items."""
+    """Return SOP class UID -> keyword -> type and the same for its items."""
     text = (files("dicom_node.check_objects") / "attributes.json").read_text(encoding="utf-8")
     return {
         sop_class: tree

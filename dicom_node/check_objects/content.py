@@ -1,4 +1,4 @@
-"""The content tree of a document: each item whole, where its SOP class and template want it."""
+"""Check a content tree: complete items, in places that SOP class and template allow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _VALUE_TYPES: dict[str, frozenset[str]] = {
     Comprehensive3DSRStorage: _BASIC | {"NUM", "SCOORD", "TCOORD", "SCOORD3D"},
     KeyObjectSelectionDocumentStorage: _BASIC - {"DATETIME", "DATE", "TIME"},
 }
-# value type -> what it needs, PS3.3 C.17.3.2 and C.18
+# value type -> required attributes, PS3.3 C.17.3.2 and C.18
 _NEEDS: dict[str, tuple[str, ...]] = {
     "TEXT": ("TextValue",),
     "CODE": ("ConceptCodeSequence",),
@@ -46,7 +46,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "CONTAINER": ("ContinuityOfContent",),
 }
 _MAY_BE_NAMELESS = frozenset({"IMAGE", "COMPOSITE", "SCOORD"})
-# relationship -> parents and children that can have it; empty: any. PS3.3 A.35
+# relationship -> value types of parent and child; empty: any. PS3.3 A.35
 _RELATIONSHIPS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "CONTAINS": (frozenset({"CONTAINER"}), frozenset()),
     "HAS OBS CONTEXT": (frozenset(), _BASIC | {"NUM"}),
@@ -56,17 +56,17 @@ _RELATIONSHIPS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "INFERRED FROM": (frozenset({"TEXT", "CODE", "NUM"}), frozenset()),
     "SELECTED FROM": (frozenset({"SCOORD", "TCOORD"}), frozenset({"IMAGE", "SCOORD", "WAVEFORM"})),
 }
-# Graphic Type -> least and most numbers, PS3.3 C.18.6.1.2
+# Graphic Type -> smallest and largest count of numbers, PS3.3 C.18.6.1.2
 _NUMBERS = {"POINT": (2, 2), "POLYLINE": (4, 2**31), "CIRCLE": (4, 4), "ELLIPSE": (8, 8)}
 
 
 def check_content(ds: Dataset, source: Dataset) -> Iterator[str]:
-    """Walk the tree of an SR or a Key Object Selection; other objects have none."""
+    """Check the tree of an SR or a Key Object Selection; other objects have none."""
     value_types = _VALUE_TYPES.get(str(ds.get("SOPClassUID")))
     if value_types is None:
         return
     if ds.get("ValueType") != "CONTAINER" or not ds.get("ContentSequence"):
-        yield "the root of the content tree is no container, or empty"
+        yield "the root of the content tree is not a container, or is empty"
         return
     expected = templates.DOCUMENTS.get(_concept(ds))
     if expected is None:
@@ -88,7 +88,7 @@ def _walk(item: Dataset, value_types: frozenset[str], size: tuple[int, int]) -> 
 
 
 def _lacks(item: Dataset, value_type: str, size: tuple[int, int]) -> Iterator[str]:
-    """What the item itself must have for its value type."""
+    """Yield what the item lacks for its value type."""
     for keyword in _NEEDS.get(value_type, ()):
         if keyword not in item or item[keyword].is_empty:
             yield f"{keyword} is missing or empty"
@@ -109,7 +109,7 @@ def _bad_code(item: Dataset, keyword: str) -> Iterator[str]:
         values = [code.get(name) for name in ("CodeValue", "LongCodeValue", "URNCodeValue")]
         scheme = code.get("CodingSchemeDesignator") or code.get("URNCodeValue")
         if sum(map(bool, values)) != 1 or not scheme or not code.get("CodeMeaning"):
-            yield f"{keyword} is no whole code"
+            yield f"{keyword} is not a complete code"
 
 
 def _bad_number(item: Dataset) -> Iterator[str]:
@@ -127,13 +127,13 @@ def _bad_graphic(item: Dataset, size: tuple[int, int]) -> Iterator[str]:
     data = list(item.GraphicData)
     least, most = _NUMBERS.get(item.GraphicType, (2, 2**31))
     if len(data) % 2 or not least <= len(data) <= most:
-        yield f"GraphicData are not those of a {item.GraphicType}"
+        yield f"GraphicData does not fit GraphicType {item.GraphicType}"
     elif min(data) < 0 or max(data[::2]) > size[0] or max(data[1::2]) > size[1]:
-        yield "GraphicData lie outside the film"
+        yield "GraphicData lies outside the film"
 
 
 def _misplaced(item: Dataset, value_type: str) -> Iterator[str]:
-    """Relationships that the standard does not have between these value types."""
+    """Yield relationships that the standard does not allow between these value types."""
     for child in item.get("ContentSequence") or ():
         parents, children = _RELATIONSHIPS.get(child.get("RelationshipType", ""), (None, None))
         if parents is None or children is None:
@@ -145,7 +145,7 @@ def _misplaced(item: Dataset, value_type: str) -> Iterator[str]:
 
 
 def _against_template(item: Dataset) -> Iterator[str]:
-    """Hold the children of an item against the rows of its template."""
+    """Compare the children of an item with the rows of its template."""
     kind = _kind(item)
     rows = templates.CHILDREN.get(kind)
     if rows is None:
@@ -162,13 +162,13 @@ def _against_template(item: Dataset) -> Iterator[str]:
             yield f"{' '.join(found)} is in no row of the template"
     for row, (least, most) in rows.items():
         if not least <= counts[row] <= most:
-            yield f"{' '.join(row)} is there {counts[row]} times, not {least} to {most}"
+            yield f"{' '.join(row)} occurs {counts[row]} times, not {least} to {most}"
     if kind == "TID 1501":
         yield from _without_coordinates(item)
 
 
 def _without_coordinates(group: Dataset) -> Iterator[str]:
-    """OHIF dies, with everything on the screen, of an image's group without coordinates."""
+    """Find measurements without coordinates: OHIF crashes on them."""
     numbers = [i for i in group.get("ContentSequence") or () if i.get("ValueType") == "NUM"]
     if not numbers:
         yield "has no measurement, so no coordinates"
@@ -179,7 +179,7 @@ def _without_coordinates(group: Dataset) -> Iterator[str]:
 
 
 def _kind(item: Dataset) -> str:
-    """What an item is to the templates: its group's template, its value type, or its concept."""
+    """Return the key of an item in `templates.CHILDREN`: template, value type or concept."""
     value_type, concept = str(item.get("ValueType", "")), _concept(item)
     if value_type in ("NUM", "SCOORD"):
         return value_type
@@ -199,7 +199,7 @@ def _concept(item: Dataset) -> str:
 
 
 def _named(item: Dataset) -> str:
-    """What to call an item in a fault: its concept's meaning, which is never a patient's."""
+    """Name an item in a message by its concept's meaning, which holds no patient data."""
     names = item.get("ConceptNameCodeSequence") or ()
     meaning = names[0].get("CodeMeaning", "") if names else ""
     return f"{item.get('ValueType', '')} {meaning}".strip()

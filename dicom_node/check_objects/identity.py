@@ -1,4 +1,4 @@
-"""Whose object it is and what it says of itself: patient, study, UIDs, research only."""
+"""Check identity and statements of an object: patient, study, UIDs, research only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dicom_node.compose.sanitize import clean
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-# The film's, word for word, as far as they can be said at all
+# Must equal the film's, as far as the film's values are legal
 _SAME = (
     "PatientName",
     "PatientID",
@@ -26,7 +26,7 @@ _SAME = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
-# SOP class -> Burned In Annotation: the pictures carry words, the masks and maps none
+# SOP class -> Burned In Annotation: pictures carry text, masks and maps do not
 _BURNED_IN: dict[str, tuple[str | None, ...]] = {
     SecondaryCaptureImageStorage: ("YES",),
     SegmentationStorage: (None, "NO"),
@@ -35,7 +35,7 @@ _BURNED_IN: dict[str, tuple[str | None, ...]] = {
 
 
 def check_identity(ds: Dataset, source: Dataset) -> Iterator[str]:
-    """Hold an object against the film it was made of."""
+    """Compare an object with the film it was made from."""
     expected = clean(source, _SAME)
     for keyword in _SAME:
         if (ds.get(keyword) or "") != (expected.get(keyword) or ""):
@@ -46,7 +46,7 @@ def check_identity(ds: Dataset, source: Dataset) -> Iterator[str]:
 
 
 def check_statements(ds: Dataset) -> Iterator[str]:
-    """What every object of ours says of itself."""
+    """Check the statements that every object of the node must make."""
     if ds.get("SpecificCharacterSet") != "ISO_IR 192":
         yield "SpecificCharacterSet is not ISO_IR 192"
     if ds.get("ContentQualification") != "RESEARCH":
@@ -62,7 +62,7 @@ def check_statements(ds: Dataset) -> Iterator[str]:
 
 
 def check_file_meta(ds: Dataset) -> Iterator[str]:
-    """File Meta Information, PS3.10 7.1, against the data set."""
+    """Compare File Meta Information (PS3.10 7.1) with the data set."""
     meta = getattr(ds, "file_meta", {})
     for of_meta, of_ds in (
         ("MediaStorageSOPClassUID", "SOPClassUID"),

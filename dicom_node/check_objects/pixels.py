@@ -1,4 +1,4 @@
-"""Pixel data as long as the header says, without decoding it (PS3.3 C.7.6.3, PS3.5 A.4)."""
+"""Check the length of pixel data, without decoding it (PS3.3 C.7.6.3, PS3.5 A.4)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SAMPLES = {"MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1}
 
 
 def check_pixels(ds: Dataset) -> Iterator[str]:
-    """Hold the bytes of an image against its Image Pixel module."""
+    """Compare the pixel data of an image with its Image Pixel module."""
     found = [keyword for keyword in _PIXELS if keyword in ds]
     is_image = ds.get("SOPClassUID") in _IMAGES
     if len(found) != is_image:
-        yield f"{len(found)} elements of pixels where {int(is_image)} should be"
+        yield f"{len(found)} pixel data elements instead of {int(is_image)}"
         return
     if not is_image:
         return
@@ -55,7 +55,7 @@ def _check_native(ds: Dataset, data: bytes, frames: int) -> Iterator[str]:
     values = (ds.get("Rows") or 0) * (ds.get("Columns") or 0) * (ds.get("SamplesPerPixel") or 0)
     size = -(-values * frames * (ds.get("BitsAllocated") or 0) // 8)  # rounded up: bits are packed
     if not size or len(data) != size + size % 2:
-        yield "pixel data are not as long as rows, columns, samples, bits and frames say"
+        yield "the length of pixel data does not fit rows, columns, samples, bits and frames"
 
 
 def _check_encapsulated(data: bytes, frames: int) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _check_encapsulated(data: bytes, frames: int) -> Iterator[str]:
         offsets = parse_basic_offsets(buffer)
         fragments = parse_fragments(buffer)[0]
     except (ValueError, struct.error):
-        yield "the encapsulated pixel data do not parse"
+        yield "the encapsulated pixel data cannot be parsed"
         return
     if (len(offsets) or (fragments if frames > 1 else min(fragments, 1))) != frames:
-        yield "the encapsulated pixel data do not hold one frame for each of NumberOfFrames"
+        yield "the encapsulated pixel data does not hold NumberOfFrames frames"

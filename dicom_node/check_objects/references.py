@@ -1,4 +1,4 @@
-"""References lead somewhere: to the film, to another object of the set, or to a predecessor."""
+"""Check references: each leads to the film, to an object of the set or to a predecessor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dicom_node.check_objects.attributes import INHERITED
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-# Hierarchical lists of what is referenced: PS3.3 C.17.2.1, C.12.2; their items are the evidence
+# Hierarchical lists of referenced instances (the evidence): PS3.3 C.17.2.1, C.12.2
 _EVIDENCE = (
     "CurrentRequestedProcedureEvidenceSequence",
     "PertinentOtherEvidenceSequence",
@@ -20,7 +20,7 @@ _EVIDENCE = (
 _SERIES = "ReferencedSeriesSequence"
 _INSTANCES = ("ReferencedSOPSequence", "ReferencedInstanceSequence", "ReferencedImageSequence")
 _PREDECESSORS = "PredecessorDocumentsSequence"
-# Of things that are not ours to find: procedures, visits, patients
+# References to procedures, visits and patients, which are not checked
 _ELSEWHERE = INHERITED | {"ReferencedPerformedProcedureStepSequence", "ReferencedPatientSequence"}
 
 
@@ -34,7 +34,7 @@ class Known:
 
 
 def uids_of(ds: Dataset) -> tuple[str, str, str]:
-    """Study, series and SOP Instance UID of an object; empty where it has none."""
+    """Return Study, Series and SOP Instance UID of an object, empty if missing."""
     study, series, instance = (
         str(ds.get(keyword, ""))
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -43,7 +43,7 @@ def uids_of(ds: Dataset) -> tuple[str, str, str]:
 
 
 def known(source: Dataset, objects: Sequence[Dataset]) -> dict[str, Known]:
-    """SOP Instance UID -> the film and the objects of the set."""
+    """Return the film and the objects of the set by SOP Instance UID."""
     found = {}
     for ds in (source, *objects):
         study, series, instance = uids_of(ds)
@@ -56,7 +56,7 @@ def known(source: Dataset, objects: Sequence[Dataset]) -> dict[str, Known]:
 
 
 def check_references(ds: Dataset, instances: Mapping[str, Known]) -> Iterator[str]:
-    """Say which references lead nowhere, and which are missing from the object's list of them."""
+    """Yield references that lead nowhere or are missing from the object's evidence."""
     listed = set()
     for study, series, item in _listed(ds):
         uid = str(item.get("ReferencedSOPInstanceUID", ""))
@@ -69,7 +69,7 @@ def check_references(ds: Dataset, instances: Mapping[str, Known]) -> Iterator[st
         if uid == ds.get("SOPInstanceUID"):
             yield "an object refers to itself"
         elif uid not in instances:
-            yield "a reference leads to no object of this set, nor to the film"
+            yield "a reference leads neither to an object of this set nor to the film"
         elif item.get("ReferencedSOPClassUID") != instances[uid].sop_class_uid:
             yield "a reference names the wrong SOP class"
         elif uid not in listed:
@@ -77,7 +77,7 @@ def check_references(ds: Dataset, instances: Mapping[str, Known]) -> Iterator[st
 
 
 def _listed(ds: Dataset) -> Iterator[tuple[str, str, Dataset]]:
-    """Study, series and item of each instance in the lists at the top of an object."""
+    """Yield study, series and item of each instance in the object's evidence lists."""
     own = str(ds.get("StudyInstanceUID", ""))
     groups = [(own, ds)]
     for keyword in _EVIDENCE:
@@ -90,7 +90,7 @@ def _listed(ds: Dataset) -> Iterator[tuple[str, str, Dataset]]:
 
 
 def _references(ds: Dataset, without: frozenset[str]) -> Iterator[Dataset]:
-    """Every item, at any depth, that names an instance."""
+    """Yield every item, at any depth, that references an instance."""
     if "ReferencedSOPInstanceUID" in ds:
         yield ds
     for element in ds:

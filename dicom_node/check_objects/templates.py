@@ -1,7 +1,7 @@
-"""The templates our documents follow, as rows (PS3.16 Annex A): what may stand under what.
+"""The templates of the node's documents (PS3.16 Annex A): allowed children of each item.
 
-A row is (relationship, value type, concept) -> (at least, at most); concept "*" is any. TID 1500,
-1501, 1410, 1600 and 2010 as far as the node uses them; what no row allows is a fault.
+A row is (relationship, value type, concept) -> (at least, at most); concept "*" is any. The rows
+are those of TID 1500, 1501, 1410, 1600 and 2010 that the node uses; any other child is a failure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _IN_A_GROUP: Rows = {
     ("CONTAINS", "CODE", "*"): (0, MANY),
     ("CONTAINS", "TEXT", "*"): (0, MANY),
 }
-# concept of a document's root -> the templates it may say it follows; None: it says none
+# concept of a document's root -> templates it may declare; None: declares none
 DOCUMENTS: Final[dict[str, tuple[str | None, ...]]] = {
     MEASUREMENT_REPORT: ("1500",),
     "18748-4": (None, "2000"),  # Diagnostic Imaging Report, as plain text
@@ -57,7 +57,7 @@ _KEY_OBJECTS: Rows = {
     ("CONTAINS", "IMAGE", "*"): (0, MANY),
     ("CONTAINS", "COMPOSITE", "*"): (0, MANY),
 }
-# what a content item is to the templates (see `dicom_node.check_objects.content`) -> its children
+# key of a content item (see `dicom_node.check_objects.content._kind`) -> allowed children
 CHILDREN: Final[dict[str, Rows]] = {
     MEASUREMENT_REPORT: {
         ("HAS CONCEPT MOD", "CODE", "121049"): (1, 1),

@@ -1,4 +1,4 @@
-"""Values as their VR wants them (PS3.5 6.2), and UTF-8 that decodes."""
+"""Check that values are legal for their VR (PS3.5 6.2) and that text is UTF-8."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _JUDGED = _TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
 
 
 def check_values(ds: Dataset, path: str = "") -> Iterator[str]:
-    """Say which values are not of their VR, at any depth.
+    """Yield the values that are not legal for their VR, at any depth.
 
-    Identifiers that came with the film are as long as they are, half of one names somebody else;
-    and many a film's UIDs have leading zeros in a component, which are forbidden and harmless.
+    Two things that came with the film are accepted: identifiers that are too long, because a cut
+    one would identify another patient or order, and UIDs with leading zeros in a component.
     """
-    for tag, raw in list(ds.items()):  # as it was read, not yet decoded
+    for tag, raw in list(ds.items()):  # raw elements, not yet decoded
         keyword = keyword_for_tag(tag) or str(tag)
         name = f"{path}{keyword}"
         if isinstance(raw, RawDataElement) and raw.VR in _TEXT and not _is_utf8(raw.value):
@@ -42,7 +42,7 @@ def check_values(ds: Dataset, path: str = "") -> Iterator[str]:
 
 
 def _fault(element: DataElement, keyword: str) -> str | None:
-    """What is wrong with an element; never the value itself, which may be a patient's."""
+    """Say what is wrong with an element, never its value, which may be patient data."""
     vr = element.VR
     if dictionary_has_tag(element.tag) and vr not in dictionary_VR(element.tag):
         return f"has VR {vr}"

@@ -1,4 +1,4 @@
-"""From a reading, or a refusal, to the DICOM objects an archive takes."""
+"""Turn a reading, or a refusal, into the DICOM objects that are sent to the archive."""
 
 from dicom_node.compose.lineage import Context
 from dicom_node.compose.objects import compose, compose_refusal, write

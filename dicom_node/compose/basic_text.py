@@ -1,4 +1,4 @@
-"""The report in words alone, for viewers that only print text (`report.sop_class: basic_text`)."""
+"""The report as plain text, for viewers that only print text (`report.sop_class: basic_text`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 
 
 def basic_text(lineage: Lineage, text: str) -> Dataset:
-    """A root container with one narrative."""
+    """Build a root container with one narrative."""
     container = hd.sr.ContainerContentItem(codes.TEXT_REPORT)
     narrative = hd.sr.TextContentItem(codes.NARRATIVE, text, _CONTAINS)
     container.ContentSequence = hd.sr.ContentSequence([*observer(lineage), narrative])
@@ -28,7 +28,7 @@ def basic_text(lineage: Lineage, text: str) -> Dataset:
 
 
 def narrative(reading: Reading, *, polarity_corrected: bool) -> str:
-    """Say what the coded report says."""
+    """Say in sentences what the coded report says."""
     sentences = [verdict("Pneumonia", reading.pneumonia)]
     if reading.covid19 is None:
         sentences.append("COVID-19 was not looked for: pneumonia is below its threshold.")
@@ -45,7 +45,7 @@ def narrative(reading: Reading, *, polarity_corrected: bool) -> str:
 
 
 def verdict(name: str, stage: StageResult) -> str:
-    """One stage's decision as a sentence."""
+    """Say one stage's decision in a sentence."""
     side = "at or above" if stage.positive else "below"
     return (
         f"{name} probability {100 * stage.probability:.1f} %, "

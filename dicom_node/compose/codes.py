@@ -1,7 +1,8 @@
 """Every coded concept the node writes, in one table.
 
-DCM is PS3.16 Annex D, SCT SNOMED CT, UCUM the unit code. `SCHEME` is ours, for the few names no
-public code has; a viewer shows a measurement by its name alone, so the name must carry the finding.
+DCM is PS3.16 Annex D, SCT is SNOMED CT, UCUM holds the units. `SCHEME` is the node's own, for the
+few names without a public code: a viewer shows a measurement by its name alone, so the name must
+say the finding.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ SCHEME_NAME: Final = "dicom-node measurement names"
 
 # Document, PS3.16 TID 1500
 REPORT: Final = Code("126000", "DCM", "Imaging Measurement Report")
-# CID 100 by way of its imaging procedures; the site's own code is in Performed Procedure Code
+# CID 100 includes it; the site's own code is in Performed Procedure Code Sequence
 PROCEDURE: Final = Code("363679005", "SCT", "Imaging procedure")
 DEVICE: Final = Code("121007", "DCM", "Device")
 

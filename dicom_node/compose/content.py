@@ -1,7 +1,8 @@
-"""What a report says: the content tree of TID 1500 (PS3.16), as real viewers want it.
+"""The content tree of a report (PS3.16 TID 1500), in a form that real viewers can show.
 
-Every measurement has coordinates, for OHIF dies of one without; regions are polylines, the only
-shape it always draws; and a measurement is named after its finding, for the name is all it shows.
+Three rules follow from OHIF: every measurement has coordinates, because OHIF crashes on one
+without; regions are polylines, the only shape it always draws; and a measurement is named after
+its finding, because OHIF shows nothing but the name.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
-    """How one stage's decision is told."""
+    """The names and codes with which one stage's decision is reported."""
 
     name: str
     algorithm: str
@@ -52,7 +53,7 @@ _COVID19 = _Stage(
     probability=codes.COVID19_PROBABILITY,
     heat=codes.COVID19_HEAT,
 )
-# Where a site wants no COVID-19 code: a property of the pneumonia, which itself stays present.
+# report.stage3_code off: COVID-19 is reported as a property of the pneumonia, which is present.
 _COVID19_UNCODED = _Stage(
     name="stage 3",
     algorithm="COVID-19 classifier",
@@ -65,7 +66,7 @@ _COVID19_UNCODED = _Stage(
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Writes the groups of one film's report."""
+    """Writes the measurement groups of one film's report."""
 
     lineage: Lineage
     reading: Reading
@@ -87,7 +88,7 @@ class _Writer:
         yield accepted(self.lineage, polarity_corrected=self.polarity_corrected)
 
     def decision(self, stage: _Stage, result: StageResult) -> Group:
-        """TID 1501: what a stage says of the whole film."""
+        """Write a TID 1501 group: a stage's decision about the whole film."""
         source = self.lineage.source
         where = hd.sr.CoordinatesForMeasurement(
             "POLYLINE", self._scoord(self._ground(stage)), region_source(self.lineage)
@@ -115,7 +116,7 @@ class _Writer:
             yield hd.sr.QualitativeEvaluation(codes.VISUAL_EXPLANATION, rating)
 
     def heat(self, stage: _Stage, regions: tuple[Region, ...]) -> Iterator[Group]:
-        """TID 1410: one group for each outlined region."""
+        """Write a TID 1410 group for each outlined region."""
         for number, region in enumerate(regions, 1):
             yield hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
                 tracking_identifier=tracking(self.lineage, f"{stage.name} region {number}"),
@@ -148,10 +149,10 @@ class _Writer:
         )
 
     def _ground(self, stage: _Stage) -> Polygon:
-        """What a decision was inferred from: the lungs.
+        """Return the polygon a decision is attached to: the lungs.
 
-        OHIF writes a label beside the middle of its outline, so stage 3's is drawn longer by a
-        tenth of the film, upwards or where there is room: else the two labels cover each other.
+        OHIF puts a label beside the middle of its outline. The polygon of stage 3 is a tenth of
+        the film longer, upwards or downwards as there is room, so that the labels do not overlap.
         """
         lungs = self.explanation.lungs
         if stage is _PNEUMONIA:
@@ -165,13 +166,13 @@ class _Writer:
         return longer
 
     def _scoord(self, points: Polygon) -> Polygon:
-        """Film points to SCOORD's, whose origin is the corner of the first pixel (C.18.6.1.2)."""
+        """Convert film points to SCOORD: its origin is the first pixel's corner (C.18.6.1.2)."""
         frame = self.reading.frame
         inside: Polygon = np.clip(points + 0.5, 0.0, [frame.columns, frame.rows])
         return np.round(inside, 1)
 
     def _side(self, region: Region) -> Code | None:
-        """Which lung, where the header says which way the film hangs."""
+        """Return the side of a region, or None if Patient Orientation does not say."""
         orientation = clean(self.lineage.source, ["PatientOrientation"]).get("PatientOrientation")
         towards = str(orientation[0])[:1] if orientation else ""
         if towards not in ("L", "R"):
@@ -184,13 +185,13 @@ class _Writer:
 def content(
     lineage: Lineage, reading: Reading, explanation: Explanation, *, polarity_corrected: bool
 ) -> Dataset:
-    """The root container of the report."""
+    """Return the root container of the report."""
     writer = _Writer(lineage, reading, explanation, polarity_corrected)
     return root(lineage, writer.groups())
 
 
 def unreliable(check: HeatCheck) -> str:
-    """Tell a person why not to trust the picture."""
+    """Explain in a sentence why the heatmap is not reliable."""
     why = f"{check.inside_lungs:.0%} of the heat lies inside the lungs"
     if check.drop is not None and check.random_drop is not None:
         why += (
@@ -210,7 +211,7 @@ def _measured(check: HeatCheck) -> Iterator[str]:
 def _percent(
     name: Code, fraction: float, where: hd.sr.CoordinatesForMeasurement | None = None
 ) -> hd.sr.Measurement:
-    """TID 300 in per cent."""
+    """Return a measurement (TID 300) in per cent."""
     return hd.sr.Measurement(
         name=name,
         value=round(100 * fraction, 1),

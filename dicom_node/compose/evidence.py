@@ -1,6 +1,6 @@
-"""What a document points at: the orders it answers, its evidence, the documents before it.
+"""References of a document: its orders, its evidence and its predecessor documents.
 
-PS3.3 C.17.2, SR Document General, and C.17.6.2, Key Object Document.
+PS3.3 C.17.2 (SR Document General) and C.17.6.2 (Key Object Document).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _REQUEST = (
 
 
 def point(ds: Dataset, lineage: Lineage, instances: Iterable[Dataset]) -> None:
-    """Name in a document the instances it is about, and the orders of the film, if any."""
+    """List the instances a document is about, and the orders of the film, if there are any."""
     ds.CurrentRequestedProcedureEvidenceSequence = _hierarchy(instances)
     orders = clean(lineage.source, ["RequestAttributesSequence"]).get(
         "RequestAttributesSequence", []
@@ -36,7 +36,7 @@ def point(ds: Dataset, lineage: Lineage, instances: Iterable[Dataset]) -> None:
 
 
 def succeed(ds: Dataset, lineage: Lineage) -> None:
-    """Name in a report the study's earlier ones, if any."""
+    """List the study's earlier reports as predecessor documents, if there are any."""
     earlier = []
     for result in lineage.context.predecessors:
         document = Dataset()
@@ -61,7 +61,7 @@ def _request(ds: Dataset, order: Dataset) -> Dataset:
 
 
 def _hierarchy(instances: Iterable[Dataset]) -> Sequence:
-    """Hierarchical SOP Instance Reference macro, PS3.3 C.17.2.1, of instances of one study."""
+    """Build the Hierarchical SOP Instance Reference macro (PS3.3 C.17.2.1) for one study."""
     series: dict[str, Dataset] = {}
     for instance in instances:
         uid = str(instance.SeriesInstanceUID)

@@ -1,4 +1,4 @@
-"""Functional groups of an image with one frame (PS3.3 C.7.6.16) and one dimension (C.7.6.17)."""
+"""Functional groups (PS3.3 C.7.6.16) of an image with one frame and one dimension (C.7.6.17)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def one_frame(
     shared: Mapping[str, Dataset],
     own: Mapping[str, Dataset],
 ) -> None:
-    """Give an image its one frame.
+    """Write the functional groups of a single frame.
 
     Parameters
     ----------
     dimension
-        The functional group and the attribute in it that number the frames.
+        Keywords of the functional group and of the attribute in it that index the frames.
     shared, own
-        Functional group by keyword: those of all frames, and those of each.
+        Functional groups by keyword: shared by all frames, and per frame.
     """
     group, attribute = dimension
     uid = lineage.root.uid(f"dimension {attribute}")
@@ -57,7 +57,7 @@ def one_frame(
 
 
 def derivation(source: Dataset, how: Code, *, same_pixels: bool) -> Dataset:
-    """The group that names the film a frame was made of (C.7.6.16.2.6)."""
+    """Build the Derivation Image group, which names the source film (C.7.6.16.2.6)."""
     return values(
         DerivationCodeSequence=Sequence([item(how)]),
         SourceImageSequence=Sequence([source_item(source, same_pixels=same_pixels)]),
@@ -65,9 +65,9 @@ def derivation(source: Dataset, how: Code, *, same_pixels: bool) -> Dataset:
 
 
 def pixel_measures(image: Image, shape: tuple[int, ...]) -> Dataset:
-    """The group of spacings (C.7.6.16.2.1) of a frame of this shape over the whole film.
+    """Build the Pixel Measures group (C.7.6.16.2.1) of a frame that covers the whole film.
 
-    In millimetres; in pixels of the film where it does not say.
+    In millimetres, or in film pixels if the film has no spacing.
     """
     film = np.array(image.pixels.shape) / shape * (image.spacing_mm or (1.0, 1.0))
     spacing = [DSfloat(float(value), auto_format=True) for value in film]
@@ -75,7 +75,7 @@ def pixel_measures(image: Image, shape: tuple[int, ...]) -> Dataset:
 
 
 def values(**elements: object) -> Dataset:
-    """A data set of these elements."""
+    """Build a data set with these elements."""
     ds = Dataset()
     for keyword, value in elements.items():
         setattr(ds, keyword, value)

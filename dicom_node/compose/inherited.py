@@ -1,4 +1,4 @@
-"""Which elements of a film its children inherit, and as what (PS3.3)."""
+"""Elements that every object copies from its film, by module (PS3.3)."""
 
 # Patient, C.7.1.1, and Clinical Trial Subject, C.7.1.3
 PATIENT = (
@@ -63,14 +63,14 @@ STUDY = (
     "ClinicalTrialTimePointDescription",
     "LongitudinalTemporalInformationModified",
 )
-# Where the film was made, and how its times are meant
+# Where the film was made, and its time zone
 SITE = (
     "InstitutionName",
     "InstitutionAddress",
     "InstitutionalDepartmentName",
     "TimezoneOffsetFromUTC",
 )
-# Type 2 in those modules: present, if need be empty
+# Type 2 in those modules: always present, empty if the film has no value
 TYPE_2 = (
     "PatientName",
     "PatientID",
@@ -82,7 +82,7 @@ TYPE_2 = (
     "ReferringPhysicianName",
     "StudyID",
 )
-# The film's modality, for Contributing Equipment, C.12.1.5
+# Of the film's modality, for Contributing Equipment, C.12.1.5
 EQUIPMENT = (
     "Manufacturer",
     "InstitutionName",

@@ -1,4 +1,4 @@
-"""The page that points at the rest: which objects of a film matter (PS3.16 TID 2010)."""
+"""The Key Object Selection that lists the film and its main results (PS3.16 TID 2010)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POSITIVE = (
 
 
 def key_objects(lineage: Lineage, objects: Iterable[Dataset], *, positive: bool) -> Dataset:
-    """List the film and these objects made of it as being of interest."""
+    """Build the document that lists the film and ``objects`` as Of Interest."""
     listed = [lineage.source, *objects]
     ds = lineage.derive(series.KEY_OBJECTS, "kos", 1)
     ds.ReferencedPerformedProcedureStepSequence = Sequence()

@@ -1,8 +1,8 @@
-"""What an object the node makes inherits from its film, and how it points back.
+"""What every object takes over from its film, and what identifies the node as its maker.
 
-Patient and study are the film's, word for word: an archive that sees a difference coerces or
-quarantines. Equipment is the node's own. Reading is lenient, writing strict: what the film
-lacks becomes empty where the standard allows, what it garbled is replaced by U+FFFD or left out.
+Patient and study are copied unchanged: an archive coerces or quarantines an object that differs.
+The equipment is the node. Reading is lenient, writing strict: an attribute that the film does not
+have becomes empty if the standard allows it, and an illegal value is repaired or left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from models.reading import ModelIdentity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a film's objects depend on beside the film and the reading."""
+    """What a film's objects depend on besides the film and the reading."""
 
     report: ReportConfig
     results: ResultsConfig
@@ -39,7 +39,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One series the node makes: the same number and words in every study."""
+    """One series of results: the same number and description in every study."""
 
     name: str
     sop_class_uid: UID
@@ -50,7 +50,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """A film and everything its objects descend from."""
+    """A film and everything else its objects are derived from."""
 
     source: Dataset
     model: ModelIdentity
@@ -58,7 +58,7 @@ class Lineage:
 
     @property
     def root(self) -> uids.Root:
-        """What the objects' UIDs hang on."""
+        """Everything the objects' UIDs are derived from."""
         return uids.Root(
             source_sop_instance_uid=str(self.source.SOPInstanceUID),
             model_digest=self.model.digest,
@@ -68,13 +68,13 @@ class Lineage:
 
     @property
     def device_uid(self) -> str:
-        """The node with these networks."""
+        """Return the UID of the node with these models."""
         results = self.context.results
         return uids.device(results.manufacturer, results.station_serial_number, self.model.digest)
 
     @property
     def at(self) -> datetime:
-        """When the film was read, in the time zone the film's header speaks."""
+        """When the film was read, in the time zone of the film's header."""
         offset = clean(self.source, ["TimezoneOffsetFromUTC"]).get("TimezoneOffsetFromUTC")
         if not offset:
             return self.context.at
@@ -83,7 +83,7 @@ class Lineage:
         return self.context.at.astimezone(timezone(timedelta(minutes=sign * minutes)))
 
     def derive(self, kind: Kind, name: str, instance_number: int) -> Dataset:
-        """A new object without content: patient, study, series, equipment and SOP common."""
+        """Start a new object: patient, study, series, equipment and SOP Common, without content."""
         ds = clean(self.source, [*inherited.PATIENT, *inherited.STUDY, *inherited.SITE])
         for keyword in inherited.TYPE_2:
             if keyword not in ds:
@@ -108,7 +108,7 @@ class Lineage:
         ds.InstanceCreationTime = ds.SeriesTime = ds.ContentTime = time
 
     def _sign(self, ds: Dataset) -> None:
-        """General Equipment, C.7.5.1, and Contributing Equipment: by whom, from whose film."""
+        """Write General Equipment (C.7.5.1) and Contributing Equipment: node and modality."""
         ds.Manufacturer = self.context.results.manufacturer
         ds.ManufacturerModelName = dicom_node.MODEL_NAME
         ds.DeviceSerialNumber = self.context.results.station_serial_number
@@ -127,7 +127,7 @@ class Lineage:
 
 
 def item(code: Code) -> Dataset:
-    """A code sequence item."""
+    """Build a code sequence item."""
     ds = Dataset()
     ds.CodeValue, ds.CodingSchemeDesignator = code.value, code.scheme_designator
     ds.CodeMeaning = code.meaning
@@ -135,7 +135,7 @@ def item(code: Code) -> Dataset:
 
 
 def reference(ds: Dataset) -> Dataset:
-    """A Referenced SOP item."""
+    """Build an item that references an instance."""
     ref = Dataset()
     ref.ReferencedSOPClassUID, ref.ReferencedSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     return ref

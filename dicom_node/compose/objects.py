@@ -1,4 +1,4 @@
-"""All objects of one film, and how they reach the disk."""
+"""Compose all objects of one film, and write them to disk."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from models.reading import ModelIdentity, Reading
 
 
 def compose(source: Dataset, image: Image, reading: Reading, context: Context) -> list[Dataset]:
-    """Turn a reading into the DICOM objects that are switched on, each after those it refers to.
+    """Turn a reading into the objects that are switched on, each after those it refers to.
 
     Parameters
     ----------
     source
-        The film's data set; its pixels are not touched.
+        The film's data set; it is not changed.
     image
-        Its pixels as they were read.
+        The film's pixels as they were read.
 
     Returns
     -------
     list of Dataset
-        Secondary Captures, segmentation, parametric maps and presentation state, the Structured
-        Report about them, and the key objects, all with file meta. The same film, networks,
-        configuration and revision give the same UIDs every time.
+        Secondary Captures, Segmentation, Parametric Maps and Presentation State, then the
+        Structured Report about them and the Key Object Selection, all with file meta information.
+        The same film, models, configuration, software and revision always give the same UIDs.
     """
     lineage = Lineage(source=source, model=reading.model, context=context)
     results = context.results
@@ -74,13 +74,13 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
 def compose_refusal(
     source: Dataset, refusal: Refusal, model: ModelIdentity, context: Context
 ) -> list[Dataset]:
-    """Turn a refusal into a report of its own.
+    """Turn a refusal into the objects that report it.
 
     Returns
     -------
     list of Dataset
-        One Structured Report; none where the configuration wants none, or where there is no
-        radiograph of a study to report on.
+        One Structured Report. Empty if ``report.refusals`` is off, or if the refused object is not
+        a radiograph that belongs to a study.
     """
     if not context.report.refusals or not is_reported(source, refusal):
         return []
@@ -95,7 +95,7 @@ def compose_refusal(
 def _words(
     lineage: Lineage, image: Image, reading: Reading, explanation: explain.Explanation
 ) -> Dataset:
-    """What the report says, coded or, for viewers that only print text, as a narrative."""
+    """Build the report's content: coded, or a narrative for viewers that only print text."""
     corrected = image.notes.get("polarity") == "corrected"
     if lineage.context.report.sop_class == "basic_text":
         return basic_text(lineage, narrative(reading, polarity_corrected=corrected))
@@ -103,6 +103,6 @@ def _words(
 
 
 def write(ds: Dataset, path: Path) -> None:
-    """Write a Part 10 file that is either whole or not there, even after a power cut."""
+    """Write a Part 10 file that is either complete or absent, even after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     durable_write(path, lambda file: ds.save_as(file, enforce_file_format=True))

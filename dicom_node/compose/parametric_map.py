@@ -1,8 +1,8 @@
-"""The heatmaps as numbers (PS3.3 A.75): what the pictures show, for programs to work with.
+"""The heatmaps as Parametric Maps (PS3.3 A.75): the values behind the pictures, for programs.
 
-Each map is the network's own, cut to the film: its corners are the film's corners, so that laying
-it over the film gives the picture again. highdicom's whole-object class makes none of a radiograph,
-which has no place in space; so this gives it one, and says so.
+Each map is the network's output cut to the film: its corners are the film's corners, so blending
+it over the film gives the picture. highdicom's Parametric Map class needs a position in space,
+which a radiograph does not have; this module writes a notional one and says so in the object.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dicom_node.domain.values import Image
     from models.reading import FloatMap, Reading
 
-_TYPE = ["DERIVED", "PRIMARY", "VOLUME", "QUANTITY"]  # VOLUME: no term is for projections
+_TYPE = ["DERIVED", "PRIMARY", "VOLUME", "QUANTITY"]  # VOLUME: there is no term for projections
 _NOTIONAL = (
     "Position, orientation and frame of reference are notional, for a radiograph has none; the "
     "corners of the map are those of the film. Research software, not for diagnostic use."
@@ -35,7 +35,7 @@ _NOTIONAL = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Map:
-    """One heatmap and what it measures. ``name`` is a Content Label."""
+    """One heatmap and the quantity it measures; ``name`` becomes the Content Label."""
 
     name: str
     heat: FloatMap
@@ -45,7 +45,7 @@ class _Map:
 
 
 def parametric_maps(lineage: Lineage, image: Image, reading: Reading) -> list[Dataset]:
-    """Put each heatmap that the reading has in a DICOM object."""
+    """Build one object for each heatmap of the reading."""
     return [_parametric_map(lineage, image, reading, each) for each in _maps(reading)]
 
 
@@ -106,7 +106,7 @@ def _description(reading: Reading, each: _Map) -> str:
 
 
 def _frame(ds: Dataset, lineage: Lineage, each: _Map, measures: Dataset) -> None:
-    """One frame, as a frontal film hangs: rows to the left, columns to the feet."""
+    """Write the single frame, oriented as a frontal film hangs: rows to L, columns to F."""
     one_frame(
         ds,
         lineage,

@@ -1,7 +1,7 @@
-"""The outlines and the verdict on the film itself, to be switched on and off (PS3.3 A.33.1).
+"""Outlines and result as a presentation state on the film itself (PS3.3 A.33.1).
 
-A presentation state replaces the film's whole grayscale pipeline: what is left out of it counts as
-identity. So it says again how the film was windowed and turned over when it was read.
+A presentation state replaces the film's whole grayscale pipeline: a step that is missing from it
+is the identity. It therefore repeats the window and the inversion with which the film was read.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from dicom_node.compose import series
 from dicom_node.compose.basic_text import verdict
 from dicom_node.compose.lineage import reference
 from dicom_node.compose.sanitize import clean
-from dicom_node.dicom.header import number, numbers, text
+from dicom_node.dicom.header import number, text
 from dicom_node.explain import palette
 from dicom_node.explain.regions import outline
+from dicom_node.pixels.grayscale import look_up_table
 
 if TYPE_CHECKING:
     from dicom_node.compose.lineage import Lineage
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from dicom_node.explain import Explanation, Polygon, Region
     from models.reading import Reading
 
-_TOLERANCE = 1.5  # network pixels the lungs' outline may stray: some dozen vertices remain
-# Of Okabe and Ito's colour-blind-safe set, as the lungs' colour is
+_TOLERANCE = 1.5  # network pixels by which the lungs' outline is simplified
+# Of Okabe and Ito's colour-blind-safe palette, as the lungs' colour
 _ORANGE, _PURPLE = (230, 159, 0), (204, 121, 167)
 _TEXT_BOX = (0.02, 0.88, 0.98, 0.98)  # of the displayed area: left, top, right, bottom
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
@@ -41,7 +42,7 @@ _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 def presentation_state(
     lineage: Lineage, image: Image, reading: Reading, explanation: Explanation
 ) -> Dataset:
-    """Draw the lungs and each positive stage's regions over the film, and write the verdict."""
+    """Outline the lungs and each positive stage's regions, and write the results as text."""
     ds = lineage.derive(series.PRESENTATION_STATE, "gsps", 1)
     ds.BodyPartExamined = "CHEST"
     ds.ContentLabel = "AI_OUTLINES"
@@ -62,7 +63,7 @@ def presentation_state(
 
 
 def _whole(source: Dataset) -> Dataset:
-    """Displayed Area, C.10.4: all of the film, as large as there is room for."""
+    """Build the Displayed Area (C.10.4): the whole film, scaled to fit."""
     area = Dataset()
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
     area.DisplayedAreaBottomRightHandCorner = [source.Columns, source.Rows]
@@ -76,7 +77,7 @@ def _whole(source: Dataset) -> Dataset:
 
 
 def _grayscale(ds: Dataset, source: Dataset, image: Image) -> None:
-    """Modality LUT, C.11.1, Softcopy VOI LUT, C.11.8, and Softcopy Presentation LUT, C.11.6."""
+    """Write Modality LUT (C.11.1), Softcopy VOI LUT (C.11.8) and Presentation LUT (C.11.6)."""
     if lut := _lut(source, "ModalityLUTSequence"):
         lut.ModalityLUTType = "US"  # unspecified
         ds.ModalityLUTSequence = Sequence([lut])
@@ -87,14 +88,14 @@ def _grayscale(ds: Dataset, source: Dataset, image: Image) -> None:
     voi = _window(source, image.notes.get("window", ""))
     if voi is not None:
         ds.SoftcopyVOILUTSequence = Sequence([voi])
-    # as it was read: MONOCHROME1 is turned over, and turned back where the pixels contradict it
+    # as it was read: MONOCHROME1 is inverted, and inverted back if the polarity was corrected
     corrected = image.notes.get("polarity") == "corrected"
     inverse = (image.notes.get("inverted") == "yes") != corrected
     ds.PresentationLUTShape = "INVERSE" if inverse else "IDENTITY"
 
 
 def _window(source: Dataset, taken: str) -> Dataset | None:
-    """The one of the film's windows with which it was read; None where it was none of them."""
+    """Return the film's window with which it was read; None if it was read with another."""
     voi = Dataset()
     if taken == "header":
         voi.WindowCenter = _decimal(number(source, "WindowCenter", 0.0))
@@ -109,18 +110,15 @@ def _window(source: Dataset, taken: str) -> Dataset | None:
 
 
 def _lut(source: Dataset, keyword: str) -> Dataset | None:
-    """The first look-up table of a sequence, with as many bits as its data use."""
+    """Return the first look-up table of a sequence, with as many bits as its data use."""
     items = source.get(keyword)
-    descriptor = numbers(items[0], "LUTDescriptor") if items else ()
-    if len(descriptor) != 3:
+    found = look_up_table(items[0]) if items else None
+    if found is None or found[0] < 0:
         return None
-    entries = int(descriptor[0]) & 0xFFFF or 0x10000
-    data = np.array(numbers(items[0], "LUTData")[:entries])
-    if data.size != entries or descriptor[1] < 0:
-        return None
+    first, data = found
     bits = max(8, int(data.max()).bit_length())
     lut = Dataset()
-    lut.add_new("LUTDescriptor", "US", [entries & 0xFFFF, int(descriptor[1]), bits])
+    lut.add_new("LUTDescriptor", "US", [data.size & 0xFFFF, first, bits])
     lut.add_new("LUTData", "OW", data.astype("<u2").tobytes())
     return lut
 
@@ -128,7 +126,7 @@ def _lut(source: Dataset, keyword: str) -> Dataset | None:
 def _layers(
     lineage: Lineage, reading: Reading, explanation: Explanation
 ) -> Iterator[tuple[hd.pr.GraphicLayer, hd.pr.GraphicAnnotation]]:
-    """The layers that have something in them, the text on top."""
+    """Yield the layers that are not empty, the text last."""
     tolerance = _TOLERANCE / reading.frame.scale
     lungs = [
         _polyline(reading, measure.approximate_polygon(line, tolerance))
@@ -157,7 +155,7 @@ def _layers(
 def _regions(
     lineage: Lineage, reading: Reading, stage: str, regions: Iterable[Region]
 ) -> Iterator[hd.pr.GraphicObject]:
-    """Outlines under the tracking identifiers they have in the report."""
+    """Outline regions with the same tracking identifiers as in the report."""
     for place, region in enumerate(regions, 1):
         name = f"{stage} region {place}"
         yield _polyline(reading, region.points, name, lineage.root.uid(f"tracking {name}"))
@@ -166,7 +164,7 @@ def _regions(
 def _polyline(
     reading: Reading, points: Polygon, name: str | None = None, uid: str | None = None
 ) -> hd.pr.GraphicObject:
-    """Film points, to units whose origin is the corner of the first pixel (C.10.5.1.1)."""
+    """Convert film points to PIXEL units: origin at the corner of the first pixel (C.10.5.1.1)."""
     inside = np.clip(points + 0.5, 0.0, [reading.frame.columns, reading.frame.rows])
     return hd.pr.GraphicObject(
         "POLYLINE", np.round(inside, 1), "PIXEL", tracking_id=name, tracking_uid=uid

@@ -1,7 +1,7 @@
-"""What the input gate says in a report: the film is usable, or it was refused, and why.
+"""The input gate's group in a report: the film is usable, or it was refused, and why.
 
-A refusal is a report of its own, of which this is all: never a probability. The group is one of
-TID 1410 about the whole film, for OHIF dies of any group without coordinates.
+The report of a refusal has only this group and never a probability. It is a TID 1410 group about
+the whole film, because OHIF crashes on a group without coordinates.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from dicom_node.compose.lineage import Lineage
 
-# Why a radiograph is refused -> CID 6135. What is no radiograph, is somebody's result or the twin
-# of a film for presentation gets no report: nobody waits for one.
+# Why a radiograph is refused -> CID 6135. Objects that are no radiograph, derived results and
+# duplicates of a film for presentation get no report: no reader expects one.
 _FINDINGS: dict[RefusalCode, Code] = {
     RefusalCode.BODY_PART: codes.POSITIONING,
     RefusalCode.VIEW: codes.POSITIONING,
@@ -38,7 +38,7 @@ _FINDINGS: dict[RefusalCode, Code] = {
     RefusalCode.SIZE: codes.OTHER_FAILURE,
     RefusalCode.FRAMES: codes.OTHER_FAILURE,
     RefusalCode.AGE: codes.OTHER_FAILURE,
-    # after a window was applied, black and white no longer tell over- from underexposure
+    # once a window is applied, black and white do not separate over- from underexposure
     RefusalCode.EXPOSURE: codes.OTHER_FAILURE,
     RefusalCode.UNFAMILIAR: codes.OTHER_FAILURE,
 }
@@ -46,17 +46,17 @@ _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID
 
 
 def missing_uid(source: Dataset) -> str | None:
-    """The UID for want of which no result could point back to the film; None where it has all."""
+    """Return the keyword of the first required UID that is missing or illegal, or None."""
     return next((each for each in _UIDS if not is_uid(str(source.get(each, "")))), None)
 
 
 def is_reported(source: Dataset, refusal: Refusal) -> bool:
-    """Whether the refusal is one of a radiograph that belongs to a study."""
+    """Whether the refused object is a radiograph that belongs to a study."""
     return missing_uid(source) is None and all(size_of(source)) and refusal.code in _FINDINGS
 
 
 def sentence(refusal: Refusal) -> str:
-    """Tell a person why there is no reading."""
+    """Explain in a sentence why there is no reading."""
     return (
         f"Not read: {refusal.reason}. There is no probability. "
         "Research software, not for diagnostic use."
@@ -64,14 +64,14 @@ def sentence(refusal: Refusal) -> str:
 
 
 def refused(lineage: Lineage, refusal: Refusal) -> Group:
-    """The film does not meet the standard."""
+    """Write the group that says the film was refused, and why."""
     finding = hd.sr.QualitativeEvaluation(codes.QUALITY_FINDING, _FINDINGS[refusal.code])
     parameter = f"refusal={refusal.code.value}"
     return _gate(lineage, codes.UNFIT, [finding], [parameter], sentence(refusal))
 
 
 def accepted(lineage: Lineage, *, polarity_corrected: bool) -> Group:
-    """The film meets the standard, if need be after its polarity was corrected."""
+    """Write the group that says the film is usable, and whether its polarity was corrected."""
     text = None
     if polarity_corrected:
         text = (

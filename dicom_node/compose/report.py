@@ -1,6 +1,7 @@
-"""The Structured Report of one film: document header around a tree of content.
+"""The Structured Report of one film: the document header around a content tree.
 
-Preliminary, unverified and partial on purpose: a finding with a probability, never a diagnosis.
+The document is PRELIMINARY, UNVERIFIED and PARTIAL on purpose: it states a finding with a
+probability, never a diagnosis.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dicom_node.compose import codes, evidence, series
 from dicom_node.compose.lineage import Lineage
 from dicom_node.compose.sanitize import clean
 
-# report.sop_class -> SOP class; plain text apart, the content is the same: no SCOORD3D is used
+# report.sop_class -> SOP class. All but Basic Text hold the same content; SCOORD3D is not used.
 SOP_CLASSES: dict[str, UID] = {
     "comprehensive_3d": Comprehensive3DSRStorage,
     "comprehensive": ComprehensiveSRStorage,
@@ -34,9 +35,16 @@ SOP_CLASSES: dict[str, UID] = {
 def report(
     lineage: Lineage, name: str, content: Dataset, images: Iterable[Dataset] = ()
 ) -> Dataset:
-    """Make a document of a root container.
+    """Build the document around a root container.
 
-    Its UID hangs on ``name``; ``images`` are the pictures that go with it, evidence like the film.
+    Parameters
+    ----------
+    name
+        Part of the derived SOP Instance UID.
+    content
+        The root container of the content tree.
+    images
+        Objects listed as evidence beside the film.
     """
     sop_class = SOP_CLASSES[lineage.context.report.sop_class]
     ds = lineage.derive(replace(series.REPORT, sop_class_uid=sop_class), name, 1)
@@ -56,7 +64,7 @@ def report(
 
 
 def _scheme(lineage: Lineage) -> Dataset:
-    """Whose codes ours are (PS3.3 C.12.1.1)."""
+    """Describe the private coding scheme (Coding Scheme Identification, PS3.3 C.12.1.1)."""
     scheme = Dataset()
     scheme.CodingSchemeDesignator = codes.SCHEME
     scheme.CodingSchemeName = codes.SCHEME_NAME

@@ -1,10 +1,10 @@
-"""Header elements of somebody else's film, made fit to stand in ours.
+"""Copy header elements of a film into our own objects, with legal values only.
 
-Text is decoded as declared and leaves as Unicode; UTF-8 that was declared as a single-byte set, or
-not at all, is read as UTF-8. What does not decode, and control characters, become U+FFFD, which a
-person sees; what is too long for its VR is cut, unless it is an identifier. Other values stay word
-for word, or are left out where they are illegal: an archive refuses the whole object for one bad
-date.
+Text is decoded by the declared character set and written as Unicode. UTF-8 that was declared as a
+single-byte set, or not declared at all, is read as UTF-8. Characters that cannot be decoded and
+control characters become U+FFFD, which a reader can see. Text that is too long for its VR is cut,
+except for identifiers. Other values are copied unchanged if they are legal and left out if they
+are not: an archive may reject a whole object because of one bad date.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _PARAGRAPHS = frozenset({"LT", "ST", "UT"})
 _ENUMERATED = {"PatientSex": ("M", "F", "O")}  # PS3.3 C.7.1.1, enumerated, not defined, terms
 
-# PS3.5 6.1.3: of the control characters only those that format paragraphs; and halves of pairs,
-# which no UTF-8 can hold
+# PS3.5 6.1.3: no control characters except those that format paragraphs; and no surrogates, which
+# UTF-8 cannot encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-# Characters, PS3.5 6.2; of a person name in each of its component groups
+# Maximum length in characters, PS3.5 6.2; for PN in each component group
 _LONGEST = {"LO": 64, "LT": 10240, "PN": 64, "SH": 16, "ST": 1024}
 _MULTI_BYTE = {"shift_jis", "iso2022_jp", "iso2022_jp_2", "euc_kr", "iso_ir_58"} | {
     "UTF8", "GB18030", "GBK", "GB2312",
 }  # fmt: skip
-# Switches to ISO 2022 IR 58; pydicom 3.0 decodes what follows, but leaves the switch in the text
+# Escape sequence of ISO 2022 IR 58; pydicom 3.0 decodes what follows but leaves the sequence in
 _GB2312 = "\x1b$)A"
 _IDENTIFIER = re.compile(r"(ID|IDs|Number|NumberImagingServiceRequest|Value|Designator|Version)$")
 
 
 def clean(source: Dataset, keywords: Iterable[str]) -> Dataset:
-    """A new data set with those of the elements that the source has and that can be kept."""
+    """Copy the elements of ``source`` named by ``keywords`` whose values can be made legal."""
     return _clean(source, keywords, _single_byte(source))
 
 
 def _clean(source: Dataset, keywords: Iterable[str], codec: str | None) -> Dataset:
     ds = Dataset()
     with warnings.catch_warnings():
-        # pydicom warns of what we are here to mend
+        # pydicom warns about the values that are repaired here
         warnings.simplefilter("ignore")
         for keyword in keywords:
             element = _element(source, keyword, codec) if keyword in source else None
@@ -60,7 +60,7 @@ def _clean(source: Dataset, keywords: Iterable[str], codec: str | None) -> Datas
 
 
 def is_identifier(keyword: str) -> bool:
-    """Whether the element's text names something, so that a part of it names something else."""
+    """Whether the element holds an identifier: cutting it would identify something else."""
     return _IDENTIFIER.search(keyword) is not None
 
 
@@ -69,17 +69,20 @@ def _element(source: Dataset, keyword: str, codec: str | None) -> DataElement | 
         element = _as_named(source[keyword], keyword)
         value = _value(element, codec)
     except (ValueError, TypeError, ArithmeticError, LookupError):
-        return None  # bytes that are not of their VR at all
+        return None  # the bytes cannot be read as this VR at all
     if value is None or (keyword in _ENUMERATED and value not in _ENUMERATED[keyword]):
         return None
-    # the length of an identifier is not ours to judge: the archive has taken it before
+    # an identifier may be too long: the archive has stored it before
     return DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE)
 
 
 def _as_named(element: DataElement, keyword: str) -> DataElement:
-    """The element under its dictionary's VR, whatever VR the file gives it.
+    """Give the element the VR of the data dictionary, whatever VR the file declares.
 
-    Raises TypeError or ValueError where it cannot be one of that VR.
+    Raises
+    ------
+    TypeError, ValueError
+        The value cannot be read as that VR.
     """
     vr = dictionary_VR(keyword)
     if vr == element.VR or vr not in STR_VR:
@@ -92,7 +95,7 @@ def _as_named(element: DataElement, keyword: str) -> DataElement:
 
 
 def _value(element: DataElement, codec: str | None) -> object:
-    """The cleaned value; None where it must go."""
+    """Return the sanitised value, or None if the element must be left out."""
     if element.VR == "SQ":
         return Sequence([_clean(item, _keywords(item), codec) for item in element.value])
     values = list(element.value) if isinstance(element.value, MultiValue) else [element.value]
@@ -118,7 +121,7 @@ def _text(text: str, element: DataElement, codec: str | None) -> str:
 
 
 def _mended(text: str, codec: str | None) -> str:
-    """Read UTF-8 that was declared as something else as what it is: nothing else looks like it."""
+    """Decode UTF-8 that was declared as another set; other text is rarely valid UTF-8."""
     if codec is None or text.isascii():
         return text
     try:
@@ -128,14 +131,14 @@ def _mended(text: str, codec: str | None) -> str:
 
 
 def _single_byte(source: Dataset) -> str | None:
-    """Name the codec of the single-byte set the text was declared in; None for any other set."""
+    """Return the codec of the declared character set if it is a single-byte set, else None."""
     declared = source.get("SpecificCharacterSet") or ""
     first = declared if isinstance(declared, str) else declared[0]
-    # pydicom reads what is declared as nothing it knows, or not at all, as Latin-1
+    # pydicom reads text as Latin-1 if its character set is unknown or not declared
     codec = python_encoding.get(first, default_encoding)
     return None if codec in _MULTI_BYTE else codec
 
 
 def _keywords(item: Dataset) -> list[str]:
-    """The item's elements that have a name: private ones stay behind."""
+    """Return the keywords of an item's standard elements; private elements are not copied."""
     return [keyword for tag in item if (keyword := keyword_for_tag(tag.tag))]

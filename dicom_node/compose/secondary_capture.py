@@ -1,4 +1,4 @@
-"""An overlay as a Secondary Capture image (PS3.3 A.8), the one object every viewer shows."""
+"""A picture as a Secondary Capture Image (PS3.3 A.8), which every viewer can show."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dicom_node.compose.sanitize import clean
 if TYPE_CHECKING:
     from dicom_node.explain import Overlay
 
-# Of 100; below it the edges of thin lines and small words begin to ring
+# Of 100; below this, thin lines and small text get visible artefacts
 _JPEG_QUALITY = 92
 
 
 def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) -> Dataset:
-    """Put one picture in a DICOM object, encoded as ``results.encoding`` says."""
+    """Build the object that holds one picture, encoded as ``results.encoding`` says."""
     ds = lineage.derive(series.SECONDARY_CAPTURE, f"sc-{overlay.kind}", instance_number)
     request = clean(lineage.source, ["RequestAttributesSequence"])
     if request.get("RequestAttributesSequence"):
@@ -48,9 +48,9 @@ def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) 
 
 
 def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
-    """Say which film this was made of, and how."""
+    """Name the film this picture was derived from, and how (PS3.3 C.7.6.1.1.3)."""
     ds.DerivationDescription = overlay.description[:1024]  # ST
-    # the strip of words is below the film, so that unscaled pixels stay where they were
+    # the film is at the top left, so pixels that were not scaled keep their position
     film = source_reference.source_item(source, same_pixels=overlay.factor == 1)
     ds.SourceImageSequence = Sequence([film])
     if overlay.factor != 1:
@@ -58,7 +58,7 @@ def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
 
 
 def _space(ds: Dataset, source: Dataset, factor: float | None) -> None:
-    """Pixel spacing, where one factor leads back to the film: a wrong one mismeasures."""
+    """Write the pixel spacing if one factor leads back to the film; a wrong one mismeasures."""
     if factor is None:
         return
     film = clean(source, ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"])
@@ -93,7 +93,10 @@ def _pixels(ds: Dataset, overlay: Overlay) -> None:
 
 
 def _compress_lossy(ds: Dataset, overlay: Overlay) -> None:
-    """JPEG baseline, PS3.5 8.2.1; and the film's own losses stay told (PS3.3 C.7.6.1.1.5)."""
+    """Compress with JPEG Baseline (PS3.5 8.2.1) and append to the film's own lossy compressions.
+
+    PS3.3 C.7.6.1.1.5: ratios and methods list every lossy step, the earliest first.
+    """
     file = BytesIO()
     Image.fromarray(overlay.rgb).save(file, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:2")
     frame = file.getvalue()
@@ -113,6 +116,6 @@ def _compress_lossy(ds: Dataset, overlay: Overlay) -> None:
 
 
 def _values(ds: Dataset, keyword: str) -> list[object]:
-    """Of an element with any number of values, also one or none."""
+    """List the values of an element that has none, one or several."""
     value = ds.get(keyword)
     return list(value) if isinstance(value, MultiValue) else [] if value is None else [value]

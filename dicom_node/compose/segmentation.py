@@ -1,7 +1,7 @@
-"""The lungs as a mask over the film (PS3.3 A.51), for viewers and programs alike.
+"""The lungs as a Segmentation (PS3.3 A.51), for viewers and programs.
 
-As large as the film, for viewers lay a mask over an image pixel by pixel. highdicom describes the
-segment; its whole-object class takes over a second to check and pack the mask of a large film.
+The mask has the size of the film, because viewers lay it over the image pixel by pixel. highdicom
+describes the segment; its Segmentation class takes over a second to check and pack a large mask.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def segmentation(lineage: Lineage, image: Image, reading: Reading) -> Dataset:
-    """Put the aerated lungs, those that the pictures outline, in a DICOM object."""
+    """Build the object that holds the aerated lungs."""
     ds = lineage.derive(series.SEGMENTATION, "seg", 1)
     source_reference.orient(ds, lineage.source)
     source_reference.lossy(ds, lineage.source)
@@ -67,9 +67,9 @@ def _lungs(lineage: Lineage) -> hd.seg.SegmentDescription:
 
 
 def _frame(ds: Dataset, lineage: Lineage, measures: Dataset) -> None:
-    """A place, an orientation and a thickness, though a radiograph has none.
+    """Write position, orientation and thickness, although a radiograph has none.
 
-    Without them OHIF loads for ever, and an archive built on GDCM dies of the preview.
+    Without them OHIF never finishes loading, and the preview crashes archives built on GDCM.
     """
     one_frame(
         ds,
@@ -90,7 +90,7 @@ def _frame(ds: Dataset, lineage: Lineage, measures: Dataset) -> None:
 
 
 def _mask(reading: Reading, film: tuple[int, ...]) -> NDArray[np.bool_]:
-    """The network's mask over the whole film, its border half-way between two network pixels."""
+    """Scale the network's mask to the whole film; its border lies between two network pixels."""
     rows, columns = film
     small = Picture.fromarray(reading.frame.crop(reading.lungs.aerated).astype(np.uint8) * 255)
     large = small.resize((columns, rows), Picture.Resampling.BILINEAR)
@@ -99,7 +99,7 @@ def _mask(reading: Reading, film: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _pixels(ds: Dataset, mask: NDArray[np.bool_]) -> None:
-    """Image Pixel module; eight pixels a byte, the first in the lowest bit (PS3.5 8.1.1)."""
+    """Write the pixels, eight in a byte, the first in the lowest bit (PS3.5 8.1.1)."""
     ds.Rows, ds.Columns = mask.shape
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.BitsAllocated = ds.BitsStored = 1

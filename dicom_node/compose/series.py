@@ -1,6 +1,6 @@
-"""The series a film yields: one for each kind of object, with the same number and words everywhere.
+"""The series of results: one for each kind of object, with a fixed number and description.
 
-A site's hanging protocols and routing rules hang on these numbers.
+A site's hanging protocols and routing rules depend on these numbers.
 """
 
 from __future__ import annotations

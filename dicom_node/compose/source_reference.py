@@ -1,4 +1,4 @@
-"""What every image made of a film says of it: how it hangs, what it lost, where it came from."""
+"""What every image says about its film: orientation, lossy compression, references."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dicom_node.compose.lineage import item, reference
 from dicom_node.compose.sanitize import clean
 
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, JPEG2000MC)
-# Where the film lacks Patient Orientation: how a frontal chest hangs, patient facing us
+# Used if the film has no Patient Orientation: a frontal chest, the patient facing the viewer
 _FRONTAL = ("L", "F")
 
 
 def orient(ds: Dataset, source: Dataset) -> None:
-    """Body part, Patient Orientation (Type 2C) and Image Laterality."""
-    # We accept nothing but chests, and with an unpaired part nobody demands Laterality.
+    """Write body part, Patient Orientation (Type 2C) and Image Laterality."""
+    # Only chests are read; for an unpaired body part Laterality is not required.
     ds.BodyPartExamined = "CHEST"
     for element in clean(source, ["PatientOrientation", "ImageLaterality"]):
         ds.add(element)
@@ -33,7 +33,7 @@ def orient(ds: Dataset, source: Dataset) -> None:
 
 
 def lossy(ds: Dataset, source: Dataset) -> None:
-    """Once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
+    """Copy the film's lossy compression: once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
     syntax = source.file_meta.get("TransferSyntaxUID") if hasattr(source, "file_meta") else None
     if source.get("LossyImageCompression") != "01" and syntax not in _LOSSY:
         ds.LossyImageCompression = "00"
@@ -44,7 +44,7 @@ def lossy(ds: Dataset, source: Dataset) -> None:
 
 
 def refer(ds: Dataset, source: Dataset) -> None:
-    """Common Instance Reference, PS3.3 C.12.2: the film, and nothing else."""
+    """Write Common Instance Reference (PS3.3 C.12.2): the film and nothing else."""
     series = Dataset()
     series.SeriesInstanceUID = source.SeriesInstanceUID
     series.ReferencedInstanceSequence = Sequence([reference(source)])
@@ -52,7 +52,7 @@ def refer(ds: Dataset, source: Dataset) -> None:
 
 
 def source_item(source: Dataset, *, same_pixels: bool) -> Dataset:
-    """An item of Source Image Sequence; ``same_pixels`` where each is still in its place."""
+    """Build an item of Source Image Sequence; ``same_pixels``: pixel positions are preserved."""
     ref = reference(source)
     ref.PurposeOfReferenceCodeSequence = Sequence([item(codes.SOURCE_IMAGE)])
     ref.SpatialLocationsPreserved = "YES" if same_pixels else "NO"

@@ -1,4 +1,4 @@
-"""The trunk every report grows from (PS3.16 TID 1500): who looked, at which film."""
+"""The parts that every report shares (PS3.16 TID 1500): observer, procedure, image library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ACQUISITION = hd.sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
 
 
 def root(lineage: Lineage, groups: Iterable[Group]) -> Dataset:
-    """The root container of a report with these groups."""
+    """Build the root container of a report with these groups."""
     container = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=observer(lineage)),
         procedure_reported=codes.PROCEDURE,
@@ -35,30 +35,30 @@ def root(lineage: Lineage, groups: Iterable[Group]) -> Dataset:
 
 
 def tracking(lineage: Lineage, name: str) -> hd.sr.TrackingIdentifier:
-    """What every group begins with: OHIF dies of one without a UID."""
+    """Build the tracking identifiers of a group; OHIF crashes on a group without a UID."""
     uid = lineage.root.uid(f"tracking {name}")
     return hd.sr.TrackingIdentifier(uid=uid, identifier=name)
 
 
 def region_source(lineage: Lineage) -> hd.sr.SourceImageForRegion:
-    """The film that coordinates are of."""
+    """Reference the film that coordinates refer to."""
     source = lineage.source
     return hd.sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
 
 
 def size_of(source: Dataset) -> tuple[int, int]:
-    """Rows and columns; 0 where the header does not say."""
+    """Return rows and columns, 0 for what the header does not say."""
     return int(number(source, "Rows", 0)), int(number(source, "Columns", 0))
 
 
 def comment(group: Group, text: str) -> None:
-    """Say something in a group that has no code."""
+    """Add a comment to a group."""
     contains = hd.sr.RelationshipTypeValues.CONTAINS
     group[0].ContentSequence.append(hd.sr.TextContentItem(codes.COMMENT, text, contains))
 
 
 def observer(lineage: Lineage) -> hd.sr.ObserverContext:
-    """TID 1001 and 1004: a device, not a person, looked."""
+    """Build the observer context (TID 1001, 1004): a device, not a person."""
     context = lineage.context
     device = hd.sr.DeviceObserverIdentifyingAttributes(
         uid=lineage.device_uid,
@@ -72,7 +72,7 @@ def observer(lineage: Lineage) -> hd.sr.ObserverContext:
 
 
 def _library(source: Dataset) -> hd.sr.ContainerContentItem:
-    """TID 1600: the film. highdicom's own stops at films without orientation or spacing."""
+    """Build the image library (TID 1600); highdicom's fails without orientation or spacing."""
     contains = hd.sr.RelationshipTypeValues.CONTAINS
     image = hd.sr.ImageContentItem(
         codes.SOURCE, source.SOPClassUID, source.SOPInstanceUID, relationship_type=contains
@@ -86,7 +86,7 @@ def _library(source: Dataset) -> hd.sr.ContainerContentItem:
 
 
 def _descriptors(source: Dataset) -> Iterator[hd.sr.ContentItem]:
-    """TID 1602 and 1603, as far as the header goes."""
+    """Describe the film (TID 1602, 1603) with the attributes its header has."""
     modality = codes.MODALITIES.get(source.get("Modality", ""), codes.OTHER_MODALITY)
     yield hd.sr.CodeContentItem(codes.MODALITY, modality, _ACQUISITION)
     for name, pixels in zip((codes.ROWS, codes.COLUMNS), size_of(source), strict=True):

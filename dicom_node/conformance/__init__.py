@@ -1,4 +1,4 @@
-"""The DICOM Conformance Statement, written from the tables the node works by (PS3.2 Annex N)."""
+"""The DICOM Conformance Statement (PS3.2 Annex N), generated from the tables the node works by."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def statement(config: Config) -> str:
     """Write the statement for a node of this configuration, in Markdown."""
-    with warnings.catch_warnings(action="ignore"):  # the made-up films are odd on purpose
+    with warnings.catch_warnings(action="ignore"):  # the synthetic films are unusual on purpose
         created = Created(config, tuple(probes(config)))
     parts = [
         TITLE,

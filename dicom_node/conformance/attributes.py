@@ -1,4 +1,4 @@
-"""Which attributes the created objects carry, and where their values come from."""
+"""Find the attributes of the created objects, and where their values come from."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 ALWAYS, CONDITIONAL, EMPTY = "ALWAYS", "CONDITIONAL", "EMPTY"
 
-_LONGEST_VALUE = 80  # characters; what is longer is no value to be read in a table
-_CHOICES = 4  # as many different values are listed
-_CONTENT = 0x0040A730  # Content Sequence: has a section of its own
+_LONGEST_VALUE = 80  # characters; longer values are not listed
+_CHOICES = 4  # at most so many different values are listed
+_CONTENT = 0x0040A730  # Content Sequence, described in Annex A.B
 _BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 
@@ -37,7 +37,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """As a line of a table; ``>`` stands for each sequence around it, as in PS3.3."""
+        """Return the cells of a table row; one ``>`` for each enclosing sequence, as in PS3.3."""
         tag = self.path[-1]
         name = f"{'>' * (len(self.path) - 1)}{dictionary_description(tag)}"
         vm = dictionary_VM(tag)
@@ -46,20 +46,20 @@ class Row:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was seen of one attribute over all objects of a kind."""
+    """Statistics of one attribute over all objects of a kind."""
 
     vr: str
     count: int = 0
     filled: int = 0
     values: set[str] = field(default_factory=set)
-    copied: int = 0  # times it was the film's own value
-    configured: int = 0  # times it was a value of the configuration
+    copied: int = 0  # times the value was the film's
+    configured: int = 0  # times the value came from the configuration
 
 
 def rows_of(objects: Iterable[tuple[Probe, Dataset]]) -> list[Row]:
     """Describe the attributes of objects of one kind, in the order of their tags."""
     seen: dict[tuple[BaseTag, ...], _Seen] = {}
-    holders: Counter[tuple[BaseTag, ...]] = Counter()  # items that could hold it
+    holders: Counter[tuple[BaseTag, ...]] = Counter()  # items that could hold the attribute
     for probe, ds in objects:
         _look(probe, ds, (), seen, holders)
     return [_row(path, what, holders[path[:-1]]) for path, what in sorted(seen.items())]

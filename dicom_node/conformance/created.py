@@ -1,4 +1,4 @@
-"""What a statement is made of: the configuration, and everything the node was seen to create."""
+"""The input of a statement: the configuration, and the objects the node created with it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Created:
-    """The node under one configuration. The first probe was made under it, the others beside it."""
+    """The objects of all probes; the first probe was composed with ``config``."""
 
     config: Config
     probes: tuple[Probe, ...]
 
     @cached_property
     def kinds(self) -> dict[int, list[tuple[Probe, Dataset]]]:
-        """Series Number -> every object seen in such a series."""
+        """Return every object by Series Number."""
         kinds: dict[int, list[tuple[Probe, Dataset]]] = {}
         for probe in self.probes:
             for ds in probe.objects:
@@ -36,19 +36,19 @@ class Created:
 
     @cached_property
     def syntaxes(self) -> dict[UID, tuple[UID, ...]]:
-        """SOP class -> the transfer syntaxes it is offered in, the preferred first."""
+        """Return the proposed transfer syntaxes of each SOP class, the preferred one first."""
         made: dict[UID, dict[UID, None]] = {}
         for probe in self.probes:
             for ds in probe.objects:
-                parcel = OutgoingFile(
+                file = OutgoingFile(
                     path=Path(),
                     sop_class=ds.SOPClassUID,
                     syntax=ds.file_meta.TransferSyntaxUID,
                     size=0,
                 )
-                made.setdefault(parcel.sop_class, {}).update(dict.fromkeys(parcel.syntaxes))
+                made.setdefault(file.sop_class, {}).update(dict.fromkeys(file.syntaxes))
         return {sop_class: tuple(made[sop_class]) for sop_class in sorted(made)}
 
     def is_made_here(self, sop_class: UID) -> bool:
-        """Whether a film yields it under this configuration."""
+        """Whether a film yields an object of this class with this configuration."""
         return any(ds.SOPClassUID == sop_class for ds in self.probes[0].objects)

@@ -1,4 +1,4 @@
-"""The little Markdown a statement needs."""
+"""The few Markdown elements that a statement needs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def heading(number: str, title: str) -> str:
-    """Write a heading, as deep as its number is long."""
+    """Write a heading; its depth follows from its number."""
     return f"{'#' * (number.count('.') + 2)} {number} {title}\n"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table; a sentence where it has no rows."""
+    """Write a table, or a sentence if there are no rows."""
     lines = [_line(row) for row in rows]
     if not lines:
         return "None.\n"

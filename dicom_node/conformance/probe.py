@@ -1,7 +1,7 @@
-"""Objects made to be looked at: what the node creates, found by letting it create.
+"""Create the objects that the statement describes, from synthetic films and readings.
 
-Made-up films, a bare one among them, and made-up readings go through `dicom_node.compose` under
-every setting that changes an object. No network, no patient and no clock is in it.
+The films, one of them with the required elements only, go through `dicom_node.compose` with every
+setting that changes an object. No neural network, patient data or clock is involved.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
     from models.reading import FloatMap
 
-_SIDE = 640  # pixels of a made-up film, above the smallest `results.max_side`
+_SIDE = 640  # pixels of a synthetic film, above the smallest `results.max_side`
 _NETWORK_SIDE = 64  # pixels
 _AT = datetime(2020, 1, 1, tzinfo=UTC)
 
-#: How the coding schemes of the made-up films begin.
+#: Prefix of the coding schemes of the synthetic films.
 PROBE_SCHEME = "99PROBE"
 
-#: What a film may hold that its children may take over.
+#: Elements that an object may copy from its film.
 _INHERITABLE = tuple(
     dict.fromkeys(
         (
@@ -74,25 +74,25 @@ _SAMPLES: dict[str, Any] = {
     "UI": "2.25.{}",
     "US": 1,
 }
-#: One for each finding that a refusal may name.
+#: One for each finding that a refusal may report.
 _REFUSALS = (RefusalCode.VIEW, RefusalCode.POLARITY, RefusalCode.UNREADABLE, RefusalCode.AGE)
 _TEXTS = frozenset({"AS", "DA", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UT"})
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One film, and what became of it under one configuration."""
+    """One film, and the objects composed from it with one configuration."""
 
     config: Config
     film: Dataset
     objects: tuple[Dataset, ...]
-    texts: frozenset[str]  # every text in the film, whole
+    texts: frozenset[str]  # every text value of the film
 
 
 def probes(config: Config) -> list[Probe]:
-    """Compose under this configuration first, then with every setting at least once.
+    """Compose with this configuration first, then with every setting at least once.
 
-    No two films are the same, and one of them is bare.
+    Every film is different, and one has the required elements only.
     """
     reports, encodings = (
         tuple(SOP_CLASSES),
@@ -119,7 +119,7 @@ def _everything(
     manufacturer: str = "Maker",
     serial: str = "S1",
 ) -> Config:
-    """Every object there is, with this report and these pictures."""
+    """Switch every object on, with this report class and these pictures."""
     switches = {
         name: True for name, field in ResultsConfig.model_fields.items() if field.annotation is bool
     }
@@ -151,7 +151,7 @@ def _probe(config: Config, film: Dataset, *, positive: bool = True) -> Probe:
 
 
 def _earlier(number: int) -> Iterator[Result]:
-    """The report of an earlier film of the study; every second film came late."""
+    """Yield the report of an earlier film of the study, for every second film."""
     if number % 2 == 0:
         yield Result(
             sop_instance_uid=f"2.25.7{number}",
@@ -173,7 +173,7 @@ def _texts(ds: Dataset) -> Iterator[str]:
 
 
 def _bare_film() -> Dataset:
-    """What every film has that is read at all."""
+    """Build a film with the required elements only."""
     film = Dataset()
     film.SOPClassUID = DigitalXRayImageStorageForPresentation
     film.SOPInstanceUID, film.StudyInstanceUID, film.SeriesInstanceUID = (
@@ -191,7 +191,7 @@ def _bare_film() -> Dataset:
 
 
 def _full_film(number: int) -> Dataset:
-    """A film with every element its children may take over; ``number`` is in the values."""
+    """Build a film with every element that may be copied; ``number`` is in the values."""
     film = _bare_film()
     for keyword in _INHERITABLE:
         setattr(film, keyword, _sample(keyword, number))
@@ -234,7 +234,7 @@ def _item(keyword: str, number: int) -> Dataset:
 
 
 def _reading(film: Dataset, *, positive: bool) -> Reading:
-    """Two lungs, a warm spot in one of them; all stages ran, or only the first two."""
+    """Build a reading: two lungs, heat in one of them; all stages ran, or only the first two."""
     rows, columns = np.mgrid[0:_NETWORK_SIDE, 0:_NETWORK_SIDE] / _NETWORK_SIDE
     lungs = (abs(columns - 0.5) > 0.1) & (abs(columns - 0.5) < 0.35) & (abs(rows - 0.5) < 0.35)
     heat: FloatMap = np.exp(-((columns - 0.3) ** 2 + (rows - 0.6) ** 2) / 0.01).astype(np.float32)

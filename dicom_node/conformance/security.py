@@ -1,4 +1,4 @@
-"""Section 8: who may do what, and how it is kept from others."""
+"""Section 8: access control, secure transport and other security features."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def security(created: Created) -> Iterator[str]:
     yield heading("8", "Security")
     yield heading("8.1", "Introduction")
     yield (
-        "The node speaks DICOM over TLS where it is configured to, plain DICOM beside it or not at "
-        "all. It keeps what it receives and creates unencrypted in `node.data_dir`.\n"
+        "The node supports DICOM over TLS if configured, with or without plain DICOM beside it. "
+        "What it receives and creates is stored unencrypted in `node.data_dir`.\n"
     )
     yield heading("8.2", "External Network Requirements")
     yield (
-        "DNS, where hosts are configured by name. The clock of the machine should be synchronised: "
-        "objects and audit lines carry its time.\n"
+        "DNS, if hosts are configured by name. The machine's clock should be synchronised: objects "
+        "and audit lines carry its time.\n"
     )
     yield heading("8.3", "TCP Port Configuration")
     yield table(
@@ -58,30 +58,31 @@ def security(created: Created) -> Iterator[str]:
     yield from _transport(created)
     yield heading("8.5", "User Identity Negotiation Support")
     yield (
-        "As acceptor: user name and passcode (type 2, PS3.7 D.3.3.7) against `node.users_file`, "
-        "where it is set; there is no positive response. As initiator: none.\n"
+        "As acceptor: user name and passcode (type 2, PS3.7 D.3.3.7), checked against "
+        "`node.users_file` if it is set; no positive response is sent. As initiator: none.\n"
     )
     yield heading("8.6", "Web Services Security Features")
     yield bullets(
         [
-            "HTTPS by the TLS of the Python it runs on. The certificate of the service is always "
-            "checked, against the public authorities or those configured.",
-            "A bearer token (RFC 6750) from a file or an environment variable, read anew for each "
-            "study; over plain HTTP it is sent to the same machine only. It is in no log.",
+            "HTTPS uses the TLS library of the Python installation. The certificate of the service "
+            "is always verified, against the public authorities or the configured ones.",
+            "A bearer token (RFC 6750) comes from a file or an environment variable and is read "
+            "again for each study. Over plain HTTP it is sent to the same machine only. It is "
+            "never logged.",
         ]
     )
     yield heading("8.7", "Other Security Features")
     yield bullets(
         [
-            "Calling AE titles and addresses can be limited (`node.allowed_calling`), and the "
-            "called AE title checked (`node.require_called`).",
-            "Each step is in an audit log whose lines are chained by hashes "
-            "and vouched for by checkpoints outside the database, signed where a key is configured "
-            "(`dicom-node audit verify`), without patient identity.",
-            "Compressed pixels are decoded by a process of limited memory and time, without which "
-            "the node goes on.",
-            "Secrets stand in files or in the environment, never in the configuration or a log.",
-            "Nothing a peer sends becomes part of a path before it is known to be a UID.",
+            "Calling AE titles and addresses can be restricted (`node.allowed_calling`), and the "
+            "called AE title can be checked (`node.require_called`).",
+            "Every step is in an audit log without patient identity. Its lines are chained by "
+            "hashes, and checkpoints outside the database, signed if a key is configured, prove "
+            "them (`dicom-node audit verify`).",
+            "Compressed pixels are decoded in a separate process of limited memory and time; if it "
+            "fails, the node goes on.",
+            "Secrets are in files or in the environment, never in the configuration or a log.",
+            "Nothing that a peer sends becomes part of a path unless it is a UID.",
         ]
     )
 
@@ -89,7 +90,7 @@ def security(created: Created) -> Iterator[str]:
 def _transport(created: Created) -> Iterator[str]:
     """How TLS is used, for 8.4.2."""
     tls = created.config.tls
-    signed = "must show a certificate that an authority of `tls.ca_file` signed (mutual TLS)"
+    signed = "must present a certificate signed by an authority of `tls.ca_file` (mutual TLS)"
     callers = signed if tls.mutual else "need no certificate"
     yield "TLS, as acceptor and as initiator of associations:\n"
     yield table(
@@ -103,9 +104,9 @@ def _transport(created: Created) -> Iterator[str]:
             ("Callers", callers),
             (
                 "Destinations",
-                "must show a certificate of theirs with their host name or `tls_name`",
+                "must present a certificate with their host name or `tls_name`",
             ),
-            ("Key management", "PEM files, read anew when they change; the key may be encrypted"),
+            ("Key management", "PEM files, read again when they change; the key may be encrypted"),
             ("Revocation lists, OCSP", "not supported"),
         ],
     )

@@ -1,4 +1,4 @@
-"""Section 6: every key of the configuration, with its limits and its value."""
+"""Section 6: every configuration key with its limits and its value."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def settings(created: Created) -> Iterator[str]:
     yield heading("6", "Configuration")
     yield heading("6.1", "General Configuration Parameters")
     yield (
-        "One file, `config.yaml`, read at start; a variable `DICOM_NODE__SECTION__KEY` of the "
-        "environment wins over it. The file in the repository tells units and reasons.\n"
+        "One file, `config.yaml`, read at start; an environment variable "
+        "`DICOM_NODE__SECTION__KEY` overrides it. The file in the repository explains units and "
+        "reasons.\n"
     )
     yield table(("Parameter", "Default", "Allowed", "Here"), _parameters(config))
     yield from _peers(config)
@@ -42,26 +43,27 @@ def settings(created: Created) -> Iterator[str]:
     yield "None.\n"
     yield heading("6.6", "Configuration of Audit Trail")
     yield (
-        "The audit log is kept in the node's own database, each line with a hash over the line "
-        "before it; `dicom-node audit export` writes it as JSON. Kinds of lines: "
-        f"{', '.join(f'`{kind.value}`' for kind in AuditKind)}. {_repository(config)} Told are "
+        "The audit log is in the node's own database; each line holds a hash of the line before "
+        "it. `dicom-node audit export` writes it as JSON. Kinds of lines: "
+        f"{', '.join(f'`{kind.value}`' for kind in AuditKind)}. {_repository(config)} Sent are "
         f"{', '.join(f'`{kind.value}`' for kind in TOLD)}.\n"
     )
 
 
 def _repository(config: Config) -> str:
     to = config.audit.repository
-    where = "an audit repository, where one is configured (here none is)"
+    where = "an audit repository, if one is configured (here none is)"
     if to is not None:
         where = f"the audit repository {to.host}, port {to.port}"
     patient = "is `withheld`"
     if to is not None and to.patient == "id":
-        patient = "is the Patient ID of a film in the spool, `unknown` where there is none any more"
+        patient = "is that of a film in the spool, `unknown` if the film was deleted"
     return (
         f"DICOM audit messages (PS3.15 A.5) are sent to {where}, by syslog over TLS (RFC 5424, "
-        "RFC 5425), again after an outage until it has them. UserID is `AE title@host` for the "
-        "node, the AE title, the configured name or the address for peers, `login@host` for a "
-        f"person. They hold no patient's name; the number {patient} (`audit.repository.patient`)."
+        "RFC 5425), and after an outage sent again until they are received. UserID is `AE "
+        "title@host` for the node, the AE title, the configured name or the address for peers, "
+        "`login@host` for a person. They hold no patient name; the Patient ID "
+        f"{patient} (`audit.repository.patient`)."
     )
 
 
@@ -90,7 +92,7 @@ def _peers(config: Config) -> Iterator[str]:
             for each in peers
         ),
     )
-    yield "Remote application entities that may call (`node.allowed_calling`); none: any may.\n"
+    yield "Remote application entities that may call (`node.allowed_calling`); none: any.\n"
     yield table(
         ("AE Title", "Address", "TCP Port for Commitment Reports"),
         (
@@ -100,10 +102,10 @@ def _peers(config: Config) -> Iterator[str]:
     )
     delivery = config.delivery
     yield (
-        f"What a destination does not take now is sent again after "
-        f"{delivery.first_retry_seconds:g} s, then after twice as long each time and at most "
-        f"{delivery.max_retry_seconds:g} s, up to {JITTER_SHARE:.0%} less at random, "
-        f"{delivery.max_attempts} times in all.\n"
+        f"What a destination does not accept now is sent again after "
+        f"{delivery.first_retry_seconds:g} s, then after twice as long each time, at most after "
+        f"{delivery.max_retry_seconds:g} s, each delay randomly shortened by up to "
+        f"{JITTER_SHARE:.0%}, {delivery.max_attempts} times in all.\n"
     )
 
 
@@ -131,7 +133,7 @@ def _parameters(config: Config) -> Iterator[tuple[str, str, str, str]]:
     for section in Config.model_fields:
         values = getattr(config, section)
         if not isinstance(values, BaseModel):
-            continue  # destinations: in tables of their own
+            continue  # destinations have tables of their own
         schema = type(values).model_json_schema()["properties"]
         for key, limits in schema.items():
             before, here = getattr(getattr(default, section), key), getattr(values, key)

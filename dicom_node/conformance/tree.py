@@ -1,4 +1,4 @@
-"""Content trees of the created reports, laid over each other: one outline for each title."""
+"""Merge the content trees of the created reports into one outline for each title."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Outline:
-    """What content items of one place and name were seen to hold."""
+    """The values and children seen for content items of one place and name."""
 
-    sop_classes: set[str] = field(default_factory=set)  # of a root: names of the classes it was in
+    sop_classes: set[str] = field(default_factory=set)  # of a root: names of its SOP classes
     values: set[str] = field(default_factory=set)
     inner: dict[str, Outline] = field(default_factory=dict)
 
     def lines(self, depth: int = 0) -> Iterator[str]:
-        """Write what is below, one line an item."""
+        """Write what is below, one line for each item."""
         for name, outline in self.inner.items():
             values = f" = {' or '.join(sorted(outline.values))}" if outline.values else ""
             yield f"{'  ' * depth}{name}{values}"
@@ -28,7 +28,7 @@ class Outline:
 
 
 def outlines(documents: Iterable[Dataset]) -> list[Outline]:
-    """Outline the documents; each outline holds one title."""
+    """Outline the documents, one outline for each title."""
     titles: dict[str, Outline] = {}
     for ds in documents:
         if "ContentSequence" in ds:

@@ -30,15 +30,15 @@ _VERIFICATION = UID("1.2.840.10008.1.1")
 _NEXT = {
     DeliveryEvent.ACCEPTED: "Accepted",
     DeliveryEvent.UNAVAILABLE: "Sent again later",
-    DeliveryEvent.REFUSED: "Held until a person wakes it with `dicom-node retry`",
+    DeliveryEvent.REFUSED: "Held until a person runs `dicom-node retry`",
 }
 _REJECTED_WHEN = {
-    Rejection.MALFORMED: "A presentation context names no abstract or no transfer syntax",
+    Rejection.MALFORMED: "A presentation context has no abstract syntax or no transfer syntax",
     Rejection.CALLED: "The called AE title is not the node's, and `node.require_called` is on",
-    Rejection.CALLING: "`node.allowed_calling` names peers, and this is none of them",
-    Rejection.USER: "`node.users_file` is set, and the request shows no user of it",
-    Rejection.LIMIT: "`node.max_associations` are going on",
-    Rejection.PEER_LIMIT: "`node.max_associations_per_peer` of this peer are going on",
+    Rejection.CALLING: "`node.allowed_calling` names peers, and this is not one of them",
+    Rejection.USER: "`node.users_file` is set, and the request has no user listed in it",
+    Rejection.LIMIT: "`node.max_associations` are open",
+    Rejection.PEER_LIMIT: "`node.max_associations_per_peer` of this peer are open",
 }
 _RESULTS = {1: "rejected-permanent", 2: "rejected-transient"}
 _FAULTS = {
@@ -53,8 +53,8 @@ _FAULTS = {
     Fault.MISSING_UID: "The data set has no Study or no Series Instance UID",
     Fault.NO_PIXELS: "The data set is an image without Pixel Data",
     Fault.SHORT_PIXELS: "Pixel Data is shorter than rows and columns say",
-    Fault.RESOURCES: "The disk or the database does not take it now",
-    Fault.INTERNAL: "An error nobody thought of; the log has it",
+    Fault.RESOURCES: "The disk or the database cannot store it now",
+    Fault.INTERNAL: "An unexpected error; it is in the log",
 }
 
 
@@ -140,14 +140,14 @@ def _deliverer(created: Created) -> Iterator[str]:
     yield bullets(
         [
             "Results of a study are ready: one association with each PACS, one C-STORE for each "
-            "object, release. The pictures come before what refers to them.",
-            "An object that breaks the association steps back; those behind it are sent soon.",
-            "A PACS that does not answer is asked again later, the other destinations go on. After "
-            f"{config.delivery.breaker_failures} failed associations in a row nothing is sent to "
-            "it until a C-ECHO, tried less and less often, is answered.",
-            "Storage commitment: N-ACTION, a short wait for N-EVENT-REPORT, release. Where it is "
-            "not offered: one C-FIND for each object, release.",
-            "A peer asked for storage commitment: N-EVENT-REPORT, release.",
+            "object, release. An object is sent after those it refers to.",
+            "An object that breaks the association waits; the objects after it are sent soon.",
+            "A PACS that does not answer is tried again later; other destinations are not "
+            f"affected. After {config.delivery.breaker_failures} failed associations in a row "
+            "nothing is sent to it until a C-ECHO, tried at growing intervals, is answered.",
+            "Storage commitment: N-ACTION, a short wait for N-EVENT-REPORT, release. If the PACS "
+            "does not support it: one C-FIND for each object, release.",
+            "A peer requested storage commitment: N-EVENT-REPORT, release.",
         ]
     )
     yield heading("7.2.2.2", "Association Parameters")
@@ -165,9 +165,9 @@ def _deliverer(created: Created) -> Iterator[str]:
     )
     yield heading("7.2.2.3", "Association Initiation")
     yield (
-        "For Storage, one transfer syntax in each presentation context, and no context for what is "
-        "not sent in this association. Of the contexts accepted for a SOP class the object's own "
-        "transfer syntax is used, else the first of the others in this table.\n"
+        "For Storage, each presentation context has one transfer syntax, and only SOP classes sent "
+        "in this association are proposed. Of the accepted contexts of a SOP class, the object's "
+        "own transfer syntax is used, else the first of the others in this table.\n"
     )
     echo = [UID(each) for each in pynetdicom.build_context(_VERIFICATION).transfer_syntax or ()]
     contexts = [
@@ -197,11 +197,11 @@ def _status_codes() -> Iterator[str]:
         ],
     )
     yield heading("7.3.2", "DIMSE Services")
-    yield "C-ECHO is answered 0000, always.\n"
+    yield "C-ECHO is always answered 0000.\n"
     yield heading("7.3.2.5", "Storage Service")
     yield heading("7.3.2.5.1", "SCU of the Storage SOP Classes - C-STORE")
     yield table(("Status Code", "Further Meaning", "Behaviour"), map(_handled, STORE_STATUS))
-    yield f"Any other status: {_NEXT[DeliveryEvent.REFUSED].lower()}. Upper rows win.\n"
+    yield f"Any other status: {_NEXT[DeliveryEvent.REFUSED].lower()}. The first match applies.\n"
     yield heading("7.3.2.5.2", "SCP of the Storage SOP Classes - C-STORE")
     success = ("Success", f"{SUCCESS:04X}", "", "Bytes and database row are on disk")
     yield table(
@@ -211,9 +211,9 @@ def _status_codes() -> Iterator[str]:
     yield from commitment_codes()
     yield heading("7.3.3", "DICOM Web Services")
     yield (
-        "Failure Reason (0008,1197) and Warning Reason (0008,1196) of the object in the answer "
-        "are taken as the status codes of 7.3.2.5.1. Where the answer says nothing of the object, "
-        "the HTTP status decides; a success that does not name the object is no success.\n"
+        "Failure Reason (0008,1197) and Warning Reason (0008,1196) of the object in the response "
+        "are handled like the status codes of 7.3.2.5.1. If the response does not mention the "
+        "object, the HTTP status decides; a success that does not name the object is a failure.\n"
     )
     yield table(("HTTP Status", "Further Meaning", "Behaviour"), map(_http, HTTP_STATUS))
 

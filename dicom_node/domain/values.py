@@ -94,7 +94,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class CheckFailure:
     """Why a composed object may not leave; ``message`` never holds patient identity."""
 
     sop_instance_uid: str
@@ -114,7 +114,7 @@ class FilmOutcome:
     refusal: Refusal | None
     reading: ReadingSummary | None
     results: tuple[Result, ...] = ()
-    faults: tuple[Fault, ...] = ()  # any of them withholds all results
+    faults: tuple[CheckFailure, ...] = ()  # any of them withholds all results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

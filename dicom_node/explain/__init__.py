@@ -1,7 +1,7 @@
-"""What the networks saw, as pictures and outlines a radiologist can check.
+"""Turn a reading into pictures and outlines that a radiologist can check.
 
 A `Reading` and its film become an `Explanation`: pictures for the Secondary Capture series and
-polygons for the report. Nothing here touches DICOM.
+polygons for the report. Nothing here depends on DICOM.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import dicom_node
 from dicom_node.domain.values import Image
 from dicom_node.explain import canvas, palette
 from dicom_node.explain.canvas import Bar, Line
-from dicom_node.explain.paint import RGB, blend
+from dicom_node.explain.paint import RGB
 from dicom_node.explain.phrases import WORDS, Language, Words
 from dicom_node.explain.regions import Polygon, Region, hull, regions
 from dicom_node.explain.scene import Scene, unreliable
 from models.reading import FloatMap, Reading
 
-__all__ = ["Explanation", "Overlay", "Polygon", "Region", "Style", "blend", "explain", "regions"]
+__all__ = ["Explanation", "Overlay", "Polygon", "Region", "Style", "explain", "regions"]
 
 _PALETTE_NOTE = (
     f"inferno colours, opacity in proportion to the relative activation from 0 to 1, nothing below "
@@ -33,7 +33,7 @@ _PALETTE_NOTE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """What the pictures depend on beside the reading."""
+    """What the pictures depend on besides the reading."""
 
     max_side: int  # pixels, longest side of a picture's film; never enlarged
     max_regions: int  # outlines per heatmap, for the report
@@ -82,7 +82,7 @@ class _View:
 
 
 def explain(image: Image, reading: Reading, style: Style) -> Explanation:
-    """Draw every picture and outline the reading gives rise to.
+    """Draw the pictures and outlines of a reading.
 
     A film below stage 2's threshold gets the panels and H2; stage 3's maps appear where it ran.
     """

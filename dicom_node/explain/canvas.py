@@ -1,8 +1,8 @@
-"""The page round a film: the strip of words below it, and panels in a row.
+"""Lay out a page: the film at the top left, text below it, or panels in a row.
 
-The strip is always below and the film always at the top left, so that a picture's pixels lead
-back to the film's by one factor and no offset. Words are drawn at the picture's own resolution, in
-a size that follows from it: as large on any screen the whole picture is fitted to.
+The film is always at the top left, so that picture pixels map to film pixels by one factor and no
+offset. The text size follows from the picture's size, so that it looks the same on every screen to
+which the whole picture is fitted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GAP = 6  # pixels between panels
 
 _MIN_WIDTH = 480  # pixels; a narrower film gets black beside it, for the words
 _FACE = "NotoSansCJKtc-subset.otf"
-# What stays together on a line: a word, or a Chinese character with the punctuation after it
+# Units that are not broken over lines: a word, or a Chinese character with its punctuation
 _UNBREAKABLE = re.compile(r"[\u4e00-\u9fff][\u3000-\u303f\uff00-\uffef]*\s*|[^\s\u4e00-\u9fff]+\s*")
 
 

@@ -1,4 +1,4 @@
-"""What is drawn on a film: heat, and lines around it.
+"""Draw heat and lines on a film.
 
 Each function draws on ``rgb``, (height, width, 3) uint8: the film's part of a page.
 """
@@ -21,7 +21,7 @@ Grey: TypeAlias = NDArray[np.uint8]  # (height, width)
 RGB: TypeAlias = NDArray[np.uint8]  # (height, width, 3)
 Colour: TypeAlias = tuple[int, int, int]
 
-_FINE = 2  # lines are drawn this much larger, then averaged: smooth edges
+_FINE = 2  # lines are drawn at this multiple of the size and averaged, for smooth edges
 
 
 def levels(values: FloatMap) -> Grey:
@@ -30,7 +30,7 @@ def levels(values: FloatMap) -> Grey:
 
 
 def shrunk(film: Grey, max_side: int) -> Grey:
-    """The film, its longest side no longer than ``max_side``; a smaller one stays as it is."""
+    """Scale the film down to a longest side of ``max_side``; a smaller film is not changed."""
     height, width = film.shape
     scale = max_side / max(film.shape)
     if scale >= 1:
@@ -45,31 +45,18 @@ def coloured(film: Grey) -> RGB:
     return np.stack([film, film, film], axis=-1)
 
 
-def blend(film: Grey, heat: FloatMap, *, hatched: bool = False) -> RGB:
-    """The rule by which heat is laid over a film.
+def lay_heat(rgb: RGB, heat: FloatMap, *, hatched: bool = False) -> None:
+    """Blend heat over the film: inferno colours, opaque in proportion to the heat.
+
+    The film is unchanged where the heat is below the iso level.
 
     Parameters
     ----------
-    film
-        In grey.
     heat
         In [0, 1], of any size; it is stretched over the film.
     hatched
-        Strike the heat through, for the explanation is unreliable.
-
-    Returns
-    -------
-    array
-        The film as it was where the heat is below the iso level, elsewhere inferno colours over
-        it, opaque in proportion to the heat.
+        Hatch the heat, because the explanation is unreliable.
     """
-    rgb = coloured(film)
-    lay_heat(rgb, heat, hatched=hatched)
-    return rgb
-
-
-def lay_heat(rgb: RGB, heat: FloatMap, *, hatched: bool = False) -> None:
-    """Lay heat over the film, see `blend`."""
     small = Image.fromarray(levels(heat))
     inside = small.point(palette.at_least(palette.ISO)).getbbox()
     if inside is None:
@@ -92,7 +79,7 @@ def lay_heat(rgb: RGB, heat: FloatMap, *, hatched: bool = False) -> None:
 
 
 def lay_grey(rgb: RGB, values: FloatMap) -> None:
-    """Put a map in the film's place, grey on black."""
+    """Replace the film with a map, grey on black."""
     height, width, _ = rgb.shape
     grey = Image.fromarray(levels(values)).resize((width, height), Image.Resampling.BICUBIC)
     rgb[...] = coloured(np.asarray(grey.point(palette.guided())))
@@ -101,9 +88,9 @@ def lay_grey(rgb: RGB, values: FloatMap) -> None:
 def _magnified(
     inside: tuple[int, int, int, int], small: tuple[int, int], film: tuple[int, ...]
 ) -> tuple[int, int, int, int]:
-    """A box on the map as one on the film, two pixels of the map wider on every side.
+    """Convert a box on the map to the film, two map pixels wider on every side.
 
-    Between pixels a cubic curve reaches beyond them.
+    Cubic interpolation reaches beyond the pixels it interpolates.
     """
     across, down = film[1] / small[0], film[0] / small[1]
     left, top, right, bottom = inside
@@ -116,7 +103,7 @@ def _magnified(
 
 
 def _hatch(rgb: RGB, heated: NDArray[np.bool_], shift: int, width: int) -> None:
-    """Diagonals, black beside white: one of the two shows on any heat and any film."""
+    """Draw diagonals, black beside white: one of them is visible on any heat and any film."""
     rows, columns = heated.shape
     place = (np.arange(columns) + np.arange(rows)[:, np.newaxis] + shift) % (12 * width)
     rgb[heated & (place < width)] = palette.RIM
@@ -125,12 +112,12 @@ def _hatch(rgb: RGB, heated: NDArray[np.bool_], shift: int, width: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """Lines, to be drawn on any number of films of one size."""
+    """Lines that can be drawn on any number of pictures of one size."""
 
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
     line: NDArray[np.float32]  # coverage of each of those pixels, (N, 1) in [0, 1]
-    rim: NDArray[np.float32]  # and by the dark rim, which shows the line on bone
+    rim: NDArray[np.float32]  # the same of the dark rim, which makes the line visible on bone
 
     def draw(self, rgb: RGB, colour: Colour) -> None:
         """Draw it."""

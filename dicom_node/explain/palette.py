@@ -1,4 +1,4 @@
-"""The colours of the pictures, all told apart with any colour vision."""
+"""The colours of the pictures, distinguishable with any colour vision."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where the heat is, and where the lungs are: outlines in the film's own pixels.
+"""Outlines of heat and lungs, in film pixels.
 
-A polygon is (N, 2) float64, (column, row), closed: the last point repeats the first. Pixel centres
-are whole numbers, as in `models.reading.Frame`.
+A polygon is an (N, 2) float64 array of (column, row) points. It is closed: the last point repeats
+the first. Pixel centres are whole numbers, as in `models.reading.Frame`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from models.reading import BoolMap, FloatMap, Frame
 
 Polygon: TypeAlias = NDArray[np.float64]
 
-_MIN_AREA = 0.0005  # of the network frame; a smaller spot is noise, not a region
-_TOLERANCE = 1.5  # network pixels a simplified outline may stray: a few dozen vertices remain
-_SMOOTHING = 1.5  # network pixels; takes the stairs out of a mask's outline
+_MIN_AREA = 0.0005  # of the film; a smaller spot is noise, not a region
+_TOLERANCE = 1.5  # network pixels by which an outline is simplified; some dozen vertices remain
+_SMOOTHING = 1.5  # network pixels; smooths the steps of a mask's outline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One island of heat. ``share`` is its part of the map's whole heat, in (0, 1]."""
+    """One connected region of heat; ``share`` is its part of all heat of the map, in (0, 1]."""
 
     points: Polygon
     share: float
 
 
 def regions(heat: FloatMap, frame: Frame, limit: int) -> tuple[Region, ...]:
-    """The islands above the iso level that hold most heat, the hottest first."""
+    """Return the regions above the iso level with the most heat, the one with most first."""
     crop = frame.crop(heat).astype(np.float64)
     labels, count = ndimage.label(crop >= ISO)
     if not (limit and count):
@@ -55,19 +55,19 @@ def regions(heat: FloatMap, frame: Frame, limit: int) -> tuple[Region, ...]:
 
 
 def contours(heat: FloatMap, frame: Frame) -> list[Polygon]:
-    """Every iso line of a heatmap."""
+    """Return every iso line of a heatmap."""
     crop = frame.crop(heat).astype(np.float64)
     return [_to_film(line, frame) for line in _lines(crop, ISO)]
 
 
 def outline(mask: BoolMap, frame: Frame) -> list[Polygon]:
-    """The smoothed border of a mask, one polygon for each piece."""
+    """Return the smoothed border of a mask, one polygon for each piece."""
     soft = ndimage.gaussian_filter(frame.crop(mask).astype(np.float64), _SMOOTHING)
     return [_to_film(line, frame) for line in _lines(soft, 0.5)]
 
 
 def hull(mask: BoolMap, frame: Frame) -> Polygon:
-    """One convex polygon around a mask; around the whole film where the mask is (nearly) empty."""
+    """Return the convex hull of a mask, or the whole film if the mask is (nearly) empty."""
     lines = outline(mask, frame)
     if not lines:
         right, bottom = frame.columns - 1.0, frame.rows - 1.0
@@ -80,7 +80,7 @@ def hull(mask: BoolMap, frame: Frame) -> Polygon:
 
 
 def _lines(values: NDArray[np.float64], level: float) -> list[Polygon]:
-    """Iso lines as (row, column) of the unpadded map; the rim of zeros closes every one."""
+    """Return iso lines as (row, column); padding with zeros closes each of them."""
     return [line - 1 for line in measure.find_contours(np.pad(values, 1), level)]
 
 

@@ -1,4 +1,4 @@
-"""One film with what a reading draws on it, at one size."""
+"""Draw a reading on its film, at one size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Scene:
 
     @classmethod
     def of(cls, image: Image, reading: Reading, max_side: int) -> Scene:
-        """The film as large as it may be."""
+        """Create the scene at the largest size allowed."""
         lines = {"lungs": outline(reading.lungs.aerated, reading.frame)}
         lines["h2"] = contours(reading.h2, reading.frame)
         if reading.h3 is not None:
@@ -36,14 +36,14 @@ class Scene:
         return cls(paint.levels(image.pixels), 1.0, reading, lines).shrunk(max_side)
 
     def shrunk(self, max_side: int) -> Scene:
-        """The same on a film whose longest side is ``max_side`` or less."""
+        """Return the same scene with a longest side of at most ``max_side``."""
         film = paint.shrunk(self.film, max_side)
         factor = self.factor * max(self.film.shape) / max(film.shape)
         return Scene(film, factor, self.reading, self._lines)
 
     @cached_property
     def background(self) -> RGB:
-        """The film in three channels, to be copied."""
+        """The film in three channels; copy it before drawing."""
         return paint.coloured(self.film)
 
     def plain(self, _rgb: RGB) -> None:
@@ -54,15 +54,15 @@ class Scene:
         self._round_lungs.draw(rgb, palette.LUNGS)
 
     def h2(self, rgb: RGB) -> None:
-        """Lay stage 2's heat on the film, struck through where it explains nothing."""
+        """Blend stage 2's heat over the film, hatched if it is unreliable."""
         self._hot(rgb, self.reading.h2, "h2", hatched=unreliable(self.reading))
 
     def h3(self, rgb: RGB) -> None:
-        """Lay stage 3's heat on the film."""
+        """Blend stage 3's heat over the film."""
         self._hot(rgb, _present(self.reading.h3), "h3")
 
     def guided(self, rgb: RGB) -> None:
-        """Put Guided Grad-CAM in the film's place."""
+        """Replace the film with Guided Grad-CAM."""
         paint.lay_grey(rgb, self._crop(_present(self.reading.guided)))
         self.lungs(rgb)
 
@@ -83,7 +83,7 @@ class Scene:
 
 
 def unreliable(reading: Reading) -> bool:
-    """Whether the stage-2 heatmap was checked and found not to show what decided."""
+    """Whether the check of the stage-2 heatmap found that it does not explain the decision."""
     return reading.heat_check is not None and not reading.heat_check.reliable
 
 

@@ -149,20 +149,32 @@ def _first_item(ds: Dataset, keyword: str) -> Dataset | None:
 
 
 def _look_up(item: Dataset, values: Table) -> Table | None:
-    """Apply a LUT: entries, first value mapped and bits are in its descriptor (PS3.3 C.11.1.1)."""
-    descriptor = numbers(item, "LUTDescriptor")
-    if len(descriptor) != 3:
+    """Map values by a look-up table; None if the item holds none."""
+    lut = look_up_table(item)
+    if lut is None:
         return None
-    data = _lut_data(item, int(descriptor[0]) & 0xFFFF or 0x10000)
-    if not data.size:
-        return None
-    first = descriptor[1]
+    first, data = lut
     if values.min() < 0 and first >= 0x8000:  # parsed as US, meant as SS
         first -= 0x10000
     elif values.min() >= 0 and first < 0:  # parsed as SS, meant as US
         first += 0x10000
     index = np.clip(np.rint(values) - first, 0, data.size - 1)
     return data[index.astype(np.intp)]
+
+
+def look_up_table(item: Dataset) -> tuple[int, Table] | None:
+    """Read a look-up table by its descriptor (PS3.3 C.11.1.1).
+
+    Returns
+    -------
+    The first stored value mapped, and the entries of the table; the descriptor's own number of
+    bits is ignored. None if the descriptor is unusable or there are no entries.
+    """
+    descriptor = numbers(item, "LUTDescriptor")
+    if len(descriptor) != 3:
+        return None
+    data = _lut_data(item, int(descriptor[0]) & 0xFFFF or 0x10000)
+    return (int(descriptor[1]), data) if data.size else None
 
 
 def _lut_data(item: Dataset, entries: int) -> Table:

@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ParametricMapStorage, SecondaryCaptureImageStorage, SegmentationStorage
 from scipy import ndimage
 
-from dicom_node import explain, pixels
+from dicom_node import pixels
 from dicom_node.config import ResultsConfig
 from dicom_node.explain import paint, palette
 
@@ -81,7 +81,9 @@ def film_sets(folder: Path) -> Iterator[FilmSet]:
 def rebuild(films: FilmSet, name: str, max_side: int = _MAX_SIDE) -> paint.RGB:
     """The film with a map laid over it, without any line."""
     hatched = name == "H2" and _UNRELIABLE in _codes(films.report)
-    return explain.blend(_grey(films, max_side), _heat(films, name), hatched=hatched)
+    rgb = paint.coloured(_grey(films, max_side))
+    paint.lay_heat(rgb, _heat(films, name), hatched=hatched)
+    return rgb
 
 
 def picture(films: FilmSet, name: str) -> Dataset:

@@ -20,7 +20,7 @@ from support.objects import composed, context, fixed_film, small_film, through_d
 
 from dicom_node.check_objects import check, check_files
 from dicom_node.config import ReportConfig
-from dicom_node.domain.values import Fault
+from dicom_node.domain.values import CheckFailure
 
 DISEASE = "233604007"
 KINDS = (
@@ -358,7 +358,7 @@ def test_a_file_that_is_gone_or_no_dicom_is_a_fault(tmp_path: Path) -> None:
 def test_an_object_without_anything_is_faulty_not_an_error() -> None:
     """However odd an object is, the check ends."""
     faults = check([Dataset()], fixed_film())
-    assert {type(fault) for fault in faults} == {Fault}
+    assert {type(fault) for fault in faults} == {CheckFailure}
     assert "attribute" in {fault.rule for fault in faults}
 
 

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 from dicom_node.cli import app
 from dicom_node.config import Config
 from dicom_node.domain.audit import AuditKind
-from dicom_node.domain.values import Fault, FilmOutcome, Image
+from dicom_node.domain.values import CheckFailure, FilmOutcome, Image
 from dicom_node.pipeline import Pipeline, entry
 from dicom_node.service.worker import Worker
 from models.reading import Look, ModelIdentity, Reading
 
 FILM = "1.2.1"
-FAULT = Fault(
+FAULT = CheckFailure(
     sop_instance_uid=result(FILM, 1).sop_instance_uid,
     rule="attribute",
     message="ConversionType is missing",

@@ -1,3 +1,7 @@
+"""The objects of a reading: which there are, what they inherit, and their UIDs."""
+
+from __future__ import annotations
+
 import warnings
 from dataclasses import replace
 from datetime import UTC, datetime

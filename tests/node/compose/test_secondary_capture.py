@@ -1,3 +1,7 @@
+"""Pictures as Secondary Capture images: header, spacing, encodings."""
+
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 

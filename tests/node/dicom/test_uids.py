@@ -1,3 +1,7 @@
+"""UIDs derived from what an object was made from."""
+
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,3 +1,7 @@
+"""Pictures and outlines of a reading."""
+
+from __future__ import annotations
+
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,10 +13,10 @@ from support import readings
 from support.phantom import phantom
 
 from dicom_node.domain.values import Image
-from dicom_node.explain import Explanation, Style, blend, explain, palette, regions
-from dicom_node.explain.paint import levels, stroke
+from dicom_node.explain import Explanation, Style, explain, palette, regions
+from dicom_node.explain.paint import RGB, Grey, coloured, lay_heat, levels, stroke
 from dicom_node.explain.regions import hull, outline
-from models.reading import Frame, HeatCheck, Reading
+from models.reading import FloatMap, Frame, HeatCheck, Reading
 
 STYLE = Style(max_side=2048, max_regions=3, at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
 FRAME = readings.frame()
@@ -25,6 +29,12 @@ def image(frame: Frame = FRAME) -> Image:
 
 def explained(reading: Reading, style: Style = STYLE) -> Explanation:
     return explain(image(reading.frame), reading, style)
+
+
+def blend(film: Grey, heat: FloatMap) -> RGB:
+    rgb = coloured(film)
+    lay_heat(rgb, heat)
+    return rgb
 
 
 def colourful(rgb: np.ndarray) -> np.ndarray:

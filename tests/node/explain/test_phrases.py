@@ -1,3 +1,7 @@
+"""The phrases burned into pictures, in four languages."""
+
+from __future__ import annotations
+
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from string import Formatter

@@ -10,7 +10,7 @@ import pytest
 from support.fakes import Bench, bench, read, reading_summary, refused, result
 
 from dicom_node.domain.audit import AuditKind
-from dicom_node.domain.values import Fault, FilmOutcome, Job
+from dicom_node.domain.values import CheckFailure, FilmOutcome, Job
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def _finish(node: Bench, job: Job, *, withheld: bool = False) -> list[str]:
     """Read the job's films, with a picture and a report each; the reports' UIDs."""
     outcomes = [_outcome(film.sop_instance_uid, job.revision) for film in job.instances]
     if withheld:
-        fault = Fault(sop_instance_uid="2.25.1", rule="value", message="odd")
+        fault = CheckFailure(sop_instance_uid="2.25.1", rule="value", message="odd")
         outcomes = [replace(outcome, faults=(fault,)) for outcome in outcomes]
     node.store.jobs.finish(job, outcomes, ["pacs"], ())
     return [outcome.results[1].sop_instance_uid for outcome in outcomes]
