@@ -113,9 +113,9 @@ def _lut(source: Dataset, keyword: str) -> Dataset | None:
     """Return the first look-up table of a sequence, with as many bits as its data use."""
     items = source.get(keyword)
     found = look_up_table(items[0]) if items else None
-    if found is None or found[0] < 0:
+    if found is None or not 0 <= found[0] <= 0xFFFF:
         return None
-    first, data = found
+    first, data = int(found[0]), found[1]
     bits = max(8, int(data.max()).bit_length())
     lut = Dataset()
     lut.add_new("LUTDescriptor", "US", [data.size & 0xFFFF, first, bits])

@@ -159,10 +159,11 @@ def _look_up(item: Dataset, values: Table) -> Table | None:
     elif values.min() >= 0 and first < 0:  # parsed as SS, meant as US
         first += 0x10000
     index = np.clip(np.rint(values) - first, 0, data.size - 1)
-    return data[index.astype(np.intp)]
+    greys: Table = data[index.astype(np.intp)]
+    return greys
 
 
-def look_up_table(item: Dataset) -> tuple[int, Table] | None:
+def look_up_table(item: Dataset) -> tuple[float, Table] | None:
     """Read a look-up table by its descriptor (PS3.3 C.11.1.1).
 
     Returns
@@ -174,7 +175,7 @@ def look_up_table(item: Dataset) -> tuple[int, Table] | None:
     if len(descriptor) != 3:
         return None
     data = _lut_data(item, int(descriptor[0]) & 0xFFFF or 0x10000)
-    return (int(descriptor[1]), data) if data.size else None
+    return (descriptor[1], data) if data.size else None
 
 
 def _lut_data(item: Dataset, entries: int) -> Table:
