@@ -161,14 +161,19 @@ def summary(
     )
 
 
-def entry(path: Path, outcome: FilmOutcome) -> dict[str, object]:
-    """One film of `read --json`."""
+def entry(path: Path, outcome: FilmOutcome | str) -> dict[str, object]:
+    """One film of `read --json`; ``outcome`` is a sentence if reading the file failed."""
+    error = None
+    if isinstance(outcome, str):
+        error = outcome
+        outcome = FilmOutcome(sop_instance_uid="", refusal=None, reading=None)
     reading = outcome.reading.as_json() if outcome.reading else {}
     refusal = outcome.refusal
     return {
         "path": str(path),
         "sop_instance_uid": outcome.sop_instance_uid,
-        "accepted": refusal is None,
+        "accepted": refusal is None and error is None,
+        "error": error,
         "refusal": {"code": refusal.code.value, "reason": refusal.reason} if refusal else None,
         "polarity": reading.get("polarity"),
         "lungs": reading.get("lungs"),

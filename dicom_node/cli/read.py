@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +23,9 @@ from dicom_node.errors import NodeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dicom_node.config import Config
     from dicom_node.domain.reading import ReadingSummary
     from dicom_node.domain.values import FilmOutcome
+    from dicom_node.pipeline import Pipeline
 
 
 def register(app: typer.Typer) -> None:
@@ -41,18 +42,27 @@ def read(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Read films from files with the node's own pipeline, without a network."""
+    """Read films from files with the node's own pipeline, without a network.
+
+    A file that fails does not keep the others from being read; the exit status is then 1.
+    """
+    from dicom_node.domain.clock import utc_now
+    from dicom_node.infer import CascadeReader
     from dicom_node.log import configure
+    from dicom_node.pipeline import Pipeline, entry
 
     settings = load(config)
     configure(settings.log, "read")
-    films = read_files(settings, files_of(paths), out, force_stage3=force_stage3)
+    files = files_of(paths)
+    reader = CascadeReader(settings.models.dir, settings.workers.threads)
+    pipeline = Pipeline(config=settings, reader=reader, clock=utc_now)
+    films = read_files(pipeline, files, out, force_stage3=force_stage3)
     if as_json:
-        from dicom_node.pipeline import entry
-
         print_json([entry(path, outcome) for path, outcome in films])
     else:
         print_readings(films)
+    if any(isinstance(outcome, str) for _, outcome in films):
+        raise typer.Exit(1)
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -72,34 +82,48 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_files(
-    config: Config, files: Sequence[Path], out: Path, *, force_stage3: bool
-) -> list[tuple[Path, FilmOutcome]]:
-    """Read each file, with a progress bar on a terminal."""
+    pipeline: Pipeline, files: Sequence[Path], out: Path, *, force_stage3: bool
+) -> list[tuple[Path, FilmOutcome | str]]:
+    """Read each file, with a progress bar on a terminal.
+
+    Returns
+    -------
+    list of (path, outcome)
+        The outcome is a sentence if reading the file failed.
+    """
     from rich.console import Console
     from rich.progress import track
 
-    from dicom_node.domain.clock import utc_now
-    from dicom_node.infer import CascadeReader
-    from dicom_node.pipeline import Pipeline
-
-    reader = CascadeReader(config.models.dir, config.workers.threads)
-    pipeline = Pipeline(config=config, reader=reader, clock=utc_now)
     console = Console(stderr=True)
-    return [
-        (path, pipeline.read(path, out, force_stage3=force_stage3))
-        for path in track(
-            files, "Reading", console=console, transient=True, disable=not console.is_terminal
-        )
-    ]
+    shown = track(
+        files, "Reading", console=console, transient=True, disable=not console.is_terminal
+    )
+    return [(path, _read(pipeline, path, out, force_stage3=force_stage3)) for path in shown]
 
 
-def print_readings(films: Sequence[tuple[Path, FilmOutcome]]) -> None:
+def _read(pipeline: Pipeline, path: Path, out: Path, *, force_stage3: bool) -> FilmOutcome | str:
+    from dicom_node.dicom.malformed import MALFORMED
+    from dicom_node.log import where
+
+    try:
+        return pipeline.read(path, out, force_stage3=force_stage3)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # it would fail for the other files, too
+            raise
+        return f"the file cannot be read: {error.strerror or type(error).__name__}"
+    except (*MALFORMED, NodeError) as error:
+        return f"reading failed: {where(error)}"
+
+
+def print_readings(films: Sequence[tuple[Path, FilmOutcome | str]]) -> None:
     """Print one row for each film."""
     print_table(
         NOT_FOR_DIAGNOSIS,
         ["film", "accepted", "lungs", "pneumonia", "COVID-19", "objects"],
         (
-            [
+            [path, f"FAILED: {outcome}", "", "", "", ""]
+            if isinstance(outcome, str)
+            else [
                 path,
                 f"no: {outcome.refusal.reason}" if outcome.refusal else "yes",
                 *_numbers(outcome.reading),
