@@ -1,4 +1,4 @@
-"""Lines of the trail that nobody waits for."""
+"""Audit events whose failure is logged, not raised."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-def tell(audit: Audit, event: AuditEvent) -> None:
-    """Write a line; where it cannot be written, it stands in the log."""
+def record_or_log(audit: Audit, event: AuditEvent) -> None:
+    """Write an event to the audit log; if that fails, write an error to the program's log."""
     try:
         audit.append(event)
     except (OSError, AuditError) as error:

@@ -6,6 +6,7 @@ deliverer's: here a peer waits.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
@@ -75,13 +76,12 @@ class CommitmentHandler:
             pledge = CommitmentRequest(
                 transaction_uid=transaction_uid, ae_title=link.calling, references=references
             )
-            self._pledges.keep(pledge, *link.opening_events)
+            link.record(partial(self._pledges.keep, pledge))
         except ValueError as error:
             return _no(INVALID, str(error)), None
         except (OSError, AuditError) as error:
             log.error("commitment request not written down", error=where(error))
             return _no(RESOURCES, "the node cannot take it now; ask again later"), None
-        link.introduced = True
         log.info("commitment asked for", objects=len(references), **link.peer)
         return TAKEN, None
 

@@ -19,7 +19,7 @@ from dicom_node.domain.states import DeliveryEvent
 from dicom_node.receive.associations import Rejection
 from dicom_node.receive.contexts import supported_contexts
 from dicom_node.receive.scp import MAX_PDU
-from dicom_node.receive.store_status import STATUS, SUCCESS, Fault
+from dicom_node.receive.store_status import STATUS, SUCCESS, StoreFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,19 +42,19 @@ _REJECTED_WHEN = {
 }
 _RESULTS = {1: "rejected-permanent", 2: "rejected-transient"}
 _FAULTS = {
-    Fault.SOP_CLASS: "The SOP class of the command is not that of the presentation context",
-    Fault.UID_SYNTAX: "The SOP Instance UID of the command is not a UID",
-    Fault.NO_DATA_SET: "No data set came with the command",
-    Fault.UNPARSABLE: "The data set cannot be parsed in its transfer syntax",
-    Fault.TRUNCATED: "The data set ends before its last element does",
-    Fault.BOUNDS: "Sequences are nested too deep, or there are too many elements",
-    Fault.CLASS_MISMATCH: "The SOP Class UID of the data set is not that of the command",
-    Fault.INSTANCE_MISMATCH: "The SOP Instance UID of the data set is not that of the command",
-    Fault.MISSING_UID: "The data set has no Study or no Series Instance UID",
-    Fault.NO_PIXELS: "The data set is an image without Pixel Data",
-    Fault.SHORT_PIXELS: "Pixel Data is shorter than rows and columns say",
-    Fault.RESOURCES: "The disk or the database cannot store it now",
-    Fault.INTERNAL: "An unexpected error; it is in the log",
+    StoreFault.SOP_CLASS: "The SOP class of the command is not that of the presentation context",
+    StoreFault.UID_SYNTAX: "The SOP Instance UID of the command is not a UID",
+    StoreFault.NO_DATA_SET: "No data set came with the command",
+    StoreFault.UNPARSABLE: "The data set cannot be parsed in its transfer syntax",
+    StoreFault.TRUNCATED: "The data set ends before its last element does",
+    StoreFault.BOUNDS: "Sequences are nested too deep, or there are too many elements",
+    StoreFault.CLASS_MISMATCH: "The SOP Class UID of the data set is not that of the command",
+    StoreFault.INSTANCE_MISMATCH: "The SOP Instance UID of the data set is not that of the command",
+    StoreFault.MISSING_UID: "The data set has no Study or no Series Instance UID",
+    StoreFault.NO_PIXELS: "The data set is an image without Pixel Data",
+    StoreFault.SHORT_PIXELS: "Pixel Data is shorter than rows and columns say",
+    StoreFault.RESOURCES: "The disk or the database cannot store it now",
+    StoreFault.INTERNAL: "An unexpected error; it is in the log",
 }
 
 
@@ -206,7 +206,7 @@ def _status_codes() -> Iterator[str]:
     success = ("Success", f"{SUCCESS:04X}", "", "Bytes and database row are on disk")
     yield table(
         ("Further Meaning", "Status Code", "Related Fields", "Condition"),
-        [success, *(_answered(fault) for fault in Fault)],
+        [success, *(_answered(fault) for fault in StoreFault)],
     )
     yield from commitment_codes()
     yield heading("7.3.3", "DICOM Web Services")
@@ -232,5 +232,5 @@ def _http(row: Row) -> tuple[str, str, str]:
     return codes, row.meaning, _NEXT[row.event]
 
 
-def _answered(fault: Fault) -> tuple[str, str, str, str]:
+def _answered(fault: StoreFault) -> tuple[str, str, str, str]:
     return f"`{fault.value}`", f"{STATUS[fault]:04X}", "(0000,0902)", _FAULTS[fault]

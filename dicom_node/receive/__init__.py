@@ -1,1 +1,1 @@
-"""Reception: C-STORE in, an instance on disk and in the database out, and only then Success."""
+"""Reception: a C-STORE becomes a file and a database row, and only then is Success answered."""

@@ -1,4 +1,4 @@
-"""Which peers may call: the allow-list and the called AE title."""
+"""Which peers may open an association: the allow-list and the called AE title."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ if TYPE_CHECKING:
 
 
 class AccessList:
-    """The allow-list of calling peers, and the called title."""
+    """Who may call, as `node.allowed_calling` and `node.require_called` say.
+
+    Raises
+    ------
+    ConfigError
+        An address of the allow-list is not an IP address or network.
+    """
 
     def __init__(self, config: NodeConfig) -> None:
         self._called = config.ae_title if config.require_called else None
         self._allowed = [(peer.ae_title, _network(peer)) for peer in config.allowed_calling]
 
-    def refuses(self, link: Link) -> Rejection | None:
-        """Why this association is not accepted; None where it is."""
+    def rejection(self, link: Link) -> Rejection | None:
+        """Why this association must be rejected; None if it may be accepted."""
         if self._called is not None and link.called != self._called:
             return Rejection.CALLED
         if self._allowed and not any(
@@ -41,6 +47,6 @@ def _network(peer: CallingPeer) -> ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """A peer's address; an IPv4 peer of an IPv6 socket is an IPv4 peer."""
+    """Parse a peer's address; one that is mapped into IPv6 becomes IPv4 again."""
     address = ipaddress.ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address

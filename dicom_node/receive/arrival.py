@@ -1,8 +1,8 @@
-"""A data set on its way from the socket to the spool: hashed and written as its fragments come.
+"""Write a data set to the spool while it arrives, and hash it on the way.
 
-pynetdicom's own chunked reception (3.0) puts its temporary file where `tempfile` says, leaves it
-behind when the association breaks, and ends the thread on a full disk, so that the peer gets no
-answer. `SpoolingDimse` takes its place; memory holds one fragment, whatever the size of the object.
+pynetdicom 3.0 can receive in chunks too, but it puts its temporary file where `tempfile` says,
+leaves it behind when the association breaks, and ends its thread on a full disk, so that the peer
+gets no answer. `SpoolingDimse` replaces that. Memory holds one fragment at a time.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
-from pydicom.errors import BytesLengthException
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.receive.checks import check_command
-from dicom_node.receive.disk_space import LOOK_BYTES
-from dicom_node.receive.store_status import Fault, StoreRefused
+from dicom_node.receive.disk_space import CHECK_EVERY_BYTES
+from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,16 +31,12 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.dimse_messages import DIMSEMessage
 
-    from dicom_node.receive.disk_space import Room
+    from dicom_node.receive.disk_space import DiskGuard
 
-MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set we did not ask for
+MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set other than a C-STORE's
 MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about 5000 instances
 
 _COMMITMENT = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
-
-#: What pynetdicom and pydicom raise at a command set that is none. It ends the association.
-_MALFORMED = (LookupError, ValueError, TypeError, AttributeError, RuntimeError, EOFError,
-              struct.error, BytesLengthException)  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -48,16 +44,17 @@ log = structlog.get_logger()
 class Arrival:
     """One data set, from its C-STORE-RQ to its place on disk.
 
-    It is a DICOM file (PS3.10 7.1) from the first byte. What goes wrong before the peer has sent
-    everything is kept in ``trouble``: the rest is let through to nowhere, and the answer follows.
+    The file is a DICOM file (PS3.10 7.1) from its first byte. An error that occurs before the peer
+    has sent everything is kept in ``trouble``: the remaining fragments are dropped, and `seal`
+    raises the error when the peer expects its answer.
     """
 
     def __init__(
-        self, path: Path, room: Room, *, sop_class_uid: str, sop_instance_uid: str
+        self, path: Path, disk: DiskGuard, *, sop_class_uid: str, sop_instance_uid: str
     ) -> None:
         self.path = path
-        self._room = room
-        self._looked = 0  # bytes of the data set when the room was last asked for
+        self._disk = disk
+        self._checked = 0  # bytes of the data set at the last check of the disk
         self.sop_class_uid = sop_class_uid
         self.sop_instance_uid = sop_instance_uid
         self.transfer_syntax_uid = ""
@@ -69,13 +66,13 @@ class Arrival:
 
     @property
     def sha256(self) -> str:
-        """Of the data set as it came, hex."""
+        """SHA-256 of the data set as it arrived, hex."""
         return self._digest.hexdigest()
 
     def open(self, abstract_syntax: str, transfer_syntax_uid: str) -> None:
-        """Check the command, create the file, write its preamble and meta information."""
+        """Check the command, create the file, write preamble and File Meta Information."""
         try:
-            self._room.check()
+            self._disk.check()
             check_command(self.sop_class_uid, self.sop_instance_uid, abstract_syntax)
             meta = file_meta(self.sop_class_uid, self.sop_instance_uid, transfer_syntax_uid)
             self._file = self.path.open("xb")
@@ -86,38 +83,38 @@ class Arrival:
             self.transfer_syntax_uid, self.data_set_offset = transfer_syntax_uid, len(meta)
 
     def write(self, chunk: memoryview) -> None:
-        """Take one fragment."""
+        """Append one fragment of the data set."""
         if self.trouble is not None or self._file is None:
             return
         try:
             self._file.write(chunk)
             self.size += len(chunk)
-            if self.size - self._looked > LOOK_BYTES:
-                self._looked = self.size
-                self._room.check(self.size)
+            if self.size - self._checked > CHECK_EVERY_BYTES:
+                self._checked = self.size
+                self._disk.check(self.size)
         except (StoreRefused, OSError) as error:
             self.trouble = error
-            self._give_back()
+            self._free_disk()
         self._digest.update(chunk)
 
-    def _give_back(self) -> None:
-        """Free the disk at once: the peer may go on sending for long."""
+    def _free_disk(self) -> None:
+        """Remove the file at once: the peer may go on sending for a long time."""
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
             if self._file is not None:
                 self._file.close()
 
     def seal(self) -> None:
-        """Have every byte on the disk itself. Raises what was wrong until now."""
+        """Flush every byte to the disk itself; raise the error that occurred on the way, if any."""
         if self.trouble is not None:
             raise self.trouble
         if self._file is None or not self.size:
-            raise StoreRefused(Fault.NO_DATA_SET, "no data set came with the command")
+            raise StoreRefused(StoreFault.NO_DATA_SET, "no data set came with the command")
         self._file.flush()
         os.fsync(self._file.fileno())
 
     def discard(self) -> None:
-        """Let go of the file; it is removed where nobody has moved it to its place."""
+        """Close the file, and remove it unless it was moved to its final place."""
         if self._file is not None:
             try:
                 self._file.close()
@@ -127,33 +124,33 @@ class Arrival:
 
 
 class SpoolingDimse(DIMSEServiceProvider):
-    """pynetdicom's DIMSE provider, with the data sets of C-STORE going straight to disk.
+    """pynetdicom's DIMSE provider, except that the data sets of C-STORE go straight to disk.
 
-    Runs in the association's upper-layer thread; `claim` is called in its reactor thread.
+    It runs in the association's upper-layer thread; `claim` is called from its reactor thread.
     """
 
-    def __init__(self, assoc: Association, folder: Path, room: Room) -> None:
+    def __init__(self, assoc: Association, folder: Path, disk: DiskGuard) -> None:
         super().__init__(assoc)
         self._folder = folder
-        self._room = room
+        self._disk = disk
         self._arriving: Arrival | None = None
         self._arrived: dict[Path, Arrival] = {}
 
     def claim(self, path: Path | None) -> Arrival | None:
-        """The arrival a C-STORE event's ``dataset_path`` names; None where none came."""
+        """The data set that a C-STORE event's ``dataset_path`` names; None if there is none."""
         return self._arrived.pop(path, None) if path is not None else None
 
     def discard(self) -> None:
-        """Remove what nobody claimed. To be called when the association's threads are gone."""
+        """Remove unclaimed files. Call it when the association's threads have ended."""
         for arrival in [*self._arrived.values(), *filter(None, [self._arriving])]:
             arrival.discard()
 
     def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take the fragments of one P-DATA (PS3.7 6.3.1, PS3.8 Annex E)."""
+        """Handle the fragments of one P-DATA (PS3.7 6.3.1, PS3.8 Annex E)."""
         try:
             for context_id, fragment in primitive.presentation_data_value_list:
                 self._fragment(context_id, fragment)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             log.warning("malformed message", error=type(error).__name__)
             self.dul.event_queue.put("Evt19")  # invalid PDU: A-ABORT, PS3.8 Table 9-10
 
@@ -164,12 +161,12 @@ class SpoolingDimse(DIMSEServiceProvider):
             if not control & 2:
                 return
             self._complete(arriving)
-            fragment = fragment[:1]  # pynetdicom sees the end of a data set it never held
+            fragment = fragment[:1]  # so pynetdicom sees the end of the data set, but not its bytes
         single = P_DATA()
         single.presentation_data_value_list.append((context_id, fragment))
         super().receive_primitive(single)
         if self.message is not None:
-            self._look_at(self.message)
+            self._inspect(self.message)
 
     def _complete(self, arriving: Arrival) -> None:
         self._arrived[arriving.path] = arriving
@@ -177,8 +174,8 @@ class SpoolingDimse(DIMSEServiceProvider):
         if self.message is not None:
             self.message._data_set_path = arriving.path  # becomes the event's dataset_path
 
-    def _look_at(self, message: DIMSEMessage) -> None:
-        """Open the spool for a C-STORE-RQ; bound the memory of everything else."""
+    def _inspect(self, message: DIMSEMessage) -> None:
+        """Open a spool file for a C-STORE-RQ; limit the memory of every other message."""
         if isinstance(message, C_STORE_RQ):
             if self._arriving is None:
                 self._arriving = self._open(message)
@@ -186,12 +183,12 @@ class SpoolingDimse(DIMSEServiceProvider):
         held = message.encoded_command_set.tell()
         held += message.data_set.tell() if message.data_set is not None else 0
         if held > (MAX_COMMITMENT if isinstance(message, _COMMITMENT) else MAX_COMMAND):
-            raise ValueError("a command set without end")
+            raise ValueError("the command set is too long")
 
     def _open(self, message: C_STORE_RQ) -> Arrival:
         arrival = Arrival(
             self._folder / f"{uuid.uuid4().hex}.part",
-            self._room,
+            self._disk,
             sop_class_uid=str(message.command_set.get("AffectedSOPClassUID", "")),
             sop_instance_uid=str(message.command_set.get("AffectedSOPInstanceUID", "")),
         )
@@ -202,7 +199,11 @@ class SpoolingDimse(DIMSEServiceProvider):
 
 
 def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
-    """Preamble, prefix and File Meta Information of a DICOM file, PS3.10 7.1."""
+    """Preamble, prefix and File Meta Information of a DICOM file, PS3.10 7.1.
+
+    `pynetdicom.dsutils.encode_file_meta` writes the same bytes, but takes a hundred times as long
+    and warns of UIDs with leading zeros, which are common, quoting them.
+    """
     elements = b"".join(
         _element(element, vr, value)
         for element, vr, value in (

@@ -1,4 +1,4 @@
-"""Who may call, and what the trail says of each association."""
+"""Every open association: its limits, and what the audit log records of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import structlog
 from dicom_node.domain.audit import AuditEvent, AuditKind
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
 
 log = structlog.get_logger()
 
 
 class Rejection(Enum):
-    """What audit lines call it; result, source and reason of the A-ASSOCIATE-RJ."""
+    """Why an association is rejected. The value is the reason in the audit log."""
 
     MALFORMED = "malformed"
     CALLED = "called-ae-title"
@@ -43,15 +43,15 @@ _ON_THE_WIRE = {
     Rejection.LIMIT: (2, 3, 2),  # transient, service provider (presentation), local limit exceeded
     Rejection.PEER_LIMIT: (2, 3, 2),
 }
-NEAR_LIMIT = 0.8  # of `node.max_associations` or of a peer's share: say so before it hurts
+NEAR_LIMIT = 0.8  # share of a limit at which the log warns
 
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """One association as the trail knows it.
+    """What is known of one association.
 
     An association that stores nothing (C-ECHO, a load balancer's probe, a port scan) leaves no line
-    in the trail, only in the log: its acceptance is written with the first object it brings.
+    in the audit log: its acceptance is recorded together with its first object, see `record`.
     """
 
     address: str
@@ -59,33 +59,42 @@ class Link:
     called: str = ""
     calling: str = ""
     admitted: bool = False
-    ending: str = ""  # released, aborted or rejected; nothing while it lasts, or where it is lost
+    ending: str = ""  # released, aborted, rejected or cut; empty while it lasts
     kept: int = 0
     refused: int = 0
-    introduced: bool = False
-    certificate: str = ""  # subject of the peer's, where it showed one
-    overdue: int = 0  # looks at it in a row that found it hanging
+    recorded: bool = False  # the audit log has its acceptance
+    certificate: str = ""  # subject of the peer's certificate, if it showed one
+    overdue: int = 0  # checks in a row that found it hanging
 
     @property
     def peer(self) -> dict[str, object]:
-        """Who is at the other end, for an event's detail."""
+        """The peer, as the detail of an audit event."""
         who: dict[str, object] = {
             "calling": self.calling, "called": self.called, "address": self.address
         }  # fmt: skip
         return {**who, "certificate": self.certificate} if self.certificate else who
 
-    @property
-    def opening_events(self) -> tuple[AuditEvent, ...]:
-        """What must precede the first line about this association's objects.
+    def record(self, write: Callable[..., object], *events: AuditEvent) -> bool:
+        """Write events about this association, the first time preceded by its acceptance.
 
-        Whoever has written it sets ``introduced``.
+        Parameters
+        ----------
+        write
+            Takes the events. It returns False, or raises, if it did not write them.
+
+        Returns
+        -------
+        bool
+            Whether the events were written.
         """
-        if self.introduced:
-            return ()
-        return (AuditEvent(kind=AuditKind.ASSOCIATION_ACCEPTED, detail=self.peer),)
+        accepted = AuditEvent(kind=AuditKind.ASSOCIATION_ACCEPTED, detail=self.peer)
+        opening = () if self.recorded else (accepted,)
+        written = write(*opening, *events) is not False
+        self.recorded |= written
+        return written
 
     def closing_event(self) -> AuditEvent:
-        """The last line of an association that was introduced."""
+        """The event that ends the record of an association."""
         return AuditEvent(
             kind=AuditKind.ASSOCIATION_ENDED,
             detail={
@@ -99,22 +108,34 @@ class Link:
 
 
 class Links:
-    """Every association from its connection to its last line; safe to use from all threads."""
+    """Every association from its TCP connection to its end; safe to use from all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._links: dict[object, Link] = {}
 
     def add(self, assoc: object, link: Link) -> None:
-        """Begin to know an association."""
+        """Add an association."""
         with self._lock:
             self._links[assoc] = link
 
     def admit(self, link: Link, limit: int, share: int) -> Rejection | None:
-        """Count one more association, unless the limit or the peer's share of it is reached.
+        """Admit one more association, unless a limit is reached.
 
-        Connections that have asked for nothing yet do not count: forty of them that hang must
-        not keep a film out. pynetdicom's own limit counts them.
+        Connections without an A-ASSOCIATE-RQ do not count, as they do in pynetdicom's own limit:
+        silent connections must not keep a film out.
+
+        Parameters
+        ----------
+        limit
+            Associations at a time, all peers together.
+        share
+            Associations at a time of one AE title at one address.
+
+        Returns
+        -------
+        Rejection or None
+            The limit that is reached; None if the association is admitted.
         """
         with self._lock:
             lasting = [each for each in self._links.values() if each.admitted and not each.ending]
@@ -131,19 +152,19 @@ class Links:
         return None
 
     def of(self, assoc: object) -> Link:
-        """What is known of an association."""
+        """What is known of an association; KeyError if it has been removed."""
         with self._lock:
             return self._links[assoc]
 
     def remove(self, assoc: object) -> None:
-        """Forget an association."""
+        """Remove an association."""
         with self._lock:
             self._links.pop(assoc, None)
 
     def evict_oldest_idle(self, most: int) -> object | None:
-        """The oldest connection that has asked for nothing, where more than these wait; to be cut.
+        """The longest-idle connection if more than ``most`` have sent no A-ASSOCIATE-RQ, else None.
 
-        It is marked at once: of two threads that ask, each gets another one.
+        It is marked under the lock, so two callers never get the same one.
         """
         with self._lock:
             waiting = [(link, assoc) for assoc, link in self._links.items()
@@ -155,6 +176,6 @@ class Links:
         return oldest
 
     def items(self) -> list[tuple[object, Link]]:
-        """All of them, as they are now."""
+        """A snapshot of all associations."""
         with self._lock:
             return list(self._links.items())

@@ -1,4 +1,4 @@
-"""Encoded data sets as something one reads forward: from a file, or inflated on the way."""
+"""Encoded data sets read forward only: from a file, or from a file that is inflated meanwhile."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import zlib
 from typing import BinaryIO, Protocol
 
-from dicom_node.receive.store_status import Fault, StoreRefused
+from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 MAX_INFLATED = 512 * 2**20  # bytes; the largest radiographs are below 50 MB
 
@@ -14,20 +14,20 @@ _CHUNK = 64 * 2**10  # bytes
 
 
 class Source(Protocol):
-    """Bytes, once, in order."""
+    """A stream of bytes that is read once, in order."""
 
     def peek(self, count: int) -> bytes:
-        """The next bytes, left in place; fewer at the end."""
+        """The next bytes, without consuming them; fewer at the end."""
 
     def take(self, count: int) -> bytes:
         """The next bytes; fewer at the end."""
 
     def skip(self, count: int) -> None:
-        """Step over bytes. Raises StoreRefused where fewer are left."""
+        """Skip bytes; raise StoreRefused if fewer are left."""
 
 
-class Plain:
-    """A file from where it stands to its end."""
+class FileSource:
+    """A file from its current position to its end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -50,12 +50,12 @@ class Plain:
         """See `Source`."""
         self._left -= count
         if self._left < 0:
-            raise StoreRefused(Fault.TRUNCATED, "an element is longer than the data set")
+            raise StoreRefused(StoreFault.TRUNCATED, "an element is longer than the data set")
         self._file.seek(count, os.SEEK_CUR)
 
 
-class Inflated:
-    """A deflated file (PS3.5 A.5), a chunk at a time: a small file may hold a very large one."""
+class InflatedSource:
+    """A deflated file (PS3.5 A.5), inflated a chunk at a time and up to `MAX_INFLATED` bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -81,11 +81,11 @@ class Inflated:
             count -= len(self._ready)
             self._ready = self._inflate()
             if not self._ready:
-                raise StoreRefused(Fault.TRUNCATED, "an element is longer than the data set")
+                raise StoreRefused(StoreFault.TRUNCATED, "an element is longer than the data set")
         self._ready = self._ready[count:]
 
     def _inflate(self) -> bytes:
-        """The next chunk, empty at the end."""
+        """The next chunk; empty at the end."""
         more = b""
         try:
             while not more and not self._zlib.eof:
@@ -94,8 +94,8 @@ class Inflated:
                     break
                 more = self._zlib.decompress(packed, _CHUNK)
         except zlib.error as error:
-            raise StoreRefused(Fault.UNPARSABLE, "the data set does not inflate") from error
+            raise StoreRefused(StoreFault.UNPARSABLE, "the data set does not inflate") from error
         self._total += len(more)
         if self._total > MAX_INFLATED:
-            raise StoreRefused(Fault.BOUNDS, f"inflates to more than {MAX_INFLATED >> 20} MiB")
+            raise StoreRefused(StoreFault.BOUNDS, f"inflates to more than {MAX_INFLATED >> 20} MiB")
         return more

@@ -1,7 +1,7 @@
-"""What must be true of an object before the node takes it; each check has its own fault.
+"""What must be true of an object before the node keeps it; each check has its own fault.
 
-Only what makes an object that object is checked: its identity and whether its bytes are all there.
-What can be read of it is for the selection to say, later and with a reason.
+Only identity and completeness are checked here. Whether the object is a film that can be read is
+decided later, by the selection, which gives a reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydicom.uid import UID
 
 from dicom_node.dicom.uids import is_uid
 from dicom_node.receive.contexts import COMPRESSED, STORED
-from dicom_node.receive.store_status import Fault, StoreRefused
+from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
     from dicom_node.receive.header_scan import Header
@@ -37,41 +37,45 @@ class Equipment:
 
 
 def check_command(sop_class_uid: str, sop_instance_uid: str, abstract_syntax: str) -> None:
-    """Check a C-STORE-RQ's Affected SOP Class and Instance UID, before any data set arrives."""
+    """Check the Affected SOP Class and Instance UID of a C-STORE-RQ, before the data set."""
     if sop_class_uid != abstract_syntax or sop_class_uid not in STORED:
-        raise StoreRefused(Fault.SOP_CLASS, "SOP class is not that of the presentation context")
+        raise StoreRefused(
+            StoreFault.SOP_CLASS, "SOP class is not that of the presentation context"
+        )
     if not is_uid(sop_instance_uid):
-        raise StoreRefused(Fault.UID_SYNTAX, "Affected SOP Instance UID is not a UID")
+        raise StoreRefused(StoreFault.UID_SYNTAX, "Affected SOP Instance UID is not a UID")
 
 
 def check_identity(header: Header, sop_class_uid: str, sop_instance_uid: str) -> None:
-    """Check that the data set is the object the command announced, in a study and a series."""
+    """Check that the data set is the announced object and has a study and a series."""
     if header.sop_class_uid != sop_class_uid:
-        raise StoreRefused(Fault.CLASS_MISMATCH, "SOP Class UID differs from the command's")
+        raise StoreRefused(StoreFault.CLASS_MISMATCH, "SOP Class UID differs from the command's")
     if header.sop_instance_uid != sop_instance_uid:
-        raise StoreRefused(Fault.INSTANCE_MISMATCH, "SOP Instance UID differs from the command's")
+        raise StoreRefused(
+            StoreFault.INSTANCE_MISMATCH, "SOP Instance UID differs from the command's"
+        )
     if not is_uid(header.study_instance_uid):
-        raise StoreRefused(Fault.MISSING_UID, "Study Instance UID is missing or not a UID")
+        raise StoreRefused(StoreFault.MISSING_UID, "Study Instance UID is missing or not a UID")
     if not is_uid(header.series_instance_uid):
-        raise StoreRefused(Fault.MISSING_UID, "Series Instance UID is missing or not a UID")
+        raise StoreRefused(StoreFault.MISSING_UID, "Series Instance UID is missing or not a UID")
 
 
 def check_pixels(header: Header, transfer_syntax_uid: str) -> None:
-    """Check that an image has its pixels, and that uncompressed ones are all there."""
+    """Check that an image has Pixel Data, and all of it if it is uncompressed."""
     if not STORED[UID(header.sop_class_uid)].needs_pixels:
         return
     if not header.pixel_bytes:
-        raise StoreRefused(Fault.NO_PIXELS, "no Pixel Data")
+        raise StoreRefused(StoreFault.NO_PIXELS, "no Pixel Data")
     if transfer_syntax_uid in COMPRESSED:
         return
     if header.encapsulated:
-        raise StoreRefused(Fault.UNPARSABLE, "encapsulated Pixel Data, uncompressed syntax")
+        raise StoreRefused(StoreFault.UNPARSABLE, "encapsulated Pixel Data, uncompressed syntax")
     if header.pixel_bytes < native_bytes(header):
-        raise StoreRefused(Fault.SHORT_PIXELS, "Pixel Data shorter than rows x columns say")
+        raise StoreRefused(StoreFault.SHORT_PIXELS, "Pixel Data shorter than rows x columns say")
 
 
 def native_bytes(header: Header) -> int:
-    """Bytes of uncompressed Pixel Data the header promises (PS3.5 8.1.1); 0 where it does not say.
+    """Bytes of uncompressed Pixel Data by the header (PS3.5 8.1.1); 0 if it does not say.
 
     YBR_FULL_422 shares two colour samples between two pixels (PS3.3 C.7.6.3.1.2).
     """

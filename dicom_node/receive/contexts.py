@@ -1,7 +1,7 @@
-"""What the receiver accepts: SOP classes and transfer syntaxes, under the standard's names.
+"""The SOP classes and transfer syntaxes that the receiver accepts.
 
-The order of the transfer syntaxes is the order of preference where a peer proposes several in one
-presentation context: what every peer can produce comes first.
+If a peer proposes several transfer syntaxes in one presentation context, the first of our list is
+accepted: those that every peer can produce come first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SopClass:
-    """A SOP class the receiver accepts, and the encodings it accepts it in."""
+    """A SOP class that the receiver accepts, and in which transfer syntaxes."""
 
     uid: UID
     transfer_syntaxes: tuple[UID, ...]
@@ -57,7 +57,7 @@ COMPRESSED = (
 )
 ALL_SYNTAXES = UNCOMPRESSED + COMPRESSED
 
-# PS3.4 B.5: what may hold a film
+# PS3.4 B.5: classes that may hold a film
 FILMS = tuple(
     SopClass(sop_class, ALL_SYNTAXES, needs_pixels=True)
     for sop_class in (
@@ -67,7 +67,7 @@ FILMS = tuple(
         uid.SecondaryCaptureImageStorage,
     )
 )
-# PS3.4 B.5: what travels along when an archive routes a whole study; kept, and never read
+# PS3.4 B.5: other objects of a study that an archive routes; kept, but never read
 COMPANIONS = tuple(
     SopClass(sop_class, UNCOMPRESSED)
     for sop_class in (
@@ -99,6 +99,6 @@ def supported_contexts() -> list[PresentationContext]:
 
 
 def is_malformed(request: A_ASSOCIATE | None) -> bool:
-    """Whether pynetdicom would stumble over the presentation contexts of a request."""
+    """Whether a request has presentation contexts that pynetdicom cannot handle."""
     proposed = request.presentation_context_definition_list if request is not None else None
     return any(not cx.abstract_syntax or not cx.transfer_syntax for cx in proposed or ())

@@ -1,8 +1,8 @@
-"""The few elements reception needs, found without decoding, in bounded time and memory.
+"""Find the few elements that reception needs, without decoding, in bounded time and memory.
 
-A forward walk over the encoded data set (PS3.5 7.1): values are stepped over, not read; what nests
-is kept on a list, not on the call stack. Leniency ends where the structure does: an element that
-claims more bytes than came is an error, a wrong VR or an odd value is not.
+The encoded data set (PS3.5 7.1) is scanned forward: values are skipped, not read, and nesting is
+kept in a list, not on the call stack. A wrong VR or an odd value is tolerated; an element that
+claims more bytes than arrived is an error.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dicom_node.receive.byte_source import Inflated, Plain, Source
-from dicom_node.receive.store_status import Fault, StoreRefused
+from dicom_node.receive.byte_source import FileSource, InflatedSource, Source
+from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_DEPTH = 64  # sequences within sequences; real reports stay below 20
-MAX_ELEMENTS = 500_000  # half a second of walking
+MAX_ELEMENTS = 500_000  # scanned in half a second
 MAX_VALUE = 1024  # bytes; a longer value of a wanted element counts as absent
 
 # Explicit VRs with a 32-bit length after two reserved bytes, PS3.5 Table 7.1-1
@@ -50,7 +50,7 @@ _WANTED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The elements of the top level that reception looks at; empty or None where absent."""
+    """The top-level elements that reception uses; empty or None if absent."""
 
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
@@ -77,35 +77,35 @@ _DIGITS = {"frames"}  # VR IS; the other numbers are US
 def read_header(
     path: Path, offset: int, transfer_syntax_uid: str, priority_tag: int | None = None
 ) -> Header:
-    """Walk the data set that begins ``offset`` bytes into the file.
+    """Scan the data set that begins ``offset`` bytes into the file.
 
     ``priority_tag`` names the element that becomes ``Header.priority``.
 
     Raises
     ------
     StoreRefused
-        The data set does not parse, ends too early, or is beyond all bounds.
+        The data set does not parse, ends too early, or exceeds a limit.
     """
     with path.open("rb") as file:
         file.seek(offset)
         deflated = transfer_syntax_uid == DeflatedExplicitVRLittleEndian
-        source: Source = Inflated(file) if deflated else Plain(file)
+        source: Source = InflatedSource(file) if deflated else FileSource(file)
         implicit = transfer_syntax_uid == ImplicitVRLittleEndian
         wanted = frozenset(_WANTED) | {priority_tag}
-        walk = _Walk(source, wanted, implicit=implicit and not _looks_explicit(source))
-        walk.run()
+        scan = _Scan(source, wanted, implicit=implicit and not _looks_explicit(source))
+        scan.run()
     fields: dict[str, Any] = {
         _WANTED[tag]: _value(_WANTED[tag], value)
-        for tag, value in walk.values.items()
+        for tag, value in scan.values.items()
         if tag in _WANTED
     }
-    if priority_tag in walk.values:
-        fields["priority"] = _value("priority", walk.values[priority_tag])
-    return Header(pixel_bytes=walk.pixel_bytes, encapsulated=walk.encapsulated, **fields)
+    if priority_tag in scan.values:
+        fields["priority"] = _value("priority", scan.values[priority_tag])
+    return Header(pixel_bytes=scan.pixel_bytes, encapsulated=scan.encapsulated, **fields)
 
 
 def _looks_explicit(source: Source) -> bool:
-    """Whether the first element carries a VR though Implicit VR was negotiated (seen in the field).
+    """Whether the first element has a VR although Implicit VR was negotiated, as some senders do.
 
     Read as an implicit length, two capital letters would mean a first value above 16 kB.
     """
@@ -122,20 +122,20 @@ def _value(name: str, value: bytes) -> str | int | None:
 
 
 def _digits(value: bytes) -> int | None:
-    """A number in digits, as IS has it and as others come with a wrong VR."""
+    """Parse a number written in digits: VR IS, or another element with a wrong VR."""
     text = value.strip(b"\0 ")
     return int(text) if text.isdigit() and len(text) < 10 else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """Where the walk stands: among the elements of a data set, or among the items of a sequence."""
+    """One nesting level: the elements of a data set, or the items of a sequence."""
 
     sequence: bool
     implicit: bool
 
 
-class _Walk:
+class _Scan:
     def __init__(self, source: Source, wanted: frozenset[int | None], *, implicit: bool) -> None:
         self._wanted = wanted
         self.values: dict[int, bytes] = {}
@@ -148,10 +148,10 @@ class _Walk:
         for _ in range(MAX_ELEMENTS):
             if not self._step():
                 return
-        raise StoreRefused(Fault.BOUNDS, f"more than {MAX_ELEMENTS} elements")
+        raise StoreRefused(StoreFault.BOUNDS, f"more than {MAX_ELEMENTS} elements")
 
     def _step(self) -> bool:
-        """Take one element; False at the end. What follows the Pixel Data is nobody's concern."""
+        """Scan one element; False at the end. What follows the Pixel Data is ignored."""
         at_top = len(self._levels) == 1
         if at_top and self.pixel_bytes is not None:
             return False
@@ -159,7 +159,7 @@ class _Walk:
         if at_top and not head:
             return False
         if len(head) < 8:
-            raise StoreRefused(Fault.TRUNCATED, "the data set ends within an element")
+            raise StoreRefused(StoreFault.TRUNCATED, "the data set ends within an element")
         group, element, length = struct.unpack("<HHI", head)
         if group == _DELIMITER_GROUP:
             self._delimiter(group << 16 | element, length)
@@ -174,7 +174,7 @@ class _Walk:
         elif len(self._levels) > 1 and tag == (_SEQUENCE_END if level.sequence else _ITEM_END):
             self._levels.pop()
         else:
-            raise StoreRefused(Fault.UNPARSABLE, "an item or delimiter where none can be")
+            raise StoreRefused(StoreFault.UNPARSABLE, "an item or delimiter in the wrong place")
 
     def _item(self, length: int) -> None:
         if length == _UNDEFINED:
@@ -187,7 +187,7 @@ class _Walk:
     def _element(self, tag: int, head: bytes) -> None:
         level, at_top = self._levels[-1], len(self._levels) == 1
         if level.sequence:
-            raise StoreRefused(Fault.UNPARSABLE, "an element where an item should be")
+            raise StoreRefused(StoreFault.UNPARSABLE, "an element where an item should be")
         vr, length = self._length(level, head)
         if at_top and tag == _PIXEL_DATA:
             self.encapsulated = length == _UNDEFINED
@@ -201,7 +201,7 @@ class _Walk:
             self._source.skip(length)
 
     def _length(self, level: _Level, head: bytes) -> tuple[bytes, int]:
-        """VR (empty where the element is implicit) and value length of an element."""
+        """VR (empty if the element is implicit) and value length of an element."""
         vr = head[4:6]
         if level.implicit or not (vr.isalpha() and vr.isupper()):
             return b"", int.from_bytes(head[4:], "little")
@@ -209,16 +209,16 @@ class _Walk:
             return vr, int.from_bytes(head[6:], "little")
         length = self._source.take(4)
         if len(length) < 4:
-            raise StoreRefused(Fault.TRUNCATED, "the data set ends within an element")
+            raise StoreRefused(StoreFault.TRUNCATED, "the data set ends within an element")
         return vr, int.from_bytes(length, "little")
 
     def _value(self, tag: int, length: int) -> None:
         value = self._source.take(length)
         if len(value) < length:
-            raise StoreRefused(Fault.TRUNCATED, "the data set ends within a value")
+            raise StoreRefused(StoreFault.TRUNCATED, "the data set ends within a value")
         self.values.setdefault(tag, value)
 
     def _open(self, *, sequence: bool, implicit: bool) -> None:
         if len(self._levels) > 2 * MAX_DEPTH:
-            raise StoreRefused(Fault.BOUNDS, f"nested more than {MAX_DEPTH} deep")
+            raise StoreRefused(StoreFault.BOUNDS, f"nested more than {MAX_DEPTH} deep")
         self._levels.append(_Level(sequence=sequence, implicit=implicit))

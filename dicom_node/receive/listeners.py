@@ -1,7 +1,7 @@
 """The listening sockets: plain DICOM, and DICOM over TLS.
 
-pynetdicom shakes hands over TLS in the thread that accepts: one peer that connects and says nothing
-would keep everybody out. Here each handshake has a thread and a deadline of its own.
+pynetdicom performs the TLS handshake in the thread that accepts connections, where one silent peer
+would block all others. Here each handshake has its own thread and deadline.
 """
 
 from __future__ import annotations
@@ -22,60 +22,60 @@ if TYPE_CHECKING:
     from pynetdicom import AE
     from pynetdicom.events import EventHandlerType
 
-MOST_HANDSHAKES = 256  # at a time; each costs a thread
-_POLL_SECONDS = 0.1  # how soon the accepting thread notices that it should stop
+MAX_HANDSHAKES = 256  # at a time; each takes a thread
+_POLL_SECONDS = 0.1  # how soon the accepting thread notices that it must stop
 _BACKLOG = 128  # connections the kernel holds while threads start
 _TLS_RECORD = b"\x16"  # how a TLS handshake begins, RFC 8446 5.1
 _ASSOCIATE_RQ = b"\x01"  # how plain DICOM begins, PS3.8 9.3.2
 
-#: What is told of a connection that became none: the peer's address and the reason.
-Told: TypeAlias = "Callable[[str, str], None]"
+#: Called for a failed handshake, with the peer's address and the reason.
+OnFailure: TypeAlias = "Callable[[str, str], None]"
 
 log = structlog.get_logger()
 
 
 class TlsServer(ThreadedAssociationServer):
-    """A listener whose peers shake hands over TLS first."""
+    """A listener whose connections begin with a TLS handshake."""
 
-    daemon_threads = True  # a handshake under way holds nobody up who wants to stop
+    daemon_threads = True  # a handshake in progress does not delay a stop
     block_on_close = False
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._places = threading.BoundedSemaphore(MOST_HANDSHAKES)
+        self._slots = threading.BoundedSemaphore(MAX_HANDSHAKES)
         self.tls: ReloadingContext
         self.handshake_seconds = 0.0
-        self.told: Told
-        self.reloaded: Callable[[str], None]  # with what is wrong with the files, or nothing
+        self.on_failure: OnFailure
+        self.on_reload: Callable[[str], None]  # with the error in the changed files, or ""
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Shake hands, then go on as pynetdicom does."""
-        if not self._places.acquire(blocking=False):
+        """Perform the handshake, then continue as pynetdicom does."""
+        if not self._slots.acquire(blocking=False):
             log.warning("too many TLS handshakes, cut", address=client_address[0])
             self.shutdown_request(request)
             return
         try:
-            wrapped = self._shake_hands(request, str(client_address[0]))
+            wrapped = self._handshake(request, str(client_address[0]))
         finally:
-            self._places.release()
+            self._slots.release()
         if wrapped is not None:
             super().process_request_thread(wrapped, client_address)
 
-    def _shake_hands(self, connection: socket.socket, address: str) -> socket.socket | None:
+    def _handshake(self, connection: socket.socket, address: str) -> socket.socket | None:
         context, trouble = self.tls.current()
         if trouble is not None:
-            self.reloaded(trouble)
+            self.on_reload(trouble)
         try:
             connection.settimeout(self.handshake_seconds)
             first = connection.recv(1, socket.MSG_PEEK)
             if first == _TLS_RECORD:
                 return context.wrap_socket(connection, server_side=True)
             if first == _ASSOCIATE_RQ:
-                self.told(address, "the peer speaks plain DICOM to the TLS port")
+                self.on_failure(address, "the peer speaks plain DICOM to the TLS port")
             elif first:
-                self.told(address, "the peer does not speak TLS")
+                self.on_failure(address, "the peer does not speak TLS")
         except OSError as error:
-            self.told(address, meaning(error))
+            self.on_failure(address, meaning(error))
         with suppress(OSError):
             connection.close()
         return None
@@ -87,18 +87,18 @@ def listen(
     handlers: list[EventHandlerType],
     kind: type[ThreadedAssociationServer] = ThreadedAssociationServer,
 ) -> ThreadedAssociationServer:
-    """Bind a port, as `AE.start_server` does; `accept` then lets peers in."""
+    """Bind a port, as `AE.start_server` does; call `accept` to take connections."""
     server: ThreadedAssociationServer = ae.make_server(
         address, evt_handlers=handlers, server_class=kind
     )
-    ae._servers.append(server)  # its shutdown looks for itself there
+    ae._servers.append(server)  # its shutdown removes it from there
     if server.socket is not None:
         server.socket.listen(_BACKLOG)
     return server
 
 
 def accept(server: ThreadedAssociationServer) -> None:
-    """Accept in the background; unlike pynetdicom's own, it stops within a tenth of a second."""
+    """Accept connections in a thread, which stops within a tenth of a second."""
     threading.Thread(
         target=server.serve_forever, args=(_POLL_SECONDS,), name="accept", daemon=True
     ).start()

@@ -1,4 +1,4 @@
-"""Which films are read first: by the header, or by who sends them."""
+"""Which films are read first: by their header, or by their sender."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ROUTINE, STAT = 0, 1
 
 
 class PriorityRule:
-    """The rule of the configuration; ConfigError where it names no element."""
+    """The rule of the configuration; raises ConfigError if it names no element."""
 
     def __init__(self, config: PriorityConfig) -> None:
         tag = tag_for_keyword(config.attribute)
         if tag is None:
-            raise ConfigError(f"priority.attribute: {config.attribute} is no DICOM keyword")
+            raise ConfigError(f"priority.attribute: {config.attribute} is not a DICOM keyword")
         self.tag = tag
         self._values = {value.upper() for value in config.stat_values}
         self._titles = set(config.stat_ae_titles)
 
     def of(self, header: Header, calling_ae_title: str) -> int:
-        """How urgent an object is; the greater goes first."""
+        """The priority of an object; greater goes first."""
         urgent = header.priority.upper() in self._values or calling_ae_title in self._titles
         return STAT if urgent else ROUTINE

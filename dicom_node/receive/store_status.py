@@ -1,4 +1,4 @@
-"""Why a C-STORE is answered with a failure, and with which status."""
+"""Why a C-STORE is refused, and with which status."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dicom_node.errors import NodeError
 SUCCESS = 0x0000
 
 
-class Fault(StrEnum):
-    """What is wrong with a C-STORE. The value is stable: it stands in audit lines."""
+class StoreFault(StrEnum):
+    """What is wrong with a C-STORE. The value is stable: the audit log holds it."""
 
     SOP_CLASS = "sop-class"  # not the class its presentation context was accepted for
     UID_SYNTAX = "uid-syntax"  # the SOP Instance UID is not a UID
@@ -22,41 +22,41 @@ class Fault(StrEnum):
     INSTANCE_MISMATCH = "instance-mismatch"  # command and data set disagree
     MISSING_UID = "missing-uid"  # no Study or Series Instance UID
     NO_PIXELS = "no-pixels"
-    SHORT_PIXELS = "short-pixels"  # fewer bytes than rows x columns x ... says
-    RESOURCES = "resources"  # the disk or the database does not take it now
+    SHORT_PIXELS = "short-pixels"  # fewer bytes than rows x columns x ... require
+    RESOURCES = "resources"  # the disk or the database cannot store it now
     INTERNAL = "internal"
 
 
 # fault -> C-STORE status, PS3.4 Table B.2-1 (Axxx, Cxxx) and PS3.7 Annex C (01xx)
-STATUS: dict[Fault, int] = {
-    Fault.SOP_CLASS: 0x0122,  # Refused: SOP Class not supported, PS3.7 C.5.23
-    Fault.UID_SYNTAX: 0x0117,  # Invalid SOP Instance: violates the UID construction rules
-    Fault.NO_DATA_SET: 0xC000,  # Error: Cannot understand
-    Fault.UNPARSABLE: 0xC000,
-    Fault.TRUNCATED: 0xC000,
-    Fault.BOUNDS: 0xC000,
-    Fault.SHORT_PIXELS: 0xC000,
-    Fault.CLASS_MISMATCH: 0xA900,  # Error: Data Set does not match SOP Class
-    Fault.INSTANCE_MISMATCH: 0xA900,
-    Fault.MISSING_UID: 0xA900,
-    Fault.NO_PIXELS: 0xA900,
-    Fault.RESOURCES: 0xA700,  # Refused: Out of Resources
-    Fault.INTERNAL: 0x0110,  # Processing failure
+STATUS: dict[StoreFault, int] = {
+    StoreFault.SOP_CLASS: 0x0122,  # Refused: SOP Class not supported, PS3.7 C.5.23
+    StoreFault.UID_SYNTAX: 0x0117,  # Invalid SOP Instance: violates the UID construction rules
+    StoreFault.NO_DATA_SET: 0xC000,  # Error: Cannot understand
+    StoreFault.UNPARSABLE: 0xC000,
+    StoreFault.TRUNCATED: 0xC000,
+    StoreFault.BOUNDS: 0xC000,
+    StoreFault.SHORT_PIXELS: 0xC000,
+    StoreFault.CLASS_MISMATCH: 0xA900,  # Error: Data Set does not match SOP Class
+    StoreFault.INSTANCE_MISMATCH: 0xA900,
+    StoreFault.MISSING_UID: 0xA900,
+    StoreFault.NO_PIXELS: 0xA900,
+    StoreFault.RESOURCES: 0xA700,  # Refused: Out of Resources
+    StoreFault.INTERNAL: 0x0110,  # Processing failure
 }
 
 
 class StoreRefused(NodeError):
-    """A C-STORE to be answered with a failure.
+    """A C-STORE is refused.
 
     Parameters
     ----------
     fault
-        Decides the status.
+        Determines the status.
     reason
         For the peer's Error Comment (0000,0902): at most 64 characters, no patient identity.
     """
 
-    def __init__(self, fault: Fault, reason: str) -> None:
+    def __init__(self, fault: StoreFault, reason: str) -> None:
         super().__init__(f"{fault}: {reason}")
         self.fault = fault
         self.reason = reason

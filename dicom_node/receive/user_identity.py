@@ -1,4 +1,4 @@
-"""User identity negotiation (PS3.7 D.3.3.7): a user name and a passcode from a secrets file."""
+"""User identity negotiation (PS3.7 D.3.3.7): user name and passcode, checked against a file."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ _NAME_AND_PASSCODE = 2  # User Identity Type, PS3.7 Table D.3-14
 log = structlog.get_logger()
 
 
-class Users:
-    """Who may call, by name and passcode; without a file everybody may.
+class UserIdentities:
+    """The users who may call, by name and passcode; without a file every caller may.
 
     The file has a line ``name:passcode`` for each user. It is read at each association, so that it
-    can be changed while the node runs. Where it cannot be read nobody gets in.
+    can be changed while the node runs. If it cannot be read, every caller is rejected.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
-    def welcome(self, shown: UserIdentityNegotiation | None) -> bool:
-        """Whether a caller who shows this identity may come in."""
+    def is_authorised(self, identity: UserIdentityNegotiation | None) -> bool:
+        """Whether a caller with this identity may open an association."""
         if self._path is None:
             return True
-        if shown is None or shown.user_identity_type != _NAME_AND_PASSCODE:
+        if identity is None or identity.user_identity_type != _NAME_AND_PASSCODE:
             return False
-        name, passcode = bytes(shown.primary_field or b""), bytes(shown.secondary_field or b"")
+        name, passcode = (
+            bytes(identity.primary_field or b""),
+            bytes(identity.secondary_field or b""),
+        )
         known = self._known(self._path).get(name)
-        # Compared in constant time, also for a name nobody has.
+        # Compared in constant time, for an unknown name too.
         return hmac.compare_digest(known or b"", passcode) and bool(known)
 
     def _known(self, path: Path) -> dict[bytes, bytes]:

@@ -74,7 +74,7 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
         model_name=dicom_node.MODEL_NAME,
         serial_number=config.results.station_serial_number,
     )
-    receiver = Receiver(config, store.inbox, store.audit, utc_now, own=own, desk=desk)
+    receiver = Receiver(config, store.inbox, store.audit, utc_now, own=own, handlers=desk.handlers)
     receiver.start()
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
     stop.wait()

@@ -64,14 +64,17 @@ def film(data: bytes) -> None:
 def wire(data: bytes) -> None:
     """Send the bytes over a connection; now and then check with a C-ECHO that the node answers."""
     node = _node()
-    with suppress(OSError), socket.create_connection(("127.0.0.1", node.port), _SECONDS) as peer:
+    with (
+        suppress(OSError),
+        socket.create_connection(("127.0.0.1", node.ports[0]), _SECONDS) as peer,
+    ):
         peer.sendall(data)
         peer.shutdown(socket.SHUT_WR)
         while peer.recv(4096):
             pass
     _Threads.sent += 1
     if _Threads.sent % _ECHO_EVERY == 0:
-        with association(node.port, Verification) as assoc:
+        with association(node.ports[0], Verification) as assoc:
             assert assoc.send_c_echo().Status == 0x0000
     if _Threads.died:
         raise _Threads.died.pop()

@@ -14,7 +14,7 @@ from dicom_node.cli import app
 from dicom_node.conformance import statement
 from dicom_node.deliver.status import STORE_STATUS
 from dicom_node.receive.contexts import STORED
-from dicom_node.receive.store_status import Fault
+from dicom_node.receive.store_status import StoreFault
 
 PAGE = Path(__file__).parents[2] / "docs" / "CONFORMANCE.md"
 
@@ -69,7 +69,7 @@ def test_whatever_is_accepted_and_answered_is_in_it(page: str) -> None:
         assert sop_class.uid in page
         for syntax in sop_class.transfer_syntaxes:
             assert syntax in page
-    for fault in Fault:
+    for fault in StoreFault:
         assert f"`{fault.value}`" in page
     for row in STORE_STATUS:
         assert f"| {row.first:04X}" in page

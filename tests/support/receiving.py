@@ -24,6 +24,7 @@ from dicom_node.config import Config, NodeConfig, SpoolConfig, TlsConfig
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.values import Instance
 from dicom_node.receive.checks import Equipment
+from dicom_node.receive.limits import Limits
 from dicom_node.receive.scp import Receiver
 
 OWN = Equipment(manufacturer="dicom-node project", model_name="dicom-node", serial_number="7")
@@ -71,7 +72,8 @@ class MemoryStore:
 @contextmanager
 def receiver(
     data_dir: Path, store: MemoryStore, *, tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
-    spool: SpoolConfig = SpoolConfig(min_free_mb=0), **node: object,  # noqa: B008
+    spool: SpoolConfig = SpoolConfig(min_free_mb=0), limits: Limits = Limits(),  # noqa: B008
+    **node: object,
 ) -> Iterator[Receiver]:  # fmt: skip
     """A receiver on a free port of the loopback; its TLS port is free too, where it has one."""
     own = NodeConfig(ae_title="AINODE", host="127.0.0.1", data_dir=data_dir)
@@ -79,7 +81,7 @@ def receiver(
     if tls.port is not None:
         tls = tls.model_copy(update={"port": 0})
     config = Config().model_copy(update={"node": own, "tls": tls, "spool": spool})
-    running = Receiver(config, store, store, now, own=OWN)
+    running = Receiver(config, store, store, now, own=OWN, limits=limits)
     running.start()
     try:
         yield running

@@ -56,7 +56,7 @@ def receiver(node: Bench, config: Config) -> Iterator[Receiver]:
     intake = Intake(node.store.commitments, config.delivery, node.clock)
     desk = CommitmentHandler(config, node.store.pledges, intake)
     memory = MemoryStore()
-    running = Receiver(config, memory, node.store.audit, node.clock, desk=desk)
+    running = Receiver(config, memory, node.store.audit, node.clock, handlers=desk.handlers)
     running.start()
     yield running
     running.stop(drain_seconds=0.5)
@@ -68,7 +68,7 @@ def ask(
     instance: str = PUSH_MODEL_INSTANCE,
 ) -> int:  # fmt: skip
     with association(
-        receiver.port, StorageCommitmentPushModel, syntax=syntax, calling=calling
+        receiver.ports[0], StorageCommitmentPushModel, syntax=syntax, calling=calling
     ) as assoc:
         said, _ = assoc.send_n_action(ds, action, StorageCommitmentPushModel, instance)
     return int(said.Status)
@@ -182,7 +182,7 @@ def test_a_calling_peer_with_a_port_is_no_stranger(
     config = config.model_copy(update={"node": known, "destinations": ()})
     intake = Intake(node.store.commitments, config.delivery, node.clock)
     desk = CommitmentHandler(config, node.store.pledges, intake)
-    running = Receiver(config, MemoryStore(), node.store.audit, node.clock, desk=desk)
+    running = Receiver(config, MemoryStore(), node.store.audit, node.clock, handlers=desk.handlers)
     running.start()
     try:
         assert ask(running, request((CR, "1.2.3")), calling="CR_ROOM_2") == 0x0000

@@ -92,7 +92,7 @@ def listening(node: Bench, folder: Path, *peers: DicomDestination) -> Iterator[R
     intake = Intake(node.store.commitments, DELIVERY, node.clock)
     desk = CommitmentHandler(config, node.store.pledges, intake)
     memory = MemoryStore()
-    receiver = Receiver(config, memory, memory, node.clock, desk=desk)
+    receiver = Receiver(config, memory, memory, node.clock, handlers=desk.handlers)
     receiver.start()
     try:
         yield receiver
@@ -156,7 +156,7 @@ def test_a_report_on_a_new_association_commits(
     accept(node)
     with (
         listening(node, tmp_path) as receiver,
-        CommittingPeer(tmp_path / "pacs", Style.NEW, node_port=receiver.port) as peer,
+        CommittingPeer(tmp_path / "pacs", Style.NEW, node_port=receiver.ports[0]) as peer,
     ):
         peer.says_role = says_role
         confirmer(node, destination(peer.port)).confirm_due()
@@ -170,7 +170,7 @@ def test_a_late_report_of_an_older_request_counts(node: Bench, tmp_path: Path) -
     accept(node)
     with (
         listening(node, tmp_path) as receiver,
-        CommittingPeer(tmp_path / "pacs", Style.NEVER, node_port=receiver.port) as peer,
+        CommittingPeer(tmp_path / "pacs", Style.NEVER, node_port=receiver.ports[0]) as peer,
     ):
         asking = confirmer(node, destination(peer.port), commitment_wait_seconds=0)
         asking.confirm_due()
@@ -385,7 +385,7 @@ def test_a_report_nobody_asked_for_is_refused(node: Bench, tmp_path: Path, known
     request = (inquiry.transaction_uid if known else "2.25.4711", tuple(others))
     with (
         listening(node, tmp_path) as receiver,
-        CommittingPeer(tmp_path / "pacs", Style.NEVER, node_port=receiver.port) as peer,
+        CommittingPeer(tmp_path / "pacs", Style.NEVER, node_port=receiver.ports[0]) as peer,
     ):
         peer.tell_anew(None, request)
     assert peer.report_statuses == [0x0000 if known else 0x0115]

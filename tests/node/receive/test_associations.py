@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from dicom_node.cli import app
 from dicom_node.domain.audit import AuditKind
-from dicom_node.receive import scp
 from dicom_node.receive.access import AccessList
+from dicom_node.receive.limits import Limits
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_one_peer_cannot_take_every_association(tmp_path: Path, store: MemorySto
         receiver(tmp_path, store, max_associations=4, max_associations_per_peer=2) as node,
         ExitStack() as held,
     ):
-        mine = [held.enter_context(association(node.port, calling="ROUTER")) for _ in range(3)]
-        other = held.enter_context(association(node.port, calling="CT1"))
+        mine = [held.enter_context(association(node.ports[0], calling="ROUTER")) for _ in range(3)]
+        other = held.enter_context(association(node.ports[0], calling="CT1"))
         assert [assoc.is_established for assoc in mine] == [True, True, False]
         assert other.is_established
     assert rejections(store) == ["peer-limit"]
@@ -52,7 +52,7 @@ def test_the_log_warns_before_the_limit_is_reached(tmp_path: Path, store: Memory
         ExitStack() as held,
     ):
         for number in range(5):
-            held.enter_context(association(node.port, calling=f"CT{number}"))
+            held.enter_context(association(node.ports[0], calling=f"CT{number}"))
     near = [entry for entry in logs if entry["event"] == "associations near their limit"]
     assert [(entry["of"], entry["limit"], entry["calling"]) for entry in near] == [
         ("all", 5, "CT3")
@@ -98,7 +98,7 @@ def test_a_user_identity_is_asked_for_where_there_is_a_file(
     with (
         capture_logs() as logs,
         receiver(tmp_path, store, users_file=users) as node,
-        identified(node.port, name, passcode) as assoc,
+        identified(node.ports[0], name, passcode) as assoc,
     ):
         assert assoc.is_established is welcome
         assert assoc.is_rejected is not welcome
@@ -110,7 +110,7 @@ def test_nobody_gets_in_while_the_users_file_is_away(tmp_path: Path, store: Memo
     """A mount that is late must not open the door."""
     with (
         receiver(tmp_path, store, users_file=tmp_path / "none") as node,
-        identified(node.port, "ct1", "sesame") as assoc,
+        identified(node.ports[0], "ct1", "sesame") as assoc,
     ):
         assert assoc.is_rejected
 
@@ -123,21 +123,20 @@ def test_without_a_decision_nobody_is_in(
     def broken(*_: object) -> None:
         raise ValueError("a mistake of ours")
 
-    monkeypatch.setattr(AccessList, "refuses", broken)
-    with receiver(tmp_path, store) as node, association(node.port) as assoc:
+    monkeypatch.setattr(AccessList, "rejection", broken)
+    with receiver(tmp_path, store) as node, association(node.ports[0]) as assoc:
         assert eventually(lambda: not assoc.is_established)
 
 
-def test_the_oldest_waiting_connection_makes_room(
-    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_oldest_waiting_connection_makes_room(tmp_path: Path, store: MemoryStore) -> None:
     """However many connections say nothing, who comes next is served."""
-    monkeypatch.setattr(scp, "MAX_WAITING", 3)
-    with receiver(tmp_path, store) as node:
-        silent = [socket.create_connection(("127.0.0.1", node.port), timeout=5) for _ in range(6)]
+    with receiver(tmp_path, store, limits=Limits(silent=3)) as node:
+        silent = [
+            socket.create_connection(("127.0.0.1", node.ports[0]), timeout=5) for _ in range(6)
+        ]
         # Three are cut once all six are taken in hand; before, who comes next may be the oldest.
         assert eventually(lambda: sum(_is_closed(connection) for connection in silent) >= 3)
-        with association(node.port) as assoc:
+        with association(node.ports[0]) as assoc:
             assert assoc.send_c_echo().Status == 0x0000
         for connection in silent:
             connection.close()

@@ -22,7 +22,7 @@ from dicom_node.dicom.uids import is_uid
 from dicom_node.receive.checks import check_command, check_identity, check_pixels
 from dicom_node.receive.contexts import ALL_SYNTAXES, FILMS, STORED, supported_contexts
 from dicom_node.receive.header_scan import Header
-from dicom_node.receive.store_status import STATUS, Fault, StoreRefused
+from dicom_node.receive.store_status import STATUS, StoreFault, StoreRefused
 
 CR = str(ComputedRadiographyImageStorage)
 FILM = Header(
@@ -33,7 +33,7 @@ FILM = Header(
 
 def test_every_fault_has_a_failure_status_of_the_storage_service() -> None:
     """No fault is answered with Success, a warning or a status that C-STORE does not know."""
-    assert set(STATUS) == set(Fault)
+    assert set(STATUS) == set(StoreFault)
     assert {STORAGE_SERVICE_CLASS_STATUS[status][0] for status in STATUS.values()} == {"Failure"}
 
 
@@ -65,13 +65,13 @@ def test_what_counts_as_a_uid(text: str, good: bool) -> None:
     ("sop_class", "uid", "abstract", "fault"),
     [
         (CR, "1.2.3", CR, None),
-        (CR, "1.2.3", str(ComprehensiveSRStorage), Fault.SOP_CLASS),
-        (str(CTImageStorage), "1.2.3", str(CTImageStorage), Fault.SOP_CLASS),
-        (CR, "../x", CR, Fault.UID_SYNTAX),
+        (CR, "1.2.3", str(ComprehensiveSRStorage), StoreFault.SOP_CLASS),
+        (str(CTImageStorage), "1.2.3", str(CTImageStorage), StoreFault.SOP_CLASS),
+        (CR, "../x", CR, StoreFault.UID_SYNTAX),
     ],
 )
 def test_the_command_is_checked(
-    sop_class: str, uid: str, abstract: str, fault: Fault | None
+    sop_class: str, uid: str, abstract: str, fault: StoreFault | None
 ) -> None:
     """The command names the class of its presentation context and a UID."""
     assert outcome(check_command, sop_class, uid, abstract) is fault
@@ -81,14 +81,14 @@ def test_the_command_is_checked(
     ("change", "fault"),
     [
         ({}, None),
-        ({"sop_class_uid": "1.2"}, Fault.CLASS_MISMATCH),
-        ({"sop_class_uid": ""}, Fault.CLASS_MISMATCH),
-        ({"sop_instance_uid": "1.2.4"}, Fault.INSTANCE_MISMATCH),
-        ({"study_instance_uid": ""}, Fault.MISSING_UID),
-        ({"series_instance_uid": "x"}, Fault.MISSING_UID),
+        ({"sop_class_uid": "1.2"}, StoreFault.CLASS_MISMATCH),
+        ({"sop_class_uid": ""}, StoreFault.CLASS_MISMATCH),
+        ({"sop_instance_uid": "1.2.4"}, StoreFault.INSTANCE_MISMATCH),
+        ({"study_instance_uid": ""}, StoreFault.MISSING_UID),
+        ({"series_instance_uid": "x"}, StoreFault.MISSING_UID),
     ],
 )
-def test_command_and_data_set_agree(change: dict[str, str], fault: Fault | None) -> None:
+def test_command_and_data_set_agree(change: dict[str, str], fault: StoreFault | None) -> None:
     """The data set is the object the command announced, in a study and a series."""
     assert outcome(check_identity, replace(FILM, **change), CR, "1.2.3") is fault
 
@@ -98,14 +98,14 @@ def test_command_and_data_set_agree(change: dict[str, str], fault: Fault | None)
     [
         ({}, ExplicitVRLittleEndian, None),
         ({"pixel_bytes": 64 * 48 * 2 + 1}, ExplicitVRLittleEndian, None),
-        ({"pixel_bytes": 64 * 48 * 2 - 1}, ExplicitVRLittleEndian, Fault.SHORT_PIXELS),
-        ({"pixel_bytes": None}, ExplicitVRLittleEndian, Fault.NO_PIXELS),
-        ({"pixel_bytes": 0}, JPEG2000Lossless, Fault.NO_PIXELS),
+        ({"pixel_bytes": 64 * 48 * 2 - 1}, ExplicitVRLittleEndian, StoreFault.SHORT_PIXELS),
+        ({"pixel_bytes": None}, ExplicitVRLittleEndian, StoreFault.NO_PIXELS),
+        ({"pixel_bytes": 0}, JPEG2000Lossless, StoreFault.NO_PIXELS),
         ({"pixel_bytes": 10, "encapsulated": True}, JPEG2000Lossless, None),
-        ({"encapsulated": True}, ExplicitVRLittleEndian, Fault.UNPARSABLE),
-        ({"rows": 65535, "columns": 65535}, ExplicitVRLittleEndian, Fault.SHORT_PIXELS),
-        ({"frames": 2}, ExplicitVRLittleEndian, Fault.SHORT_PIXELS),
-        ({"samples_per_pixel": 3}, ExplicitVRLittleEndian, Fault.SHORT_PIXELS),
+        ({"encapsulated": True}, ExplicitVRLittleEndian, StoreFault.UNPARSABLE),
+        ({"rows": 65535, "columns": 65535}, ExplicitVRLittleEndian, StoreFault.SHORT_PIXELS),
+        ({"frames": 2}, ExplicitVRLittleEndian, StoreFault.SHORT_PIXELS),
+        ({"samples_per_pixel": 3}, ExplicitVRLittleEndian, StoreFault.SHORT_PIXELS),
         ({"samples_per_pixel": 3, "photometric": "YBR_FULL_422", "bits_allocated": 8},
          ExplicitVRLittleEndian, None),
         ({"rows": None, "pixel_bytes": 2}, ExplicitVRLittleEndian, None),
@@ -113,7 +113,9 @@ def test_command_and_data_set_agree(change: dict[str, str], fault: Fault | None)
          ExplicitVRLittleEndian, None),
     ],
 )  # fmt: skip
-def test_pixels_are_all_there(change: dict[str, object], syntax: str, fault: Fault | None) -> None:
+def test_pixels_are_all_there(
+    change: dict[str, object], syntax: str, fault: StoreFault | None
+) -> None:
     """An image has its pixels; uncompressed ones are as many as the header says."""
     assert outcome(check_pixels, replace(FILM, **change), syntax) is fault  # type: ignore[arg-type]
 
@@ -126,7 +128,7 @@ def test_films_come_in_every_syntax_and_all_else_uncompressed() -> None:
     assert len(ALL_SYNTAXES) == 15
 
 
-def outcome(check, *arguments) -> Fault | None:  # type: ignore[no-untyped-def]
+def outcome(check, *arguments) -> StoreFault | None:  # type: ignore[no-untyped-def]
     try:
         check(*arguments)
     except StoreRefused as error:

@@ -20,7 +20,7 @@ from support.receiving import encoded, small_film
 
 from dicom_node.receive import byte_source
 from dicom_node.receive.header_scan import MAX_DEPTH, Header, read_header
-from dicom_node.receive.store_status import Fault, StoreRefused
+from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = (struct.pack("<HH", 0xFFFE, e) for e in (0xE000, 0xE00D, 0xE0DD))
@@ -37,7 +37,7 @@ def read(tmp_path: Path, data: bytes, syntax: str = ImplicitVRLittleEndian) -> H
     return read_header(path, 6, syntax)
 
 
-def fault(tmp_path: Path, data: bytes, syntax: str = ImplicitVRLittleEndian) -> Fault:
+def fault(tmp_path: Path, data: bytes, syntax: str = ImplicitVRLittleEndian) -> StoreFault:
     with pytest.raises(StoreRefused) as caught:
         read(tmp_path, data, syntax)
     assert len(caught.value.reason) <= 64
@@ -75,12 +75,12 @@ def test_a_deflate_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A small file that inflates beyond all bounds is refused without being held in memory."""
     monkeypatch.setattr(byte_source, "MAX_INFLATED", 2**20)
     bomb = zlib.compress(implicit(0x00091010, b"\0" * 2**22), wbits=-15)
-    assert fault(tmp_path, bomb, DeflatedExplicitVRLittleEndian) is Fault.BOUNDS
+    assert fault(tmp_path, bomb, DeflatedExplicitVRLittleEndian) is StoreFault.BOUNDS
 
 
 def test_what_does_not_inflate_is_unparsable(tmp_path: Path) -> None:
     """Bytes that are no deflate stream are refused."""
-    assert fault(tmp_path, b"\xff" * 64, DeflatedExplicitVRLittleEndian) is Fault.UNPARSABLE
+    assert fault(tmp_path, b"\xff" * 64, DeflatedExplicitVRLittleEndian) is StoreFault.UNPARSABLE
 
 
 def test_encapsulated_fragments_are_counted(tmp_path: Path) -> None:
@@ -137,31 +137,31 @@ def nested(depth: int) -> bytes:
 def test_nesting_has_a_limit_and_needs_no_stack(tmp_path: Path) -> None:
     """Sequences nest as deep as any real report's; a hundred thousand deep is refused."""
     assert read(tmp_path, nested(MAX_DEPTH)) == Header()
-    assert fault(tmp_path, nested(100_000)) is Fault.BOUNDS
+    assert fault(tmp_path, nested(100_000)) is StoreFault.BOUNDS
 
 
 def test_endless_tiny_elements_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A data set of nothing but empty elements is not walked for ever."""
     monkeypatch.setattr("dicom_node.receive.header_scan.MAX_ELEMENTS", 100)
-    assert fault(tmp_path, implicit(0x00091010, b"") * 101) is Fault.BOUNDS
+    assert fault(tmp_path, implicit(0x00091010, b"") * 101) is StoreFault.BOUNDS
 
 
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (implicit(0x00080018, b"1.2", 10**6), Fault.TRUNCATED),
-        (implicit(0x00080018, b"1.2", 1000), Fault.TRUNCATED),
-        (implicit(0x7FE00010, b"1.2", 2**31), Fault.TRUNCATED),
-        (b"\x08\x00\x18", Fault.TRUNCATED),
-        (b"\x08\x00\x18\x00OB\0\0\1", Fault.TRUNCATED),
-        (implicit(0x0040A730, b"", UNDEFINED), Fault.TRUNCATED),
-        (implicit(0x0040A730, implicit(0x00080018, b""), UNDEFINED), Fault.UNPARSABLE),
-        (ITEM + b"\0" * 4, Fault.UNPARSABLE),
-        (SEQUENCE_END + b"\0" * 4, Fault.UNPARSABLE),
+        (implicit(0x00080018, b"1.2", 10**6), StoreFault.TRUNCATED),
+        (implicit(0x00080018, b"1.2", 1000), StoreFault.TRUNCATED),
+        (implicit(0x7FE00010, b"1.2", 2**31), StoreFault.TRUNCATED),
+        (b"\x08\x00\x18", StoreFault.TRUNCATED),
+        (b"\x08\x00\x18\x00OB\0\0\1", StoreFault.TRUNCATED),
+        (implicit(0x0040A730, b"", UNDEFINED), StoreFault.TRUNCATED),
+        (implicit(0x0040A730, implicit(0x00080018, b""), UNDEFINED), StoreFault.UNPARSABLE),
+        (ITEM + b"\0" * 4, StoreFault.UNPARSABLE),
+        (SEQUENCE_END + b"\0" * 4, StoreFault.UNPARSABLE),
     ],
     ids=["long", "short", "huge", "head", "long-vr", "open", "no-item", "item", "delimiter"],
 )
-def test_broken_structure_is_named(tmp_path: Path, data: bytes, expected: Fault) -> None:
+def test_broken_structure_is_named(tmp_path: Path, data: bytes, expected: StoreFault) -> None:
     """Each way a structure can break has its fault."""
     assert fault(tmp_path, data) is expected
 

@@ -26,7 +26,8 @@ from support.receiving import (
 
 from dicom_node.config import SpoolConfig
 from dicom_node.domain.audit import AuditKind
-from dicom_node.receive import disk_space, watchdog
+from dicom_node.receive import disk_space
+from dicom_node.receive.limits import Limits
 from dicom_node.receive.scp import Receiver
 
 CR = str(ComputedRadiographyImageStorage)
@@ -66,14 +67,14 @@ def test_below_the_watermark_films_are_refused_until_there_is_room_again(
 ) -> None:
     """0xA700 before a byte is written; taken again a tenth above, so that it does not flutter."""
     film = small_film()
-    assert send(node.port, film) == 0x0000
+    assert send(node.ports[0], film) == 0x0000
     free.mb = 99
-    assert send(node.port, small_film(seed=1)) == 0xA700
-    assert send(node.port, small_film(seed=2)) == 0xA700
+    assert send(node.ports[0], small_film(seed=1)) == 0xA700
+    assert send(node.ports[0], small_film(seed=2)) == 0xA700
     free.mb = 105
-    assert send(node.port, small_film(seed=3)) == 0xA700
+    assert send(node.ports[0], small_film(seed=3)) == 0xA700
     free.mb = 111
-    assert send(node.port, small_film(seed=4)) == 0x0000
+    assert send(node.ports[0], small_film(seed=4)) == 0x0000
     assert kinds(store) == [AuditKind.DISK_LOW, AuditKind.DISK_RECOVERED]
     assert len(list((tmp_path / "spool").rglob("*.dcm"))) == 2
 
@@ -81,7 +82,7 @@ def test_below_the_watermark_films_are_refused_until_there_is_room_again(
 def test_an_echo_is_answered_while_the_disk_is_full(node: Receiver, free: SimpleNamespace) -> None:
     """A full disk is no reason to look dead."""
     free.mb = 0
-    with association(node.port) as assoc:
+    with association(node.ports[0]) as assoc:
         assert assoc.send_c_echo().Status == 0x0000
 
 
@@ -89,9 +90,9 @@ def test_an_object_without_end_is_refused_and_leaves_nothing(
     node: Receiver, store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its bytes go nowhere as soon as it is too large; the answer comes at its end."""
-    monkeypatch.setattr("dicom_node.receive.arrival.LOOK_BYTES", 64 * 1024)
+    monkeypatch.setattr("dicom_node.receive.arrival.CHECK_EVERY_BYTES", 64 * 1024)
     ds = small_film()
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         peer.command(ds.SOPInstanceUID)
         peer.data(encoded(ds), last=False)
         for _ in range(80):
@@ -105,14 +106,16 @@ def test_an_object_without_end_is_refused_and_leaves_nothing(
 
 
 def test_forty_half_open_sockets_do_not_keep_an_echo_out(
-    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     """Each is gone after the ARTIM time; meanwhile echoes are answered at once."""
-    monkeypatch.setattr(watchdog, "_PATIENCE", 0)
-    with receiver(tmp_path, store, max_associations=1, artim_seconds=3.0) as node:
-        silent = [socket.create_connection(("127.0.0.1", node.port), timeout=5) for _ in range(40)]
+    soon = Limits(grace_checks=0)
+    with receiver(tmp_path, store, limits=soon, max_associations=1, artim_seconds=3.0) as node:
+        silent = [
+            socket.create_connection(("127.0.0.1", node.ports[0]), timeout=5) for _ in range(40)
+        ]
         started = time.monotonic()
-        with association(node.port) as assoc:
+        with association(node.ports[0]) as assoc:
             assert assoc.send_c_echo().Status == 0x0000
         assert time.monotonic() - started < 2.9
         assert all(connection.recv(10)[:1] in (b"", b"\7") for connection in silent)
@@ -150,7 +153,7 @@ def test_malformed_requests_end_in_bounded_time_without_a_traceback(
         capture_logs() as logs,
         receiver(tmp_path, store, artim_seconds=0.3, network_timeout_seconds=0.5) as node,
     ):
-        with socket.create_connection(("127.0.0.1", node.port), timeout=10) as peer:
+        with socket.create_connection(("127.0.0.1", node.ports[0]), timeout=10) as peer:
             peer.sendall(request_)
             started = time.monotonic()
             try:
@@ -159,7 +162,7 @@ def test_malformed_requests_end_in_bounded_time_without_a_traceback(
             except OSError:
                 pass
             assert time.monotonic() - started < 6
-        with association(node.port) as assoc:
+        with association(node.ports[0]) as assoc:
             assert assoc.send_c_echo().Status == 0x0000
     assert "Traceback" not in repr(logs) + "".join(capfd.readouterr())
 
@@ -171,7 +174,7 @@ def test_a_pdu_that_says_it_is_huge_costs_no_memory(node: Receiver) -> None:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
     before = resident()
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         peer.socket.sendall(struct.pack(">BBI", 4, 0, 0xFFFFFFF0) + b"\0" * 1000)
         time.sleep(0.2)
         assert resident() - before < 100 * MIB
@@ -188,8 +191,8 @@ def test_a_pdu_that_says_it_is_huge_costs_no_memory(node: Receiver) -> None:
 )
 def test_a_command_set_that_is_none_is_aborted(node: Receiver, element: bytes) -> None:
     """Wrong lengths end this association with an A-ABORT, and no thread dies of them."""
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         peer._pdv(3, element)
         assert peer.socket.recv(100)[:1] == b"\7"
-    with association(node.port) as assoc:
+    with association(node.ports[0]) as assoc:
         assert assoc.send_c_echo().Status == 0x0000

@@ -78,6 +78,6 @@ def test_a_film_keeps_its_urgency_from_the_wire_to_the_store(tmp_path: Path) -> 
     stat = small_film(RequestedProcedurePriority="STAT")
     routine = small_film(seed=1)
     with receiver(tmp_path, store) as running:
-        assert send(running.port, stat) == send(running.port, routine) == 0x0000
+        assert send(running.ports[0], stat) == send(running.ports[0], routine) == 0x0000
     assert store.rows[stat.SOPInstanceUID].priority == 1
     assert store.rows[routine.SOPInstanceUID].priority == 0

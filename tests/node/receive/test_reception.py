@@ -17,7 +17,7 @@ from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import Instance
 from dicom_node.receive.arrival import Arrival
 from dicom_node.receive.associations import Link
-from dicom_node.receive.disk_space import Room
+from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.priority import PriorityRule
 from dicom_node.receive.reception import Reception, Spool, instance_path
 from dicom_node.receive.store_status import StoreRefused
@@ -42,8 +42,8 @@ class Bench:
     def arrive(self, ds: Dataset) -> Arrival:
         self._count += 1
         path = self.spool.incoming / f"{self._count}.part"
-        room = Room(self.spool.data_dir, SpoolConfig(min_free_mb=0), self.store)
-        arrival = Arrival(path, room, sop_class_uid=CR, sop_instance_uid=str(ds.SOPInstanceUID))
+        disk = DiskGuard(self.spool.data_dir, SpoolConfig(min_free_mb=0), self.store)
+        arrival = Arrival(path, disk, sop_class_uid=CR, sop_instance_uid=str(ds.SOPInstanceUID))
         arrival.open(CR, ExplicitVRLittleEndian)
         arrival.write(memoryview(encoded(ds)))
         return arrival

@@ -39,10 +39,10 @@ from dicom_node.config import CallingPeer
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.values import Instance
 from dicom_node.errors import AuditError, ConfigError
-from dicom_node.receive import watchdog
 from dicom_node.receive.access import AccessList
 from dicom_node.receive.arrival import Arrival
 from dicom_node.receive.contexts import STORED
+from dicom_node.receive.limits import Limits
 from dicom_node.receive.scp import Receiver
 
 CR = str(ComputedRadiographyImageStorage)
@@ -72,7 +72,7 @@ def refusals(store: MemoryStore) -> list[object]:
 
 def test_an_echo_is_answered_and_leaves_no_trail(node: Receiver, store: MemoryStore) -> None:
     """C-ECHO gets Success; probes every few seconds do not fill the audit trail."""
-    with association(node.port) as assoc:
+    with association(node.ports[0]) as assoc:
         assert assoc.send_c_echo().Status == 0x0000
     node.stop()
     assert store.events == []
@@ -87,7 +87,7 @@ def test_success_means_kept(
 ) -> None:
     """After Success the film lies on disk as it was sent, with a row and an audit line."""
     ds = small_film(transfer_syntax=syntax)
-    assert send(node.port, ds) == 0x0000
+    assert send(node.ports[0], ds) == 0x0000
     row = store.rows[ds.SOPInstanceUID]
     kept = dcmread(tmp_path / row.path)
     assert kept.pixel_array.tobytes() == ds.pixel_array.tobytes()
@@ -102,7 +102,7 @@ def test_an_association_is_told_from_its_first_object_to_its_end(
     """Accepted, each object, released: in this order, with counts and without names."""
     ds = small_film(patient_name="Secret^Name", patient_id="SECRET-ID")
     with capture_logs() as logs:
-        with association(node.port, CR) as assoc:
+        with association(node.ports[0], CR) as assoc:
             for _ in range(2):
                 assert assoc.send_c_store(ds).Status == 0x0000
         assert eventually(lambda: len(store.events) == 4)
@@ -119,14 +119,14 @@ def test_what_travels_along_is_kept_too(node: Receiver, store: MemoryStore) -> N
     """A whole-study send of an archive sees no failure: a report is kept like a film."""
     ds = small_film(without=["PixelData", "Rows", "Columns"])
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = ComprehensiveSRStorage
-    assert send(node.port, ds) == 0x0000
+    assert send(node.ports[0], ds) == 0x0000
     assert store.rows[ds.SOPInstanceUID].sop_class_uid == ComprehensiveSRStorage
 
 
 def test_other_classes_are_not_negotiated(node: Receiver) -> None:
     """A class that is not in the table gets no presentation context."""
     assert CTImageStorage not in STORED
-    with association(node.port, CR, CTImageStorage) as assoc:
+    with association(node.ports[0], CR, CTImageStorage) as assoc:
         assert [cx.abstract_syntax for cx in assoc.accepted_contexts] == [CR]
 
 
@@ -152,7 +152,7 @@ def test_what_is_not_an_object_is_refused_with_its_status(
     ds: Dataset, uid: str | None, fault: str, status: int,
 ) -> None:  # fmt: skip
     """Each fault has its status on the wire and its word in the trail; nothing stays on disk."""
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         assert peer.store(uid or ds.SOPInstanceUID, encoded(ds)) == status
         assert peer.store("1.2", b"\0" * 3) == 0xC000  # the association goes on
     assert refusals(store) == [fault, "truncated"]
@@ -162,7 +162,7 @@ def test_what_is_not_an_object_is_refused_with_its_status(
 
 def test_a_command_without_data_set_is_refused(node: Receiver, store: MemoryStore) -> None:
     """A C-STORE that brings nothing is answered, and so is one that brings nothing but its end."""
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         peer.command("1.2.3", data_set=False)
         assert peer.status() == 0xC000
         assert peer.store("1.2.3", b"") == 0xC000
@@ -171,7 +171,7 @@ def test_a_command_without_data_set_is_refused(node: Receiver, store: MemoryStor
 
 def test_the_class_is_that_of_the_context(node: Receiver, store: MemoryStore) -> None:
     """An object of another class than its presentation context's is refused before it comes."""
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         peer.sop_class = str(DigitalXRayImageStorageForPresentation)
         assert peer.store("1.2.3", encoded(small_film(kind="dx", sop_uid="1.2.3"))) == 0x0122
     assert refusals(store) == ["sop-class"]
@@ -182,7 +182,7 @@ def test_a_break_in_the_middle_leaves_nothing(
 ) -> None:
     """A sender that dies in the middle of an object leaves neither file nor row, but a line."""
     ds = small_film()
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         assert peer.store(ds.SOPInstanceUID, encoded(ds)) == 0x0000
         peer.command("1.2.3")
         peer.data(b"\0" * 1000, last=False)
@@ -203,9 +203,9 @@ def test_a_full_disk_is_said_and_then_over(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         full.setattr("dicom_node.receive.arrival.os.fsync", no_space)
-        assert send(node.port, ds) == 0xA700
+        assert send(node.ports[0], ds) == 0xA700
     assert refusals(store) == ["resources"]
-    assert send(node.port, ds) == 0x0000
+    assert send(node.ports[0], ds) == 0x0000
 
 
 def test_a_disk_that_fills_up_while_bytes_come_is_answered(
@@ -222,7 +222,7 @@ def test_a_disk_that_fills_up_while_bytes_come_is_answered(
         self._file = full  # type: ignore[assignment]
 
     monkeypatch.setattr(Arrival, "open", broken)
-    assert send(node.port, small_film()) == 0xA700
+    assert send(node.ports[0], small_film()) == 0xA700
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_no_row_no_success(
     store.before_add = fail
     ds = small_film()
     with capture_logs():
-        assert send(node.port, ds) == status
+        assert send(node.ports[0], ds) == status
     store.before_add = lambda _: None
-    assert send(node.port, ds) == 0x0000
+    assert send(node.ports[0], ds) == 0x0000
 
 
 def test_a_refusal_is_answered_even_without_a_trail(
@@ -253,7 +253,7 @@ def test_a_refusal_is_answered_even_without_a_trail(
         raise AuditError("no trail")
 
     monkeypatch.setattr(store, "append", fail)
-    assert send(node.port, without("PixelData")) == 0xA900
+    assert send(node.ports[0], without("PixelData")) == 0xA900
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_who_may_call(
     """Strangers are rejected with the reason of PS3.8 Table 9-21, and audited."""
     with (
         receiver(tmp_path, store, require_called=True, allowed_calling=allowed) as node,
-        association(node.port, called=called, calling=calling) as assoc,
+        association(node.ports[0], called=called, calling=calling) as assoc,
     ):
         assert assoc.is_established is (reason is None)
         assert assoc.is_rejected is (reason is not None)
@@ -297,19 +297,19 @@ def test_an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() -> None:
     from dicom_node.receive.associations import Link
 
     config = NodeConfig(allowed_calling=(CallingPeer(ae_title="A", address="10.1.0.0/16"),))
-    door = AccessList(config)
-    assert door.refuses(Link(address="::ffff:10.1.2.3", calling="A")) is None
-    assert door.refuses(Link(address="fe80::1%eth0", calling="A")) is not None
+    allowed = AccessList(config)
+    assert allowed.rejection(Link(address="::ffff:10.1.2.3", calling="A")) is None
+    assert allowed.rejection(Link(address="fe80::1%eth0", calling="A")) is not None
 
 
 def test_the_limit_counts_associations_not_connections(tmp_path: Path, store: MemoryStore) -> None:
     """Silent connections keep nobody out; one association too many is told, and frees its place."""
     with receiver(tmp_path, store, max_associations=1) as node:
-        silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(5)]
-        with association(node.port) as first, association(node.port) as second:
+        silent = [socket.create_connection(("127.0.0.1", node.ports[0])) for _ in range(5)]
+        with association(node.ports[0]) as first, association(node.ports[0]) as second:
             assert first.is_established
             assert second.is_rejected
-        with association(node.port) as third:
+        with association(node.ports[0]) as third:
             assert third.is_established
         for connection in silent:
             connection.close()
@@ -317,14 +317,13 @@ def test_the_limit_counts_associations_not_connections(tmp_path: Path, store: Me
 
 
 def test_a_peer_that_drips_is_cut_while_others_are_served(
-    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: MemoryStore
 ) -> None:
     """A request that comes a byte at a time ends with its time; echoes are answered meanwhile."""
-    monkeypatch.setattr(watchdog, "_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(watchdog, "_PATIENCE", 2)
+    soon = Limits(check_seconds=0.05, grace_checks=2)
     with (
-        receiver(tmp_path, store, network_timeout_seconds=0.5) as node,
-        socket.create_connection(("127.0.0.1", node.port), timeout=5) as drip,
+        receiver(tmp_path, store, limits=soon, network_timeout_seconds=0.5) as node,
+        socket.create_connection(("127.0.0.1", node.ports[0]), timeout=5) as drip,
     ):
         drip.sendall(b"\1\0\0\0\xff\xff")
         cut = False
@@ -334,7 +333,7 @@ def test_a_peer_that_drips_is_cut_while_others_are_served(
                 drip.sendall(b"\0")
             except OSError:
                 cut = True
-            with association(node.port) as assoc:
+            with association(node.ports[0]) as assoc:
                 assert assoc.send_c_echo().Status == 0x0000
             time.sleep(0.02)
         assert cut
@@ -344,13 +343,13 @@ def test_connections_that_say_nothing_leave_no_threads(node: Receiver) -> None:
     """What a load balancer opens and closes is gone soon after."""
     before = threading.active_count()
     for _ in range(10):
-        socket.create_connection(("127.0.0.1", node.port)).close()
+        socket.create_connection(("127.0.0.1", node.ports[0])).close()
     assert eventually(lambda: threading.active_count() <= before)
 
 
 def test_a_command_set_without_end_is_aborted(node: Receiver) -> None:
     """A peer cannot fill the memory with a command that never ends."""
-    with RawPeer(node.port, CR) as peer:
+    with RawPeer(node.ports[0], CR) as peer:
         for _ in range(6):
             peer._pdv(1, b"\0" * 16000)
         assert peer.socket.recv(100)[:1] == b"\7"  # A-ABORT
@@ -361,7 +360,8 @@ def test_eight_senders_at_once(node: Receiver, store: MemoryStore, tmp_path: Pat
     films = [small_film(seed=seed) for seed in range(8)]
     answers: list[int] = []
     threads = [
-        threading.Thread(target=lambda ds=ds: answers.append(send(node.port, ds))) for ds in films
+        threading.Thread(target=lambda ds=ds: answers.append(send(node.ports[0], ds)))
+        for ds in films
     ]
     for thread in threads:
         thread.start()
@@ -376,7 +376,7 @@ def test_stop_lets_an_object_on_its_way_finish(tmp_path: Path, store: MemoryStor
     """After stop nobody new gets in; who is in the middle of a film gets his answer."""
     ds = small_film()
     with receiver(tmp_path, store) as node:
-        port = node.port
+        port = node.ports[0]
         with RawPeer(port, CR) as peer:
             data = encoded(ds)
             peer.command(ds.SOPInstanceUID)
@@ -401,7 +401,7 @@ def _refuses_connections(port: int) -> bool:
 
 def test_stop_breaks_off_what_does_not_end(tmp_path: Path, store: MemoryStore) -> None:
     """An association that idles on is broken off when its time is over."""
-    with receiver(tmp_path, store) as node, RawPeer(node.port, CR) as peer:
+    with receiver(tmp_path, store) as node, RawPeer(node.ports[0], CR) as peer:
         started = time.monotonic()
         node.stop(drain_seconds=0.2)
         assert time.monotonic() - started < 4
@@ -414,7 +414,7 @@ def test_stop_closes_a_connection_that_asked_for_nothing(
     """And no thread dies of it."""
     with (
         receiver(tmp_path, store) as node,
-        socket.create_connection(("127.0.0.1", node.port), timeout=4) as silent,
+        socket.create_connection(("127.0.0.1", node.ports[0]), timeout=4) as silent,
     ):
         assert eventually(lambda: bool(node._active()))
         node.stop(drain_seconds=0.2)

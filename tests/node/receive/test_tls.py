@@ -45,7 +45,7 @@ def test_a_film_comes_over_mutual_tls_and_its_sender_is_named(
     film = small_film()
     film.save_as(path, enforce_file_format=True)
     with receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=False) as node:
-        [(status, why)] = sender(node.port, identity(tmp_path, "ct1")).send("node", [path])
+        [(status, why)] = sender(node.ports[0], identity(tmp_path, "ct1")).send("node", [path])
     assert status == 0x0000, why
     kept = store.rows[film.SOPInstanceUID]
     assert dcmread(tmp_path / kept.path).SOPInstanceUID == film.SOPInstanceUID
@@ -68,7 +68,7 @@ def test_a_plain_peer_on_the_tls_port_is_told_and_audited(
     with (
         receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=False) as node,
         capture_logs() as logs,
-        socket.create_connection(("127.0.0.1", node.port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", node.ports[0]), timeout=5) as plain,
     ):
         plain.sendall(b"\1\0\0\0\0\xcf")  # the beginning of an A-ASSOCIATE-RQ
         assert eventually(lambda: reasons(store))
@@ -93,7 +93,7 @@ def test_a_wrong_certificate_is_named_on_both_sides(
     if peer == "nobody":
         ours = TlsConfig(ca_file=ours.ca_file)
     with receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=False) as node:
-        answer = sender(node.port, ours).echo("node")
+        answer = sender(node.ports[0], ours).echo("node")
         assert eventually(lambda: reasons(store))
     assert not answer.ok
     assert ours_says in answer.reason
@@ -106,7 +106,7 @@ def test_callers_need_no_certificate_where_it_is_not_mutual(
     """`tls.mutual: false` checks one side alone."""
     own = identity(tmp_path, "node").model_copy(update={"mutual": False})
     with receiver(tmp_path, store, tls=own, plain=False) as node:
-        assert sender(node.port, TlsConfig(ca_file=own.ca_file)).echo("node").ok
+        assert sender(node.ports[0], TlsConfig(ca_file=own.ca_file)).echo("node").ok
 
 
 def test_a_destination_with_another_name_in_its_certificate_is_refused(
@@ -115,10 +115,10 @@ def test_a_destination_with_another_name_in_its_certificate_is_refused(
     """A certificate of the right authority for another host is no good; `tls_name` tells which."""
     ours = identity(tmp_path, "ct1")
     with receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=False) as node:
-        answer = sender(node.port, ours, tls_name="pacs.hospital").echo("node")
+        answer = sender(node.ports[0], ours, tls_name="pacs.hospital").echo("node")
         assert not answer.ok
         assert "pacs.hospital" in answer.reason
-        assert sender(node.port, ours, tls_name="localhost").echo("node").ok
+        assert sender(node.ports[0], ours, tls_name="localhost").echo("node").ok
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
@@ -130,7 +130,7 @@ def test_older_tls_is_refused(tmp_path: Path, store: MemoryStore) -> None:
     assert old.minimum_version == ssl.TLSVersion.TLSv1_2
     with receiver(tmp_path, store, tls=own, plain=False) as node:
         with (
-            socket.create_connection(("127.0.0.1", node.port), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", node.ports[0]), timeout=5) as plain,
             pytest.raises(ssl.SSLError),
         ):
             old.wrap_socket(plain, server_hostname="localhost")
@@ -146,9 +146,9 @@ def test_silent_connections_keep_nobody_out_and_end_with_their_time(
     with receiver(
         tmp_path, store, tls=identity(tmp_path, "node"), plain=False, network_timeout_seconds=0.5
     ) as node:
-        silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(40)]
+        silent = [socket.create_connection(("127.0.0.1", node.ports[0])) for _ in range(40)]
         started = time.monotonic()
-        assert sender(node.port, ours).echo("node").ok
+        assert sender(node.ports[0], ours).echo("node").ok
         assert time.monotonic() - started < 2
         assert eventually(lambda: len(reasons(store)) == 40)
         for connection in silent:
@@ -162,13 +162,13 @@ def test_a_new_certificate_is_used_without_a_restart(tmp_path: Path, store: Memo
     assert own.certificate_file is not None
     assert own.key_file is not None
     with receiver(tmp_path, store, tls=own, plain=False) as node:
-        first = _served(node.port, ours)
+        first = _served(node.ports[0], ours)
         own.certificate_file.write_text("half a file")
-        assert _served(node.port, ours) == first
+        assert _served(node.ports[0], ours) == first
         renewed = identity(tmp_path, "renewed")
         shutil.copy(str(renewed.key_file), own.key_file)
         shutil.copy(str(renewed.certificate_file), own.certificate_file)
-        assert _served(node.port, ours) != first
+        assert _served(node.ports[0], ours) != first
     lines = [e.detail for e in store.events if e.kind is AuditKind.TLS_RELOADED]
     assert [line["ok"] for line in lines][:1] + [line["ok"] for line in lines][-1:] == [False, True]
 
