@@ -1,4 +1,4 @@
-"""Logging: one line an event, key=value, the study bound once; patient identity never printed."""
+"""The program's log: one line per event as key=value, and never a patient's identity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def configure(config: LogConfig, process: str) -> None:
-    """Send every log line of this process to standard error, each with the process's name."""
+    """Write every log line of this process to standard error, with the process's name."""
     level = getattr(logging, config.level.upper())
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
@@ -37,22 +37,22 @@ def configure(config: LogConfig, process: str) -> None:
     structlog.contextvars.bind_contextvars(process=process)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     threading.excepthook = _thread_died
-    # A tick that is still running is not an event.
+    # That a scheduled task is still running is not worth a line.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    # These two quote values of a data set in their messages, names of patients among them.
+    # pydicom and pynetdicom quote values of data sets in their messages, patients' names included.
     warnings.filterwarnings("ignore", module="pydicom")
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     logging.getLogger("pydicom").disabled = True  # its import would set a level back
 
 
 def _thread_died(gone: threading.ExceptHookArgs) -> None:
-    """Say it in a line: a traceback's message may quote what a peer sent."""
+    """Log it in one line: the message of a traceback may quote what a peer sent."""
     if gone.exc_value is not None:
         structlog.get_logger().error("thread died", error=where(gone.exc_value))
 
 
 def where(error: BaseException) -> str:
-    """An unexpected error's type and place, without its message, which may quote a patient."""
+    """The type and place of an unexpected error, without its message, which may quote a patient."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown place"
     return f"{type(error).__name__} at {place}"

@@ -94,9 +94,9 @@ def _ourselves(config: Config) -> Destination:
     node, own = config.node, config.tls.certificate_file
     name = None
     if not node.plain and own is not None:
-        from dicom_node.tls.certificates import tell
+        from dicom_node.tls.certificates import describe
 
-        name = next((name for each in tell(own)[:1] for name in each.names), None)
+        name = next((name for each in describe(own)[:1] for name in each.names), None)
     return DicomDestination(
         name="self",
         ae_title=node.ae_title,

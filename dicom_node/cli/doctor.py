@@ -68,8 +68,8 @@ def examine(settings: TlsConfig) -> dict[str, Any]:
         faults.append(str(error))
     chain, certificates, trusted = (
         _tried(faults, _chain, settings),
-        _tried(faults, _tell, settings.certificate_file),
-        _tried(faults, _tell, settings.ca_file),
+        _tried(faults, _describe, settings.certificate_file),
+        _tried(faults, _describe, settings.ca_file),
     )
     faults += [
         f"{each['subject']} expired" for each in (*certificates, *trusted) if each["days_left"] < 0
@@ -101,9 +101,9 @@ def _chain(settings: TlsConfig) -> list[str]:
     return list(chain_of(settings))
 
 
-def _tell(path: Path | None) -> list[dict[str, Any]]:
+def _describe(path: Path | None) -> list[dict[str, Any]]:
     from dicom_node.domain.clock import utc_now
-    from dicom_node.tls.certificates import tell
+    from dicom_node.tls.certificates import describe
 
     now = utc_now()
     return [
@@ -113,7 +113,7 @@ def _tell(path: Path | None) -> list[dict[str, Any]]:
             "not_after": each.not_after.isoformat(),
             "days_left": each.days_left(now),
         }
-        for each in (tell(path) if path else [])
+        for each in (describe(path) if path else [])
     ]
 
 

@@ -1,6 +1,6 @@
-"""The node's configuration: read once, frozen, handed down by section.
+"""The node's configuration: read once, frozen, passed on by section.
 
-Import from here; the modules below hold the parts.
+Import from this package, not from its modules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The configuration's destinations: who gets the results, and how."""
+"""The destinations in the configuration: where results go, and how."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ DestinationName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,6
 
 
 def _service_url(text: str) -> str:
-    """Check the address of a web service; user and password have no place in it."""
+    """Check the URL of a web service; it must not hold a user or password."""
     address = urlsplit(text)
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError("must be http://... or https://...")
     if address.username is not None or address.query or address.fragment:
         raise ValueError("must end with the path, and hold no user, password or query")
-    _ = address.port  # raises where it is no port
+    _ = address.port  # raises ValueError for an illegal port
     return text.rstrip("/")
 
 
-#: Where a DICOMweb service begins; ``/studies`` follows.
+#: Base URL of a DICOMweb service; ``/studies`` is appended.
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 
 class DicomDestination(Section):
-    """A PACS that gets the results by C-STORE."""
+    """A PACS that receives the results by C-STORE."""
 
     kind: Literal["dicom"] = "dicom"
     name: DestinationName
@@ -48,12 +48,12 @@ class DicomDestination(Section):
     host: str
     port: Port
     tls: bool = False
-    tls_name: Word | None = None  # in its certificate, where that is not `host`
+    tls_name: Word | None = None  # the name in its certificate, if not `host`
     commitment: bool | Literal["auto"] = "auto"
 
 
 class FolderDestination(Section):
-    """A folder that gets the results as files; it must be there already."""
+    """A folder that receives the results as files; it must exist."""
 
     kind: Literal["folder"]
     name: DestinationName
@@ -61,10 +61,10 @@ class FolderDestination(Section):
 
 
 class WebDestination(Section):
-    """A DICOMweb service that gets the results by STOW-RS.
+    """A DICOMweb service that receives the results by STOW-RS.
 
-    The bearer token stands in a file or an environment variable, never in the configuration, which
-    is printed and logged.
+    The bearer token is in a file or an environment variable, never in the configuration, which is
+    printed and logged.
     """
 
     kind: Literal["dicomweb"]
@@ -75,18 +75,18 @@ class WebDestination(Section):
     ca_file: Path | None = None
 
     @model_validator(mode="after")
-    def _the_token_stays_secret(self) -> Self:
+    def _check_token(self) -> Self:
         if self.token_file and self.token_env:
             raise ValueError("give token_file or token_env, not both")
         address = urlsplit(self.url)
         local = address.hostname in ("localhost", "127.0.0.1", "::1")
         if (self.token_file or self.token_env) and address.scheme != "https" and not local:
-            raise ValueError("a token goes out over https only")
+            raise ValueError("a token is sent over https only")
         return self
 
 
 def _kind(value: object) -> str:
-    """Which destination this is to be; without a word, a PACS."""
+    """The kind of a destination; a PACS if it is not given."""
     kind = value.get("kind", "dicom") if isinstance(value, dict) else getattr(value, "kind", None)
     return str(kind)
 

@@ -1,6 +1,6 @@
-"""config.yaml (and the environment over it) to one frozen `Config`.
+"""Read config.yaml and the environment, which overrides it, into one frozen `Config`.
 
-Every mistake is reported at once. ``DICOM_NODE__NODE__PORT=11113`` overrides ``node.port``.
+All mistakes are reported at once. ``DICOM_NODE__NODE__PORT=11113`` overrides ``node.port``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ENVIRONMENT_PREFIX = "DICOM_NODE__"
 
 
 class CallingPeer(Section):
-    """One peer that may call the node; ``address`` None means from anywhere.
+    """A peer that may call the node; ``address`` None means from any address.
 
     ``port`` is where its storage commitment reports go, if it asks for any.
     """
@@ -40,17 +40,17 @@ class CallingPeer(Section):
     port: Port | None = None
 
     @model_validator(mode="after")
-    def _a_port_is_one_machine_s(self) -> Self:
+    def _check_port(self) -> Self:
         if self.port is not None and (self.address is None or "/" in self.address):
             raise ValueError("a port needs the address of one machine")
         return self
 
 
 class NodeConfig(Section):
-    """Who the node is on the network, and where it keeps its state."""
+    """The node on the network, and where it keeps its state."""
 
     ae_title: AETitle = "DICOM_NODE"
-    host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens to its hospital's network
+    host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens on its hospital's network
     port: Port = 11112
     plain: bool = True
     data_dir: Path = Path("data")
@@ -81,7 +81,7 @@ class SelectConfig(Section):
 
 
 class GateConfig(Section):
-    """What the pixels must look like before any network scores them."""
+    """Which films the networks may score, by age and by their pixels."""
 
     enabled: bool = True
     min_age_years: Annotated[int, Field(ge=0)] = 18
@@ -90,13 +90,13 @@ class GateConfig(Section):
 
 
 class ModelsConfig(Section):
-    """Which networks read."""
+    """Which networks read the films."""
 
     dir: Path | None = None
 
 
 class WorkersConfig(Section):
-    """How much of the machine inference takes."""
+    """How much of the machine inference uses."""
 
     count: Annotated[int, Field(ge=1)] = 1
     threads: Annotated[int, Field(ge=1)] = 2
@@ -116,7 +116,7 @@ class ReportConfig(Section):
 
 
 class ResultsConfig(Section):
-    """Which objects a film yields, how they look, and who signs."""
+    """Which objects a film gets, how they look, and the equipment they name."""
 
     secondary_capture: bool = True
     segmentation: bool = True
@@ -131,7 +131,7 @@ class ResultsConfig(Section):
 
 
 class DeliveryConfig(Section):
-    """How hard the node tries to deliver."""
+    """Retries, time-outs and leases of delivery."""
 
     first_retry_seconds: Annotated[float, Field(gt=0)] = 5.0
     max_retry_seconds: Annotated[float, Field(gt=0)] = 900.0
@@ -145,7 +145,7 @@ class DeliveryConfig(Section):
 
 
 class LogConfig(Section):
-    """What the log looks like."""
+    """Level and format of the program's log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -172,37 +172,39 @@ class Config(Section):
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")
-    def _destination_names_are_unique(self) -> Config:
+    def _check_destination_names(self) -> Config:
         names = [destination.name for destination in self.destinations]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"destinations: named twice: {', '.join(twice)}")
         return self
 
     @model_validator(mode="after")
-    def _somebody_can_speak(self) -> Config:
+    def _check_connections(self) -> Config:
         if not self.node.plain and self.tls.port is None:
-            raise ValueError("node.plain is off and tls.port is not set: nobody could call")
+            raise ValueError("node.plain is off and tls.port is not set: no peer could call")
         peers = [each for each in self.destinations if isinstance(each, DicomDestination)]
         if any(peer.tls for peer in peers) and self.tls.ca_file is None:
-            raise ValueError("a destination with tls needs tls.ca_file: who signs its certificate")
+            raise ValueError(
+                "a destination with tls needs tls.ca_file: its certificate's authority"
+            )
         if self.audit.repository is not None and self.tls.ca_file is None:
-            raise ValueError("audit.repository needs tls.ca_file: who signs its certificate")
+            raise ValueError("audit.repository needs tls.ca_file: its certificate's authority")
         return self
 
     @property
     def digest(self) -> str:
-        """SHA-256 over what changes a result: same digest, same film, same model, same objects."""
+        """SHA-256 over the sections that change the objects made of a film."""
         parts = self.model_dump_json(include={"gate", "report", "results"})
         return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read a configuration file; None gives the defaults. The environment wins over both.
+    """Read a configuration file; None means the defaults. The environment overrides both.
 
     Raises
     ------
     ConfigError
-        The file cannot be read, or holds mistakes; the message lists all of them.
+        The file cannot be read, or has mistakes; the message lists all of them.
     """
     values: object = {}
     try:
@@ -222,9 +224,9 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
 
 
 def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Lay ``DICOM_NODE__SECTION__KEY`` variables, written as YAML, over the file's values.
+    """Override the file's values with ``DICOM_NODE__SECTION__KEY`` variables, written as YAML.
 
-    pydantic-settings does the same, and more, for 0.12 s at every start of the command line.
+    pydantic-settings does this too, but adds 0.12 s to every start of the command line.
     """
     merged = {
         section: dict(keys) if isinstance(keys, dict) else keys for section, keys in values.items()

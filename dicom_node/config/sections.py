@@ -1,4 +1,4 @@
-"""The configuration's sections about safety: who may speak, how much is taken and kept."""
+"""Sections of the configuration: TLS, retention, priority, audit, spool; and their base class."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Word = Annotated[str, StringConstraints(min_length=1)]
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and nothing in it that is not meant."""
+    """A part of the configuration: frozen, and unknown keys are mistakes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TlsConfig(Section):
-    """The node's certificate, whom it trusts, and the port it speaks TLS on.
+    """The node's certificate, the authorities it trusts, and its TLS port.
 
-    The key's passphrase stands in a file or an environment variable, never in the configuration,
-    which is printed and logged.
+    The key's passphrase is in a file or an environment variable, never in the configuration, which
+    is printed and logged.
     """
 
     port: Port | None = None
@@ -37,15 +37,15 @@ class TlsConfig(Section):
     warn_days: Annotated[int, Field(ge=0)] = 30
 
     @model_validator(mode="after")
-    def _the_files_belong_together(self) -> Self:
+    def _check_files(self) -> Self:
         if self.passphrase_file and self.passphrase_env:
             raise ValueError("give passphrase_file or passphrase_env, not both")
         if bool(self.certificate_file) != bool(self.key_file):
-            raise ValueError("certificate_file and key_file come together")
+            raise ValueError("certificate_file and key_file must be given together")
         if self.port is not None and not self.certificate_file:
             raise ValueError("a TLS port needs certificate_file and key_file")
         if self.port is not None and self.mutual and not self.ca_file:
-            raise ValueError("mutual TLS needs ca_file: who signs the certificates of our peers")
+            raise ValueError("mutual TLS needs ca_file: the authority of our peers' certificates")
         return self
 
 
@@ -74,7 +74,7 @@ class RepositoryConfig(Section):
 
 
 class AuditConfig(Section):
-    """What vouches for the audit trail, and who else is told."""
+    """Checkpoints of the audit log, and a server that receives its lines."""
 
     checkpoint_dir: Path | None = None
     signing_key_file: Path | None = None
@@ -83,7 +83,7 @@ class AuditConfig(Section):
 
 
 class SpoolConfig(Section):
-    """How much is taken."""
+    """Limits of what is received."""
 
     min_free_mb: Annotated[int, Field(ge=0)] = 1024  # MiB
     max_object_mb: Annotated[int, Field(ge=1)] = 1024  # MiB

@@ -1,1 +1,1 @@
-"""TLS as the DICOM security profiles ask for it: contexts, certificates, client connections."""
+"""TLS by the DICOM security profiles: contexts, certificates, client connections."""

@@ -1,4 +1,4 @@
-"""Certificates as a person wants them told: who, for what names, signed by whom, until when."""
+"""Describe certificates: subject, names, issuer, expiry."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One certificate of a file."""
+class CertificateInfo:
+    """A certificate of a PEM file."""
 
     file: str
     subject: str
@@ -31,12 +31,12 @@ class Told:
     not_after: datetime
 
     def days_left(self, now: datetime) -> int:
-        """Whole days until it expires; negative when it has."""
+        """Whole days until it expires; negative if it has expired."""
         return (self.not_after - now) // timedelta(days=1)
 
 
 def read(path: Path) -> list[x509.Certificate]:
-    """Every certificate of a PEM file, in its order; ConfigError where there is none."""
+    """Read every certificate of a PEM file; raises ConfigError if there is none."""
     try:
         return x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
@@ -45,13 +45,16 @@ def read(path: Path) -> list[x509.Certificate]:
         raise ConfigError(f"{path} holds no certificate in PEM form") from error
 
 
-def tell(path: Path) -> list[Told]:
-    """Every certificate of a file, told."""
-    return [_told(path, certificate) for certificate in read(path)]
+def describe(path: Path) -> list[CertificateInfo]:
+    """Describe every certificate of a PEM file, in its order."""
+    return [_describe(path, certificate) for certificate in read(path)]
 
 
 def chain_of(config: TlsConfig) -> tuple[str, ...]:
-    """The subjects from our certificate up to the authority; the last line says what is missing."""
+    """The subjects from our certificate up to its authority.
+
+    If an issuer is not in our files, the last entry names it.
+    """
     if config.certificate_file is None:
         return ()
     own, *between = read(config.certificate_file)
@@ -71,7 +74,7 @@ def expiring(config: TlsConfig, now: datetime) -> list[str]:
     sentences = []
     for path in filter(None, (config.certificate_file, config.ca_file)):
         try:
-            certificates = tell(path)
+            certificates = describe(path)
         except ConfigError as error:
             sentences.append(str(error))
             continue
@@ -92,8 +95,8 @@ def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _told(path: Path, certificate: x509.Certificate) -> Told:
-    return Told(
+def _describe(path: Path, certificate: x509.Certificate) -> CertificateInfo:
+    return CertificateInfo(
         file=str(path),
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),

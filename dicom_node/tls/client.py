@@ -1,4 +1,4 @@
-"""TLS to a destination: what pynetdicom needs for it, and why a handshake fails."""
+"""TLS to a destination: pynetdicom's arguments for it, and why a handshake fails."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 def tls_args(destination: DicomDestination, tls: TlsConfig) -> tuple[ssl.SSLContext, str] | None:
-    """The context and the name in the peer's certificate; None for a plain destination.
+    """The context and the expected name of the peer; None for a plain destination.
 
-    The files are read each time, so that a new certificate needs no restart. Raises
-    PeerUnavailable where they cannot be used: the same object may pass once they are mended.
+    The files are read each time, so that a new certificate needs no restart.
+
+    Raises
+    ------
+    PeerUnavailable
+        The files cannot be used now; delivery is tried again later.
     """
     if not destination.tls:
         return None
@@ -29,10 +33,9 @@ def tls_args(destination: DicomDestination, tls: TlsConfig) -> tuple[ssl.SSLCont
 
 
 def trouble(destination: DicomDestination, tls: TlsConfig, seconds: float) -> str | None:
-    """Shake hands once more and say what goes wrong; None where nothing does.
+    """Repeat the handshake and return what goes wrong; None if it succeeds.
 
-    In TLS 1.3 a peer refuses our certificate only after the handshake, so its next words are
-    waited for.
+    In TLS 1.3 a peer refuses our certificate only after the handshake, so its next record is read.
     """
     args = tls_args(destination, tls)
     if args is None:

@@ -1,7 +1,7 @@
-"""TLS as PS3.15 B.12 wants it (BCP 195: RFC 8996, RFC 9325), and what a failed handshake means.
+"""TLS contexts by PS3.15 B.12 (BCP 195: RFC 8996, RFC 9325), and why a handshake failed.
 
-A new context is made whenever a file changes, rather than the old one reloaded: an authority that
-was removed from the file must not be trusted any longer, and a context only ever learns more.
+A new context is made whenever a file changes. Reloading the old one would not do: an authority that
+was removed from the file must not be trusted any longer, and a context can only add authorities.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from dicom_node.config import TlsConfig, TlsProfile
 
-#: Of TLS 1.2, what RFC 9325 4.2 recommends; those of TLS 1.3 are OpenSSL's. Level 2: RSA keys have
-#: 2048 bits or more, elliptic curves 224.
+#: For TLS 1.2 the suites that RFC 9325 4.2 recommends; for TLS 1.3 OpenSSL's default. Security
+#: level 2 asks for RSA keys of 2048 bits, elliptic curves of 224 bits or more.
 CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=2"
@@ -30,14 +30,14 @@ LOWEST: dict[TlsProfile, ssl.TLSVersion] = {
     "bcp195": ssl.TLSVersion.TLSv1_2,
     "bcp195-tls13": ssl.TLSVersion.TLSv1_3,
 }
-#: How a person calls them.
+#: Their names for people.
 PROFILES: dict[TlsProfile, str] = {
     "bcp195": "BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12)",
     "bcp195-tls13": "BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12), "
     "TLS 1.3 only",
 }
 
-# OpenSSL's reason -> what it means here; the first that is found in the reason is taken.
+# Part of OpenSSL's reason -> what it means here; the first match counts.
 _MEANINGS = (
     ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the peer shows no certificate"),
     ("WRONG_VERSION_NUMBER", "the peer does not speak TLS"),
@@ -62,7 +62,7 @@ _Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
 def passphrase(config: TlsConfig, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The key's passphrase, from its file or variable; None where there is none to be."""
+    """The key's passphrase, from its file or variable; None if the key is not encrypted."""
     if config.passphrase_env is not None:
         if config.passphrase_env not in environment:
             raise ConfigError(f"tls.passphrase_env: {config.passphrase_env} is not set")
@@ -76,7 +76,7 @@ def passphrase(config: TlsConfig, environment: Mapping[str, str] = os.environ) -
 
 
 def server_context(config: TlsConfig) -> ssl.SSLContext:
-    """For whoever calls us. Raises ConfigError where a file is missing or wrong."""
+    """The context for peers that call us; raises ConfigError if a file is missing or wrong."""
     context = _context(ssl.PROTOCOL_TLS_SERVER, config)
     if config.mutual:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -84,7 +84,10 @@ def server_context(config: TlsConfig) -> ssl.SSLContext:
 
 
 def client_context(config: TlsConfig) -> ssl.SSLContext:
-    """For whom we call: the certificate and its name are always checked."""
+    """The context for peers that we call: certificate and name are always checked.
+
+    Raises ConfigError if a file is missing or wrong.
+    """
     return _context(ssl.PROTOCOL_TLS_CLIENT, config)
 
 
@@ -108,7 +111,7 @@ def _context(protocol: int, config: TlsConfig) -> ssl.SSLContext:
 def _why_not_loaded(config: TlsConfig, error: Exception) -> str:
     for path in _files(config):
         if not path.is_file():
-            return f"{path} is not there"
+            return f"{path} does not exist"
         if not os.access(path, os.R_OK):
             return f"{path} cannot be read"
     reason = getattr(error, "reason", None) or ""
@@ -126,27 +129,32 @@ def _files(config: TlsConfig) -> list[Path]:
 
 
 class ReloadingContext:
-    """A server's context that follows its files; where they become wrong the last good one stays.
+    """A server's context that follows its files; while they are wrong, the last good one is used.
 
     Parameters
     ----------
     config
-        Where the files are. They must be right at the start: ConfigError otherwise.
+        Names the files. They must be right at the start, else ConfigError is raised.
     """
 
     def __init__(self, config: TlsConfig) -> None:
         self._config = config
         self._lock = threading.Lock()
-        self._stamp = self._look()
+        self._stamp = self._stat()
         self._context = server_context(config)
 
     def current(self) -> tuple[ssl.SSLContext, str | None]:
-        """The context for the next connection, and what became of files that have changed.
+        """The context for the next connection, and the outcome of a reload.
 
-        That is None while nothing changes, empty where they were loaded, else why they were not.
+        Returns
+        -------
+        ssl.SSLContext
+            To be used for the next connection.
+        str or None
+            None if the files have not changed, "" if they were loaded, else why they were not.
         """
         with self._lock:
-            stamp = self._look()
+            stamp = self._stat()
             if stamp == self._stamp:
                 return self._context, None
             self._stamp = stamp
@@ -156,7 +164,7 @@ class ReloadingContext:
                 return self._context, str(error)
             return self._context, ""
 
-    def _look(self) -> _Stamp:
+    def _stat(self) -> _Stamp:
         config = self._config
         return tuple(_stamp(path) for path in (*_files(config), config.passphrase_file) if path)
 
@@ -170,7 +178,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def subject_of(connection: socket.socket) -> str:
-    """The subject of the certificate the peer showed, as CN=..., O=...; empty without one."""
+    """The subject of the peer's certificate, as CN=..., O=...; empty if it showed none."""
     shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
     if not shown:
         return ""
@@ -179,7 +187,7 @@ def subject_of(connection: socket.socket) -> str:
 
 
 def meaning(error: OSError) -> str:
-    """What a failed handshake means, in words; nothing in it is quoted from the peer's bytes."""
+    """Describe a failed handshake; nothing is quoted from the peer's bytes."""
     if isinstance(error, TimeoutError):
         return "the TLS handshake took too long"
     if isinstance(error, ssl.SSLCertVerificationError):

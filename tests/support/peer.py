@@ -1,4 +1,4 @@
-"""Loopback peers: a PACS that can be slow, refuse, hang or break off; a port that says nothing."""
+"""Loopback peers: a PACS that can be slow, refuse, hang or abort; a silent port."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Act(Enum):
 
 
 class Peer(DemoPacs):
-    """A PACS that misbehaves on command, and tells what it saw.
+    """A PACS that misbehaves on command, and records what it saw.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Peer(DemoPacs):
     delay_seconds
         Before each answer.
     reject
-        (result, source, reason) of an A-ASSOCIATE-RJ for everybody, PS3.8 9.3.4.
+        (result, source, reason) of an A-ASSOCIATE-RJ for every association, PS3.8 9.3.4.
     read_delay_seconds
         Before reading on after each PDU of an association, so that our sending backs up.
     """
@@ -147,13 +147,13 @@ class Peer(DemoPacs):
 
 @contextmanager
 def silent_port() -> Iterator[int]:
-    """A TCP port that takes connections and says nothing."""
+    """A TCP port that takes connections and stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
 
 
 def free_port() -> int:
-    """A TCP port nobody listens at, right now."""
+    """A TCP port that is free right now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -175,5 +175,5 @@ def wait_until(true: Any, seconds: float = 10.0) -> None:
     """Return as soon as ``true()`` is; fail when it never is."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What reception's tests are built from: a store in memory, a receiver on a free port, a sender."""
+"""Parts of reception's tests: a store in memory, a receiver on a free port, senders."""
 
 from __future__ import annotations
 

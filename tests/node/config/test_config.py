@@ -26,7 +26,7 @@ def test_the_commented_file_holds_every_key_with_its_default() -> None:
 
 
 def test_every_key_is_commented() -> None:
-    """No key of config.yaml stands without a comment that tells its unit or reason."""
+    """No key of config.yaml stands without a comment that gives its unit or reason."""
     lines = COMMENTED.read_text().splitlines()
     for before, line in pairwise(lines):
         if ":" in line and line.startswith("  ") and not line.strip().startswith(("#", "-")):
@@ -45,7 +45,7 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[1, 2]", "just a word", "node: [", "node: 7"])
 def test_a_file_of_another_shape_is_a_config_error(tmp_path: Path, text: str) -> None:
-    """Whatever stands in the file, the answer is a ConfigError and not a traceback."""
+    """Whatever the file holds, the answer is a ConfigError and not a traceback."""
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError):
@@ -53,7 +53,7 @@ def test_a_file_of_another_shape_is_a_config_error(tmp_path: Path, text: str) ->
 
 
 def test_a_missing_file_is_a_config_error(tmp_path: Path) -> None:
-    """A path that is not there is said so."""
+    """The message says that the file does not exist."""
     with pytest.raises(ConfigError, match="No such file"):
         config.load(tmp_path / "none.yaml", {})
 
@@ -81,7 +81,7 @@ def test_a_mistake_in_the_environment_is_a_config_error() -> None:
 
 
 def test_destination_names_are_unique() -> None:
-    """Two destinations of one name cannot be told apart in the outbox."""
+    """Two destinations of one name cannot be distinguished in the outbox."""
     pacs = {"name": "p", "ae_title": "P", "host": "h", "port": 1}
     with pytest.raises(ConfigError, match="twice"):
         config.load(None, {"DICOM_NODE__DESTINATIONS": yaml.safe_dump([pacs, pacs])})
@@ -118,7 +118,7 @@ def test_a_destination_is_a_pacs_unless_it_says_otherwise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mistake", "told"),
+    ("mistake", "message"),
     [
         ({"kind": "floppy"}, "destinations.0: kind must be dicom, folder or dicomweb"),
         ({"kind": ["folder"]}, "destinations.0: kind must be dicom, folder or dicomweb"),
@@ -136,9 +136,9 @@ def test_a_destination_is_a_pacs_unless_it_says_otherwise() -> None:
     ],
     ids=str,
 )
-def test_a_mistake_in_a_destination_names_its_key(mistake: dict[str, object], told: str) -> None:
+def test_a_mistake_in_a_destination_names_its_key(mistake: dict[str, object], message: str) -> None:
     """The sentence says which destination, what kind it is taken for, and what is wrong."""
     with pytest.raises(ConfigError) as caught:
         _destinations({"name": "x", **mistake})
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "secret" not in str(caught.value)

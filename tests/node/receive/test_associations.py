@@ -1,4 +1,4 @@
-"""Who may speak: each peer's share, user identities, and secrets that stay secret."""
+"""Who may open an association: each peer's share, user identities, secrets that stay secret."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def identified(port: int, name: str | None, passcode: str = "") -> Iterator[Asso
         ("ct1", "sesame", True),
         ("ct1", "open", False),
         ("ct1", "", False),
-        ("nobody", "sesame", False),
+        ("unknown", "sesame", False),
         (None, "", False),
     ],
 )
@@ -106,8 +106,10 @@ def test_a_user_identity_is_asked_for_where_there_is_a_file(
     assert "sesame" not in repr((logs, store.events))
 
 
-def test_nobody_gets_in_while_the_users_file_is_away(tmp_path: Path, store: MemoryStore) -> None:
-    """A mount that is late must not open the door."""
+def test_every_caller_is_rejected_while_the_users_file_is_missing(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    """A mount that is late does not let anyone in."""
     with (
         receiver(tmp_path, store, users_file=tmp_path / "none") as node,
         identified(node.ports[0], "ct1", "sesame") as assoc,
@@ -115,10 +117,10 @@ def test_nobody_gets_in_while_the_users_file_is_away(tmp_path: Path, store: Memo
         assert assoc.is_rejected
 
 
-def test_without_a_decision_nobody_is_in(
+def test_an_association_is_cut_if_the_check_fails(
     tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the check itself fails the association is cut, not accepted."""
+    """An error of our own in the check does not accept the association."""
 
     def broken(*_: object) -> None:
         raise ValueError("a mistake of ours")
@@ -129,12 +131,12 @@ def test_without_a_decision_nobody_is_in(
 
 
 def test_the_oldest_waiting_connection_makes_room(tmp_path: Path, store: MemoryStore) -> None:
-    """However many connections say nothing, who comes next is served."""
+    """However many connections are silent, the next peer is served."""
     with receiver(tmp_path, store, limits=Limits(silent=3)) as node:
         silent = [
             socket.create_connection(("127.0.0.1", node.ports[0]), timeout=5) for _ in range(6)
         ]
-        # Three are cut once all six are taken in hand; before, who comes next may be the oldest.
+        # Three are cut once all six are set up; before that, the next peer may be the oldest.
         assert eventually(lambda: sum(_is_closed(connection) for connection in silent) >= 3)
         with association(node.ports[0]) as assoc:
             assert assoc.send_c_echo().Status == 0x0000

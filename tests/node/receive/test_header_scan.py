@@ -1,4 +1,4 @@
-"""The header walk: what it finds, what it tolerates, where it stops."""
+"""The header scan: what it finds, what it tolerates, where it stops."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_nesting_has_a_limit_and_needs_no_stack(tmp_path: Path) -> None:
 
 
 def test_endless_tiny_elements_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A data set of nothing but empty elements is not walked for ever."""
+    """A data set of nothing but empty elements is not scanned without end."""
     monkeypatch.setattr("dicom_node.receive.header_scan.MAX_ELEMENTS", 100)
     assert fault(tmp_path, implicit(0x00091010, b"") * 101) is StoreFault.BOUNDS
 

@@ -109,7 +109,7 @@ def test_the_same_bytes_again_are_kept_once(bench: Bench) -> None:
 
 
 def test_other_bytes_under_a_known_uid_are_kept_beside(bench: Bench) -> None:
-    """The first object stays what the UID names; the second is not lost, and is told of."""
+    """The first object stays what the UID names; the second is kept and recorded."""
     first = small_film()
     second = small_film(sop_uid=first.SOPInstanceUID, patient_name="Corrected^Name")
     for ds in (first, second, second):
@@ -136,7 +136,7 @@ def test_one_of_many_at_once_is_kept(bench: Bench) -> None:
 
 
 def test_a_race_lost_in_the_database_is_a_duplicate(bench: Bench) -> None:
-    """Where somebody else's row was there first, the bytes are compared with that row."""
+    """If another process wrote the row first, the bytes are compared with that row."""
     ds = small_film()
     other = Bench(bench.data_dir)
     other.keep(ds)
@@ -145,8 +145,8 @@ def test_a_race_lost_in_the_database_is_a_duplicate(bench: Bench) -> None:
     assert bench.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_DUPLICATE]
 
 
-def test_a_crash_before_the_row_is_mended_by_the_resend(bench: Bench) -> None:
-    """A file without a row is written over when the peer sends again."""
+def test_a_resend_repairs_a_crash_before_the_row(bench: Bench) -> None:
+    """A file without a row is overwritten when the peer sends again."""
 
     def crash(_: Instance) -> None:
         raise OSError("gone")
@@ -177,7 +177,7 @@ def test_our_own_results_go_nowhere(bench: Bench, by: str) -> None:
 
 
 def test_another_nodes_result_is_not_ours(bench: Bench) -> None:
-    """The serial number tells two nodes of one make apart."""
+    """The serial number distinguishes two nodes of one make."""
     ds = small_film(DeviceSerialNumber="8")
     ds.Manufacturer, ds.ManufacturerModelName = OWN.manufacturer, OWN.model_name
     bench.keep(ds)

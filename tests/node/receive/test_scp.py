@@ -1,4 +1,4 @@
-"""The receiver on the wire: what it answers, what it keeps, whom it lets in."""
+"""The receiver on the wire: what it answers, what it keeps, which peers it accepts."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def refusals(store: MemoryStore) -> list[object]:
     return [event.detail["fault"] for event in store.events if event.kind is kind]
 
 
-def test_an_echo_is_answered_and_leaves_no_trail(node: Receiver, store: MemoryStore) -> None:
-    """C-ECHO gets Success; probes every few seconds do not fill the audit trail."""
+def test_an_echo_is_answered_and_not_audited(node: Receiver, store: MemoryStore) -> None:
+    """C-ECHO gets Success; probes every few seconds do not fill the audit log."""
     with association(node.ports[0]) as assoc:
         assert assoc.send_c_echo().Status == 0x0000
     node.stop()
@@ -96,7 +96,7 @@ def test_success_means_kept(
     assert parts(tmp_path) == []
 
 
-def test_an_association_is_told_from_its_first_object_to_its_end(
+def test_an_association_is_audited_from_its_first_object_to_its_end(
     node: Receiver, store: MemoryStore
 ) -> None:
     """Accepted, each object, released: in this order, with counts and without names."""
@@ -151,7 +151,7 @@ def test_what_is_not_an_object_is_refused_with_its_status(
     node: Receiver, store: MemoryStore, tmp_path: Path,
     ds: Dataset, uid: str | None, fault: str, status: int,
 ) -> None:  # fmt: skip
-    """Each fault has its status on the wire and its word in the trail; nothing stays on disk."""
+    """Each fault has its status and its word in the audit log; nothing stays on disk."""
     with RawPeer(node.ports[0], CR) as peer:
         assert peer.store(uid or ds.SOPInstanceUID, encoded(ds)) == status
         assert peer.store("1.2", b"\0" * 3) == 0xC000  # the association goes on
@@ -192,7 +192,7 @@ def test_a_break_in_the_middle_leaves_nothing(
     assert list(store.rows) == [ds.SOPInstanceUID]
 
 
-def test_a_full_disk_is_said_and_then_over(
+def test_a_full_disk_is_reported_until_it_is_over(
     node: Receiver, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Out of Resources while the disk is full; when it is not, the same film is taken."""
@@ -226,7 +226,7 @@ def test_a_disk_that_fills_up_while_bytes_come_is_answered(
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(AuditError("no trail"), 0xA700), (ZeroDivisionError("bug"), 0x0110)]
+    ("error", "status"), [(AuditError("no audit log"), 0xA700), (ZeroDivisionError("bug"), 0x0110)]
 )
 def test_no_row_no_success(
     node: Receiver, store: MemoryStore, error: Exception, status: int
@@ -244,13 +244,13 @@ def test_no_row_no_success(
     assert send(node.ports[0], ds) == 0x0000
 
 
-def test_a_refusal_is_answered_even_without_a_trail(
+def test_a_refusal_is_answered_even_if_it_cannot_be_audited(
     node: Receiver, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where not even the refusal can be audited, the peer still gets it."""
+    """If the refusal cannot be audited either, the peer still gets it."""
 
     def fail(*_: AuditEvent) -> None:
-        raise AuditError("no trail")
+        raise AuditError("no audit log")
 
     monkeypatch.setattr(store, "append", fail)
     assert send(node.ports[0], without("PixelData")) == 0xA900
@@ -282,7 +282,7 @@ def test_who_may_call(
 
 
 def test_an_address_that_is_none_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
-    """A host name in the allow-list stops the start; it would silently match nobody."""
+    """A host name in the allow-list stops the start; it would silently match no peer."""
     peer = CallingPeer(ae_title="CT1", address="ct1.hospital")
     with (
         pytest.raises(ConfigError, match="allowed_calling: CT1"),
@@ -303,7 +303,7 @@ def test_an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() -> None:
 
 
 def test_the_limit_counts_associations_not_connections(tmp_path: Path, store: MemoryStore) -> None:
-    """Silent connections keep nobody out; one association too many is told, and frees its place."""
+    """Silent connections block no peer; one association too many is rejected and audited."""
     with receiver(tmp_path, store, max_associations=1) as node:
         silent = [socket.create_connection(("127.0.0.1", node.ports[0])) for _ in range(5)]
         with association(node.ports[0]) as first, association(node.ports[0]) as second:
@@ -373,7 +373,7 @@ def test_eight_senders_at_once(node: Receiver, store: MemoryStore, tmp_path: Pat
 
 
 def test_stop_lets_an_object_on_its_way_finish(tmp_path: Path, store: MemoryStore) -> None:
-    """After stop nobody new gets in; who is in the middle of a film gets his answer."""
+    """After stop no new peer is accepted; a film in progress still gets its answer."""
     ds = small_film()
     with receiver(tmp_path, store) as node:
         port = node.ports[0]
@@ -400,7 +400,7 @@ def _refuses_connections(port: int) -> bool:
 
 
 def test_stop_breaks_off_what_does_not_end(tmp_path: Path, store: MemoryStore) -> None:
-    """An association that idles on is broken off when its time is over."""
+    """An association that stays idle is aborted when its time is over."""
     with receiver(tmp_path, store) as node, RawPeer(node.ports[0], CR) as peer:
         started = time.monotonic()
         node.stop(drain_seconds=0.2)

@@ -1,4 +1,4 @@
-"""DICOM over TLS: who gets in, what is said of those who do not, and new certificates."""
+"""DICOM over TLS: which peers are accepted, why others fail, and new certificates."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reasons(store: MemoryStore, kind: AuditKind = AuditKind.TLS_FAILED) -> list[
 def test_a_film_comes_over_mutual_tls_and_its_sender_is_named(
     tmp_path: Path, store: MemoryStore
 ) -> None:
-    """Both sides show certificates of the hospital's authority; the trail holds the peer's."""
+    """Both sides show certificates of the hospital's authority; the audit log holds the peer's."""
     path = tmp_path / "film.dcm"
     film = small_film()
     film.save_as(path, enforce_file_format=True)
@@ -61,7 +61,7 @@ def test_plain_and_tls_listen_beside_each_other(tmp_path: Path, store: MemorySto
         assert sender(secure, identity(tmp_path, "ct1")).echo("node").ok
 
 
-def test_a_plain_peer_on_the_tls_port_is_told_and_audited(
+def test_a_plain_peer_on_the_tls_port_is_cut_and_audited(
     tmp_path: Path, store: MemoryStore
 ) -> None:
     """The commonest mistake has a sentence of its own."""
@@ -81,16 +81,16 @@ def test_a_plain_peer_on_the_tls_port_is_told_and_audited(
     [
         ("stranger", "does not know who signed our certificate", "unable to get local issuer"),
         ("expired", "our certificate has expired", "certificate has expired"),
-        ("nobody", "wants a certificate from us", "the peer shows no certificate"),
+        ("no certificate", "wants a certificate from us", "the peer shows no certificate"),
     ],
 )
 def test_a_wrong_certificate_is_named_on_both_sides(
     tmp_path: Path, store: MemoryStore, peer: str, ours_says: str, node_says: str
 ) -> None:
-    """Signed by somebody else, out of date, or none at all: both sides know why."""
-    ca = authority("Somebody else") if peer == "stranger" else authority()
+    """Signed by an unknown authority, expired, or missing: both sides know why."""
+    ca = authority("Another CA") if peer == "stranger" else authority()
     ours = identity(tmp_path, peer, ca, days=-1 if peer == "expired" else 100)
-    if peer == "nobody":
+    if peer == "no certificate":
         ours = TlsConfig(ca_file=ours.ca_file)
     with receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=False) as node:
         answer = sender(node.ports[0], ours).echo("node")
@@ -112,7 +112,7 @@ def test_callers_need_no_certificate_where_it_is_not_mutual(
 def test_a_destination_with_another_name_in_its_certificate_is_refused(
     tmp_path: Path, store: MemoryStore
 ) -> None:
-    """A certificate of the right authority for another host is no good; `tls_name` tells which."""
+    """A certificate for another host is refused; `tls_name` says which name is expected."""
     ours = identity(tmp_path, "ct1")
     with receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=False) as node:
         answer = sender(node.ports[0], ours, tls_name="pacs.hospital").echo("node")
@@ -123,7 +123,7 @@ def test_a_destination_with_another_name_in_its_certificate_is_refused(
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 def test_older_tls_is_refused(tmp_path: Path, store: MemoryStore) -> None:
-    """BCP 195 goes below TLS 1.2 for nobody; tls13 alone not below 1.3."""
+    """BCP 195 never goes below TLS 1.2; its TLS 1.3 profile never below 1.3."""
     own = identity(tmp_path, "node").model_copy(update={"profile": "bcp195-tls13"})
     old = context.client_context(identity(tmp_path, "ct1"))
     old.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -138,10 +138,10 @@ def test_older_tls_is_refused(tmp_path: Path, store: MemoryStore) -> None:
     assert "older than the profile allows" in str(reasons(store)[0])
 
 
-def test_silent_connections_keep_nobody_out_and_end_with_their_time(
+def test_silent_connections_block_no_peer_and_end_with_their_time(
     tmp_path: Path, store: MemoryStore
 ) -> None:
-    """Forty peers that never shake hands; an echo meanwhile; each is told when its time is over."""
+    """Forty peers without a handshake, an echo meanwhile; each is audited when its time is over."""
     ours = identity(tmp_path, "ct1")
     with receiver(
         tmp_path, store, tls=identity(tmp_path, "node"), plain=False, network_timeout_seconds=0.5
@@ -157,7 +157,7 @@ def test_silent_connections_keep_nobody_out_and_end_with_their_time(
 
 
 def test_a_new_certificate_is_used_without_a_restart(tmp_path: Path, store: MemoryStore) -> None:
-    """Renewed files count from the next connection; wrong ones are told and change nothing."""
+    """Renewed files count from the next connection; wrong ones are audited and change nothing."""
     own, ours = identity(tmp_path, "node"), identity(tmp_path, "ct1")
     assert own.certificate_file is not None
     assert own.key_file is not None
@@ -207,5 +207,5 @@ def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"other\.key is not the key of"):
         context.server_context(own.model_copy(update={"key_file": other.key_file}))
     Path(str(own.ca_file)).unlink()
-    with pytest.raises(ConfigError, match=r"node\.ca is not there"):
+    with pytest.raises(ConfigError, match=r"node\.ca does not exist"):
         context.server_context(own)

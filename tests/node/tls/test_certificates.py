@@ -1,4 +1,4 @@
-"""What is told of certificates: by `doctor tls`, by `status`, in the trail."""
+"""What `doctor tls`, `status` and the audit log say of certificates."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def test_doctor_explains_certificate_names_chain_and_expiry(tmp_path: Path) -> N
     path = _configured(tmp_path, identity(tmp_path, "node"))
     result = CliRunner().invoke(app, ["doctor", "tls", "--json", "--config", str(path)])
     assert result.exit_code == 0, result.output
-    told = json.loads(result.output)
-    assert "PS3.15 B.12" in told["profile"]
-    [own] = told["certificates"]
+    shown = json.loads(result.output)
+    assert "PS3.15 B.12" in shown["profile"]
+    [own] = shown["certificates"]
     assert "CN=node" in own["subject"]
     assert own["names"] == ["localhost", "127.0.0.1"]
     assert own["days_left"] == 100
-    assert [("CN=node" in told["chain"][0]), ("Hospital CA" in told["chain"][1])] == [True, True]
+    assert [("CN=node" in shown["chain"][0]), ("Hospital CA" in shown["chain"][1])] == [True, True]
     assert CliRunner().invoke(app, ["doctor", "tls", "--config", str(path)]).exit_code == 0
 
 
@@ -67,7 +67,7 @@ def test_doctor_names_every_fault_at_once(tmp_path: Path) -> None:
 
 
 def test_an_authority_that_is_missing_is_seen_in_the_chain(tmp_path: Path) -> None:
-    """Where nobody in our files signed our certificate, the chain says who should have."""
+    """If our files lack the issuer of our certificate, the chain names it."""
     from dicom_node.tls.certificates import chain_of
 
     own = identity(tmp_path, "node").model_copy(update={"ca_file": None})
@@ -77,7 +77,7 @@ def test_an_authority_that_is_missing_is_seen_in_the_chain(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("days", "said"), [(100, None), (20, "expires in 20 days"), (-3, "expired on")]
 )
-def test_expiry_is_an_alarm_and_a_line_in_the_trail(
+def test_expiry_is_an_alarm_and_a_line_in_the_audit_log(
     tmp_path: Path, days: int, said: str | None
 ) -> None:
     """Sooner than `tls.warn_days`: `status` shows it, housekeeping writes it down."""
@@ -102,24 +102,24 @@ def test_a_full_disk_is_an_alarm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tls", "told"),
+    ("tls", "message"),
     [
         ({"port": 2762}, "needs certificate_file"),
-        ({"certificate_file": "a"}, "come together"),
+        ({"certificate_file": "a"}, "given together"),
         ({"port": 2762, "certificate_file": "a", "key_file": "b"}, "needs ca_file"),
         ({"passphrase_file": "a", "passphrase_env": "B"}, "not both"),
         ({"profile": "ssl3"}, "bcp195"),
     ],
 )
-def test_half_a_configuration_of_tls_is_a_mistake(tls: dict[str, object], told: str) -> None:
+def test_half_a_configuration_of_tls_is_a_mistake(tls: dict[str, object], message: str) -> None:
     """What cannot work stops the start, with the key's name."""
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         load(None, {"DICOM_NODE__TLS": yaml.safe_dump(tls)})
 
 
-def test_a_node_nobody_can_call_is_a_mistake() -> None:
-    """No plain listener and no TLS port; a TLS destination whose authority nobody named."""
-    with pytest.raises(ConfigError, match="nobody could call"):
+def test_a_node_that_no_peer_can_call_is_a_mistake() -> None:
+    """No plain listener and no TLS port; a TLS destination without an authority."""
+    with pytest.raises(ConfigError, match="no peer could call"):
         load(None, {"DICOM_NODE__NODE__PLAIN": "false"})
     pacs = [{"name": "p", "ae_title": "P", "host": "h", "port": 1, "tls": True}]
     with pytest.raises(ConfigError, match=r"needs tls\.ca_file"):
