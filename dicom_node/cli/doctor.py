@@ -55,6 +55,22 @@ def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         raise typer.Exit(1)
 
 
+@doctor.command("sandbox")
+def sandbox(as_json: JsonOption = False) -> None:
+    """Say whether this machine confines the decoder of compressed pixels; exit status 1 if not."""
+    from dicom_node.pixels.sandbox import SANDBOX
+
+    missing = SANDBOX.missing()
+    if as_json:
+        print_json({"missing": list(missing)})
+    else:
+        for each in missing:
+            print_line(f"MISSING    {each}")
+        print_line(f"verdict    the decoder is {'not fully confined' if missing else 'confined'}")
+    if missing:
+        raise typer.Exit(1)
+
+
 def examine(settings: TlsConfig) -> dict[str, Any]:
     """Everything `doctor tls` tells, JSON-ready."""
     from dicom_node.domain.clock import utc_now

@@ -1,8 +1,8 @@
-"""The child process that decodes compressed pixels; `python -m dicom_node.pixels.decoder_process`.
+"""The child process that decodes compressed pixels, confined to just that.
 
-A decoder is native code that is fed untrusted bytes. In this process it may crash, hang or ask for
-any amount of memory: the address space is limited, an alarm ends it, and it cannot write files. It
-holds one film at a time and ends when its request pipe closes.
+A decoder is native code that is fed untrusted bytes. In this process it may crash, hang, ask for
+any amount of memory or run an attacker's code: `dicom_node.confine` leaves it nothing but its two
+pipes. It holds one film at a time and ends when its request pipe closes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import sys
 from io import FileIO
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels import decoders  # imports every decoder there is: later it could open no file
 from pydicom.uid import UID
 
+from dicom_node.confine import confine
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.pixels.decode import decode_with
 from dicom_node.pixels.files import quiet
@@ -24,14 +26,19 @@ from dicom_node.pixels.protocol import receive, send
 from dicom_node.pixels.sandbox import LARGEST, SECONDS
 
 MEMORY = 3 * 2**30  # bytes of address space; a film of 20 million pixels takes a tenth of it
+#: Processor seconds of one process. It retires after half of them, between two films.
+LIFETIME = 600
 
 
 def main() -> None:
-    """Serve requests until the pipe ends."""
+    """Say what this kernel cannot confine, then serve requests until the pipe ends."""
     requests, answers = _pipes()
-    _confine()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with quiet():
-        while True:
+        _warm_up()
+        missing = _confine(requests.fileno(), answers.fileno())
+        send(answers, {"missing": missing})
+        while _is_young():
             try:
                 words, content = receive(requests, LARGEST)
             except EOFError:
@@ -51,11 +58,24 @@ def _pipes() -> tuple[FileIO, FileIO]:
     return requests, answers
 
 
-def _confine() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold a patient's film
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+def _confine(*keep: int) -> list[str]:
+    return confine(keep, memory=MEMORY, cpu_seconds=LIFETIME)
+
+
+def _warm_up() -> None:
+    """Let every decoder fail once, so that it has imported and opened whatever it needs."""
+    for decoder in vars(decoders).values():
+        for plugin in getattr(decoder, "available_plugins", ()):
+            words = {"elements": _TINY, "syntax": str(decoder.UID), "plugin": plugin}
+            _answer(words, bytearray(encapsulate([b"\0\0"])))
+
+
+_TINY = {"Rows": 1, "Columns": 1, "BitsAllocated": 8, "BitsStored": 8, "PixelRepresentation": 0}
+
+
+def _is_young() -> bool:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime < LIFETIME / 2
 
 
 def _answer(words: dict[str, Any], content: bytearray) -> tuple[dict[str, Any], bytes | memoryview]:
@@ -70,8 +90,3 @@ def _answer(words: dict[str, Any], content: bytearray) -> tuple[dict[str, Any], 
     except (*MALFORMED, OSError) as error:
         return {"error": type(error).__name__}, b""
     return {}, values.data.cast("B")
-
-
-if __name__ == "__main__":
-    main()
-    sys.exit(0)

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import structlog
 
 from dicom_node.pixels.protocol import receive, send
 
@@ -22,8 +25,20 @@ SECONDS = 30.0  # a decoder may take for one film; the slowest takes one second
 LARGEST = 2**30  # bytes of one message; a film of the largest detector has 40 MB
 _PIPE = 2**20  # bytes of pipe buffer; with Linux's 64 KiB each film takes many context switches
 
-# The environment may hold secrets: only these variables are passed on.
-_KEPT = ("LD_LIBRARY_PATH", "LANG", "PATH")
+# The environment may hold secrets: only what starts Python is passed on.
+_KEPT = ("LD_LIBRARY_PATH",)
+# The child, found where this package was found, without PYTHON* variables; numpy's library must not
+# start threads, which could not be confined.
+_CODE = (
+    "import os, sys; sys.path.insert(0, sys.argv[1]); "
+    "os.environ.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1'); "
+    "import dicom_node.pixels.decoder_process as child; child.main()"
+)
+
+log = structlog.get_logger()
+
+
+_RETIRED = "exit status 0"
 
 
 class DecoderDied(RuntimeError):
@@ -37,6 +52,8 @@ class Sandbox:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._greeted = False
+        self._missing: tuple[str, ...] = ()
         self._owner = 0  # after a fork the child must not use its parent's pipes
 
     @property
@@ -55,27 +72,58 @@ class Sandbox:
             The pixels do not decode.
         """
         with self._lock:
-            process = self._alive()
-            late = threading.Event()
-            timer = threading.Timer(self._seconds, _kill, (process, late))
-            timer.start()
-            try:
-                send(cast("RawIOBase", process.stdin), words, content)  # bufsize=0: raw
-                answer, pixels = receive(cast("RawIOBase", process.stdout), LARGEST)
-            except (OSError, EOFError, ValueError) as error:
-                how = self._reap(process)
-                raise DecoderDied("took too long" if late.is_set() else how) from error
-            finally:
-                timer.cancel()
+            answer, pixels = self._exchange(words, content)
         if "error" in answer:
             raise ValueError(str(answer["error"]))
         return pixels
+
+    def missing(self) -> tuple[str, ...]:
+        """Start the process if need be; return what this kernel cannot confine."""
+        with self._lock:
+            with self._time_limit(self._alive()):
+                self._greet()
+            return self._missing
 
     def close(self) -> None:
         """End the process."""
         with self._lock:
             if self._process is not None and self._owner == os.getpid():
                 self._reap(self._process)
+
+    def _exchange(self, words: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytearray]:
+        """Send a request and wait for the answer; a process that has just retired is replaced."""
+        for _ in range(2):
+            process = self._alive()
+            try:
+                with self._time_limit(process) as late:
+                    self._greet()
+                    send(cast("RawIOBase", process.stdin), words, content)  # bufsize=0: raw
+                    return receive(cast("RawIOBase", process.stdout), LARGEST)
+            except (OSError, EOFError, ValueError) as error:
+                how = self._reap(process)
+                if how != _RETIRED:
+                    raise DecoderDied("took too long" if late.is_set() else how) from error
+        raise DecoderDied(_RETIRED)
+
+    @contextmanager
+    def _time_limit(self, process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+        """Kill the process after the time limit; the event is set if that happened."""
+        late = threading.Event()
+        timer = threading.Timer(self._seconds, _kill, (process, late))
+        timer.start()
+        try:
+            yield late
+        finally:
+            timer.cancel()
+
+    def _greet(self) -> None:
+        """Read the first message of a new process: what it could not confine."""
+        if self._greeted or self._process is None:
+            return
+        words, _ = receive(cast("RawIOBase", self._process.stdout), LARGEST)
+        self._missing, self._greeted = tuple(words.get("missing", ())), True
+        if self._missing:
+            log.warning("the decoder is not fully confined", missing=", ".join(self._missing))
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._owner == os.getpid():
@@ -84,12 +132,12 @@ class Sandbox:
             self._reap(self._process)
         root = str(Path(__file__).parents[2])
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment |= {"PYTHONPATH": root, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dicom_node.pixels.decoder_process"],
+        self._process = subprocess.Popen(  # noqa: S603 - every argument is ours
+            [sys.executable, "-E", "-P", "-c", _CODE, root],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=environment, cwd="/", bufsize=0,
         )  # fmt: skip
+        self._greeted = False
         self._owner = os.getpid()
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(OSError):  # above the user's limit: slower, nothing else
@@ -113,7 +161,8 @@ class Sandbox:
 
 def _kill(process: subprocess.Popen[bytes], late: threading.Event) -> None:
     late.set()
-    process.kill()
+    with suppress(PermissionError):  # it runs as another user; its own alarm ends it
+        process.kill()
 
 
 #: One for each process; its child starts with the first compressed film.

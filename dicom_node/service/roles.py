@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import structlog
 
 import dicom_node
+from dicom_node.confine import hide_memory
 from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError
 from dicom_node.store.store import open_store
@@ -46,6 +47,7 @@ def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
     ``supervisor`` is a process id, and told rather than asked for: by the time a process could ask
     for its parent, that may be dead, and another process be in its place.
     """
+    hide_memory()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
