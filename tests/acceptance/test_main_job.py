@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,10 @@ def _delivered(node: RunningNode, study: str, objects: int) -> bool:
     return len(deliveries) >= objects and all(d["accepted_at"] for d in deliveries)
 
 
+def _shows(node: RunningNode, study: str, text: str) -> bool:
+    return text in node.run("show", study, "--json").stdout
+
+
 def test_a_film_comes_back_as_heatmaps_and_a_report_in_its_own_study(
     tmp_path: Path, pacs: Peer, node: RunningNode
 ) -> None:
@@ -63,10 +68,8 @@ def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
     assert node.send(paths) == [0x0000, 0x0000]
     for source, code in ((hand, "body-part"), (lateral, "view")):
         study = source.StudyInstanceUID
-        node.wait_until(
-            lambda study=study, code=code: code in node.run("show", study, "--json").stdout
-        )
-        node.wait_until(lambda study=study: _delivered(node, study, 1))
+        node.wait_until(partial(_shows, node, study, code))
+        node.wait_until(partial(_delivered, node, study, 1))
     back = [pydicom.dcmread(path) for path in pacs.instances().values()]
     assert [ds.SOPClassUID for ds in back] == [COMPREHENSIVE_3D_SR] * 2
     assert {ds.StudyInstanceUID for ds in back} == {hand.StudyInstanceUID, lateral.StudyInstanceUID}

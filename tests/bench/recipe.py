@@ -94,7 +94,7 @@ def _grad_cam(network: Any, x: Tensor, seen: Tensor) -> tuple[float, Tensor]:
 
     def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         maps.append(output)
-        output.register_hook(gradients.append)  # type: ignore[no-untyped-call]
+        output.register_hook(gradients.append)
 
     hook = network.class_layers.relu.register_forward_hook(keep)
     try:

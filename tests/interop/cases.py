@@ -52,9 +52,9 @@ class Round:
     cases: tuple[Case, ...]
     sections: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
-    def config(self, models_dir: Path) -> dict[str, dict[str, Any]]:
+    def config(self, models_dir: Path) -> dict[str, Any]:
         """The node's configuration: every kind of result is on."""
-        sections: dict[str, dict[str, Any]] = {
+        sections: dict[str, Any] = {
             "models": {"dir": str(models_dir)},
             "workers": {"threads": 1},
             "gate": {"enabled": False},  # it may well see that a phantom is no patient

@@ -38,7 +38,7 @@ def test_paper_eq1_reshapes_the_pooled_vector() -> None:
     torch.testing.assert_close(same[0, 0], (pooled / 1023).reshape(32, 32))
     large = cam.paper_eq1(pooled, 128)
     assert large.shape == (1, 1, 128, 128)
-    assert (large.min(), large.max()) == (0, 1)
+    assert (large.min().item(), large.max().item()) == (0, 1)
     assert not cam.paper_eq1(torch.ones(1, 1024), 64).any()
 
 

@@ -27,7 +27,8 @@ def test_a_positive_film_has_every_answer(build: Build, film: Film) -> None:
     padding = ~preprocess.film_area(reading.frame)
     for heat in (reading.h2, reading.h3, reading.guided):
         assert heat is not None
-        assert (heat.shape, heat.dtype) == ((128, 128), np.float32)
+        assert heat.shape == (128, 128)
+        assert heat.dtype == np.float32
         assert heat.min() >= 0
         assert heat.max() <= 1
         assert not heat[padding].any()

@@ -26,7 +26,8 @@ def test_a_film_fills_the_frame_along_its_long_side(
     image = np.random.default_rng(0).random((rows, columns), dtype=np.float32)
     pixels, frame = preprocess.to_network(image, size)
     assert (frame.top, frame.left, frame.height, frame.width) == box
-    assert (pixels.shape, pixels.dtype) == ((size, size), np.float32)
+    assert pixels.shape == (size, size)
+    assert pixels.dtype == np.float32
     assert pixels.min() >= 0
     assert pixels.max() <= 1
     assert not pixels[~preprocess.film_area(frame)].any()

@@ -39,7 +39,7 @@ def test_the_receiver_says_the_same(tmp_path: Path) -> None:
     """One node, one implementation."""
     with (
         receiving.receiver(tmp_path, MemoryStore()) as receiver,
-        receiving.association(receiver.port) as assoc,
+        receiving.association(receiver.ports[0]) as assoc,
     ):
         node = assoc.acceptor
         assert (str(node.implementation_class_uid), node.implementation_version_name) == OURS

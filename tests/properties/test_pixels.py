@@ -104,8 +104,12 @@ def test_monochrome1_of_inverted_values_is_monochrome2(
 @cache
 def _whole_file() -> bytes:
     out = BytesIO()
-    uids = {"study_uid": "1.2.3", "series_uid": "1.2.3.4", "sop_uid": "1.2.3.4.5"}
-    ds = film(np.full((SIDE, SIDE), 0.5, np.float32), **uids)
+    ds = film(
+        np.full((SIDE, SIDE), 0.5, np.float32),
+        study_uid="1.2.3",
+        series_uid="1.2.3.4",
+        sop_uid="1.2.3.4.5",
+    )
     ds.save_as(out, enforce_file_format=True)
     return out.getvalue()
 

@@ -32,7 +32,7 @@ from support.running import RunningNode, running_node
 
 _SAMPLE_SECONDS = 10.0
 _SETTLE_SECONDS = 900.0  # the longest wait, in the end, for what is still under way
-_SECTIONS: dict[str, dict[str, Any]] = {
+_SECTIONS: dict[str, Any] = {
     "study": {"quiet_seconds": 2.0},
     "delivery": {"first_retry_seconds": 0.5, "max_retry_seconds": 5.0},
     "workers": {"count": 2, "threads": 1},

@@ -258,7 +258,7 @@ def _jpeg_baseline(ds: Dataset) -> Dataset:
 
 def _by_gdcm(ds: Dataset, syntax: UID) -> Dataset:
     """JPEG lossless, which pydicom cannot write; GDCM always writes selection value 1."""
-    import gdcm  # type: ignore[import-untyped]  # only here, and only where it is asked for
+    import gdcm  # only here, and only where it is asked for
 
     with tempfile.TemporaryDirectory() as folder:
         source, target = write(ds, Path(folder, "a.dcm")), Path(folder, "b.dcm")

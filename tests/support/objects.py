@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom import dcmread
@@ -55,12 +56,12 @@ def through_disk(objects: list[Dataset], folder: Path) -> list[Dataset]:
     return [dcmread(path) for path in paths]
 
 
-def small_film(**elements: object) -> Dataset:
+def small_film(**elements: Any) -> Dataset:
     """A film that is quickly drawn."""
-    return film(**{"rows": 320, "columns": 288, **elements})  # type: ignore[arg-type]
+    return film(**{"rows": 320, "columns": 288, **elements})
 
 
-def fixed_film(**elements: object) -> Dataset:
+def fixed_film(**elements: Any) -> Dataset:
     """A DX film whose UIDs never change."""
     return small_film(
         kind="dx",

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, zoom  # type: ignore[import-untyped]
+from scipy.ndimage import gaussian_filter, zoom
 
 FloatMap: TypeAlias = NDArray[np.float32]
 Field: TypeAlias = NDArray[Any]  # a smooth shape on the grid, or a coordinate of it
@@ -145,7 +145,7 @@ def _ribs(x: Field, y: Field, vary: NDArray[np.float64]) -> Field:
         start = 0.37 + 0.083 * float(vary[6]) * rib
         fade = _step(np.abs(x) - 0.30, 0.05)
         shadow += 0.6 * fade * _bone(y - start + 0.20 * out**1.3, 0.014)
-    return shadow * cage
+    return np.asarray(shadow * cage)
 
 
 def _bone(distance: Field, width: float) -> Field:

@@ -99,7 +99,7 @@ def running_node(
     destinations: Sequence[Destination],
     *,
     wrapper: tuple[str, ...] = (),
-    **sections: dict[str, Any],
+    **sections: Any,
 ) -> Iterator[RunningNode]:
     """Start a node over ``folder``; whatever the test did, none of its processes outlives it."""
     node = RunningNode(folder=folder, port=free_port(), wrapper=wrapper)

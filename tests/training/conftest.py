@@ -77,7 +77,7 @@ def tiny_data(tmp_path: Path, write_films: Callable[[list[dict[str, str]]], Path
         if (source, label) != ("nih", "covid")
     ]
     write_films(rows)
-    masks = []
+    masks: list[dict[str, str]] = []
     for split in ("train", "val", "test"):
         for source, convention in (("jsrt", AERATED), ("gb_seg", FIELD)):
             name = f"{source}/{split}"

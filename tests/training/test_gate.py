@@ -112,7 +112,7 @@ def test_a_step_teaches_something(films: Films) -> None:
         for _ in range(12):
             optimizer.zero_grad()
             loss = task.loss(network, batch)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]

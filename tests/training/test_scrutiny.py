@@ -51,8 +51,9 @@ def test_nobody_is_scored_by_who_saw_him() -> None:
 def test_calibration_of_what_is_true_is_zero() -> None:
     """And of its opposite one; equal parts; a curve from corner to corner."""
     truth = np.arange(40) % 5 < 3
-    assert metrics.expected_calibration_error(truth.astype(float), truth) == 0.0
-    assert metrics.expected_calibration_error(1.0 - truth, truth) == 1.0
+    sure: metrics.Floats = truth.astype(np.float64)
+    assert metrics.expected_calibration_error(sure, truth) == 0.0
+    assert metrics.expected_calibration_error(1.0 - sure, truth) == 1.0
     assert metrics.brier(np.full(40, 0.5), truth) == 0.25
     assert [part.films for part in metrics.calibration(truth.astype(float), truth)] == [8] * 5
     false, true = metrics.roc(truth.astype(float), truth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def test_any_edit_is_found(node: Bench, tmp_path: Path, seed: int) -> None:
     checkpoints.write(node.store.audit, settings, START)
     node.clock.tick(1)
     line = pick.randint(1, 20)
-    meddle = [
+    meddle: list[Callable[[], object]] = [
         lambda: node.sql("UPDATE audit SET detail = '{}' WHERE sequence = :line", line=line),
         lambda: node.sql("UPDATE audit SET at = '2020' WHERE sequence = :line", line=line),
         lambda: node.sql("DELETE FROM audit WHERE sequence = :line", line=line),

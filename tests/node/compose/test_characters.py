@@ -150,7 +150,7 @@ class Door:
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     store, folder = MemoryStore(), tmp_path_factory.mktemp("data")
     with receiver(folder, store) as node:
-        yield Door(folder, store, node.port)
+        yield Door(folder, store, node.ports[0])
 
 
 def element(tag: int, value: bytes) -> bytes:

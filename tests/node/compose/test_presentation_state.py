@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,8 +24,8 @@ from models.reading import FloatMap, Reading
 ROWS, COLUMNS = 320, 288
 
 
-def _source(**elements: object) -> Dataset:
-    return film(rows=ROWS, columns=COLUMNS, **elements)  # type: ignore[arg-type]
+def _source(**elements: Any) -> Dataset:
+    return film(rows=ROWS, columns=COLUMNS, **elements)
 
 
 def _state(source: Dataset, reading: Reading | None = None, **notes: str) -> Dataset:

@@ -24,7 +24,8 @@ from pydicom.uid import (
 )
 from support.peer import Act, Peer, destination, free_port, send_files, silent_port, wait_until
 
-from dicom_node.deliver.scu import MAX_CONTEXTS, OutgoingFile, StoreSender, contexts_for
+from dicom_node.deliver.outgoing_file import OutgoingFile
+from dicom_node.deliver.scu import MAX_CONTEXTS, StoreSender, contexts_for
 from dicom_node.deliver.status import NO_ANSWER, NO_CONTEXT, NOT_SENT, UNREADABLE
 
 IMPATIENT = 0.4  # seconds

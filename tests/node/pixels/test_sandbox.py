@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     own.close()
 
 
-def compressed(syntax: UID = RLELossless, **elements: object) -> Dataset:
+def compressed(syntax: UID = RLELossless, **elements: Any) -> Dataset:
     ds: Dataset = film(rows=64, columns=48, marker=None, transfer_syntax=syntax, **elements)
     return ds
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pynetdicom import AE
@@ -63,7 +64,7 @@ def test_the_log_warns_before_the_limit_is_reached(tmp_path: Path, store: Memory
 def identified(port: int, name: str | None, passcode: str = "") -> Iterator[Association]:
     ae = AE("MODALITY")
     ae.add_requested_context(VERIFICATION)
-    shown = []
+    shown: list[Any] = []  # pynetdicom types its list invariantly
     if name is not None:
         identity = UserIdentityNegotiation()
         identity.user_identity_type = 2 if passcode else 1

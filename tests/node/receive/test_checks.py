@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydicom.uid import (
@@ -88,7 +90,7 @@ def test_the_command_is_checked(
         ({"series_instance_uid": "x"}, StoreFault.MISSING_UID),
     ],
 )
-def test_command_and_data_set_agree(change: dict[str, str], fault: StoreFault | None) -> None:
+def test_command_and_data_set_agree(change: dict[str, Any], fault: StoreFault | None) -> None:
     """The data set is the object the command announced, in a study and a series."""
     assert outcome(check_identity, replace(FILM, **change), CR, "1.2.3") is fault
 
@@ -114,10 +116,10 @@ def test_command_and_data_set_agree(change: dict[str, str], fault: StoreFault | 
     ],
 )  # fmt: skip
 def test_pixels_are_all_there(
-    change: dict[str, object], syntax: str, fault: StoreFault | None
+    change: dict[str, Any], syntax: str, fault: StoreFault | None
 ) -> None:
     """An image has its pixels; uncompressed ones are as many as the header says."""
-    assert outcome(check_pixels, replace(FILM, **change), syntax) is fault  # type: ignore[arg-type]
+    assert outcome(check_pixels, replace(FILM, **change), syntax) is fault
 
 
 def test_films_come_in_every_syntax_and_all_else_uncompressed() -> None:
@@ -128,7 +130,7 @@ def test_films_come_in_every_syntax_and_all_else_uncompressed() -> None:
     assert len(ALL_SYNTAXES) == 15
 
 
-def outcome(check, *arguments) -> StoreFault | None:  # type: ignore[no-untyped-def]
+def outcome(check: Callable[..., None], *arguments: Any) -> StoreFault | None:
     try:
         check(*arguments)
     except StoreRefused as error:

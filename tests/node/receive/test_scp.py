@@ -219,7 +219,7 @@ def test_a_disk_that_fills_up_while_bytes_come_is_answered(
         assert self._file is not None
         self._file.close()
         full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - `discard` closes it
-        self._file = full  # type: ignore[assignment]
+        self._file = full
 
     monkeypatch.setattr(Arrival, "open", broken)
     assert send(node.ports[0], small_film()) == 0xA700

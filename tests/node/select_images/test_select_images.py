@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -121,12 +122,12 @@ def modified(meaning: str) -> Dataset:
     return view
 
 
-def header(**options: object) -> Dataset:
+def header(**options: Any) -> Dataset:
     options.setdefault("PatientOrientation", "")
-    return film(PIXELS, **options)  # type: ignore[arg-type]
+    return film(PIXELS, **options)
 
 
-def refused(config: SelectConfig | None = None, **options: object) -> RefusalCode | None:
+def refused(config: SelectConfig | None = None, **options: Any) -> RefusalCode | None:
     refusal = select(header(**options), config or SelectConfig())
     return refusal.code if refusal else None
 
@@ -180,9 +181,7 @@ def test_a_frontal_chest_film_is_taken(kind: str, view: str) -> None:
     ],
     ids=str,
 )
-def test_kind_of_object_and_picture(
-    elements: dict[str, object], expected: RefusalCode | None
-) -> None:
+def test_kind_of_object_and_picture(elements: dict[str, Any], expected: RefusalCode | None) -> None:
     """Anything but a single grey film of a radiography device is refused, each with its code."""
     assert refused(**elements) == expected
 
@@ -219,7 +218,7 @@ def test_kind_of_object_and_picture(
     ],
     ids=str,
 )
-def test_body_part(elements: dict[str, object], taken: bool) -> None:
+def test_body_part(elements: dict[str, Any], taken: bool) -> None:
     """Body Part Examined, else the region's code, else words of the descriptions."""
     assert refused(**elements) == (None if taken else RefusalCode.BODY_PART)
 
@@ -261,7 +260,7 @@ def test_body_part(elements: dict[str, object], taken: bool) -> None:
     ],
     ids=str,
 )
-def test_view(elements: dict[str, object], taken: bool) -> None:
+def test_view(elements: dict[str, Any], taken: bool) -> None:
     """PA and AP are frontal; lateral, oblique and decubitus views are refused."""
     assert refused(**elements) == (None if taken else RefusalCode.VIEW)
 
@@ -283,7 +282,7 @@ def test_view(elements: dict[str, object], taken: bool) -> None:
     ids=str,
 )
 def test_the_configuration_decides(
-    config: SelectConfig, elements: dict[str, object], expected: RefusalCode | None
+    config: SelectConfig, elements: dict[str, Any], expected: RefusalCode | None
 ) -> None:
     """Blanks, intent, size and names of the chest are configurable."""
     assert refused(config, **elements) == expected
@@ -298,7 +297,7 @@ def test_the_configuration_decides(
     ],
     ids=str,
 )
-def test_the_reason_names_the_offending_value(elements: dict[str, object], sentence: str) -> None:
+def test_the_reason_names_the_offending_value(elements: dict[str, Any], sentence: str) -> None:
     """A person can check the reason against the header."""
     refusal = select(header(**elements), SelectConfig())
     assert refusal is not None
@@ -344,8 +343,10 @@ def test_a_reason_quotes_known_words_only(values: list[str]) -> None:
     ds.SOPClassUID, ds.Rows, ds.Columns = ComputedRadiographyImageStorage, 300, 300
     ds.AnatomicRegionSequence = [code("1", "99LOCAL", f"[/b]{values[0]}Zqxj")]
     ds.ViewCodeSequence = [code("1", "99LOCAL", f"<b>{values[1]}Zqxj")]
-    keywords = ("BodyPartExamined", "ViewPosition", "Modality", "SeriesDescription")
-    keywords += ("ConversionType", "PhotometricInterpretation")
+    keywords = (
+        *("BodyPartExamined", "ViewPosition", "Modality", "SeriesDescription"),
+        *("ConversionType", "PhotometricInterpretation"),
+    )
     for keyword, value in zip(keywords, values[2:], strict=True):
         ds[keyword] = DataElement(keyword, "LO", f"{value}\x1b[Zqxj", validation_mode=IGNORE)
     for _ in range(2):  # without body part and view the codes are asked

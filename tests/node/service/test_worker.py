@@ -64,6 +64,9 @@ class OneJob:
     def retry(self, study_instance_uid: str | None) -> int:
         return 0
 
+    def discard(self, study_instance_uid: str) -> int:
+        return 0
+
     def reread(self, study_instance_uid: str) -> int:
         return 0
 
