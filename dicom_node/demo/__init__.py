@@ -1,1 +1,1 @@
-"""What `make demo` needs beside the node itself."""
+"""`dicom-node demo`: a small PACS and the demonstration itself."""

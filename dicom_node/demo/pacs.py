@@ -1,4 +1,4 @@
-"""A little PACS: answers C-ECHO, stores what comes by C-STORE, and counts.
+"""A small PACS that answers C-ECHO, stores what it receives by C-STORE, and counts.
 
 ``python -m dicom_node.demo.pacs --dir pacs --port 11114`` runs it by itself.
 """
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
     from pynetdicom.presentation import PresentationContext
 
-# Formatting every PDU for a log nobody reads costs more than storing it.
+# Formatting every PDU for an unused log costs more than storing it.
 _config.LOG_HANDLER_LEVEL = "none"
 
 SUCCESS = 0x0000
 DATA_SET_DOES_NOT_MATCH = 0xA900  # PS3.4 B.2.3
 CANNOT_UNDERSTAND = 0xC000  # PS3.4 B.2.3
 
-#: What a PACS usually takes (HTJ2K counts as JPEG 2000). The rest, video mostly, would only
+#: What a PACS usually accepts (HTJ2K counts as JPEG 2000). The rest is mostly video and would only
 #: cost time on every association.
 USUAL_SYNTAXES: tuple[str, ...] = (
     ExplicitVRLittleEndian,
@@ -59,23 +59,23 @@ USUAL_SYNTAXES: tuple[str, ...] = (
 
 ALL_STORAGE = tuple(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
 
-#: How soon the listener notices that it should stop.
+#: How often the listener checks whether it should stop.
 _POLL_SECONDS = 0.02
 
 
 class DemoPacs:
-    """An embedded PACS for demonstrations and tests; it keeps ``FOLDER/<study>/<sop>.dcm``.
+    """An embedded PACS for demonstrations and tests; it writes ``FOLDER/<study>/<sop>.dcm``.
 
     Parameters
     ----------
     folder
-        Made where it is not there. What is in it counts as stored before.
+        Created if missing. Files in it count as stored earlier.
     port
-        0 takes a free one, which `port` then tells; a restart keeps it.
+        0 takes a free one, which `port` then holds; a restart keeps it.
     require_called
-        Reject associations that call another AE title.
+        Whether to reject associations that call another AE title.
     contexts
-        What it takes beside Verification; None: all of `storage_contexts`.
+        What it accepts besides Verification; None: all of `storage_contexts`.
     """
 
     def __init__(
@@ -97,21 +97,21 @@ class DemoPacs:
         self._stores: Counter[str] = Counter()
 
     def start(self) -> DemoPacs:
-        """Listen; returns once connections are taken."""
+        """Listen; returns once connections are accepted."""
         self.folder.mkdir(parents=True, exist_ok=True)
         server: Any = self._ae.make_server(
             (self.host, self.port),
             evt_handlers=self.handlers(),
             server_class=ThreadedAssociationServer,
         )
-        self._ae._servers.append(server)  # AE.shutdown() and the server look for it there
+        self._ae._servers.append(server)  # AE.shutdown() and the server look it up there
         self.port = server.socket.getsockname()[1]
         threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
         self._server = server
         return self
 
     def stop(self) -> None:
-        """Abort what is going on and free the port."""
+        """Abort all associations and free the port."""
         self._ae.shutdown()
         self._server = None
 
@@ -126,7 +126,7 @@ class DemoPacs:
         return [(evt.EVT_C_ECHO, lambda _: SUCCESS), (evt.EVT_C_STORE, self.store)]
 
     def store(self, event: Event) -> int:
-        """Keep one instance and answer with its DIMSE status."""
+        """Store one instance and return its DIMSE status."""
         request: Any = event.request
         content = _content(event)
         ds = dcmread(BytesIO(content), stop_before_pixels=True)
@@ -142,11 +142,11 @@ class DemoPacs:
         return SUCCESS
 
     def instances(self) -> dict[str, Path]:
-        """The file of each stored SOP Instance UID."""
+        """Each stored SOP Instance UID and its file."""
         return {path.stem: path for path in sorted(self.folder.glob("*/*.dcm"))}
 
     def times_stored(self) -> dict[str, int]:
-        """How often each SOP Instance UID was stored since this object was made."""
+        """How often each SOP Instance UID was stored since this object was created."""
         with self._lock:
             return dict(self._stores)
 
@@ -154,7 +154,7 @@ class DemoPacs:
 def storage_contexts(
     sop_classes: Iterable[str] = ALL_STORAGE, syntaxes: Sequence[str] = USUAL_SYNTAXES
 ) -> list[PresentationContext]:
-    """Every storage SOP class in every usual transfer syntax, or fewer."""
+    """Presentation contexts for these SOP classes, each with all the transfer syntaxes."""
     return [build_context(sop_class, list(syntaxes)) for sop_class in sop_classes]
 
 
@@ -169,22 +169,22 @@ def _application_entity(
 
 
 def _content(event: Event) -> bytes:
-    """The instance as a file, its data set exactly as it came."""
-    if _config.STORE_RECV_CHUNKED_DATASET:  # somebody in this process wants it on disk
+    """The instance as a Part 10 file, its data set exactly as received."""
+    if _config.STORE_RECV_CHUNKED_DATASET:  # another part of this process spools to disk
         return event.dataset_path.read_bytes()
     return event.encoded_dataset()
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
+    """Write a file completely or not at all."""
     path.parent.mkdir(exist_ok=True)
     durable_write(path, lambda file: file.write(content))
 
 
 def main() -> None:
     """Run until SIGTERM or Ctrl-C."""
-    parser = argparse.ArgumentParser(description="A little PACS that stores what it is sent.")
-    parser.add_argument("--dir", type=Path, required=True, help="where instances are kept")
+    parser = argparse.ArgumentParser(description="A small PACS that stores what it receives.")
+    parser.add_argument("--dir", type=Path, required=True, help="folder for the instances")
     parser.add_argument("--port", type=int, default=11114, help="TCP port")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--ae-title", default="PACS")

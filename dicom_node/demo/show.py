@@ -1,4 +1,4 @@
-"""`dicom-node demo`: public radiographs through a node and a little PACS on loopback."""
+"""`dicom-node demo`: send public radiographs through a node and a small PACS on loopback."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _POLL_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Demo:
-    """Where everything of one demonstration lies."""
+    """Folder and ports of one demonstration."""
 
     out: Path
     node_port: int
@@ -68,7 +68,7 @@ class _Demo:
         )
 
     def write_config(self) -> None:
-        """Write the node's configuration, so that the commands can look at it afterwards."""
+        """Write the node's configuration, so that the commands can be used on it afterwards."""
         values = {
             "node": {
                 "ae_title": _AE_TITLE,
@@ -85,12 +85,12 @@ class _Demo:
 
 
 def run_demo(out: Path) -> int:
-    """Run the main job once and leave its results below ``out``; the exit status.
+    """Run the node once on all films, write the results below ``out`` and return the exit status.
 
     Raises
     ------
     NodeError
-        The public radiographs are not installed, or the node does not come up.
+        The public radiographs are not installed, or the node does not start.
     """
     films = {name: _public_film(name) for name in FILMS}
     console = Console()
@@ -107,19 +107,19 @@ def run_demo(out: Path) -> int:
             sender.send("node", list(films.values()))
             store = open_store(demo.data_dir, utc_now)
             _wait(lambda: _is_settled(store, len(films)), "the results did not arrive")
-            told = [_story_of(store, name, path) for name, path in films.items()]
+            shown = [_film_summary(store, name, path) for name, path in films.items()]
             store.close()
         returned = pacs.instances()
     summary = {
         "not_for_diagnostic_use": True,
         "seconds": round(time.monotonic() - started, 1),
-        "films": told,
+        "films": shown,
         "returned": {uid: str(path) for uid, path in returned.items()},
         "overlays": [str(path) for path in _write_overlays(returned.values(), out / "overlays")],
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n")
     _print(console, summary, out)
-    return 0 if _is_as_expected(told, returned) else 1
+    return 0 if _is_as_expected(shown, returned) else 1
 
 
 def _public_film(name: str) -> Path:
@@ -130,12 +130,12 @@ def _public_film(name: str) -> Path:
     except ValueError:
         found = None
     if found is None:
-        raise NodeError(f"{name} is missing: pip install 'dicom-node[demo]' brings pydicom-data")
+        raise NodeError(f"{name} is missing; it is in pydicom-data: pip install 'dicom-node[demo]'")
     return Path(str(found))
 
 
 def _clear(out: Path) -> None:
-    """Remove what an earlier demonstration left, and nothing else."""
+    """Remove the files of an earlier demonstration, and nothing else."""
     out.mkdir(parents=True, exist_ok=True)
     for folder in ("node", "returned", "overlays"):
         shutil.rmtree(out / folder, ignore_errors=True)
@@ -160,24 +160,24 @@ def _running_node(demo: _Demo) -> Iterator[None]:
             node.wait(_PATIENCE_SECONDS)
 
 
-def _wait(true: Any, otherwise: str) -> None:
+def _wait(condition: Any, failure: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not true():
+    while not condition():
         if time.monotonic() > deadline:
-            raise NodeError(f"{otherwise} within {_PATIENCE_SECONDS:.0f} s; see node.log")
+            raise NodeError(f"{failure} within {_PATIENCE_SECONDS:.0f} s; see node.log")
         time.sleep(_POLL_SECONDS)
 
 
 def _is_settled(store: Store, films: int) -> bool:
-    """Every film decided on, every result delivered."""
+    """Whether every film was read or refused and every result was accepted."""
     studies = store.queries.studies(limit=films)
     decided = sum(study["read"] + study["refused"] for study in studies)
     done = all(set(study["deliveries"]) <= {"accepted", "committed"} for study in studies)
     return decided == films and done
 
 
-def _story_of(store: Store, name: str, path: Path) -> dict[str, Any]:
-    """What became of one film, as the store tells it."""
+def _film_summary(store: Store, name: str, path: Path) -> dict[str, Any]:
+    """What the store knows of one film: refusal or reading, and its results."""
     source = dcmread(path, stop_before_pixels=True)
     story = store.queries.story(str(source.StudyInstanceUID)) or {}
     film = next(
@@ -211,7 +211,7 @@ def _story_of(store: Store, name: str, path: Path) -> dict[str, Any]:
 
 
 def _write_overlays(returned: Iterable[Path], folder: Path) -> list[Path]:
-    """A PNG of each picture that came back, in the order of its film and instance number."""
+    """Write a PNG of each returned picture; its path has the film's UID and the instance number."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path in returned:
@@ -225,11 +225,11 @@ def _write_overlays(returned: Iterable[Path], folder: Path) -> list[Path]:
 
 
 def _print(console: Console, summary: Mapping[str, Any], out: Path) -> None:
-    table = Table("film", "what it is", "pneumonia", "COVID-19", "came back", header_style="bold")
+    table = Table("film", "what it is", "pneumonia", "COVID-19", "returned", header_style="bold")
     for film in summary["films"]:
         reading = film["reading"] or {}
         kinds = Counter(each["modality"] for each in film["objects"])
-        came_back = ", ".join(f"{count} {modality}" for modality, count in kinds.items())
+        returned = ", ".join(f"{count} {modality}" for modality, count in kinds.items())
         table.add_row(
             film["film"],
             film["shows"],
@@ -237,13 +237,13 @@ def _print(console: Console, summary: Mapping[str, Any], out: Path) -> None:
             if film["refusal"]
             else _stage(reading["pneumonia"]),
             _stage(reading.get("covid19")),
-            came_back or "nothing",
+            returned or "nothing",
         )
     console.print(table)
     console.print(
-        f"{len(summary['returned'])} objects came back in {summary['seconds']} s. "
-        f"Look at {out}/overlays, {out}/returned and {out}/summary.json; "
-        f"ask the stopped node: dicom-node studies --config {out}/config.yaml"
+        f"{len(summary['returned'])} objects returned in {summary['seconds']} s. "
+        f"See {out}/overlays, {out}/returned and {out}/summary.json, "
+        f"or run: dicom-node studies --config {out}/config.yaml"
     )
 
 
@@ -255,7 +255,7 @@ def _stage(stage: Mapping[str, Any] | None) -> str:
 
 
 def _is_as_expected(films: Sequence[Mapping[str, Any]], returned: Mapping[str, Path]) -> bool:
-    """Chests read and answered for, the extremity refused, every object at the PACS."""
+    """Whether chests were read, the extremity refused, and every object reached the PACS."""
     for film in films:
         if ("chest" in film["shows"]) is (film["refusal"] is not None):
             return False

@@ -1,4 +1,4 @@
-"""The little PACS of the demo is an honest one."""
+"""The small PACS of the demo stores what it acknowledges."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def films() -> list[Path]:
     return [Path(str(get_testdata_file(name, download=False))) for name in names]
 
 
-def test_keeps_what_it_is_sent(tmp_path: Path, films: list[Path]) -> None:
-    """Any storage class in any usual transfer syntax lies in the folder, by study, once."""
+def test_stores_what_it_receives(tmp_path: Path, films: list[Path]) -> None:
+    """Any storage class in any usual transfer syntax is stored once, in its study's folder."""
     with DemoPacs(tmp_path / "pacs") as pacs:
         for _ in range(2):
             answers = send_files("127.0.0.1", pacs.port, films)
@@ -40,8 +40,8 @@ def test_keeps_what_it_is_sent(tmp_path: Path, films: list[Path]) -> None:
     assert not list((tmp_path / "pacs").rglob("*.part"))
 
 
-def test_restart(tmp_path: Path, films: list[Path]) -> None:
-    """It comes back on its port with what it had."""
+def test_a_restart_keeps_port_and_instances(tmp_path: Path, films: list[Path]) -> None:
+    """After a restart it listens on the same port and still has its instances."""
     pacs = DemoPacs(tmp_path / "pacs").start()
     port = pacs.port
     send_files("127.0.0.1", port, films[:1])
@@ -55,8 +55,8 @@ def test_restart(tmp_path: Path, films: list[Path]) -> None:
     assert len(pacs.instances()) == 2
 
 
-def test_no_study(tmp_path: Path, films: list[Path]) -> None:
-    """An instance without a Study Instance UID has no place and is refused."""
+def test_an_instance_without_a_study_is_refused(tmp_path: Path, films: list[Path]) -> None:
+    """An instance without a Study Instance UID is refused."""
     ds = dcmread(films[0])
     ds.StudyInstanceUID = ""
     ds.save_as(tmp_path / "odd.dcm")
