@@ -1,4 +1,4 @@
-"""The audit trail against the disk it is written to."""
+"""The audit log against the disk it is written to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EVENTS = 300
 
 
 def events(run: Run) -> Iterator[Row]:
-    """Events a second, each in a commit of its own."""
+    """Events a second, each in its own commit."""
     store = open_store(run.scratch / "data", utc_now)
     event = AuditEvent(
         kind=AuditKind.INSTANCE_RECEIVED,

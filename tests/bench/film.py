@@ -1,4 +1,4 @@
-"""One film's way through a whole node: its last byte in, its report at the PACS."""
+"""One film through a whole node: from its last byte received to its report at the PACS."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from support.peer import Peer, destination
 from support.running import RunningNode, running_node
 
 _QUIET_SECONDS = 1.0
-_FILMS = 3  # after one that warms everything up
-_REST_SECONDS = 1.0  # between films: the node is idle when one comes
+_FILMS = 3  # after one that warms the caches
+_REST_SECONDS = 1.0  # between films, so that the node is idle when one arrives
 
 
 class ReportClock(Peer):
@@ -41,7 +41,7 @@ class ReportClock(Peer):
 
 
 def whole(run: Run) -> Iterator[Row]:
-    """The median of a few films, the quiet period taken off, over the floors of the networks."""
+    """The median of a few films without the quiet time, over the arithmetic floor of the networks."""
     (folder := run.scratch / "node").mkdir()
     pacs = ReportClock(run.scratch / "pacs")
     with (
@@ -59,11 +59,11 @@ def whole(run: Run) -> Iterator[Row]:
     inside = {key: statistics.median(s[key] for _, s in passed) for key in passed[0][1]}
     total, networks = statistics.median(waits), whole_floor()
     yield Row(
-        name="whole film, last byte in to report at the PACS / arithmetic floor",
+        name="whole film, last byte received to report at the PACS / arithmetic floor",
         ratio=total / networks,
         target="≤ 2.0, better 1.5",
         measured=(
-            f"{1000 * total:.0f} ms beyond the quiet period; floor {1000 * networks:.0f}; in the "
+            f"{1000 * total:.0f} ms beyond the quiet time; floor {1000 * networks:.0f}; in the "
             f"worker {1000 * sum(inside.values()):.0f}: "
             + ", ".join(f"{key} {1000 * value:.0f}" for key, value in inside.items())
         ),
@@ -71,7 +71,7 @@ def whole(run: Run) -> Iterator[Row]:
 
 
 def _pass(node: RunningNode, pacs: ReportClock, seed: int) -> tuple[float, dict[str, float]]:
-    """Send one film; how long its report took, and what the worker spent on what."""
+    """Send one film; return the time until its report, and the worker's own times in seconds."""
     source = film(picture(), kind="dx", patient_id=f"P{seed}")
     study = str(source.StudyInstanceUID)
     what = Film(source)

@@ -1,4 +1,4 @@
-"""The arithmetic floor: operations of a network over the best rate of this machine."""
+"""The arithmetic floor: a network's operations over this machine's best rate."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from dicom_node.config import Config
 from models.cascade import guided_stage3
 
-# (channels, side) of 3 x 3 convolutions, large enough to keep every core at work.
+# (channels, side) of 3 x 3 convolutions, large enough to use every core.
 _SHAPES = ((128, 128), (256, 64), (512, 32))
 _REPEAT = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stage's arithmetic: ``seconds`` of a `read` that it is measured by, and its GFLOP."""
+    """One stage: the entries of `Reading.seconds` that time it, and its GFLOP."""
 
     name: str
     keys: tuple[str, ...]  # of Reading.seconds
@@ -31,13 +31,13 @@ class Stage:
 
     @property
     def floor(self) -> float:
-        """Seconds that no implementation on this machine goes below."""
+        """Least possible seconds on this machine."""
         return self.gflop / peak_gflops()
 
 
 @cache
 def peak_gflops() -> float:
-    """The best rate any 3 x 3 convolution reaches: float32, channels last, the worker's threads."""
+    """The best rate of a 3 x 3 convolution: float32, channels last, the worker's threads."""
     torch.set_num_threads(Config().workers.threads)
     return max(_rate(channels, side) for channels, side in _SHAPES)
 
@@ -52,7 +52,7 @@ def _rate(channels: int, side: int) -> float:
 
 @cache
 def stages() -> tuple[Stage, ...]:
-    """The cascade's three; the third with its explanation, which is a backward pass."""
+    """The three stages; the third with its explanation, which is a backward pass."""
     networks = cascade()
     size = networks.settings.size
     x = torch.rand(1, 1, size, size)
@@ -68,7 +68,7 @@ def stages() -> tuple[Stage, ...]:
 
 
 def whole_floor() -> float:
-    """Seconds of arithmetic in one film."""
+    """Least possible seconds for the networks on one film."""
     return sum(stage.floor for stage in stages())
 
 

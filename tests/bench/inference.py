@@ -1,4 +1,4 @@
-"""The networks: each stage against its arithmetic, the cascade against the textbook."""
+"""The networks: each stage against its arithmetic floor, the cascade against a textbook version."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ROWS, COLUMNS = 2500, 2048
 
 @cache
 def picture() -> FloatMap:
-    """A film of the usual size with something in a lung."""
+    """A film of usual size with an opacity in one lung."""
     return phantom(ROWS, COLUMNS, seed=3, opacity=0.9)
 
 
 def against_floors(run: Run) -> Iterator[Row]:
-    """Each stage as `Cascade.read` runs it, best of a few."""
+    """Each stage as `Cascade.read` runs it, the best of several runs."""
     seconds: list[dict[str, float]] = []
     times(lambda: seconds.append(_read().seconds), run.repeat)
     for stage in stages():
@@ -46,7 +46,7 @@ def _stage_row(stage: Stage, spent: float) -> Row:
 
 
 def against_recipe(run: Run) -> Iterator[Row]:
-    """The textbook's time over ours, turn by turn, and how far the answers are apart."""
+    """The textbook's time over ours, measured alternately, and how far the answers differ."""
     recipe = Recipe(cascade())
     ours, theirs = _read(), recipe.read(picture())
     pairs = [(times(_read, 1, warm=False), times(lambda: recipe.read(picture()), 1, warm=False))

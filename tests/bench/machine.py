@@ -1,4 +1,4 @@
-"""The machine: what it is, how long things take on it, how much a process takes of it."""
+"""The machine: its description, times on it, and the memory of processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_PAUSE_SECONDS = 0.2  # between repetitions: whoever shares the machine gets a turn
+_PAUSE_SECONDS = 0.2  # between repetitions, so that other processes get a turn
 _BLOCK = 4096  # bytes; a page of the database
 _SYNCS = 200
 _FILM = 10 * 2**20  # bytes
@@ -19,23 +19,23 @@ _FILM = 10 * 2**20  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long one thing took, each time; seconds."""
+    """The times of all repetitions, in seconds."""
 
     seconds: tuple[float, ...]
 
     @property
     def best(self) -> float:
-        """Least disturbed by others: for what only computes."""
+        """The least disturbed one: for computations."""
         return min(self.seconds)
 
     @property
     def median(self) -> float:
-        """As a user meets it: for what waits for disks, sockets and other processes."""
+        """The typical one: for work that waits for disks, sockets and other processes."""
         return statistics.median(self.seconds)
 
 
 def times(action: Callable[[], object], repeat: int, *, warm: bool = True) -> Times:
-    """Do it ``repeat`` times, after once unmeasured."""
+    """Time the action ``repeat`` times, after one untimed call if ``warm``."""
     if warm:
         action()
     return Times(tuple(_once(action) for _ in range(repeat)))
@@ -68,7 +68,7 @@ def _processor() -> str:
 
 
 def _filesystem(folder: Path) -> str:
-    """Type of the file system a folder is on: durable figures mean nothing on tmpfs."""
+    """Type of the file system of a folder: on tmpfs, durable figures are meaningless."""
     try:
         mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     except OSError:
@@ -78,12 +78,12 @@ def _filesystem(folder: Path) -> str:
 
 
 def peak_megabytes(pid: int) -> float:
-    """Largest resident set of a process so far; 0 where the system does not tell."""
+    """Largest resident set of a process so far; 0 if the system does not report it."""
     return _memory(pid, "VmHWM")
 
 
 def megabytes(pid: int) -> float:
-    """Resident set of a process now; 0 where the system does not tell."""
+    """Resident set of a process now; 0 if the system does not report it."""
     return _memory(pid, "VmRSS")
 
 
@@ -96,9 +96,9 @@ def _memory(pid: int, field: str) -> float:
 
 
 def syncs_per_second(folder: Path) -> float:
-    """How often the disk takes a page for good: overwriting allocated pages, fdatasync after each.
+    """Durable page writes of the disk: allocated pages overwritten, fdatasync after each.
 
-    Nothing that is durable is quicker than this.
+    No durable write is faster.
     """
     with _preallocated(folder, _SYNCS * _BLOCK) as handle:
         began = time.perf_counter()
@@ -109,7 +109,7 @@ def syncs_per_second(folder: Path) -> float:
 
 
 def durable_megabytes_per_second(folder: Path, films: int = 4) -> float:
-    """How fast the disk takes films of 10 MB for good, one after the other."""
+    """Rate at which the disk stores films of 10 MB durably, one after the other."""
     content = os.urandom(_FILM)
     began = time.perf_counter()
     for number in range(films):

@@ -1,4 +1,4 @@
-"""A film's way from bytes to a picture, and from a reading to DICOM objects."""
+"""From bytes to an image, and from a reading to DICOM objects."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ _SYNTAXES = {
 
 
 def decode(run: Run) -> Iterator[Row]:
-    """File to picture, over what the decoder here and one look-up of every pixel need."""
+    """File to image, over the time of the bare decoder and one look-up per pixel."""
     for name, syntax in _SYNTAXES.items():
         path = run.scratch / f"{name}.dcm"
         yield (
             _decoded(name, path, run.repeat)
             if _made(path, syntax)
-            else Row(name=f"decode {name}", measured="not measured: nothing here encodes it")
+            else Row(name=f"decode {name}", measured="not measured: no encoder is installed")
         )
 
 
@@ -75,7 +75,7 @@ def _decoded(name: str, path: Path, repeat: int) -> Row:
 
 
 def compose_objects(run: Run) -> Iterator[Row]:
-    """Everything after the networks: maps drawn, objects made, and written durably."""
+    """Everything after the networks: maps drawn, objects composed and written durably."""
     source = film(picture(), kind="dx")
     image = Image(pixels=picture(), spacing_mm=(0.14, 0.14))
     reading = readings.positive(readings.frame(ROWS, COLUMNS))

@@ -1,4 +1,4 @@
-"""What the node's processes take to start, and of memory."""
+"""Start-up time and memory of the node's processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.running import COMMAND, RunningNode, running_node
 _TARGETS = {"receiver-1": "≤ 120 MB", "worker-1": "≤ 1300 MB"}
 
 
-# A process counts the memory of the one that forked it, so a small one does that.
+# The peak memory of a process includes that of the one that forked it, so a small one forks.
 _WATCH = """
 import os, subprocess, sys, time
 began = time.perf_counter()
@@ -39,7 +39,7 @@ class _Cost:
 
 
 def of_a_node(run: Run) -> Iterator[Row]:
-    """A node from its start to its first delivered film."""
+    """Measure a node from its start to its first delivered film."""
     (folder := run.scratch / "node").mkdir()
     began = time.perf_counter()
     with (

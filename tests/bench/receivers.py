@@ -1,4 +1,4 @@
-"""The receivers that are compared, each as a process over a folder of its own."""
+"""The receivers that are compared, each as a process with its own folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """A storage SCP that runs."""
+    """A running storage SCP."""
 
     name: str
     ae_title: str
@@ -36,7 +36,7 @@ class Receiver:
 
 
 def tool(name: str) -> str | None:
-    """Where a program is, None where it is not installed."""
+    """The path of a program, or None if it is not installed."""
     return shutil.which(name, path=_PATH)
 
 
@@ -58,7 +58,7 @@ def node(folder: Path) -> Iterator[Receiver]:
 
 @contextmanager
 def storescp(folder: Path) -> Iterator[Receiver]:
-    """DCMTK's, a process an association, bytes as they come; it does not wait for the disk."""
+    """DCMTK's: one process per association, bytes as received, without waiting for the disk."""
     port, program = free_port(), tool("storescp")
     assert program is not None
     (folder / "received").mkdir()
@@ -69,7 +69,7 @@ def storescp(folder: Path) -> Iterator[Receiver]:
 
 @contextmanager
 def orthanc(folder: Path) -> Iterator[Receiver]:
-    """Orthanc as it comes: it syncs each file before it answers."""
+    """Orthanc with its default settings: it syncs each file before it answers."""
     port, program = free_port(), tool("Orthanc")
     assert program is not None
     config = folder / "orthanc.json"

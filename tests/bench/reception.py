@@ -1,4 +1,4 @@
-"""Reception against DCMTK's storescp and Orthanc: same films, same sender, turn by turn."""
+"""Reception against DCMTK's storescp and Orthanc: same films, same sender, alternately."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def films(run: Run) -> Iterator[Row]:
 
 
 def _start(stack: ExitStack, scratch: Path) -> dict[str, Receiver]:
-    """Every receiver that is installed, all waiting at once: only one is ever spoken to."""
+    """Start every installed receiver; all wait, and only one is used at a time."""
     starts: dict[str, Start] = {"node": receivers.node}
     starts |= {name: start for name, (_, start) in _PEERS.items() if receivers.tool(name)}
     running = {}
@@ -80,11 +80,11 @@ def _start(stack: ExitStack, scratch: Path) -> dict[str, Receiver]:
 
 
 def _measure(running: dict[str, Receiver], what: Film, senders: int) -> Rates:
-    """Films a second of each receiver, the median of a few rounds in which they take turns."""
+    """Films a second of each receiver, the median of several alternating rounds."""
     each, spent = _EACH[senders], {name: [0.0] * 0 for name in running}
     for _ in range(_ROUNDS):
         for name, receiver in running.items():
-            os.sync()  # what the one before left unwritten is not this one's to pay for
+            os.sync()  # unwritten data of the receiver before must not slow this one
             seconds = send_all(receiver.port, receiver.ae_title, what, senders=senders, each=each)
             spent[name].append(seconds)
     return {name: senders * each / statistics.median(seconds) for name, seconds in spent.items()}
@@ -107,7 +107,7 @@ def _against(
 
 
 def small_files(run: Run) -> Iterator[Row]:
-    """DCMTK's storescu as it comes, small files in one association, instances/s."""
+    """DCMTK's storescu with its default settings, small files in one association, instances/s."""
     storescu = receivers.tool("storescu")
     if storescu is None:
         yield Row(name="small files by stock storescu / storescp", measured=_NOT_HERE)
@@ -150,7 +150,7 @@ def _send(storescu: str, receiver: Receiver, folder: Path) -> float:
 
 
 def associations(run: Run) -> Iterator[Row]:
-    """From connecting to A-ASSOCIATE-AC, for a modality and for an archive that proposes all."""
+    """From connecting to A-ASSOCIATE-AC: a modality, and an archive that proposes all classes."""
     film_only = [str(film(rows=64, columns=64).SOPClassUID)]
     everything = list(dict.fromkeys((*film_only, *_STORAGE_CLASSES.values())))[:128]
     (folder := run.scratch / "node").mkdir()

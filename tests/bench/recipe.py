@@ -25,7 +25,7 @@ from models.densenet import ChestDenseNet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the recipe says of one film; maps are (S, S) in [0, 1]."""
+    """The recipe's result for one film; maps are (S, S) in [0, 1]."""
 
     pneumonia: float
     covid19: float
@@ -35,7 +35,7 @@ class Answer:
 
 
 class Recipe:
-    """The networks of a cascade, rebuilt as anybody would build them."""
+    """The networks of a cascade, rebuilt in the textbook way."""
 
     def __init__(self, cascade: Cascade) -> None:
         self.settings: Settings = cascade.settings
@@ -50,7 +50,7 @@ class Recipe:
         self.guided = _guided(_densenet(cascade.covid19))
 
     def read(self, image: NDArray[np.float32]) -> Answer:
-        """All three stages and their maps, whatever stage 2 says."""
+        """Run all three stages with their maps, whatever stage 2 says."""
         pixels, frame = preprocess.to_network(image, self.settings.size)
         area = preprocess.film_area(frame)
         x = torch.from_numpy(pixels)[None, None]
@@ -72,7 +72,7 @@ class Recipe:
 
     @property
     def can_compare(self) -> bool:
-        """Whether the cascade's stage-2 map is a Grad-CAM too."""
+        """Whether the cascade's stage-2 map is a Grad-CAM, too."""
         return self.settings.h2 == "cam"
 
 
@@ -110,7 +110,7 @@ def _grad_cam(network: Any, x: Tensor, seen: Tensor) -> tuple[float, Tensor]:
 
 
 def _guided(network: nn.Module) -> nn.Module:
-    """Hook every ReLU: what flows back is cut where it is negative."""
+    """Hook every ReLU: negative gradients are cut off."""
 
     def cut(
         _module: nn.Module, inward: tuple[Tensor, ...], _outward: tuple[Tensor, ...]

@@ -1,4 +1,4 @@
-"""What every benchmark is given."""
+"""The arguments of every benchmark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of the program, and one group's place in it."""
+    """Where and how often one group measures."""
 
     scratch: Path  # an empty folder of the group's own, on the disk that is measured
-    repeat: int = 5  # measurements of each thing
+    repeat: int = 5  # measurements of each figure

@@ -1,6 +1,6 @@
-"""A C-STORE SCU that costs next to nothing, so that it is the receiver that is measured.
+"""A C-STORE SCU that costs almost nothing, so that the receiver is what is measured.
 
-Every PDU of a film is laid out before the clock starts; then it is one write to the socket and one
+All PDUs of a film are prepared before the clock starts; sending is one write to the socket and one
 read of the answer (PS3.8 9.3, PS3.7 9.3.1).
 """
 
@@ -19,7 +19,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
 _TIMEOUT_SECONDS = 120.0
-_LARGEST_PDU = 128 * 2**10  # bytes; where the acceptor sets no limit
+_LARGEST_PDU = 128 * 2**10  # bytes; if the acceptor sets no limit
 _UID_ROOT = f"1.2.826.0.1.3680043.10.{time.time_ns()}."
 _numbers = count(10**9)  # every UID of a run is new, and as long as every other
 
@@ -46,7 +46,7 @@ class Sender:
         self._largest = _maximum_length(answer)
 
     def laid_out(self, film: Film) -> bytes:
-        """The film under a UID of its own as the bytes of a C-STORE-RQ."""
+        """The film under a new UID as the bytes of a C-STORE-RQ."""
         uid = new_uid()
         command = b"".join(
             _command(tag, value)
@@ -70,7 +70,7 @@ class Sender:
         ]
 
     def store(self, message: bytes) -> None:
-        """Send what is laid out and wait for Success."""
+        """Send a prepared message and wait for Success."""
         self._socket.sendall(message)
         self.sent_at = time.perf_counter()
         answer = self._read(expected=4)
@@ -80,7 +80,7 @@ class Sender:
             raise RuntimeError(f"C-STORE was answered {status}")
 
     def release(self) -> None:
-        """A-RELEASE, and close."""
+        """Release the association and close the connection."""
         self._socket.sendall(struct.pack(">BBII", 5, 0, 4, 0))
         self._read(expected=6)
         self._socket.close()
@@ -101,7 +101,7 @@ class Sender:
 
 
 class Film:
-    """A data set as it is sent, ready to get another SOP Instance UID of the same length."""
+    """An encoded data set whose SOP Instance UID can be replaced by one of the same length."""
 
     def __init__(self, ds: Dataset) -> None:
         ds.SOPInstanceUID = placeholder = new_uid().decode()
@@ -112,12 +112,12 @@ class Film:
         self.size = len(stream.getvalue())  # bytes
 
     def under(self, uid: bytes) -> bytes:
-        """The bytes, under this UID."""
+        """The encoded data set with this UID."""
         return b"".join((self._head, uid, self._tail))
 
 
 def new_uid() -> bytes:
-    """A UID nobody had, always of the same length."""
+    """A new UID, always of the same length."""
     return f"{_UID_ROOT}{next(_numbers)}".encode()
 
 
@@ -137,7 +137,7 @@ def request(called: str, contexts: Sequence[str]) -> bytes:
 
 
 def send_all(port: int, called: str, film: Film, *, senders: int, each: int) -> float:
-    """Seconds from the first byte to the last Success of several senders at once."""
+    """Seconds from the first byte to the last Success of several concurrent senders."""
     ready = threading.Barrier(senders + 1)
     failures: list[BaseException] = []
 

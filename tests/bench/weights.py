@@ -1,7 +1,7 @@
 """A models directory that reads every film with all three stages.
 
-The packaged networks with stage 2's threshold as low as it goes, so that the whole cascade is what
-is measured; where no networks are packaged, untrained ones of the same shape.
+The packaged networks with the lowest threshold for stage 2, so that the whole cascade is measured;
+if no networks are packaged, untrained ones of the same shape.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from models.cascade import Cascade
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
 
-_ALWAYS = 1e-9  # a threshold nothing stays below
+_ALWAYS = 1e-9  # every probability is above this threshold
 
 
 @cache
 def models_dir() -> Path:
-    """The directory; it is there until the program ends."""
+    """The directory; it is removed when the program ends."""
     folder = Path(tempfile.mkdtemp(prefix="bench-models-"))
     atexit.register(shutil.rmtree, folder)
     manifest = registry.read_manifest(registry.DEFAULT)
@@ -50,7 +50,7 @@ def cascade() -> Cascade:
 
 
 def version() -> str:
-    """What the networks are called."""
+    """The version of the networks."""
     return cascade().identity.version
 
 
@@ -71,7 +71,7 @@ def _untrained(folder: Path, manifest: registry.Manifest) -> registry.Manifest:
 
 
 def _settle(network: nn.Module) -> None:
-    """Let batch norm see films, so that the maps are neither dead nor without bound."""
+    """Run films through batch norm, so that the maps are neither zero nor unbounded."""
     films = [torch.from_numpy(phantom(256, 256, seed=seed)) for seed in range(4)]
     with torch.no_grad():
         for _ in range(8):
