@@ -41,7 +41,7 @@ class ReportClock(Peer):
 
 
 def whole(run: Run) -> Iterator[Row]:
-    """The median of a few films without the quiet time, over the arithmetic floor of the networks."""
+    """The median of a few films without the quiet time, over the networks' arithmetic floor."""
     (folder := run.scratch / "node").mkdir()
     pacs = ReportClock(run.scratch / "pacs")
     with (

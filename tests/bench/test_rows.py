@@ -69,7 +69,7 @@ def test_a_page_without_markers_is_left_alone(tmp_path: Path) -> None:
 def test_nothing_is_written_on_a_busy_machine(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a load average above the limit, `--write` refuses before it measures anything."""
     monkeypatch.setattr(os, "getloadavg", lambda: (QUIET + 0.1, 0.0, 0.0))
-    with pytest.raises(SystemExit, match="load average is 0.6"):
+    with pytest.raises(SystemExit, match=r"load average is 0\.6"):
         main(["audit", "--write", str(page)])
     assert "old" in page.read_text()
 
