@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from dicom_node.domain.audit import AuditEvent, AuditRecord
-from dicom_node.domain.values import FilmOutcome, Image, Instance, Job, Settlement, Shipment
+from dicom_node.domain.values import Answer, FilmOutcome, Image, Instance, Job, Settlement, Shipment
 
 if TYPE_CHECKING:
     from dicom_node.domain.commitment import (
@@ -86,18 +86,6 @@ class Jobs(Protocol):
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
         """Try again at ``due_at``, or park the job (None). Raises LeaseLost as `finish` does."""
 
-    def release(self, owner: str | None = None) -> int:
-        """Give back the leases of a dead owner, or of everybody's that ran out; how many."""
-
-    def retry(self, study_instance_uid: str | None) -> int:
-        """Wake parked jobs of the study, or of all; how many."""
-
-    def discard(self, study_instance_uid: str) -> int:
-        """Give up parked jobs of the study for good; how many."""
-
-    def reread(self, study_instance_uid: str) -> int:
-        """Open a revision of the study with every film read before; how many films."""
-
 
 class Outbox(Protocol):
     """The objects on their way."""
@@ -113,15 +101,6 @@ class Outbox(Protocol):
 
         Raises LeaseLost, and writes nothing, where the shipment's lease has passed on.
         """
-
-    def release(self, owner: str | None = None) -> int:
-        """Give back the leases of a dead owner, or all that ran out; how many."""
-
-    def retry(self, study_instance_uid: str | None) -> int:
-        """Wake held deliveries of the study, or of all; how many."""
-
-    def discard(self, study_instance_uid: str) -> int:
-        """Give up held deliveries of the study for good; how many."""
 
 
 class Commitments(Protocol):
@@ -215,32 +194,21 @@ class Reader(Protocol):
         """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too."""
 
 
-class Watch(Protocol):
-    """Looks on while files are sent."""
-
-    def before(self) -> None:
-        """An object is about to go out. Raises LeaseLost where it must not."""
-
-    def after(self, path: Path, status: int | None, reason: str) -> None:
-        """The answer to an object is there."""
-
-
 class Sender(Protocol):
-    """The way to a destination."""
+    """Sends files to a destination."""
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
-    ) -> Sequence[tuple[int | None, str]]:
-        """Send the files, in their order.
+        self, destination: str, paths: Sequence[Path], before_each: Callable[[], None] = ...
+    ) -> Generator[Answer, None, None]:
+        """Send the files in their order; yield one answer for each.
 
-        Each gets its DIMSE status (None: no answer came) and a sentence. What ``watch`` raises
-        ends it.
+        A file goes out only when its answer is taken. ``before_each`` is called right before;
+        what it raises ends the sending. Closing the iterator releases the connection.
         """
 
 
 __all__ = [
     "Audit",
-    "AuditRecord",
     "Breakers",
     "Clock",
     "CommitmentRequests",
@@ -251,5 +219,5 @@ __all__ = [
     "Reader",
     "Retention",
     "Sender",
-    "Watch",
+    "Trail",
 ]

@@ -62,7 +62,6 @@ def send(
     """Send files to a destination, by its kind; exit status 1 where one was not taken."""
     from dicom_node.cli.read import files_of
     from dicom_node.deliver.senders import Senders
-    from dicom_node.deliver.status import dimse_status
 
     settings = load(config)
     peer = _named(settings, destination)
@@ -71,8 +70,8 @@ def send(
     )
     files = files_of(paths)
     answers = [
-        {"path": str(path), "status": dimse_status(status), "reason": reason}
-        for path, (status, reason) in zip(files, sender.send(destination, files), strict=True)
+        {"path": str(path), "status": answer.status, "reason": answer.reason}
+        for path, answer in zip(files, sender.send(destination, files), strict=True)
     ]
     if as_json:
         print_json(answers)

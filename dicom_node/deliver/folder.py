@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread
 
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of, uid
-from dicom_node.deliver.status import UNREADABLE, EchoResult
+from dicom_node.deliver.status import EchoResult, unavailable, unreadable
 from dicom_node.dicom.files import durable_write, same_bytes, sync_folder
 from dicom_node.dicom.malformed import MALFORMED
+from dicom_node.domain.values import Answer, SendOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from dicom_node.config import FolderDestination
-    from dicom_node.deliver import status
-    from dicom_node.ports import Watch
 
 _STORED = 0x0000
 
@@ -40,17 +39,15 @@ class FolderSender:
         self._roots = {destination.name: destination.path for destination in destinations}
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
-    ) -> list[status.Answer]:
-        """Put the files into the folder; the answers are in the files' order."""
-        answers = []
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
+        """Write the files into the folder, one for each answer that is taken."""
         for path in paths:
-            if watch:
-                watch.before()
-            answers.append(_put(path, self._roots[destination]))
-            if watch:
-                watch.after(path, *answers[-1])
-        return answers
+            before_each()
+            yield _put(path, self._roots[destination])
 
     def echo(self, destination: str) -> EchoResult:
         """Say whether the folder takes a file."""
@@ -63,22 +60,22 @@ class FolderSender:
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
 
-def _put(path: Path, root: Path) -> status.Answer:
-    parcel = outgoing_file_of(path)
-    if not isinstance(parcel, OutgoingFile):
-        return parcel
+def _put(path: Path, root: Path) -> Answer:
+    file = outgoing_file_of(path)
+    if not isinstance(file, OutgoingFile):
+        return file
     try:
         ds = dcmread(path, specific_tags=["SOPInstanceUID", "StudyInstanceUID"])
         study, name = uid(ds.StudyInstanceUID), f"{uid(ds.SOPInstanceUID)}.dcm"
     except MALFORMED:
-        return UNREADABLE, f"{path.name} has no UIDs to be filed under"
+        return unreadable(f"{path.name} has no UIDs to be filed under")
     except OSError as error:
-        return None, f"cannot read {path.name}: {error.strerror}"
+        return unavailable(f"cannot read {path.name}: {error.strerror}")
     try:
         _write(path, root / study / name)
     except OSError as error:
-        return None, _cannot_write(root, error)
-    return _STORED, "stored"
+        return unavailable(_cannot_write(root, error))
+    return Answer(SendOutcome.ANSWERED, _STORED, "stored")
 
 
 def _write(path: Path, target: Path) -> None:

@@ -13,14 +13,14 @@ from pydicom.uid import (
 )
 from pynetdicom.dsutils import split_dataset
 
-from dicom_node.deliver.status import UNREADABLE
+from dicom_node.deliver.status import unavailable, unreadable
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.dicom.uids import is_uid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dicom_node.deliver.status import Answer
+    from dicom_node.domain.values import Answer
 
 #: What we re-encode to where the peer does not take the file as it is, preferred first.
 FALLBACKS = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -49,23 +49,23 @@ def outgoing_file_of(path: Path) -> OutgoingFile | Answer:
     """Read what a file is; or the answer that says why it cannot be sent."""
     try:
         meta, offset = split_dataset(path)
-        parcel = OutgoingFile(
+        file = OutgoingFile(
             path=path,
             sop_class=uid(meta.MediaStorageSOPClassUID),
             syntax=uid(meta.TransferSyntaxUID),
             size=path.stat().st_size - offset,
         )
     except FileNotFoundError:
-        return UNREADABLE, f"{path.name} is missing on disk"
+        return unreadable(f"{path.name} is missing on disk")
     except (IsADirectoryError, *MALFORMED):
-        return UNREADABLE, f"{path.name} is not a DICOM file"
+        return unreadable(f"{path.name} is not a DICOM file")
     except OSError as error:  # may pass: a mount that is away, no descriptor left
-        return None, f"cannot read {path.name}: {error.strerror}"
+        return unavailable(f"cannot read {path.name}: {error.strerror}")
     # PS3.5 7.1.1: a data set is even. DCMTK aborts on an odd one, and takes the others along. Many
     # writers forget the padding byte of PS3.5 A.5 after deflating, though.
-    if parcel.size % 2 and parcel.syntax != DeflatedExplicitVRLittleEndian:
-        return UNREADABLE, f"{path.name} is cut short"
-    return parcel
+    if file.size % 2 and file.syntax != DeflatedExplicitVRLittleEndian:
+        return unreadable(f"{path.name} is cut short")
+    return file
 
 
 def uid(value: object) -> UID:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
@@ -13,19 +14,20 @@ from dicom_node.config import TlsConfig
 from dicom_node.deliver.association import association, where
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.status import (
-    NO_ANSWER,
-    NO_CONTEXT,
-    NOT_SENT,
-    UNREADABLE,
     EchoResult,
+    answered,
+    broken_off,
+    not_accepted,
     sentence,
+    unavailable,
+    unreadable,
 )
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.fail_points import fail_point
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from pydicom.dataset import Dataset
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
     from pynetdicom.presentation import PresentationContext
 
     from dicom_node.config import DicomDestination
-    from dicom_node.deliver.status import Answer
-    from dicom_node.ports import Watch
+    from dicom_node.domain.values import Answer
 
 #: Presentation contexts have odd one-byte IDs: 1 to 255 (PS3.8 Table 9-13).
 MAX_CONTEXTS = 128
@@ -55,13 +56,13 @@ class StoreSender:
     ae_title
         Ours, the calling one.
     destinations
-        Whom `send` and `echo` can name.
+        What `send` and `echo` can name.
     timeout_seconds
         For connecting, and for each answer.
     slowest_line
         Bytes a second; an answer is waited for as much longer as the file then takes to travel.
     tls
-        Our certificate and whom we trust, for destinations over TLS.
+        Our certificate and the trusted authorities, for destinations over TLS.
     """
 
     def __init__(
@@ -79,22 +80,17 @@ class StoreSender:
         self._tls = tls
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
-    ) -> list[Answer]:
-        """C-STORE the files in one association; the answers are in the files' order.
-
-        A file the peer did not answer for has status None, or a code of
-        `dicom_node.deliver.status` that says why the peer was not asked.
-        """
-        parcels = [outgoing_file_of(path) for path in paths]
-        good = [parcel for parcel in parcels if isinstance(parcel, OutgoingFile)]
-        answers = iter(self._send(destination, good, watch) if good else ())
-        return [
-            next(answers)
-            if isinstance(parcel, OutgoingFile)
-            else parcel  # a parcel, or why it is none
-            for parcel in parcels
-        ]
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
+        """C-STORE the files in one association, one request for each answer that is taken."""
+        files = [outgoing_file_of(path) for path in paths]
+        good = [file for file in files if isinstance(file, OutgoingFile)]
+        with closing(self._send(destination, good, before_each)) as answers:
+            for file in files:
+                yield next(answers) if isinstance(file, OutgoingFile) else file
 
     def echo(self, destination: str) -> EchoResult:
         """Ask the destination whether it is there (C-ECHO, PS3.4 Annex A)."""
@@ -119,79 +115,79 @@ class StoreSender:
             raise PeerRefused(f"no destination named {name!r} is configured") from None
 
     def _send(
-        self, destination: str, parcels: Sequence[OutgoingFile], watch: Watch | None
-    ) -> list[Answer]:
+        self, destination: str, files: Sequence[OutgoingFile], before_each: Callable[[], None]
+    ) -> Generator[Answer, None, None]:
+        if not files:
+            return
+        given = 0
         try:
             peer = self._find(destination)
-            contexts = contexts_for(parcels)
+            contexts = contexts_for(files)
             with association(self._ae_title, peer, contexts, self._timeout, self._tls) as assoc:
-                return self._store_all(assoc, parcels, watch)
+                for answer in self._store_all(assoc, files, before_each):
+                    given += 1
+                    yield answer
         except PeerUnavailable as error:
-            return [(None, str(error))] * len(parcels)
+            yield from [unavailable(str(error))] * (len(files) - given)
         except PeerRefused as error:
-            return [(NO_CONTEXT, str(error))] * len(parcels)
+            yield from [not_accepted(str(error))] * (len(files) - given)
 
     def _store_all(
-        self, assoc: Association, parcels: Sequence[OutgoingFile], watch: Watch | None
-    ) -> list[Answer]:
-        answers: list[Answer] = []
-        for parcel in parcels:
+        self, assoc: Association, files: Sequence[OutgoingFile], before_each: Callable[[], None]
+    ) -> Generator[Answer, None, None]:
+        for number, file in enumerate(files):
             # pynetdicom queues the whole file and starts the clock: add the line's share.
-            assoc.dimse_timeout = self._timeout + parcel.size / self._slowest_line
-            if watch:
-                watch.before()
+            assoc.dimse_timeout = self._timeout + file.size / self._slowest_line
+            before_each()
             fail_point("deliver.sending")
             try:
-                answers.append(_store(assoc, parcel, message_id=len(answers) % 0xFFFF + 1))
+                answer = _store(assoc, file, message_id=number % 0xFFFF + 1)
             except PeerUnavailable as error:  # the association is gone
-                behind = len(parcels) - len(answers) - 1
-                status = NO_ANSWER if isinstance(error, _Unanswered) else None
-                not_sent = (NOT_SENT, f"not sent: {error}")
-                return [*answers, (status, str(error)), *[not_sent] * behind]
+                sent = isinstance(error, _Unanswered)
+                yield from broken_off(error, sent=sent, behind=len(files) - number - 1)
+                return
             fail_point("deliver.answered")
-            if watch:
-                watch.after(parcel.path, *answers[-1])
-        return answers
+            yield answer
 
 
-def contexts_for(parcels: Sequence[OutgoingFile]) -> list[PresentationContext]:
+def contexts_for(files: Sequence[OutgoingFile]) -> list[PresentationContext]:
     """What to propose: each file's SOP class and transfer syntax, then the ways to re-encode it.
 
     One transfer syntax a context, so that the peer's choice never costs us the exact one.
     """
-    exact = [(parcel.sop_class, parcel.syntax) for parcel in parcels]
-    others = [(parcel.sop_class, ts) for parcel in parcels for ts in parcel.syntaxes[1:]]
+    exact = [(file.sop_class, file.syntax) for file in files]
+    others = [(file.sop_class, ts) for file in files for ts in file.syntaxes[1:]]
     wanted = list(dict.fromkeys((*exact, *others)))[:MAX_CONTEXTS]
     return [build_context(sop_class, syntax) for sop_class, syntax in wanted]
 
 
-def _store(assoc: Association, parcel: OutgoingFile, message_id: int) -> Answer:
+def _store(assoc: Association, file: OutgoingFile, message_id: int) -> Answer:
     if not assoc.is_established:
         raise PeerUnavailable("the peer ended the association")
     accepted = {(cx.abstract_syntax, cx.transfer_syntax[0]) for cx in assoc.accepted_contexts}
-    syntax = next((ts for ts in parcel.syntaxes if (parcel.sop_class, ts) in accepted), None)
+    syntax = next((ts for ts in file.syntaxes if (file.sop_class, ts) in accepted), None)
     if syntax is None:
-        return NO_CONTEXT, f"peer does not accept {parcel.sop_class.name} in {parcel.syntax.name}"
+        return not_accepted(f"peer does not accept {file.sop_class.name} in {file.syntax.name}")
     patience, started = assoc.dimse_timeout or 0.0, time.monotonic()
     try:
-        content = parcel.path if syntax == parcel.syntax else dcmread(parcel.path)
+        content = file.path if syntax == file.syntax else dcmread(file.path)
         status = _status(assoc.send_c_store(content, msg_id=message_id))
     except (OSError, RuntimeError, *MALFORMED) as error:
-        return _not_sent(assoc, parcel, error)
+        return _not_sent(assoc, file, error)
     if status is None:
         late = time.monotonic() - started >= patience
         raise _Unanswered(f"no answer in {patience:.1f} s" if late else "the peer hung up")
-    return status, sentence(status)
+    return answered(status)
 
 
-def _not_sent(assoc: Association, parcel: OutgoingFile, error: Exception) -> Answer:
-    """Tell an association that broke from a file that vanished or cannot be re-encoded."""
+def _not_sent(assoc: Association, file: OutgoingFile, error: Exception) -> Answer:
+    """Distinguish a broken association from a file that is gone or cannot be re-encoded."""
     if not assoc.is_established:
         raise PeerUnavailable("the peer ended the association") from error
     if isinstance(error, OSError):
         assoc.abort()  # perhaps half a message is out
-        return None, f"cannot read {parcel.path.name}: {error.strerror}"
-    return UNREADABLE, f"{parcel.path.name} cannot be re-encoded for this peer"
+        return unavailable(f"cannot read {file.path.name}: {error.strerror}")
+    return unreadable(f"{file.path.name} cannot be re-encoded for this peer")
 
 
 def _status(response: Dataset) -> int | None:

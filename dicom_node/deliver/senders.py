@@ -9,13 +9,13 @@ from dicom_node.deliver.folder import FolderSender
 from dicom_node.deliver.scu import StoreSender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
     from dicom_node.config import Destination
-    from dicom_node.deliver.status import Answer, EchoResult
+    from dicom_node.deliver.status import EchoResult
     from dicom_node.deliver.stow import StowSender
-    from dicom_node.ports import Watch
+    from dicom_node.domain.values import Answer
 
     _Kind: TypeAlias = StoreSender | FolderSender | StowSender
 
@@ -28,11 +28,11 @@ class Senders:
     ae_title
         Ours, the calling one.
     destinations
-        Whom `send` and `echo` can name.
+        What `send` and `echo` can name.
     timeout_seconds
         For connecting, and for each answer.
     tls
-        Our certificate and whom we trust, for destinations over TLS.
+        Our certificate and the trusted authorities, for destinations over TLS.
     """
 
     def __init__(
@@ -50,20 +50,23 @@ class Senders:
         folder_sender = FolderSender(folders)
         self._others: dict[str, _Kind] = {each.name: folder_sender for each in folders}
         if services:
-            from dicom_node.deliver.stow import StowSender  # half a second nobody else must wait
+            from dicom_node.deliver.stow import StowSender  # takes half a second to import
 
             stow = StowSender(services, timeout_seconds)
             self._others |= {each.name: stow for each in services}
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
-    ) -> list[Answer]:
-        """Send the files; the answers are in their order, as `StoreSender.send` gives them."""
-        return self._way(destination).send(destination, paths, watch)
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
+        """Send the files; see `dicom_node.ports.Sender`."""
+        return self._sender_for(destination).send(destination, paths, before_each)
 
     def echo(self, destination: str) -> EchoResult:
         """Ask the destination whether it is there."""
-        return self._way(destination).echo(destination)
+        return self._sender_for(destination).echo(destination)
 
-    def _way(self, destination: str) -> _Kind:
-        return self._others.get(destination, self._store)  # which says that it knows no such name
+    def _sender_for(self, destination: str) -> _Kind:
+        return self._others.get(destination, self._store)  # refuses unknown names

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from dicom_node.domain.states import DeliveryEvent
+from dicom_node.domain.values import Answer, SendOutcome
 
 ACCEPTED = DeliveryEvent.ACCEPTED
 UNAVAILABLE = DeliveryEvent.UNAVAILABLE
-UNANSWERED = DeliveryEvent.UNANSWERED
 REFUSED = DeliveryEvent.REFUSED
-
-#: Not DIMSE: a DIMSE status has 16 bits. The peer was not asked about this object.
-UNREADABLE = 0x1_0000  # the file is missing, or is not a DICOM file; asking would not help
-NO_CONTEXT = 0x1_0001  # no presentation context was accepted that it fits; asking would not help
-NOT_SENT = 0x1_0002  # the association broke at an object before it; ask soon
-NO_ANSWER = 0x1_0004  # the object went out, and no answer came: the peer may have it, or not
-NO_SERVICE = 0x1_0003  # the web service refuses what it has not looked at; asking would not help
-
-#: A DIMSE status, one of the codes above, or None (no answer); and a sentence.
-Answer: TypeAlias = tuple[int | None, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +49,8 @@ STORE_STATUS: tuple[Row, ...] = (
     Row(0x0119, 0x0119, REFUSED, "the instance is not of this SOP Class"),
     Row(0x0120, 0x0121, REFUSED, "an attribute or its value is missing"),
     Row(0x0122, 0x0122, REFUSED, "SOP Class not supported"),
-    Row(0x0124, 0x0124, REFUSED, "not authorised"),  # until somebody changes the peer's set-up
-    Row(0x0210, 0x0210, UNAVAILABLE, "duplicate invocation"),  # a new association counts anew
+    Row(0x0124, 0x0124, REFUSED, "not authorised"),  # until the peer's configuration changes
+    Row(0x0210, 0x0210, UNAVAILABLE, "duplicate invocation"),  # a new association restarts the IDs
     Row(0x0211, 0x0212, REFUSED, "the peer does not understand the request"),
     Row(0x0213, 0x0213, UNAVAILABLE, "resource limitation"),
     Row(0xA700, 0xA7FF, UNAVAILABLE, "out of resources"),
@@ -76,13 +66,60 @@ STORE_STATUS: tuple[Row, ...] = (
 _UNKNOWN = Row(0x0000, 0xFFFF, REFUSED, "a failure C-STORE does not define")
 
 
-def event_for(status: int | None) -> DeliveryEvent:
-    """What an answer (None: there was none) does to the delivery."""
-    if status is None or status == NOT_SENT:
-        return UNAVAILABLE
-    if status == NO_ANSWER:
-        return UNANSWERED
-    return _row(status).event
+_OUTCOME = {
+    SendOutcome.NO_ANSWER: DeliveryEvent.UNANSWERED,
+    SendOutcome.UNAVAILABLE: UNAVAILABLE,
+    SendOutcome.NOT_SENT: UNAVAILABLE,
+    SendOutcome.NOT_ACCEPTED: REFUSED,
+    SendOutcome.UNREADABLE: REFUSED,
+}
+
+
+def answered(status: int) -> Answer:
+    """Make the answer of a destination that gave this status."""
+    return Answer(SendOutcome.ANSWERED, status, sentence(status))
+
+
+def unavailable(reason: str) -> Answer:
+    """Make the answer for an object that did not go out and may go out later."""
+    return Answer(SendOutcome.UNAVAILABLE, None, reason)
+
+
+def unreadable(reason: str) -> Answer:
+    """Make the answer for a file that cannot be sent; another attempt would not help."""
+    return Answer(SendOutcome.UNREADABLE, None, reason)
+
+
+def not_accepted(reason: str) -> Answer:
+    """Make the answer for an object that the destination takes in no form we have."""
+    return Answer(SendOutcome.NOT_ACCEPTED, None, reason)
+
+
+def broken_off(error: Exception, *, sent: bool, behind: int) -> list[Answer]:
+    """Make the answers after an association broke: one for its object, one for each behind it.
+
+    Parameters
+    ----------
+    sent
+        Whether the object went out, at least in part.
+    behind
+        How many objects were to follow.
+    """
+    outcome = SendOutcome.NO_ANSWER if sent else SendOutcome.UNAVAILABLE
+    not_sent = Answer(SendOutcome.NOT_SENT, None, f"not sent: {error}")
+    return [Answer(outcome, None, str(error)), *[not_sent] * behind]
+
+
+def event_for(answer: Answer) -> DeliveryEvent:
+    """What an answer does to the delivery."""
+    if answer.outcome is SendOutcome.ANSWERED:
+        return event_for_status(answer.status)
+    return _OUTCOME[answer.outcome]
+
+
+def event_for_status(status: int | None) -> DeliveryEvent:
+    """What a C-STORE status does to the delivery."""
+    return REFUSED if status is None else _row(status).event
 
 
 def sentence(status: int) -> str:
@@ -93,14 +130,9 @@ def sentence(status: int) -> str:
     return f"0x{status:04X} {_row(status).meaning}"
 
 
-def reached(status: int | None) -> bool:
-    """Whether the destination itself said this, whatever it said."""
-    return status not in (None, NO_ANSWER, NOT_SENT, UNREADABLE)
-
-
-def dimse_status(status: int | None) -> int | None:
-    """The status a peer really sent; None where none did."""
-    return None if status is None or status > 0xFFFF else status
+def reached(answer: Answer) -> bool:
+    """Whether the destination itself gave this answer."""
+    return answer.outcome in (SendOutcome.ANSWERED, SendOutcome.NOT_ACCEPTED)
 
 
 def _row(status: int) -> Row:

@@ -15,18 +15,17 @@ from urllib3.exceptions import ProtocolError
 
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
-from dicom_node.deliver.status import NO_ANSWER, NOT_SENT, UNREADABLE, EchoResult
+from dicom_node.deliver.status import EchoResult, broken_off, unavailable, unreadable
 from dicom_node.deliver.stow_answers import answer_in, answer_to_error, http_sentence, status_of
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from dicom_node.config import WebDestination
-    from dicom_node.deliver.status import Answer
-    from dicom_node.ports import Watch
+    from dicom_node.domain.values import Answer
 
 
 class _HungUp(PeerUnavailable):
@@ -39,7 +38,7 @@ class StowSender:
     Parameters
     ----------
     destinations
-        Whom `send` and `echo` can name.
+        What `send` and `echo` can name.
     timeout_seconds
         For connecting, and for each answer; that is waited for longer where the file is large.
     """
@@ -49,25 +48,24 @@ class StowSender:
         self._timeout = timeout_seconds
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
-    ) -> list[Answer]:
-        """Store the files one by one; the answers are in the files' order."""
-        service = self._destinations[destination]
-        answers: list[Answer] = []
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
+        """Store the files, one request for each answer that is taken."""
+        service, given = self._destinations[destination], 0
         try:
             with _session(service) as session:
                 for path in paths:
-                    if watch:
-                        watch.before()
-                    answers.append(self._store(service, session, path))
-                    if watch:
-                        watch.after(path, *answers[-1])
+                    before_each()
+                    answer = self._store(service, session, path)
+                    given += 1
+                    yield answer
         except _HungUp as error:
-            behind = len(paths) - len(answers) - 1
-            answers += [(NO_ANSWER, str(error)), *[(NOT_SENT, f"not sent: {error}")] * behind]
+            yield from broken_off(error, sent=True, behind=len(paths) - given - 1)
         except PeerUnavailable as error:
-            answers += [(None, str(error))] * (len(paths) - len(answers))
-        return answers
+            yield from [unavailable(str(error))] * (len(paths) - given)
 
     def echo(self, destination: str) -> EchoResult:
         """Search for one study (QIDO-RS, PS3.18 10.6); what is found is not looked at."""
@@ -85,24 +83,24 @@ class StowSender:
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
     def _store(self, service: WebDestination, session: requests.Session, path: Path) -> Answer:
-        parcel = outgoing_file_of(path)
-        if not isinstance(parcel, OutgoingFile):
-            return parcel
+        file = outgoing_file_of(path)
+        if not isinstance(file, OutgoingFile):
+            return file
         try:
             ds = dcmread(path)
             sop_instance_uid = str(ds.SOPInstanceUID)
         except MALFORMED:
-            return UNREADABLE, f"{path.name} is not a DICOM file"
+            return unreadable(f"{path.name} is not a DICOM file")
         except OSError as error:
-            return None, f"cannot read {path.name}: {error.strerror}"
+            return unavailable(f"cannot read {path.name}: {error.strerror}")
         try:
             with _asking(service):
-                said = self._client(service, session, parcel.size).store_instances([ds])
+                said = self._client(service, session, file.size).store_instances([ds])
                 return answer_in(said, sop_instance_uid)
         except (requests.HTTPError, requests.TooManyRedirects) as error:
             return answer_to_error(error, sop_instance_uid)
         except (ParseError, *MALFORMED):
-            return None, "the service gives an answer that is not DICOMweb"
+            return unavailable("the service gives an answer that is not DICOMweb")
 
     def _client(
         self, service: WebDestination, session: requests.Session, size: int = 0
@@ -131,7 +129,7 @@ def _session(service: WebDestination) -> Iterator[requests.Session]:
 
 
 def _token(service: WebDestination) -> str | None:
-    """Read the token anew: tokens are renewed while the node runs. It is in no message of ours."""
+    """Read the token at every use: tokens are renewed while the node runs. Never logged."""
     if service.token_file is not None:
         try:
             token = service.token_file.read_text(encoding="ascii").strip()

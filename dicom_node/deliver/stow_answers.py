@@ -12,20 +12,20 @@ from pydicom.dataset import Dataset
 
 from dicom_node.deliver.status import (
     ACCEPTED,
-    NO_SERVICE,
     REFUSED,
     UNAVAILABLE,
     Row,
-    event_for,
-    sentence,
+    answered,
+    event_for_status,
+    not_accepted,
+    unavailable,
 )
 from dicom_node.dicom.malformed import MALFORMED
+from dicom_node.domain.values import Answer, SendOutcome
 from dicom_node.errors import PeerUnavailable
 
 if TYPE_CHECKING:
     import requests
-
-    from dicom_node.deliver.status import Answer
 
 # HTTP status -> what we do next, PS3.18 Table 10.5.3-1 and RFC 9110 15. The first row that holds
 # the status wins.
@@ -62,18 +62,19 @@ def answer_in(said: Dataset, sop_instance_uid: str) -> Answer:
     for item in said.get("ReferencedSOPSequence") or ():
         if item.get("ReferencedSOPInstanceUID") == sop_instance_uid:
             status = int(item.get("WarningReason") or 0)
-            return status, sentence(status)
-    return None, "the service's answer does not name the object"
+            return answered(status)
+    return unavailable("the service's answer does not name the object")
 
 
 def _failure(reason: int | None) -> Answer:
     """What a Failure Reason means; one that says the object is stored cannot be meant so."""
     if reason in _THERE_ALREADY:
-        return 0x0111, sentence(0x0111)
+        return answered(0x0111)
     status = _PROCESSING_FAILURE if reason is None else int(reason)
-    if event_for(status) is ACCEPTED:
-        return _PROCESSING_FAILURE, f"failed, with the code 0x{status:04X} of a success"
-    return status, sentence(status)
+    if event_for_status(status) is ACCEPTED:
+        why = f"failed, with the code 0x{status:04X} of a success"
+        return Answer(SendOutcome.ANSWERED, _PROCESSING_FAILURE, why)
+    return answered(status)
 
 
 def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> Answer:
@@ -85,11 +86,11 @@ def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> 
         said = Dataset.from_json(error.response.json()) if error.response is not None else Dataset()
         answer = answer_in(said, sop_instance_uid)
     except MALFORMED:
-        answer = None, ""
-    if answer[0] is not None:
+        answer = unavailable("")
+    if answer.outcome is SendOutcome.ANSWERED:
         return answer
-    refused = _http_row(code).event is REFUSED
-    return NO_SERVICE if refused else None, http_sentence(code)
+    make = not_accepted if _http_row(code).event is REFUSED else unavailable
+    return make(http_sentence(code))
 
 
 def status_of(error: requests.RequestException) -> int:

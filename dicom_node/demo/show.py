@@ -104,7 +104,7 @@ def run_demo(out: Path) -> int:
             sender = StoreSender("MODALITY", [demo.node], timeout_seconds=30.0)
             _wait(lambda: sender.echo("node").ok, "the node does not answer C-ECHO")
             status.update(f"sending {len(films)} films and waiting for the results")
-            sender.send("node", list(films.values()))
+            list(sender.send("node", list(films.values())))
             store = open_store(demo.data_dir, utc_now)
             _wait(lambda: _is_settled(store, len(films)), "the results did not arrive")
             shown = [_film_summary(store, name, path) for name, path in films.items()]

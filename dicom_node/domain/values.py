@@ -148,6 +148,30 @@ class Settlement:
     confirm: bool = False  # accepted: ask afterwards whether it is kept
 
 
+class SendOutcome(StrEnum):
+    """How far one object got on its way to a destination."""
+
+    ANSWERED = "answered"  # the destination answered with a status
+    NO_ANSWER = "no-answer"  # it went out and no answer came: the destination may have it
+    UNAVAILABLE = "unavailable"  # it did not go out; a later attempt may succeed
+    NOT_SENT = "not-sent"  # the association broke at an object before it
+    NOT_ACCEPTED = "not-accepted"  # the destination takes no object of this kind
+    UNREADABLE = "unreadable"  # the file is missing, or is not a DICOM file
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one object that was to be sent.
+
+    ``status`` is the DIMSE status of an `ANSWERED` object, or the DICOM failure or warning reason
+    of a web service's answer; None for every other outcome. ``reason`` is one sentence.
+    """
+
+    outcome: SendOutcome
+    status: int | None
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """A film's pixels as a person would see them: white is dense, one window applied.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
+from support.answers import Said, answer
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.reading import ReadingSummary, StageSummary
-from dicom_node.domain.values import FilmOutcome, Instance, Job, Refusal, RefusalCode, Result
+from dicom_node.domain.values import (
+    Answer,
+    FilmOutcome,
+    Instance,
+    Job,
+    Refusal,
+    RefusalCode,
+    Result,
+)
 from dicom_node.store.status import DATABASE
 from dicom_node.store.store import Store, open_store
 
@@ -61,14 +70,19 @@ class FakeClock:
 class FakeSender:
     """A `Sender` that answers from a list, then Success, and keeps what it was given."""
 
-    answers: list[tuple[int | None, str]] = field(default_factory=list)
+    answers: list[tuple[Said, str]] = field(default_factory=list)
     sent: list[tuple[str, Path]] = field(default_factory=list)
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: object = None
-    ) -> Sequence[tuple[int | None, str]]:
-        self.sent += [(destination, path) for path in paths]
-        return [self.answers.pop(0) if self.answers else (0x0000, "stored") for _ in paths]
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
+        for path in paths:
+            before_each()
+            self.sent.append((destination, path))
+            yield answer(*(self.answers.pop(0) if self.answers else (0x0000, "stored")))
 
 
 def instance(study: str = "1.2", number: int = 1, at: datetime = START) -> Instance:

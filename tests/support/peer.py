@@ -168,7 +168,8 @@ def send_files(
 ) -> list[tuple[int | None, str]]:
     """C-STORE files in one association, as a modality would; (status, reason) for each."""
     peer = DicomDestination(name="peer", ae_title=called, host=host, port=port)
-    return StoreSender(calling, [peer], timeout_seconds=30.0).send("peer", paths)
+    answers = StoreSender(calling, [peer], timeout_seconds=30.0).send("peer", paths)
+    return [(answer.status, answer.reason) for answer in answers]
 
 
 def wait_until(true: Any, seconds: float = 10.0) -> None:

@@ -57,7 +57,7 @@ class RunningNode:
         return StoreSender("MODALITY", [node], timeout_seconds=20.0)
 
     def send(self, paths: Sequence[Path]) -> list[int | None]:
-        return [status for status, _ in self.sender().send("node", paths)]
+        return [answer.status for answer in self.sender().send("node", paths)]
 
     def stop(self, seconds: float = 60) -> int:
         assert self.process is not None

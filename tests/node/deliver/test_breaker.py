@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.answers import NO_ANSWER, UNAVAILABLE
 from support.fakes import Bench, FakeSender, bench
 
 from dicom_node.deliver.breaker import Breaker
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
-from dicom_node.deliver.status import NO_ANSWER, EchoResult
+from dicom_node.deliver.status import EchoResult
 from dicom_node.domain.audit import AuditKind
+from dicom_node.domain.values import Answer
 from dicom_node.store.status import read_status
 
 POLICY = RetryPolicy(first=timedelta(seconds=4), longest=timedelta(seconds=60), max_attempts=99)
@@ -62,11 +64,14 @@ class Half(FakeSender):
     """One destination answers, the other does not."""
 
     def send(
-        self, destination: str, paths: object, watch: object = None
-    ) -> list[tuple[int | None, str]]:
-        files = list(paths)  # type: ignore[call-overload]
-        self.sent += [(destination, path) for path in files]
-        return [(None, "nothing listens") if destination == "away" else (0, "stored")] * len(files)
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
+        if destination == "away":
+            self.answers = [(UNAVAILABLE, "nothing listens")] * len(paths)
+        return super().send(destination, paths, before_each)
 
 
 def test_failures_in_a_row_open_it_and_the_others_go_on(

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from support.answers import UNAVAILABLE, UNREADABLE, Said, said
 from support.film import film, write
 
 from dicom_node.commitment.confirm import Found
@@ -19,7 +20,6 @@ from dicom_node.commitment.folder import FolderVerifier
 from dicom_node.config import FolderDestination
 from dicom_node.deliver import folder as module
 from dicom_node.deliver.folder import FolderSender
-from dicom_node.deliver.status import UNREADABLE
 from dicom_node.domain.commitment import CommitmentQuery
 from dicom_node.domain.values import Delivery, Result
 from dicom_node.errors import PeerUnavailable
@@ -39,9 +39,9 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def send(out: Path, paths: list[Path]) -> list[tuple[int | None, str]]:
-    return FolderSender([FolderDestination(kind="folder", name="disk", path=out)]).send(
-        "disk", paths
+def send(out: Path, paths: list[Path]) -> list[tuple[Said, str]]:
+    return said(
+        FolderSender([FolderDestination(kind="folder", name="disk", path=out)]).send("disk", paths)
     )
 
 
@@ -70,7 +70,7 @@ def test_again_changes_nothing(films: list[Path], out: Path) -> None:
 def test_a_folder_that_is_away_is_not_made(films: list[Path], tmp_path: Path) -> None:
     """A mount that is not there must not be written below."""
     away = tmp_path / "mount" / "results"
-    assert {status for status, _ in send(away, films)} == {None}
+    assert {status for status, _ in send(away, films)} == {UNAVAILABLE}
     assert not away.parent.exists()
 
 
@@ -85,7 +85,7 @@ def test_a_disk_that_does_not_take_it_is_tried_again(
 
     monkeypatch.setattr(os, "fsync", fails)
     for status, reason in send(out, films):
-        assert status is None
+        assert status is UNAVAILABLE
         assert os.strerror(code) in reason
     assert files(out) == []
 
@@ -98,7 +98,7 @@ def test_a_disk_that_takes_no_more_bytes(films: list[Path], out: Path) -> None:
         [(status, reason)] = send(out, films[:1])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert status is None
+    assert status is UNAVAILABLE
     assert "File too large" in reason
     assert files(out) == []
 

@@ -22,11 +22,11 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     generate_uid,
 )
+from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNAVAILABLE, UNREADABLE, said
 from support.peer import Act, Peer, destination, free_port, send_files, silent_port, wait_until
 
 from dicom_node.deliver.outgoing_file import OutgoingFile
 from dicom_node.deliver.scu import MAX_CONTEXTS, StoreSender, contexts_for
-from dicom_node.deliver.status import NO_ANSWER, NO_CONTEXT, NOT_SENT, UNREADABLE
 
 IMPATIENT = 0.4  # seconds
 
@@ -75,7 +75,7 @@ def films(tmp_path: Path) -> list[Path]:
 def test_one_association(honest: Peer, films: list[Path]) -> None:
     """All files of a shipment travel in one association, and each has its own answer."""
     before = honest.associations
-    answers = sender(honest.port).send("pacs", films)
+    answers = said(sender(honest.port).send("pacs", films))
     assert answers == [(0x0000, "0x0000 stored")] * 3
     assert honest.associations == before + 1
     assert honest.calling[-1] == "DICOM_NODE"
@@ -95,7 +95,7 @@ def test_one_association(honest: Peer, films: list[Path]) -> None:
 def test_bytes_unchanged(honest: Peer, tmp_path: Path, syntax: UID) -> None:
     """The stored bytes of the data set go out as they are."""
     path = write(tmp_path, syntax, size=50_001)
-    [(status, _)] = sender(honest.port).send("pacs", [path])
+    [(status, _)] = said(sender(honest.port).send("pacs", [path]))
     assert status == 0x0000
     arrived = honest.instances()[path.stem]
     assert dcmread(arrived).file_meta.TransferSyntaxUID == syntax
@@ -115,7 +115,7 @@ def test_re_encoded(tmp_path: Path, ours: UID, theirs: UID) -> None:
     """A peer that takes only another uncompressed syntax gets the same values in that one."""
     path = write(tmp_path, ours)
     with Peer(tmp_path / "pacs", syntaxes=[theirs]) as peer:
-        assert sender(peer.port).send("pacs", [path]) == [(0x0000, "0x0000 stored")]
+        assert said(sender(peer.port).send("pacs", [path])) == [(0x0000, "0x0000 stored")]
         arrived = dcmread(peer.instances()[path.stem])
     assert arrived.file_meta.TransferSyntaxUID == theirs
     assert arrived == dcmread(path)
@@ -125,16 +125,16 @@ def test_no_context_for_any(tmp_path: Path) -> None:
     """A peer that takes nothing we have is not asked again."""
     path = write(tmp_path, ExplicitVRBigEndian)
     with Peer(tmp_path / "pacs", syntaxes=[ImplicitVRLittleEndian]) as peer:
-        answers = sender(peer.port).send("pacs", [path])
-    assert answers == [(NO_CONTEXT, "peer accepts none of the presentation contexts")]
+        answers = said(sender(peer.port).send("pacs", [path]))
+    assert answers == [(NOT_ACCEPTED, "peer accepts none of the presentation contexts")]
 
 
 def test_no_context_for_one(tmp_path: Path, films: list[Path]) -> None:
     """A file the peer has no context for does not keep the others back."""
     odd = write(tmp_path, ExplicitVRBigEndian)
     with Peer(tmp_path / "pacs", syntaxes=[ExplicitVRLittleEndian]) as peer:
-        answers = sender(peer.port).send("pacs", [films[0], odd, films[1]])
-    assert [status for status, _ in answers] == [0, NO_CONTEXT, 0]
+        answers = said(sender(peer.port).send("pacs", [films[0], odd, films[1]]))
+    assert [status for status, _ in answers] == [0, NOT_ACCEPTED, 0]
     assert answers[1][1] == (
         "peer does not accept Secondary Capture Image Storage in Explicit VR Big Endian"
     )
@@ -143,7 +143,7 @@ def test_no_context_for_one(tmp_path: Path, films: list[Path]) -> None:
 def test_status_per_instance(tmp_path: Path, films: list[Path]) -> None:
     """Each instance keeps the status the peer gave it."""
     with Peer(tmp_path / "pacs", acts=[0xA700, 0xC001, 0xB000]) as peer:
-        answers = sender(peer.port).send("pacs", films)
+        answers = said(sender(peer.port).send("pacs", films))
     assert answers == [
         (0xA700, "0xA700 out of resources"),
         (0xC001, "0xC001 the peer cannot understand the object"),
@@ -156,7 +156,7 @@ def test_file_problems(honest: Peer, tmp_path: Path, films: list[Path]) -> None:
     (tmp_path / "notes.dcm").write_text("this is not DICOM " * 20)
     films[1].write_bytes(films[1].read_bytes()[:-1])
     paths = [tmp_path / "gone.dcm", films[0], tmp_path / "notes.dcm", tmp_path, films[1]]
-    answers = sender(honest.port).send("pacs", paths)
+    answers = said(sender(honest.port).send("pacs", paths))
     assert answers == [
         (UNREADABLE, "gone.dcm is missing on disk"),
         (0x0000, "0x0000 stored"),
@@ -175,7 +175,7 @@ def test_garbled_meta(honest: Peer, tmp_path: Path) -> None:
         garbled[random.randrange(132, 380)] = random.choice([0, 1, 2, random.randrange(256), 255])
         (tmp_path / f"{number}.dcm").write_bytes(garbled)
     paths = [tmp_path / f"{number}.dcm" for number in range(200)]
-    assert len(sender(honest.port, 5).send("pacs", paths)) == 200
+    assert len(said(sender(honest.port, 5).send("pacs", paths))) == 200
 
 
 def test_cannot_be_re_encoded(tmp_path: Path, films: list[Path]) -> None:
@@ -185,7 +185,7 @@ def test_cannot_be_re_encoded(tmp_path: Path, films: list[Path]) -> None:
     content[-200:-100] = bytes(100)
     broken.write_bytes(content)
     with Peer(tmp_path / "pacs", syntaxes=[ExplicitVRLittleEndian]) as peer:
-        answers = sender(peer.port).send("pacs", [broken, films[0]])
+        answers = said(sender(peer.port).send("pacs", [broken, films[0]]))
     assert [status for status, _ in answers] == [UNREADABLE, 0x0000]
 
 
@@ -196,7 +196,7 @@ def test_nothing_leaks(tmp_path: Path, films: list[Path]) -> None:
 
         def fail_everywhere() -> tuple[int, int]:
             for port in ports:
-                sender(port, 0.1).send("pacs", films)
+                said(sender(port, 0.1).send("pacs", films))
             wait_until(lambda: threading.active_count() <= quiet)
             return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
@@ -208,14 +208,14 @@ def test_nothing_leaks(tmp_path: Path, films: list[Path]) -> None:
 
 def test_nothing_to_send(tmp_path: Path) -> None:
     """Where no file can be sent the peer is not called at all."""
-    assert sender(free_port()).send("pacs", []) == []
-    assert sender(free_port()).send("pacs", [tmp_path / "gone.dcm"])[0][0] == UNREADABLE
+    assert said(sender(free_port()).send("pacs", [])) == []
+    assert said(sender(free_port()).send("pacs", [tmp_path / "gone.dcm"]))[0][0] == UNREADABLE
 
 
 def test_unknown_destination(films: list[Path]) -> None:
     """A destination that left the configuration is a person's business, not worth a retry."""
     reason = "no destination named 'old' is configured"
-    assert sender(1).send("old", films) == [(NO_CONTEXT, reason)] * 3
+    assert said(sender(1).send("old", films)) == [(NOT_ACCEPTED, reason)] * 3
     assert sender(1).echo("old").reason == reason
 
 
@@ -223,14 +223,14 @@ def test_nothing_listens(films: list[Path]) -> None:
     """A closed port answers nobody's files, at once and in words."""
     port = free_port()
     reason = f"nothing listens at 127.0.0.1:{port}"
-    assert sender(port).send("pacs", films) == [(None, reason)] * 3
+    assert said(sender(port).send("pacs", films)) == [(UNAVAILABLE, reason)] * 3
 
 
 def test_unknown_host(films: list[Path]) -> None:
     """A host name that does not resolve is a reason, not a traceback."""
     nowhere = destination(104).model_copy(update={"host": "pacs.invalid"})
-    [(status, reason), *_] = StoreSender("US", [nowhere], IMPATIENT).send("pacs", films)
-    assert status is None
+    [(status, reason), *_] = said(StoreSender("US", [nowhere], IMPATIENT).send("pacs", films))
+    assert status is UNAVAILABLE
     assert reason.startswith("cannot reach pacs.invalid:104: ")
 
 
@@ -247,7 +247,7 @@ def test_rejected(
 ) -> None:
     """A rejected association says why and answers for nothing."""
     with Peer(tmp_path / "pacs", reject=reject) as peer:
-        assert sender(peer.port).send("pacs", films) == [(None, reason)] * 3
+        assert said(sender(peer.port).send("pacs", films)) == [(UNAVAILABLE, reason)] * 3
         assert not sender(peer.port).echo("pacs").ok
 
 
@@ -262,9 +262,9 @@ def test_silent_port(films: list[Path]) -> None:
     """A port that takes the connection and says nothing costs one time-out."""
     started = time.monotonic()
     with silent_port() as port:
-        answers = sender(port, IMPATIENT).send("pacs", films)
+        answers = said(sender(port, IMPATIENT).send("pacs", films))
     reason = f"127.0.0.1:{port} does not answer the association request within 0.4 s"
-    assert answers == [(None, reason)] * 3
+    assert answers == [(UNAVAILABLE, reason)] * 3
     assert time.monotonic() - started < 4 * IMPATIENT
 
 
@@ -272,7 +272,7 @@ def test_silent_port(films: list[Path]) -> None:
 def test_aborted_midway(tmp_path: Path, films: list[Path], act: Act) -> None:
     """After an abort, what was answered keeps its answer and the rest has none."""
     with Peer(tmp_path / "pacs", acts=[0x0000, act]) as peer:
-        answers = sender(peer.port).send("pacs", films)
+        answers = said(sender(peer.port).send("pacs", films))
     assert answers == [
         (0x0000, "0x0000 stored"),
         (NO_ANSWER, "the peer hung up"),
@@ -284,7 +284,7 @@ def test_peer_stops_answering(tmp_path: Path, films: list[Path]) -> None:
     """A peer that takes an instance and never answers costs one time-out."""
     started = time.monotonic()
     with Peer(tmp_path / "pacs", acts=[0x0000, Act.HANG]) as peer:
-        answers = sender(peer.port, IMPATIENT).send("pacs", films)
+        answers = said(sender(peer.port, IMPATIENT).send("pacs", films))
         assert time.monotonic() - started < 4 * IMPATIENT
     assert [status for status, _ in answers] == [0x0000, NO_ANSWER, NOT_SENT]
     assert answers[1][1] == "no answer in 0.4 s"
@@ -295,7 +295,7 @@ def test_peer_stops_reading(tmp_path: Path) -> None:
     big = write(tmp_path, size=24_000_000)
     started = time.monotonic()
     with Peer(tmp_path / "pacs", read_delay_seconds=60) as peer:
-        [(status, _)] = sender(peer.port, IMPATIENT).send("pacs", [big])
+        [(status, _)] = said(sender(peer.port, IMPATIENT).send("pacs", [big]))
         assert time.monotonic() - started < 10
     assert status == NO_ANSWER
 
@@ -306,7 +306,7 @@ def test_peer_trickles(tmp_path: Path) -> None:
     started = time.monotonic()
     with Peer(tmp_path / "pacs", read_delay_seconds=0.02) as peer:
         hasty = StoreSender("US", [destination(peer.port)], 0.5, slowest_line=1e9)
-        [(status, reason)] = hasty.send("pacs", [big])
+        [(status, reason)] = said(hasty.send("pacs", [big]))
         assert time.monotonic() - started < 10
     assert (status, reason) == (NO_ANSWER, "no answer in 0.5 s")
 
@@ -314,7 +314,7 @@ def test_peer_trickles(tmp_path: Path) -> None:
 def test_slow_peer(tmp_path: Path, films: list[Path]) -> None:
     """A peer that is slow but answers within the time-out is waited for."""
     with Peer(tmp_path / "pacs", delay_seconds=0.1) as peer:
-        answers = sender(peer.port, timeout_seconds=5).send("pacs", films)
+        answers = said(sender(peer.port, timeout_seconds=5).send("pacs", films))
     assert [status for status, _ in answers] == [0x0000] * 3
 
 
@@ -322,11 +322,11 @@ def test_back_on_the_same_port(tmp_path: Path, films: list[Path]) -> None:
     """A peer that went down and came back gets what it missed."""
     peer = Peer(tmp_path / "pacs").start()
     there = sender(peer.port)
-    assert there.send("pacs", films[:1])[0][0] == 0x0000
+    assert said(there.send("pacs", films[:1]))[0][0] == 0x0000
     peer.stop()
-    assert there.send("pacs", films[1:])[0][0] is None
+    assert said(there.send("pacs", films[1:]))[0][0] is UNAVAILABLE
     with peer:
-        assert [status for status, _ in there.send("pacs", films[1:])] == [0x0000] * 2
+        assert [status for status, _ in said(there.send("pacs", films[1:]))] == [0x0000] * 2
     assert peer.times_stored() == {path.stem: 1 for path in films}
 
 

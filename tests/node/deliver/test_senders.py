@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.answers import NOT_ACCEPTED, said
 from support.fakes import Bench, bench
 from support.film import film, write
 from support.stow import FAILURE, Stow
@@ -15,7 +16,6 @@ from dicom_node.config import FolderDestination, WebDestination
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.senders import Senders
 from dicom_node.deliver.shipment import Deliverer
-from dicom_node.deliver.status import NO_CONTEXT
 from dicom_node.domain.audit import AuditKind
 
 POLICY = RetryPolicy(first=timedelta(seconds=5), longest=timedelta(seconds=60), max_attempts=9)
@@ -101,8 +101,8 @@ def test_the_kind_chooses_the_way(tmp_path: Path) -> None:
         senders = Senders("US", [WebDestination(kind="dicomweb", name="web", url=web.url), disk], 5)
         for name in ("web", "disk"):
             assert senders.echo(name).ok
-            assert senders.send(name, [path])[0][0] == 0x0000
+            assert said(senders.send(name, [path]))[0][0] == 0x0000
         assert len(web.stored) == len(list((tmp_path / "out").rglob("*.dcm"))) == 1
-    [(status, reason)] = senders.send("nobody", [path])
-    assert status == NO_CONTEXT
+    [(status, reason)] = said(senders.send("nobody", [path]))
+    assert status == NOT_ACCEPTED
     assert "nobody" in reason

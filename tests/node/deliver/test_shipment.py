@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.answers import NOT_ACCEPTED, NOT_SENT, UNAVAILABLE, UNREADABLE, Said, answer
 
 from dicom_node.deliver.retry import RetryPolicy
-from dicom_node.deliver.shipment import Deliverer, ship
-from dicom_node.deliver.status import NO_CONTEXT, NOT_SENT, UNREADABLE
+from dicom_node.deliver.shipment import Deliverer
 from dicom_node.domain.audit import AuditEvent
 from dicom_node.domain.states import DeliveryEvent
-from dicom_node.domain.values import Delivery, Result, Settlement, Shipment
+from dicom_node.domain.values import Answer, Delivery, Result, Settlement, Shipment
 from dicom_node.errors import LeaseLost
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
 POLICY = RetryPolicy(first=timedelta(seconds=8), longest=timedelta(seconds=60), max_attempts=4)
 DATA = Path("/data")
 STORED = (0x0000, "stored")
-NOBODY = (None, "nothing listens")
+SILENT = (UNAVAILABLE, "nothing listens")
 
 
 @dataclass
 class Script:
     """A sender that answers by destination, and writes down what it was asked."""
 
-    answers: dict[str, list[tuple[int | None, str]]]
+    answers: dict[str, list[tuple[Said, str]]]
     asked: list[tuple[str, tuple[Path, ...]]] = field(default_factory=list)
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: object = None
-    ) -> Sequence[tuple[int | None, str]]:
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
         self.asked.append((destination, tuple(paths)))
-        return self.answers[destination][: len(paths)]
+        for said in self.answers[destination][: len(paths)]:
+            before_each()
+            yield answer(*said)
 
 
 @dataclass
@@ -59,16 +64,8 @@ class Queue:
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         if self.lost:
             raise LeaseLost
-        self.settled[shipment.study_instance_uid] = tuple(settlements)
-
-    def release(self, owner: str | None = None) -> int:
-        return 0
-
-    def retry(self, study_instance_uid: str | None) -> int:
-        return 0
-
-    def discard(self, study_instance_uid: str) -> int:
-        return 0
+        before = self.settled.get(shipment.study_instance_uid, ())
+        self.settled[shipment.study_instance_uid] = (*before, *settlements)
 
 
 def shipment(study: str = "1.2", destination: str = "pacs", *attempts: int) -> Shipment:
@@ -92,7 +89,12 @@ def shipment(study: str = "1.2", destination: str = "pacs", *attempts: int) -> S
     )
 
 
-def deliverer(queue: Queue, sender: Script, stopping: threading.Event | None = None) -> Deliverer:
+def deliverer(
+    queue: Queue,
+    sender: Script,
+    stopping: threading.Event | None = None,
+    jitter: Callable[[], float] = lambda: 0.0,
+) -> Deliverer:
     return Deliverer(
         owner="deliverer",
         outbox=queue,
@@ -101,22 +103,30 @@ def deliverer(queue: Queue, sender: Script, stopping: threading.Event | None = N
         data_dir=DATA,
         lease_seconds=600,
         clock=lambda: NOW,
-        jitter=lambda: 0.0,
+        jitter=jitter,
         stopping=stopping or threading.Event(),
     )
 
 
-def settle_one(status: int | None, attempt: int = 1, jitter: float = 0.0) -> Settlement:
+def ship(
+    one: Shipment, sender: Script, jitter: Callable[[], float] = lambda: 0.0
+) -> list[Settlement]:
+    """Ship it alone; how each delivery was settled, in the shipment's order."""
+    queue = Queue([one])
+    deliverer(queue, sender, jitter=jitter).deliver_due()
+    return sorted(queue.settled[one.study_instance_uid], key=lambda each: each.delivery_id)
+
+
+def settle_one(status: Said, attempt: int = 1, jitter: float = 0.0) -> Settlement:
     sender = Script({"pacs": [(status, "why")]})
-    one = shipment("1.2", "pacs", attempt)
-    [settlement] = ship(one, sender, POLICY, DATA, lambda: NOW, lambda: jitter)
+    [settlement] = ship(shipment("1.2", "pacs", attempt), sender, lambda: jitter)
     return settlement
 
 
 def test_paths_are_under_the_data_folder() -> None:
     """The sender gets every file of the shipment at once, as a full path."""
     sender = Script({"pacs": [STORED, STORED]})
-    ship(shipment(), sender, POLICY, DATA, lambda: NOW, lambda: 0.0)
+    ship(shipment(), sender)
     paths = (DATA / "results/1.2.1.dcm", DATA / "results/1.2.2.dcm")
     assert sender.asked == [("pacs", paths)]
 
@@ -128,19 +138,20 @@ def test_accepted() -> None:
     )
 
 
-@pytest.mark.parametrize("status", [None, 0xA700, 0x0110])
-def test_unavailable(status: int | None) -> None:
+@pytest.mark.parametrize("status", [UNAVAILABLE, 0xA700, 0x0110])
+def test_unavailable(status: Said) -> None:
     """No answer, or "not now", is tried again after the policy's delay."""
     settlement = settle_one(status, attempt=2, jitter=0.5)
     assert settlement.event is DeliveryEvent.UNAVAILABLE
-    assert settlement.status_code == status
+    assert settlement.status_code == (None if status is UNAVAILABLE else status)
     assert settlement.due_at == NOW + timedelta(seconds=14)
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(0xA900, 0xA900), (0x0124, 0x0124), (NO_CONTEXT, None), (UNREADABLE, None)]
+    ("status", "code"),
+    [(0xA900, 0xA900), (0x0124, 0x0124), (NOT_ACCEPTED, None), (UNREADABLE, None)],
 )
-def test_refused(status: int, code: int | None) -> None:
+def test_refused(status: Said, code: int | None) -> None:
     """What the same bytes would meet again is refused at once, at the first attempt."""
     settlement = settle_one(status)
     assert settlement.event is DeliveryEvent.REFUSED
@@ -149,7 +160,7 @@ def test_refused(status: int, code: int | None) -> None:
 
 def test_gives_up() -> None:
     """After the last attempt a person must look."""
-    settlement = settle_one(None, attempt=4)
+    settlement = settle_one(UNAVAILABLE, attempt=4)
     assert settlement.event is DeliveryEvent.GAVE_UP
     assert settlement.due_at is None
     assert settlement.reason == "gave up after 4 attempts: why"
@@ -158,7 +169,7 @@ def test_gives_up() -> None:
 def test_each_on_its_own() -> None:
     """One refused object does not keep the others of its study back."""
     sender = Script({"pacs": [STORED, (0xC000, "odd"), (0xA700, "full")]})
-    settled = ship(shipment("1.2", "pacs", 1, 1, 1), sender, POLICY, DATA, lambda: NOW, lambda: 0)
+    settled = ship(shipment("1.2", "pacs", 1, 1, 1), sender)
     assert [each.event for each in settled] == [
         DeliveryEvent.ACCEPTED,
         DeliveryEvent.REFUSED,
@@ -169,15 +180,15 @@ def test_each_on_its_own() -> None:
 def test_what_failed_together_is_due_together() -> None:
     """One draw of jitter serves the shipment, so that its next association is one again."""
     draws = iter([0.3])
-    sender = Script({"pacs": [NOBODY, NOBODY]})
-    settled = ship(shipment(), sender, POLICY, DATA, lambda: NOW, lambda: next(draws))
+    sender = Script({"pacs": [SILENT, SILENT]})
+    settled = ship(shipment(), sender, lambda: next(draws))
     assert len({each.due_at for each in settled}) == 1
 
 
 def test_poison_object_steps_back() -> None:
     """An object that breaks the association is soon behind those it kept from being sent."""
-    sender = Script({"pacs": [(None, "the peer hung up"), (NOT_SENT, "not sent")]})
-    poison, kept = ship(shipment("1.2", "pacs", 3, 3), sender, POLICY, DATA, lambda: NOW, lambda: 0)
+    sender = Script({"pacs": [(UNAVAILABLE, "the peer hung up"), (NOT_SENT, "not sent")]})
+    poison, kept = ship(shipment("1.2", "pacs", 3, 3), sender)
     assert poison.due_at == NOW + timedelta(seconds=32)
     assert kept.due_at == NOW + timedelta(seconds=8)
     assert kept.status_code is None
@@ -197,7 +208,7 @@ def test_a_dead_destination_is_asked_once_a_round() -> None:
     queue = Queue(
         [shipment("1", "dead"), shipment("2", "pacs"), shipment("3", "dead"), shipment("4", "pacs")]
     )
-    sender = Script({"dead": [NOBODY, NOBODY], "pacs": [STORED, STORED]})
+    sender = Script({"dead": [SILENT, SILENT], "pacs": [STORED, STORED]})
     round_ = deliverer(queue, sender)
     assert round_.deliver_due() == 4
     assert [destination for destination, _ in sender.asked] == ["dead", "pacs", "pacs"]
@@ -213,13 +224,13 @@ def test_a_dead_destination_is_asked_once_a_round() -> None:
 def test_a_busy_destination_is_not_dead() -> None:
     """A peer that refuses, or takes at least one object, is asked for the next study too."""
     queue = Queue([shipment("1"), shipment("2")])
-    sender = Script({"pacs": [(0xA700, "full"), NOBODY]})
+    sender = Script({"pacs": [(0xA700, "full"), SILENT]})
     deliverer(queue, sender).deliver_due()
     assert len(sender.asked) == 2
 
 
 def test_lease_lost() -> None:
-    """A shipment that passed to somebody else is dropped, and the round goes on."""
+    """A shipment that another process holds now is dropped, and the round goes on."""
     queue = Queue([shipment("1"), shipment("2")], lost=True)
     sender = Script({"pacs": [STORED, STORED]})
     assert deliverer(queue, sender).deliver_due() == 2
@@ -233,10 +244,13 @@ def test_stopping() -> None:
 
     class StopsMidway(Script):
         def send(
-            self, destination: str, paths: Sequence[Path], watch: object = None
-        ) -> Sequence[tuple[int | None, str]]:
+            self,
+            destination: str,
+            paths: Sequence[Path],
+            before_each: Callable[[], None] = lambda: None,
+        ) -> Generator[Answer, None, None]:
             stopping.set()
-            return super().send(destination, paths)
+            return super().send(destination, paths, before_each)
 
     sender = StopsMidway({"pacs": [STORED, STORED]})
     assert deliverer(queue, sender, stopping).deliver_due() == 1

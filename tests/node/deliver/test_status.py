@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 from pynetdicom.status import GENERAL_STATUS, STATUS_WARNING, STORAGE_SERVICE_CLASS_STATUS
+from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNREADABLE, Said, answer
+from support.answers import UNAVAILABLE as NO_WAY
 
 from dicom_node.deliver.status import (
-    NO_CONTEXT,
-    NOT_SENT,
     STORE_STATUS,
-    UNREADABLE,
-    dimse_status,
+    answered,
+    broken_off,
     event_for,
+    not_accepted,
     sentence,
+    unavailable,
+    unreadable,
 )
 from dicom_node.domain.states import DeliveryEvent
 
@@ -39,23 +42,24 @@ REFUSED = DeliveryEvent.REFUSED
         (0xCFFF, REFUSED),
         (0x0122, REFUSED),
         (0x0124, REFUSED),
-        (0xA800, REFUSED),  # in nobody's table
-        (NO_CONTEXT, REFUSED),
+        (0xA800, REFUSED),  # in no table
+        (NOT_ACCEPTED, REFUSED),
         (UNREADABLE, REFUSED),
         (NOT_SENT, UNAVAILABLE),
-        (None, UNAVAILABLE),
+        (NO_WAY, UNAVAILABLE),
+        (NO_ANSWER, DeliveryEvent.UNANSWERED),
     ],
 )
-def test_event(status: int | None, event: DeliveryEvent) -> None:
+def test_event(status: Said, event: DeliveryEvent) -> None:
     """Warnings are accepted, "not now" is tried again, everything else waits for a person."""
-    assert event_for(status) is event
+    assert event_for(answer(status)) is event
 
 
 def test_warnings_are_accepted() -> None:
     """Every status the standard calls a warning of C-STORE means the object is there."""
     for status, (category, _) in STORAGE_SERVICE_CLASS_STATUS.items():
         if category == STATUS_WARNING:
-            assert event_for(status) is ACCEPTED, hex(status)
+            assert event_for(answer(status)) is ACCEPTED, hex(status)
 
 
 def test_general_statuses_have_a_row() -> None:
@@ -71,11 +75,8 @@ def test_sentence() -> None:
 
 
 def test_only_the_peer_gives_dimse_statuses() -> None:
-    """Our own codes never pass for an answer of the peer."""
-    assert [dimse_status(code) for code in (0xA700, NO_CONTEXT, UNREADABLE, NOT_SENT, None)] == [
-        0xA700,
-        None,
-        None,
-        None,
-        None,
-    ]
+    """An object without an answer has no status that could pass for one."""
+    assert answered(0xA700).status == 0xA700
+    made = [unavailable("x"), unreadable("x"), not_accepted("x")]
+    made += broken_off(Exception("x"), sent=True, behind=1)
+    assert {one.status for one in made} == {None}

@@ -8,19 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNREADABLE, Said, said
+from support.answers import UNAVAILABLE as NO_WAY
 from support.film import film, write
 from support.peer import free_port, silent_port
 from support.stow import FAILURE, WARNING, Act, Stow
 
 from dicom_node.config import WebDestination
-from dicom_node.deliver.status import (
-    NO_ANSWER,
-    NO_SERVICE,
-    NOT_SENT,
-    UNREADABLE,
-    dimse_status,
-    event_for,
-)
+from dicom_node.deliver.status import event_for
 from dicom_node.deliver.stow import StowSender
 from dicom_node.domain.states import DeliveryEvent
 
@@ -37,8 +32,8 @@ def service(url: str, **keys: object) -> WebDestination:
     return WebDestination.model_validate({"kind": "dicomweb", "name": "web", "url": url, **keys})
 
 
-def send(url: str, paths: list[Path], **keys: object) -> list[tuple[int | None, str]]:
-    return StowSender([service(url, **keys)], 5.0).send("web", paths)
+def send(url: str, paths: list[Path], **keys: object) -> list[tuple[Said, str]]:
+    return said(StowSender([service(url, **keys)], 5.0).send("web", paths))
 
 
 @pytest.fixture
@@ -99,9 +94,9 @@ def test_the_answer_decides(
 ) -> None:
     """Stored, tried again or held, by the codes of DIMSE, else by the HTTP status."""
     with Stow([act]) as web:
-        [(said, reason)] = send(web.url, films[:1])
-    assert (event_for(said), dimse_status(said)) == (event, status)
-    assert reason
+        [answer] = StowSender([service(web.url)], 5.0).send("web", films[:1])
+    assert (event_for(answer), answer.status) == (event, status)
+    assert answer.reason
 
 
 def test_one_refused_object_leaves_the_others_alone(films: list[Path]) -> None:
@@ -109,7 +104,7 @@ def test_one_refused_object_leaves_the_others_alone(films: list[Path]) -> None:
     with Stow([None, {FAILURE: 0xA900}]) as web:
         assert [status for status, _ in send(web.url, films)] == [0, 0xA900, 0]
     with Stow([None, 413]) as web:
-        assert [status for status, _ in send(web.url, films)] == [0, NO_SERVICE, 0]
+        assert [status for status, _ in send(web.url, films)] == [0, NOT_ACCEPTED, 0]
 
 
 @pytest.mark.parametrize(
@@ -124,13 +119,13 @@ def test_the_media_type_may_have_parameters(films: list[Path], media_type: str) 
 def test_a_service_that_is_down_is_asked_once(films: list[Path]) -> None:
     """Nothing was sent: all objects are put off, as with a PACS that does not answer."""
     url = f"http://127.0.0.1:{free_port()}/dicom-web"
-    assert send(url, films) == [(None, f"cannot reach {url}")] * 3
+    assert send(url, films) == [(NO_WAY, f"cannot reach {url}")] * 3
 
 
 def test_a_busy_service_is_asked_once(films: list[Path]) -> None:
     """503 is said of the service, not of the object."""
     with Stow([503]) as web:
-        assert {status for status, _ in send(web.url, films)} == {None}
+        assert {status for status, _ in send(web.url, films)} == {NO_WAY}
         assert len(web.requests) == 1
 
 
@@ -145,7 +140,7 @@ def test_a_silent_service_costs_one_time_out(films: list[Path]) -> None:
     """Neither a port that never answers nor a slow answer holds the deliverer."""
     with silent_port() as port:
         sender = StowSender([service(f"http://127.0.0.1:{port}")], 0.2)
-        statuses = [status for status, _ in sender.send("web", films)]
+        statuses = [status for status, _ in said(sender.send("web", films))]
         assert statuses == [NO_ANSWER, NOT_SENT, NOT_SENT]
         assert not sender.echo("web").ok
 
@@ -166,7 +161,7 @@ def test_the_token_is_read_anew_from_its_file(films: list[Path], tmp_path: Path)
         sender = StowSender([service(web.url, token_file=token)], 5.0)
         for word in ("first", "second"):
             token.write_text(f"{word}\n")
-            sender.send("web", films[:1])
+            said(sender.send("web", films[:1]))
         assert [headers["Authorization"] for *_, headers in web.requests] == [
             "Bearer first",
             "Bearer second",
@@ -191,7 +186,7 @@ def test_no_token_is_no_reason_to_hold(
     with Stow() as web:
         [(status, reason)] = send(web.url, films[:1], token_file=tmp_path / "token")
         assert web.requests == []
-    assert status is None
+    assert status is NO_WAY
     assert "token" in reason
 
 
@@ -228,7 +223,7 @@ def test_a_ca_file_that_is_not_there(films: list[Path], tmp_path: Path) -> None:
     """A mistake in the configuration is a reason, not a crash."""
     url = f"https://127.0.0.1:{free_port()}"
     [(status, reason)] = send(url, films[:1], ca_file=tmp_path / "ca.pem")
-    assert status is None
+    assert status is NO_WAY
     assert reason == f"no such file: {tmp_path / 'ca.pem'}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from structlog.testing import capture_logs
+from support.answers import said
 from support.certificates import authority, identity
 from support.receiving import MemoryStore, association, eventually, receiver, small_film
 
@@ -45,7 +46,9 @@ def test_a_film_comes_over_mutual_tls_and_its_sender_is_named(
     film = small_film()
     film.save_as(path, enforce_file_format=True)
     with receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=False) as node:
-        [(status, why)] = sender(node.ports[0], identity(tmp_path, "ct1")).send("node", [path])
+        [(status, why)] = said(
+            sender(node.ports[0], identity(tmp_path, "ct1")).send("node", [path])
+        )
     assert status == 0x0000, why
     kept = store.rows[film.SOPInstanceUID]
     assert dcmread(tmp_path / kept.path).SOPInstanceUID == film.SOPInstanceUID

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.answers import answer
 from support.fakes import SC, Bench, bench, read
 
 from dicom_node.config import Config
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
 from dicom_node.domain.audit import AuditKind
-from dicom_node.domain.values import FilmOutcome, Job, Shipment
+from dicom_node.domain.values import Answer, FilmOutcome, Job, Shipment
 from dicom_node.errors import LeaseLost
-from dicom_node.ports import Watch
 from dicom_node.service.worker import Worker, attempt_folder
 
 LEASE = 60.0
@@ -148,21 +148,22 @@ def test_a_worker_holds_its_lease_from_film_to_film(node: Bench, tmp_path: Path)
 
 @dataclass
 class Line:
-    """A way to a destination that tells the watch of each object; ``after`` each, something."""
+    """A sender whose destination takes everything; ``answered`` runs before each answer."""
 
     answered: Callable[[str], object] = lambda _: None
     sent: list[str] = field(default_factory=list)
 
     def send(
-        self, destination: str, paths: Sequence[Path], watch: Watch | None = None
-    ) -> Sequence[tuple[int | None, str]]:
-        assert watch is not None
+        self,
+        destination: str,
+        paths: Sequence[Path],
+        before_each: Callable[[], None] = lambda: None,
+    ) -> Generator[Answer, None, None]:
         for path in paths:
-            watch.before()
+            before_each()
             self.sent.append(path.name)
             self.answered(path.name)
-            watch.after(path, 0x0000, "stored")
-        return [(0x0000, "stored")] * len(paths)
+            yield answer(0x0000, "stored")
 
 
 def deliverer(node: Bench, owner: str, line: Line, outbox: Any = None) -> Deliverer:
@@ -223,19 +224,22 @@ def test_a_delivery_that_begins_says_so_once_before_its_first_object(finished: B
 
 
 def test_a_deliverer_that_wakes_between_two_objects_sends_no_more(finished: Bench) -> None:
-    """What it had written down is not sent again by the other, and what is left only by him."""
+    """The other does not send again what was written down, and it alone sends the rest."""
     second = Line()
 
     @dataclass
     class PausesAfterTheFirst(Line):
         def send(
-            self, destination: str, paths: Sequence[Path], watch: Watch | None = None
-        ) -> Sequence[tuple[int | None, str]]:
-            super().send(destination, paths[:1], watch)
+            self,
+            destination: str,
+            paths: Sequence[Path],
+            before_each: Callable[[], None] = lambda: None,
+        ) -> Generator[Answer, None, None]:
+            yield from super().send(destination, paths[:1], before_each)
             sleep_past_the_lease(finished)
             deliverer(finished, "deliverer-2", second).deliver_due()
-            super().send(destination, paths[1:], watch)
-            raise AssertionError("it was let")
+            yield from super().send(destination, paths[1:], before_each)
+            raise AssertionError("it was allowed to send")
 
     first = PausesAfterTheFirst()
     deliverer(finished, "deliverer-1", first).deliver_due()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.answers import UNAVAILABLE
 from support.fakes import Bench, FakeSender, bench, result
 
 from dicom_node.deliver.retry import RetryPolicy
@@ -143,7 +144,9 @@ def test_the_deliverer_empties_the_outbox(node: Bench, tmp_path: Path) -> None:
     """
     node.finish(node.work(), "pacs")
     node.finish(node.work(number=2), "pacs")
-    sender = FakeSender([(0x0000, "stored"), (0xC000, "no"), (None, "went away"), (0, "stored")])
+    sender = FakeSender(
+        [(0x0000, "stored"), (0xC000, "no"), (UNAVAILABLE, "went away"), (0, "stored")]
+    )
     deliverer = Deliverer(
         owner="deliverer-1", outbox=node.store.outbox, sender=sender,
         policy=RetryPolicy(
