@@ -33,7 +33,8 @@ _NEXT = {
     DeliveryEvent.REFUSED: "Held until a person runs `dicom-node retry`",
 }
 _REJECTED_WHEN = {
-    Rejection.MALFORMED: "A presentation context has no abstract syntax or no transfer syntax",
+    Rejection.VERSION: "Bit 0 of the protocol version is not set",
+    Rejection.APPLICATION: "The application context is not that of DICOM",
     Rejection.CALLED: "The called AE title is not the node's, and `node.require_called` is on",
     Rejection.CALLING: "`node.allowed_calling` names peers, and this is not one of them",
     Rejection.USER: "`node.users_file` is set, and the request has no user listed in it",

@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from dicom_node.errors import ConfigError
+from dicom_node.receive.association_request import APPLICATION_CONTEXT, AssociationRequest
 from dicom_node.receive.associations import Link, Rejection
 
 if TYPE_CHECKING:
@@ -25,10 +26,16 @@ class AccessList:
         self._called = config.ae_title if config.require_called else None
         self._allowed = [(peer.ae_title, _network(peer)) for peer in config.allowed_calling]
 
-    def rejection(self, link: Link) -> Rejection | None:
+    def rejection(self, request: AssociationRequest, link: Link) -> Rejection | None:
         """Why this association must be rejected; None if it may be accepted."""
-        if self._called is not None and link.called != self._called:
+        if request.version % 2 == 0:  # bit 0 is the one version there is, PS3.8 9.3.2
+            return Rejection.VERSION
+        if request.application_context != APPLICATION_CONTEXT:
+            return Rejection.APPLICATION
+        if not request.called or (self._called is not None and request.called != self._called):
             return Rejection.CALLED
+        if not request.calling:
+            return Rejection.CALLING
         if self._allowed and not any(
             link.calling == title and (network is None or _address(link.address) in network)
             for title, network in self._allowed

@@ -16,13 +16,16 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dicom_node.receive.association_request import AssociationRequest
+
 log = structlog.get_logger()
 
 
 class Rejection(Enum):
     """Why an association is rejected. The value is the reason in the audit log."""
 
-    MALFORMED = "malformed"
+    VERSION = "protocol-version"
+    APPLICATION = "application-context"
     CALLED = "called-ae-title"
     CALLING = "calling-ae-title"
     USER = "user-identity"
@@ -36,7 +39,8 @@ class Rejection(Enum):
 
 
 _ON_THE_WIRE = {
-    Rejection.MALFORMED: (1, 2, 1),  # permanent, service provider (ACSE), no reason given
+    Rejection.VERSION: (1, 2, 2),  # permanent, service provider (ACSE), protocol version
+    Rejection.APPLICATION: (1, 1, 2),  # permanent, service user, application context name
     Rejection.CALLED: (1, 1, 7),  # permanent, service user, called AE title not recognised
     Rejection.CALLING: (1, 1, 3),  # permanent, service user, calling AE title not recognised
     Rejection.USER: (1, 1, 1),  # permanent, service user, no reason given; PS3.7 D.3.3.7 has none
@@ -56,6 +60,7 @@ class Link:
 
     address: str
     opened: float = field(default_factory=time.monotonic)
+    request: AssociationRequest | None = None
     called: str = ""
     calling: str = ""
     admitted: bool = False

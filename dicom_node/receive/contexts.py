@@ -7,7 +7,6 @@ accepted: those that every peer can produce come first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pydicom import uid
 from pydicom.uid import UID
@@ -15,9 +14,6 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from dicom_node.domain.commitment import PUSH_MODEL
-
-if TYPE_CHECKING:
-    from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +92,3 @@ def supported_contexts() -> list[PresentationContext]:
         build_context(sop_class.uid, list(sop_class.transfer_syntaxes))
         for sop_class in STORED.values()
     ]
-
-
-def is_malformed(request: A_ASSOCIATE | None) -> bool:
-    """Whether a request has presentation contexts that pynetdicom cannot handle."""
-    proposed = request.presentation_context_definition_list if request is not None else None
-    return any(not cx.abstract_syntax or not cx.transfer_syntax for cx in proposed or ())

@@ -23,8 +23,9 @@ MAX_DEPTH = 64  # sequences within sequences; real reports stay below 20
 MAX_ELEMENTS = 500_000  # scanned in half a second
 MAX_VALUE = 1024  # bytes; a longer value of a wanted element counts as absent
 
-# Explicit VRs with a 32-bit length after two reserved bytes, PS3.5 Table 7.1-1
-_LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+# Explicit VRs with a 16-bit length, PS3.5 Table 7.1-2. Every other VR, one of a later edition of
+# the standard too, has a 32-bit length after two reserved bytes (PS3.5 7.1.2).
+_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _UNDEFINED = 0xFFFFFFFF  # PS3.5 7.1.3
 # PS3.5 7.5
 _DELIMITER_GROUP, _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE, 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -205,7 +206,7 @@ class _Scan:
         vr = head[4:6]
         if level.implicit or not (vr.isalpha() and vr.isupper()):
             return b"", int.from_bytes(head[4:], "little")
-        if vr not in _LONG_VRS:
+        if vr in _SHORT_VRS or any(head[6:]):  # the reserved bytes are zero
             return vr, int.from_bytes(head[6:], "little")
         length = self._source.take(4)
         if len(length) < 4:

@@ -19,13 +19,14 @@ from dicom_node.receive.arrival import SpoolingDimse
 from dicom_node.receive.associations import Link, Links, Rejection
 from dicom_node.receive.c_store import CStoreHandler
 from dicom_node.receive.checks import Equipment
-from dicom_node.receive.contexts import is_malformed, supported_contexts
+from dicom_node.receive.contexts import supported_contexts
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.listeners import TlsServer, accept, listen
 from dicom_node.receive.priority import PriorityRule
 from dicom_node.receive.reception import Reception, Spool
 from dicom_node.receive.store_status import SUCCESS
+from dicom_node.receive.upper_layer import UpperLayer
 from dicom_node.receive.user_identity import UserIdentities
 from dicom_node.receive.watchdog import AssociationWatchdog, cut
 from dicom_node.tls.context import ReloadingContext, subject_of
@@ -195,17 +196,19 @@ class Receiver:
             # Without a timeout, a peer that stops in the middle of a PDU would hold a thread.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
             link.certificate = subject_of(wrapped.socket)
+            UpperLayer(assoc, link, self._aborted)
         if (oldest := self._links.evict_oldest_idle(self._limits.silent)) is not None:
             log.warning("too many silent connections, the oldest is cut", address=link.address)
             cut(cast("Association", oldest))
 
     def _on_request(self, event: Event) -> None:
         assoc, link = event.assoc, self._links.of(event.assoc)
-        if (request := assoc.requestor.primitive) is not None:
-            link.calling = _title(request.calling_ae_title)
-            link.called = _title(request.called_ae_title)
-        rejection = Rejection.MALFORMED if is_malformed(request) else self._access.rejection(link)
-        if rejection is None and not self._identities.is_authorised(assoc.requestor.user_identity):
+        request = link.request
+        if request is None:
+            raise RuntimeError("pynetdicom handed over a request that was not parsed")
+        link.calling, link.called = request.calling, request.called
+        rejection = self._access.rejection(request, link)
+        if rejection is None and not self._identities.is_authorised(request.identity):
             rejection = Rejection.USER
         if rejection is None:
             node = self._node
@@ -235,7 +238,12 @@ class Receiver:
         log.debug("echo", **self._links.of(event.assoc).peer)
         return SUCCESS
 
-
-def _title(text: str | None) -> str:
-    """An AE title fit for a log; leading and trailing spaces do not count (PS3.5 6.2)."""
-    return "".join(c if c.isprintable() else "?" for c in (text or "")).strip()
+    def _aborted(self, link: Link, reason: str) -> None:
+        """Record that the peer sent something that is not understood."""
+        link.ending = "aborted"
+        log.warning("not understood, aborted", reason=reason, **link.peer)
+        if link.admitted:
+            link.record(self._audit.append)  # its end follows
+        else:
+            detail = {**link.peer, "reason": "malformed", "error": reason}
+            self._record(AuditKind.ASSOCIATION_REJECTED, **detail)

@@ -10,7 +10,7 @@ import structlog
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pynetdicom.pdu_primitives import UserIdentityNegotiation
+    from dicom_node.receive.association_request import Identity
 
 _NAME_AND_PASSCODE = 2  # User Identity Type, PS3.7 Table D.3-14
 
@@ -27,16 +27,13 @@ class UserIdentities:
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
-    def is_authorised(self, identity: UserIdentityNegotiation | None) -> bool:
+    def is_authorised(self, identity: Identity | None) -> bool:
         """Whether a caller with this identity may open an association."""
         if self._path is None:
             return True
-        if identity is None or identity.user_identity_type != _NAME_AND_PASSCODE:
+        if identity is None or identity.kind != _NAME_AND_PASSCODE:
             return False
-        name, passcode = (
-            bytes(identity.primary_field or b""),
-            bytes(identity.secondary_field or b""),
-        )
+        name, passcode = identity.primary, identity.secondary
         known = self._known(self._path).get(name)
         # Compared in constant time, for an unknown name too.
         return hmac.compare_digest(known or b"", passcode) and bool(known)

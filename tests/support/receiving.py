@@ -133,15 +133,8 @@ class RawPeer:
     def __init__(self, port: int, sop_class: str, syntax: str = ExplicitVRLittleEndian) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.sop_class = sop_class
-        context = b"\1\0\0\0" + _item(0x30, sop_class.encode()) + _item(0x40, syntax.encode())
-        user = _item(0x51, struct.pack(">I", 16384)) + _item(0x52, b"1.2.3")
-        self.socket.sendall(
-            _pdu(
-                1,
-                b"\0\1\0\0" + b"AINODE".ljust(16) + b"RAW".ljust(16) + b"\0" * 32
-                + _item(0x10, b"1.2.840.10008.3.1.1.1") + _item(0x20, context) + _item(0x50, user),
-            )
-        )  # fmt: skip
+        context = b"\1\0\0\0" + item(0x30, sop_class.encode()) + item(0x40, syntax.encode())
+        self.socket.sendall(association_request(contexts=item(0x20, context)))
         assert self.socket.recv(65536)[:1] == b"\2"
 
     def command(self, sop_instance_uid: str, *, data_set: bool = True) -> None:
@@ -172,7 +165,7 @@ class RawPeer:
 
     def _pdv(self, control: int, content: bytes) -> None:
         value = struct.pack(">IBB", len(content) + 2, 1, control) + content
-        self.socket.sendall(_pdu(4, value))
+        self.socket.sendall(pdu(4, value))
 
     def __enter__(self) -> RawPeer:
         return self
@@ -181,11 +174,38 @@ class RawPeer:
         self.socket.close()
 
 
-def _pdu(kind: int, content: bytes) -> bytes:
+def association_request(
+    *, calling: bytes = b"RAW", called: bytes = b"AINODE", version: int = 1,
+    application: bytes | None = b"1.2.840.10008.3.1.1.1", contexts: bytes | None = None,
+    user: bytes | None = None, reserved: bytes = bytes(32), after: bytes = b"",
+) -> bytes:  # fmt: skip
+    """An A-ASSOCIATE-RQ, by default for Verification; items are as they go over the wire."""
+    if contexts is None:
+        contexts = proposed(1)
+    if user is None:
+        user = item(0x50, item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3"))
+    items = item(0x10, application) if application is not None else b""
+    head = struct.pack(">HH", version, 0) + called.ljust(16) + calling.ljust(16) + reserved
+    return pdu(1, head + items + contexts + user + after)
+
+
+def proposed(
+    number: int, abstract: bytes | None = VERIFICATION.encode(),
+    syntaxes: tuple[bytes, ...] = (b"1.2.840.10008.1.2",),
+) -> bytes:  # fmt: skip
+    """A presentation context item."""
+    items = item(0x30, abstract) if abstract is not None else b""
+    items += b"".join(item(0x40, each) for each in syntaxes)
+    return item(0x20, bytes([number, 0, 0, 0]) + items)
+
+
+def pdu(kind: int, content: bytes) -> bytes:
+    """A PDU, PS3.8 9.3.1."""
     return struct.pack(">BBI", kind, 0, len(content)) + content
 
 
-def _item(kind: int, content: bytes) -> bytes:
+def item(kind: int, content: bytes) -> bytes:
+    """An item or sub-item, PS3.8 9.3.2."""
     return struct.pack(">BBH", kind, 0, len(content)) + content
 
 

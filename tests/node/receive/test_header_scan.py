@@ -123,6 +123,13 @@ def test_a_wrong_vr_is_no_reason_to_refuse(tmp_path: Path) -> None:
     assert (header.sop_instance_uid, header.rows, header.columns) == ("1.2.3", 512, 512)
 
 
+def test_a_vr_of_a_later_standard_has_a_long_length(tmp_path: Path) -> None:
+    """PS3.5 7.1.2: a VR that is not known has two reserved bytes and a length of 32 bits."""
+    unknown = b"\x08\x00\x20\x10ZX\0\0" + struct.pack("<I", 70_000) + b"\1" * 70_000
+    data = unknown + b"\x08\x00\x18\x00UI\x06\x001.2.3\0"
+    assert read(tmp_path, data, ExplicitVRLittleEndian).sop_instance_uid == "1.2.3"
+
+
 def test_what_follows_the_pixels_does_not_matter(tmp_path: Path) -> None:
     """Padding after the Pixel Data, as some modalities send it, is not looked at."""
     data = encoded(small_film(), implicit=True) + b"\0" * 5

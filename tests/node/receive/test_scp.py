@@ -28,6 +28,7 @@ from support.receiving import (
     MemoryStore,
     RawPeer,
     association,
+    association_request,
     encoded,
     eventually,
     receiver,
@@ -41,6 +42,7 @@ from dicom_node.domain.values import Instance
 from dicom_node.errors import AuditError, ConfigError
 from dicom_node.receive.access import AccessList
 from dicom_node.receive.arrival import Arrival
+from dicom_node.receive.association_request import parse
 from dicom_node.receive.contexts import STORED
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.scp import Receiver
@@ -298,8 +300,10 @@ def test_an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() -> None:
 
     config = NodeConfig(allowed_calling=(CallingPeer(ae_title="A", address="10.1.0.0/16"),))
     allowed = AccessList(config)
-    assert allowed.rejection(Link(address="::ffff:10.1.2.3", calling="A")) is None
-    assert allowed.rejection(Link(address="fe80::1%eth0", calling="A")) is not None
+    link = Link(address="::ffff:10.1.2.3", calling="A")
+    request = parse(association_request(calling=b"A"))
+    assert allowed.rejection(request, link) is None
+    assert allowed.rejection(request, Link(address="fe80::1%eth0", calling="A")) is not None
 
 
 def test_the_limit_counts_associations_not_connections(tmp_path: Path, store: MemoryStore) -> None:
