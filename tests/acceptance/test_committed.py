@@ -10,7 +10,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
 )
 from support.commitment_pacs import CommittingPeer, Style
-from support.film import film, write
+from support.film import film, phantom, write
 from support.peer import destination, free_port
 from support.receiving import association
 from support.running import RunningNode, running_node
@@ -23,7 +23,7 @@ from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, Reference
 def test_results_are_committed_and_films_are_vouched_for(tmp_path: Path) -> None:
     """The deliverer dies between question and answer: each object is committed, once."""
     (tmp_path / "node").mkdir()
-    ds = film(seed=1)
+    ds = film(phantom(seed=1))
     source = write(ds, tmp_path / "in.dcm")
     with (
         CommittingPeer(tmp_path / "pacs", Style.NEVER) as pacs,

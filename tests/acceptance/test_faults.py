@@ -15,7 +15,7 @@ import pytest
 import yaml
 from crash.matrix import MortalNode
 from pydicom import dcmread
-from support.film import film, write
+from support.film import film, phantom, write
 from support.peer import Peer, destination, free_port
 from support.running import COMMAND
 
@@ -73,7 +73,7 @@ def mortal(
 
 
 def films(folder: Path, count: int) -> list[Path]:
-    made = [film(seed=n, rows=320, columns=288, marker=None) for n in range(count)]
+    made = [film(phantom(320, 288, seed=n, marker=None)) for n in range(count)]
     return [write(ds, folder / f"{n}.dcm") for n, ds in enumerate(made)]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from support.film import film, write
+from support.film import film, phantom, write
 from support.peer import Peer, destination
 from support.running import RunningNode, running_node
 
@@ -19,7 +19,9 @@ STUDIES = 10
 def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     """Receiver, worker, deliverer and supervisor die once each while ten studies pass."""
     (tmp_path / "node").mkdir()
-    films = [film(seed=n, opacity=0.9 * (n % 2), patient_id=f"P{n}") for n in range(STUDIES)]
+    films = [
+        film(phantom(seed=n, opacity=0.9 * (n % 2)), PatientID=f"P{n}") for n in range(STUDIES)
+    ]
     paths = [write(ds, tmp_path / "in" / f"{n}.dcm") for n, ds in enumerate(films)]
     with (
         Peer(tmp_path / "pacs", delay_seconds=0.05) as pacs,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from support.film import film, write
+from support.film import film, phantom, write
 from support.peer import Peer, destination, free_port
 from support.running import COMMAND, RunningNode, running_node
 
@@ -46,7 +46,7 @@ def test_a_film_comes_back_as_heatmaps_and_a_report_in_its_own_study(
     tmp_path: Path, pacs: Peer, node: RunningNode
 ) -> None:
     """One film in; a Secondary Capture series and a report arrive in the same study and patient."""
-    source = film(opacity=0.9)
+    source = film(phantom(opacity=0.9))
     assert node.send([write(source, tmp_path / "film.dcm")]) == [0x0000]
     node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 3))
     back = [pydicom.dcmread(path) for path in pacs.instances().values()]
@@ -80,7 +80,7 @@ def test_our_own_results_sent_back_to_us_go_nowhere(
     tmp_path: Path, pacs: Peer, node: RunningNode
 ) -> None:
     """A PACS that routes the whole study back, results included, starts nothing new."""
-    source = film(opacity=0.9)
+    source = film(phantom(opacity=0.9))
     path = write(source, tmp_path / "film.dcm")
     node.send([path])
     node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 3))
@@ -113,7 +113,7 @@ def test_a_dead_pacs_delays_delivery_and_loses_nothing(tmp_path: Path) -> None:
 def test_a_late_film_makes_a_revision(tmp_path: Path, pacs: Peer, node: RunningNode) -> None:
     """A film that comes after its study was read is read too, and the first is not read again."""
     first = film()
-    second = film(study_uid=first.StudyInstanceUID, seed=1)
+    second = film(phantom(seed=1), StudyInstanceUID=first.StudyInstanceUID)
     node.send([write(first, tmp_path / "1.dcm")])
     node.wait_until(lambda: _delivered(node, first.StudyInstanceUID, 2))
     before = len(pacs.instances())
@@ -129,7 +129,7 @@ def test_a_late_film_makes_a_revision(tmp_path: Path, pacs: Peer, node: RunningN
 
 def test_read_does_the_same_on_files(tmp_path: Path) -> None:
     """`read --json` prints one entry a file, refusals included, and writes the objects."""
-    frontal = write(film(opacity=0.9), tmp_path / "in" / "a.dcm")
+    frontal = write(film(phantom(opacity=0.9)), tmp_path / "in" / "a.dcm")
     write(film(ViewPosition="LL"), tmp_path / "in" / "b.dcm")
     (tmp_path / "in" / "c.dcm").write_text("no film")
     done = subprocess.run(

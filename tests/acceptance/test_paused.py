@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from crash.matrix import MortalNode
-from support.film import film, write
+from support.film import film, phantom, write
 from support.peer import Peer, destination, free_port
 
 from dicom_node.service.pidfile import processes
@@ -82,7 +82,7 @@ def test_a_process_that_wakes_after_its_lease_writes_nothing_and_sends_nothing(
 ) -> None:
     """A worker in the middle of a reading, then a deliverer with a shipment in its hands."""
     films = [
-        write(film(seed=n, rows=320, columns=288, marker=None), tmp_path / "in" / f"{n}.dcm")
+        write(film(phantom(320, 288, seed=n, marker=None)), tmp_path / "in" / f"{n}.dcm")
         for n in range(2)
     ]
     with Peer(tmp_path / "pacs") as pacs, started(tmp_path / "node", pacs.port) as node:

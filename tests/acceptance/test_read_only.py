@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.film import film, write
+from support.film import film, phantom, write
 from support.peer import Peer, destination
 from support.running import running_node
 
@@ -79,7 +79,7 @@ def test_a_node_that_can_write_to_its_data_alone_reads_and_delivers(
     tmp_path: Path, data: Path
 ) -> None:
     """Received, decoded by the other process, read, composed, delivered and vouched for."""
-    source = film(kind="dx", opacity=0.9, transfer_syntax="1.2.840.10008.1.2.5")
+    source = film(phantom(opacity=0.9), kind="dx", syntax="1.2.840.10008.1.2.5")
     path = write(source, tmp_path / "film.dcm")
     with (
         Peer(tmp_path / "pacs") as pacs,

@@ -72,7 +72,7 @@ def whole(run: Run) -> Iterator[Row]:
 
 def _pass(node: RunningNode, pacs: ReportClock, seed: int) -> tuple[float, dict[str, float]]:
     """Send one film; return the time until its report, and the worker's own times in seconds."""
-    source = film(picture(), kind="dx", patient_id=f"P{seed}")
+    source = film(picture(), kind="dx", PatientID=f"P{seed}")
     study = str(source.StudyInstanceUID)
     what = Film(source)
     sender = Sender(node.port, "DICOM_NODE", [what.sop_class])

@@ -53,7 +53,7 @@ def decode(run: Run) -> Iterator[Row]:
 
 def _made(path: Path, syntax: UID) -> bool:
     try:
-        write(film(picture(), transfer_syntax=syntax), path)
+        write(film(picture(), syntax=syntax), path)
     except (NotImplementedError, RuntimeError, ValueError):  # pydicom: no encoder for it
         return False
     return True

@@ -20,7 +20,7 @@ from bench.rows import Row
 from bench.run import Run
 from bench.sender import Film, Sender, send_all
 from pynetdicom.sop_class import _STORAGE_CLASSES
-from support.film import film, write
+from support.film import film, phantom, write
 
 Start: TypeAlias = Callable[[Path], AbstractContextManager[Receiver]]
 Rates: TypeAlias = dict[str, float]  # receiver -> per second
@@ -135,7 +135,7 @@ def small_files(run: Run) -> Iterator[Row]:
 
 def _small(folder: Path) -> Path:
     for number in range(_SMALL_FILES):
-        write(film(rows=128, columns=112, patient_id=f"P{number}"), folder / f"{number}.dcm")
+        write(film(phantom(128, 112), PatientID=f"P{number}"), folder / f"{number}.dcm")
     return folder
 
 
@@ -151,7 +151,7 @@ def _send(storescu: str, receiver: Receiver, folder: Path) -> float:
 
 def associations(run: Run) -> Iterator[Row]:
     """From connecting to A-ASSOCIATE-AC: a modality, and an archive that proposes all classes."""
-    film_only = [str(film(rows=64, columns=64).SOPClassUID)]
+    film_only = [str(film(phantom(64, 64)).SOPClassUID)]
     everything = list(dict.fromkeys((*film_only, *_STORAGE_CLASSES.values())))[:128]
     (folder := run.scratch / "node").mkdir()
     with receivers.node(folder) as receiver:

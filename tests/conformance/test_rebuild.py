@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from support import readings
-from support.film import film, write
+from support.film import Stored, film, phantom, write
 from support.objects import context
 from support.rebuild import FilmSet, compare, film_sets, main, rebuild
 
@@ -45,7 +45,7 @@ def archive(
 @pytest.fixture(scope="module")
 def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FilmSet]:
     folder = tmp_path_factory.mktemp("archive")
-    return folder, archive(folder, film(kind="dx", rows=400, columns=360))
+    return folder, archive(folder, film(phantom(400, 360), kind="dx"))
 
 
 @pytest.mark.parametrize("name", ["H2", "H3"])
@@ -59,24 +59,26 @@ def test_the_picture_is_there_again_to_within_one_grey_level(
     assert difference.heat > 700
 
 
-@pytest.mark.parametrize("elements", [{"photometric": "MONOCHROME1"}, {"window": (1400.0, 1800.0)}])
+@pytest.mark.parametrize(
+    "elements", [{"stored": Stored(photometric="MONOCHROME1")}, {"window": (1400.0, 1800.0)}]
+)
 def test_it_is_there_again_however_the_film_is_stored(
     elements: dict[str, Any], tmp_path: Path
 ) -> None:
     """Polarity and window come from the film."""
-    found = archive(tmp_path, film(rows=400, columns=360, **elements))
+    found = archive(tmp_path, film(phantom(400, 360), **elements))
     assert compare(found, "H2").largest <= 1
 
 
 def test_it_is_there_again_where_the_polarity_was_corrected(tmp_path: Path) -> None:
     """That the film was turned over stands in the report."""
-    found = archive(tmp_path, film(rows=400, columns=360), turned_over=True)
+    found = archive(tmp_path, film(phantom(400, 360)), turned_over=True)
     assert compare(found, "H2").largest <= 1
 
 
 def test_it_is_there_again_where_the_picture_is_smaller_than_the_film(tmp_path: Path) -> None:
     """Given the size the node was told."""
-    found = archive(tmp_path, film(rows=480, columns=560), max_side=512)
+    found = archive(tmp_path, film(phantom(480, 560)), max_side=512)
     difference = compare(found, "H2", 512)
     assert difference.largest <= 1
     assert difference.heat > 1000
@@ -88,7 +90,7 @@ def test_the_hatching_of_an_unreliable_heatmap_comes_from_the_report(tmp_path: P
         readings.positive(readings.frame(400, 360)),
         heat_check=readings.heat_check(reliable=False),
     )
-    found = archive(tmp_path, film(rows=400, columns=360), reading=reading)
+    found = archive(tmp_path, film(phantom(400, 360)), reading=reading)
     assert compare(found, "H2").largest <= 1
     assert compare(found, "H3").largest <= 1
     trusting = replace(found, report=_with(found.report, ContentSequence=[]))
@@ -116,7 +118,7 @@ def test_the_command_says_how_far_the_pictures_are_apart(
 
 def test_a_folder_without_maps_is_no_proof(tmp_path: Path) -> None:
     """Nothing compared is a failure."""
-    write(film(rows=320, columns=288), tmp_path / "film.dcm")
+    write(film(phantom(320, 288)), tmp_path / "film.dcm")
     with pytest.raises(SystemExit, match="no report with parametric maps"):
         main([str(tmp_path)])
 

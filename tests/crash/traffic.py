@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.uid import generate_uid
-from support.film import film, write
+from support.film import film, phantom, write
 from support.running import RunningNode
 
 _PAUSE_SECONDS = 0.2
@@ -30,7 +30,7 @@ class Traffic:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self, modalities: int) -> None:
-        template = write(film(rows=320, columns=288, marker=None), self.folder / "template.dcm")
+        template = write(film(phantom(320, 288, marker=None)), self.folder / "template.dcm")
         for number in range(modalities):
             thread = threading.Thread(target=self._send, args=(number, template), daemon=True)
             thread.start()

@@ -19,14 +19,14 @@ import numpy as np
 import yaml
 from interop.servers import Route
 from pydicom.dataset import Dataset
-from support.film import film, write
+from support.film import Stored, film, phantom, write
 from support.running import COMMAND
 
 import models
 
 Answer: TypeAlias = Literal["positive", "negative", "refused"]
 
-_SHAPE: dict[str, Any] = {"rows": 640, "columns": 560}
+_SHAPE = 640, 560
 _LEAST_STAGE3 = 0.0001  # below every probability: whoever gets to stage 3 is positive there
 
 
@@ -70,7 +70,7 @@ def rounds(sick: int, well: int) -> tuple[Round, ...]:
             "3d",
             "smart",
             (
-                _case("positive, Japanese name", "positive", sick, patient_name=_JAPANESE),
+                _case("positive, Japanese name", "positive", sick, PatientName=_JAPANESE),
                 _case("negative, MONOCHROME1, Cyrillic name", "negative", well, **_CYRILLIC),
                 _case("lateral", "refused", sick, ViewPosition="LL"),
             ),
@@ -94,7 +94,7 @@ def rounds(sick: int, well: int) -> tuple[Round, ...]:
             "smart",
             (
                 _case("child", "refused", well, PatientAge="005Y", PatientBirthDate="20210101"),
-                _case("noise", "refused", well, pixels=_noise()),
+                _case("noise", "refused", well, picture=_noise()),
             ),
             {"gate": {"enabled": True}},
         ),
@@ -104,8 +104,8 @@ def rounds(sick: int, well: int) -> tuple[Round, ...]:
 _JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
 _CYRILLIC = {
     "kind": "dx",
-    "photometric": "MONOCHROME1",
-    "patient_name": "Жданов^Анна",
+    "stored": Stored(photometric="MONOCHROME1"),
+    "PatientName": "Жданов^Анна",
     "SpecificCharacterSet": "ISO_IR 144",
 }
 _OTHER_CLASSES: tuple[tuple[str, Route], ...] = (
@@ -117,12 +117,12 @@ _OTHER_CLASSES: tuple[tuple[str, Route], ...] = (
 
 def _case(name: str, answer: Answer, seed: int, **elements: Any) -> Case:
     patient_id = re.sub(r"\W+", "-", name)  # OHIF asks Orthanc for it, who finds none with a space
-    made = film(**{"seed": seed, "patient_id": patient_id, **_SHAPE, **elements})
+    made = film(**{"picture": phantom(*_SHAPE, seed), "PatientID": patient_id, **elements})
     return Case(name, made, answer)
 
 
 def _noise() -> Any:
-    return np.random.default_rng(0).random((_SHAPE["rows"], _SHAPE["columns"]), dtype=np.float32)
+    return np.random.default_rng(0).random(_SHAPE, dtype=np.float32)
 
 
 def tuned_models(folder: Path) -> tuple[Path, int, int]:
@@ -136,7 +136,7 @@ def tuned_models(folder: Path) -> tuple[Path, int, int]:
     folder.mkdir(parents=True)
     (folder / "read.yaml").write_text(yaml.safe_dump({"gate": {"enabled": False}}))
     for seed in (1, 2):
-        write(film(seed=seed, **_SHAPE), folder / "films" / f"{seed}.dcm")
+        write(film(phantom(*_SHAPE, seed)), folder / "films" / f"{seed}.dcm")
     words = ["read", str(folder / "films"), "--out", str(folder / "read"), "--json"]
     done = subprocess.run(
         [COMMAND, *words, "--config", folder / "read.yaml"],

@@ -18,7 +18,7 @@ from pathlib import Path
 from interop import wire
 from interop.servers import echo
 from interop.verdicts import Verdict, verdict
-from support.film import film, write
+from support.film import film, phantom, write
 from support.running import RunningNode
 
 _STORESCU = ("storescu", "-R", "-pdu", "4096", "-aec", "DICOM_NODE", "127.0.0.1")
@@ -55,7 +55,7 @@ def _senders(port: int, folder: Path) -> Iterator[str]:
     """Many associations at once; films of hands, so that nothing is read."""
     for sender in range(_SENDERS):
         for number in range(_FILMS_EACH):
-            hand = film(rows=256, columns=256, BodyPartExamined="HAND", window=None)
+            hand = film(phantom(256, 256), BodyPartExamined="HAND", window=None)
             write(hand, folder / str(sender) / f"{number}.dcm")
     running = [
         subprocess.Popen(

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
-from support.film import film
+from support.film import Stored, film
 
 from dicom_node.config import SelectConfig
 from dicom_node.errors import Refused
@@ -29,7 +29,9 @@ FUNCTIONS = st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID", "", "OTHER"])
 
 def noise(bits: int, signed: bool, seed: int, low: int = 0) -> Dataset:
     """Make a film of random stored values."""
-    ds = film(np.zeros((SIDE, SIDE), np.float32), bits=bits, signed=signed, window=None)
+    ds = film(
+        np.zeros((SIDE, SIDE), np.float32), stored=Stored(bits=bits, signed=signed), window=None
+    )
     rng = np.random.default_rng(seed)
     spread = 1 << rng.integers(0, bits + 1)
     values = low + rng.integers(0, spread, size=(SIDE, SIDE))
@@ -106,9 +108,9 @@ def _whole_file() -> bytes:
     out = BytesIO()
     ds = film(
         np.full((SIDE, SIDE), 0.5, np.float32),
-        study_uid="1.2.3",
-        series_uid="1.2.3.4",
-        sop_uid="1.2.3.4.5",
+        StudyInstanceUID="1.2.3",
+        SeriesInstanceUID="1.2.3.4",
+        SOPInstanceUID="1.2.3.4.5",
     )
     ds.save_as(out, enforce_file_format=True)
     return out.getvalue()

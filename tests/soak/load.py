@@ -30,7 +30,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 from soak.pacs import Ledger, LedgerPacs
-from support.film import film
+from support.film import film, phantom
 
 from dicom_node.commitment.datasets import request_data_set
 from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, Reference
@@ -240,23 +240,23 @@ def _anew(drawn: Dataset) -> Dataset:
 
 
 def _plain_films() -> list[Dataset]:
-    return [film(seed=n, opacity=0.9 * (n % 2)) for n in range(4)]
+    return [film(phantom(seed=n, opacity=0.9 * (n % 2))) for n in range(4)]
 
 
 def _compressed_films() -> list[Dataset]:
     syntaxes = (RLELossless, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1)
     return [
-        film(kind="dx", seed=n, opacity=0.9 * (n % 2), transfer_syntax=syntax)
+        film(phantom(seed=n, opacity=0.9 * (n % 2)), kind="dx", syntax=syntax)
         for n, syntax in enumerate(syntaxes)
     ]
 
 
 def _other_films() -> list[Dataset]:
     """What is not read: a hand, a lateral film; one cut off, one blank from its middle."""
-    cut = film(kind="dx", transfer_syntax=RLELossless)
+    cut = film(kind="dx", syntax=RLELossless)
     cut.PixelData = cut.PixelData[: len(cut.PixelData) // 4 * 2]
-    blank = film(kind="dx", transfer_syntax=JPEG2000Lossless)
+    blank = film(kind="dx", syntax=JPEG2000Lossless)
     half = len(blank.PixelData) // 2
     blank.PixelData = blank.PixelData[:half] + bytes(len(blank.PixelData) - half)
-    hand = film(rows=300, columns=300, BodyPartExamined="HAND")
+    hand = film(phantom(300, 300), BodyPartExamined="HAND")
     return [hand, film(kind="dx", ViewPosition="LL"), cut, blank]

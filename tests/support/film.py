@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -53,30 +54,36 @@ VIEW_CODES = {
 #: How strongly the phantom's densest point weakens the beam, for the linear "for processing" film.
 ATTENUATION = 3.5
 
-__all__ = ["code", "film", "phantom", "write"]
+__all__ = ["Stored", "code", "film", "phantom", "write"]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How the samples are stored.
+
+    Parameters
+    ----------
+    bits
+        Bits Stored, 8 to 16; 8 is allocated in bytes.
+    signed
+        Pixel Representation 1: two's complement around zero.
+    photometric
+        MONOCHROME1 or MONOCHROME2; the picture stays the same.
+    """
+
+    bits: int = 12
+    signed: bool = False
+    photometric: str = "MONOCHROME2"
 
 
 def film(
-    pixels: FloatMap | None = None,
+    picture: FloatMap | None = None,
     *,
     kind: Kind = "cr",
-    rows: int = 512,
-    columns: int = 448,
-    seed: int = 0,
-    opacity: float = 0.0,
-    marker: str | None = "R",
-    photometric: str = "MONOCHROME2",
-    bits: int = 12,
-    signed: bool = False,
+    stored: Stored = Stored(),
     window: tuple[float, float] | Literal["full"] | None = "full",
     spacing: tuple[float, float] | None = (0.7, 0.7),
-    laterality: str | None = None,
-    patient_name: str = "Phantom^Chest",
-    patient_id: str = "PHANTOM-1",
-    study_uid: str | None = None,
-    series_uid: str | None = None,
-    sop_uid: str | None = None,
-    transfer_syntax: str = ExplicitVRLittleEndian,
+    syntax: str = ExplicitVRLittleEndian,
     without: Iterable[str] = (),
     **elements: object,
 ) -> Dataset:
@@ -84,30 +91,25 @@ def film(
 
     Parameters
     ----------
-    pixels
+    picture
         (rows, columns) in [0, 1], 1 = dense; None draws the `phantom`.
     kind
         "dx-processing" stores linear detector counts (more beam, higher value), not densities.
-    bits
-        Bits Stored, 8 to 16; 8 is allocated in bytes.
     window
-        "full" maps the phantom's [0, 1] back exactly; (centre, width); None leaves it out.
-    laterality
-        Image Laterality; None gives "U" (a chest is unpaired) where the kind requires it.
+        "full" maps the picture's [0, 1] back exactly; (centre, width); None leaves it out.
+    spacing
+        (row, column) distance of pixels in mm.
+    syntax
+        UID of the transfer syntax.
     without
         Keywords to leave out in the end.
     **elements
-        Any further element by keyword; wins over the default.
+        Any other element by its keyword, ``PatientID="P7"``; it wins over the default.
     """
-    if pixels is None:
-        pixels = phantom(rows, columns, seed, opacity, marker)
-    ds = _headers(kind, patient_name, patient_id)
-    ds.StudyInstanceUID = study_uid or generate_uid()
-    ds.SeriesInstanceUID = series_uid or generate_uid()
-    ds.SOPInstanceUID = sop_uid or generate_uid()
-    if laterality is not None or kind.startswith("dx"):
-        ds.ImageLaterality = laterality or "U"
-    _set_pixels(ds, pixels, kind=kind, photometric=photometric, bits=bits, signed=signed)
+    if picture is None:
+        picture = phantom()
+    ds = _headers(kind)
+    _set_pixels(ds, picture, kind, stored)
     _set_window(ds, window)
     _set_spacing(ds, kind, spacing)
     with warnings.catch_warnings(action="ignore"):  # tests ask for the illegal
@@ -119,7 +121,7 @@ def film(
         if keyword in ds:
             delattr(ds, keyword)
     ds.file_meta = _file_meta(ds)
-    return _encode(ds, UID(transfer_syntax))
+    return _encode(ds, UID(syntax))
 
 
 def write(ds: Dataset, path: Path) -> Path:
@@ -136,8 +138,10 @@ def code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def _headers(kind: Kind, patient_name: str, patient_id: str) -> Dataset:
+def _headers(kind: Kind) -> Dataset:
     ds = Dataset()
+    for level in ("Study", "Series", "SOP"):
+        setattr(ds, f"{level}InstanceUID", generate_uid())
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.ImageType = ["ORIGINAL", "PRIMARY"] + ([""] if kind.startswith("dx") else [])
     ds.SOPClassUID = SOP_CLASSES[kind]
@@ -148,7 +152,7 @@ def _headers(kind: Kind, patient_name: str, patient_id: str) -> Dataset:
     ds.Manufacturer, ds.ManufacturerModelName = "Phantom", "Numpy"
     ds.ReferringPhysicianName = ""
     ds.StudyDescription = "Chest"
-    ds.PatientName, ds.PatientID = patient_name, patient_id
+    ds.PatientName, ds.PatientID = "Phantom^Chest", "PHANTOM-1"
     ds.PatientBirthDate, ds.PatientSex, ds.PatientAge = "19700101", "O", "056Y"
     ds.BodyPartExamined, ds.ViewPosition = "CHEST", "PA"
     ds.StudyID, ds.SeriesNumber, ds.InstanceNumber = "1", 1, 1
@@ -172,6 +176,7 @@ def _dx_headers(ds: Dataset, kind: Kind) -> None:
     ds.DetectorType, ds.DetectorConfiguration = "DIRECT", "AREA"
     ds.PositionerType = "NONE"
     ds.AcquisitionContextSequence = Sequence()
+    ds.ImageLaterality = "U"  # a chest is unpaired
 
 
 def _dx_codes(ds: Dataset) -> None:
@@ -184,24 +189,23 @@ def _dx_codes(ds: Dataset) -> None:
         ds.ViewCodeSequence = Sequence([item])
 
 
-def _set_pixels(
-    ds: Dataset, pixels: FloatMap, *, kind: Kind, photometric: str, bits: int, signed: bool
-) -> None:
+def _set_pixels(ds: Dataset, picture: FloatMap, kind: Kind, stored: Stored) -> None:
+    bits, signed, photometric = stored.bits, stored.signed, stored.photometric
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-    shown = pixels
+    shown = picture
     if kind == "dx-processing":
-        shown = np.exp(-ATTENUATION * pixels)  # the beam that comes through
+        shown = np.exp(-ATTENUATION * picture)  # the beam that comes through
     elif photometric == "MONOCHROME1":
-        shown = 1 - pixels
+        shown = 1 - picture
     allocated = 8 if bits <= 8 else 16
-    stored = np.rint(low + shown.astype(np.float64) * (high - low))
+    samples = np.rint(low + shown.astype(np.float64) * (high - low))
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, photometric
-    ds.Rows, ds.Columns = pixels.shape
+    ds.Rows, ds.Columns = picture.shape
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = allocated, bits, bits - 1
     ds.PixelRepresentation = int(signed)
     if kind.startswith("dx"):
         ds.PresentationLUTShape = "INVERSE" if photometric == "MONOCHROME1" else "IDENTITY"
-    data = stored.astype(f"<{'i' if signed else 'u'}{allocated // 8}").tobytes()
+    data = samples.astype(f"<{'i' if signed else 'u'}{allocated // 8}").tobytes()
     ds.PixelData = data + b"\0" * (len(data) % 2)
     ds["PixelData"].VR = "OB" if allocated == 8 else "OW"
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from support import readings
-from support.film import film
+from support.film import film, phantom
 
 from dicom_node import compose
 from dicom_node.config import ReportConfig, ResultsConfig
@@ -56,17 +56,17 @@ def through_disk(objects: list[Dataset], folder: Path) -> list[Dataset]:
     return [dcmread(path) for path in paths]
 
 
-def small_film(**elements: Any) -> Dataset:
+def small_film(rows: int = 320, columns: int = 288, **elements: Any) -> Dataset:
     """A film that is quickly drawn."""
-    return film(**{"rows": 320, "columns": 288, **elements})
+    return film(phantom(rows, columns), **elements)
 
 
 def fixed_film(**elements: Any) -> Dataset:
     """A DX film whose UIDs never change."""
     return small_film(
         kind="dx",
-        study_uid="1.2.826.0.1.1",
-        series_uid="1.2.826.0.1.1.1",
-        sop_uid="1.2.826.0.1.1.1.1",
+        StudyInstanceUID="1.2.826.0.1.1",
+        SeriesInstanceUID="1.2.826.0.1.1.1",
+        SOPInstanceUID="1.2.826.0.1.1.1.1",
         **elements,
     )

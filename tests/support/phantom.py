@@ -29,7 +29,7 @@ def phantom(
     columns: int = 448,
     seed: int = 0,
     opacity: float = 0.0,
-    marker: str | None = None,
+    marker: str | None = "R",
 ) -> FloatMap:
     """Draw a frontal chest film, (rows, columns) float32 in [0, 1], 1 = dense (bone).
 

@@ -18,7 +18,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
-from support.film import film
+from support.film import film, phantom
 
 from dicom_node.config import Config, NodeConfig, SpoolConfig, TlsConfig
 from dicom_node.domain.audit import AuditEvent, AuditKind
@@ -89,10 +89,9 @@ def receiver(
         running.stop(drain_seconds=0.5)
 
 
-def small_film(**elements: Any) -> Dataset:
+def small_film(seed: int = 0, **elements: Any) -> Dataset:
     """A film of a few kilobytes."""
-    ds: Dataset = film(rows=64, columns=48, marker=None, **elements)
-    return ds
+    return film(phantom(64, 48, seed, marker=None), **elements)
 
 
 def encoded(ds: Dataset, *, implicit: bool = False) -> bytes:

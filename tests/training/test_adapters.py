@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.film import film as dicom_film
+from support.film import phantom
 
 from train.data import films, manifest
 from train.data.adapters import ADAPTERS, adapt, clinical, covid, lungs, padchest, rsna
@@ -98,7 +99,7 @@ def _rsna(folder: Path) -> None:
     (folder / "pneumonia-challenge-dataset-mappings_2018.json").write_text(json.dumps(people))
     (folder / "stage_2_train_images").mkdir()
     for i, film in enumerate(classes):
-        dicom_film(rows=80, columns=80 + i).save_as(
+        dicom_film(phantom(80, 80 + i)).save_as(
             folder / "stage_2_train_images" / f"{film}.dcm", enforce_file_format=True
         )
 
@@ -129,7 +130,7 @@ def _covidx(folder: Path) -> None:
 
 
 def _clinical(folder: Path) -> None:
-    one, other = dicom_film(rows=80, columns=80), dicom_film(rows=90, columns=80)
+    one, other = dicom_film(phantom(80, 80)), dicom_film(phantom(90, 80))
     one.PatientID, other.PatientID = "SECRET-1", "SECRET-1"
     for name, film in (("one", one), ("other", other)):
         film.save_as(folder / name, enforce_file_format=True)

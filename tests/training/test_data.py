@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.film import Stored, phantom
 from support.film import film as dicom_film
 
 from dicom_node.pixels import to_image
@@ -65,7 +66,7 @@ def test_a_mask_lies_where_its_film_lies(tiny_data: Path) -> None:
 @pytest.mark.parametrize(("photometric", "kind"), [("MONOCHROME2", "cr"), ("MONOCHROME1", "dx")])
 def test_training_sees_what_the_node_sees(tmp_path: Path, photometric: str, kind: str) -> None:
     """A film learned from a picture file and the same film sent as DICOM are the same input."""
-    sent = dicom_film(rows=200, columns=160, bits=8, photometric=photometric, kind=kind)  # type: ignore[arg-type]
+    sent = dicom_film(phantom(200, 160), stored=Stored(bits=8, photometric=photometric), kind=kind)  # type: ignore[arg-type]
     stored = np.frombuffer(sent.PixelData, np.uint8)[: 200 * 160].reshape(200, 160)
     shown = 255 - stored if photometric == "MONOCHROME1" else stored
     Image.fromarray(shown).save(tmp_path / "film.png")

@@ -244,7 +244,7 @@ def test_a_patients_number_is_told_and_not_written_down(
 ) -> None:
     """Where the configuration says so: in the message, and nowhere in the trail or the log."""
     film_of = node.receive().path
-    write(film(patient_id="PAT-7"), tmp_path / film_of)
+    write(film(PatientID="PAT-7"), tmp_path / film_of)
     numbers = PatientNumbers(data_dir=tmp_path, film_of=node.store.queries.film_of)
     with SyslogServer(identity(tmp_path, "logs")) as server:
         telling = forwarder(node, tmp_path, server.port)

@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import JPEGBaseline8Bit, generate_uid
 from support import iod_tables, readings
 from support.every_object import whole_set
-from support.film import code
+from support.film import Stored, code
 from support.objects import composed, context, fixed_film, small_film, through_disk
 
 from dicom_node.check_objects import check, check_files
@@ -80,8 +80,8 @@ def test_a_deficient_film_s_objects_pass(tmp_path: Path) -> None:
         order.RequestedProcedureID = "longer than sixteen characters"
         order.RequestedProcedureCodeSequence = Sequence([Dataset()])
         source = small_film(
-            patient_name="N" * 99,
-            study_uid="1.2.03.4",
+            PatientName="N" * 99,
+            StudyInstanceUID="1.2.03.4",
             without=[*lost.split(), "PatientOrientation", "ImagerPixelSpacing", "PixelSpacing"],
             StudyDescription="D" * 99,
             IssuerOfPatientID="I" * 99,
@@ -324,7 +324,7 @@ def test_encapsulated_frames_are_counted(
 ) -> None:
     """Of compressed pixels the fragments are counted, not decoded."""
     picture = objects["picture"]
-    jpeg = small_film(kind="sc", bits=8, transfer_syntax=JPEGBaseline8Bit)
+    jpeg = small_film(stored=Stored(bits=8), kind="sc", syntax=JPEGBaseline8Bit)
     picture.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     picture.PixelData = jpeg.PixelData
     picture["PixelData"].is_undefined_length = True

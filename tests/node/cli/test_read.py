@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.film import film, write
+from support.film import film, phantom, write
 from support.readings import MODEL, frame, look, negative
 
 from dicom_node.cli.read import read_files
@@ -46,7 +46,7 @@ def _read(folder: Path, error: Exception) -> list[tuple[Path, FilmOutcome | str]
     )
     files = [
         write(film(), folder / "a.dcm"),
-        write(film(rows=400), folder / "b.dcm"),
+        write(film(phantom(rows=400)), folder / "b.dcm"),
         folder / "gone.dcm",
         write(film(), folder / "c.dcm"),
     ]

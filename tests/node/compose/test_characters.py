@@ -20,7 +20,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from support import readings
 from support.fakes import FakeClock
-from support.film import film, write
+from support.film import film, phantom, write
 from support.objects import composed, through_disk
 from support.receiving import MemoryStore, RawPeer, encoded, receiver
 
@@ -178,7 +178,7 @@ def journey(
     door: Door, folder: Path, charset: bytes | None, text: bytes
 ) -> tuple[Dataset, list[Dataset]]:
     """Send the film as bytes; what the node reads of its spool, and what it makes of that."""
-    source = film(rows=96, columns=80, marker=None)
+    source = film(phantom(96, 80, marker=None))
     uid, sent = str(source.SOPInstanceUID), bytes_of(source, charset, text)
     with RawPeer(door.port, str(source.SOPClassUID)) as peer:
         assert peer.store(uid, sent) == 0
@@ -229,7 +229,7 @@ def test_a_name_that_nobody_can_read_stalls_nothing(
 @pytest.mark.parametrize("charset", [b"\\ISO 2022 IR 87", None, b"nonsense"])
 def test_such_a_film_is_read_to_the_end(tmp_path: Path, charset: bytes | None) -> None:
     """Selected, read, composed and checked, whatever its name."""
-    source = film(rows=320, columns=288, marker=None)
+    source = film(phantom(320, 288, marker=None))
     path = write(source, tmp_path / "film.dcm")
     plain, sent = encoded(source), bytes_of(source, charset, YAMADA)
     assert path.read_bytes().endswith(plain)
@@ -258,7 +258,7 @@ def test_components_and_values_keep_their_places(door: Door, tmp_path: Path) -> 
 
 def test_words_within_sequences_are_mended_too(tmp_path: Path) -> None:
     """An item speaks the character set of its object."""
-    source = film(rows=96, columns=80, SpecificCharacterSet="ISO_IR 100")
+    source = film(phantom(96, 80), SpecificCharacterSet="ISO_IR 100")
     order = Dataset()
     order.RequestedProcedureDescription = "Müller".encode().decode("latin-1")
     source.RequestAttributesSequence = [order]
@@ -298,7 +298,7 @@ def test_a_film_whose_uids_have_leading_zeros_is_answered(tmp_path: Path) -> Non
     """Forbidden, common in the field, and the archive knows the study by that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source = film(rows=96, columns=80, study_uid="1.2.03.4", sop_uid="1.2.05")
+        source = film(phantom(96, 80), StudyInstanceUID="1.2.03.4", SOPInstanceUID="1.2.05")
         objects = composed(source, readings.negative(readings.frame(96, 80)))
     assert {str(ds.StudyInstanceUID) for ds in objects} == {"1.2.03.4"}
 

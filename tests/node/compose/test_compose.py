@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEGBaseline8Bit
 from support import readings
-from support.film import code
+from support.film import Stored, code
 from support.objects import composed, context, fixed_film, small_film, through_disk
 
 from dicom_node import compose
@@ -22,7 +23,7 @@ from dicom_node.compose.sanitize import clean
 from dicom_node.config import ReportConfig
 
 
-def deficient(**elements: object) -> Dataset:
+def deficient(**elements: Any) -> Dataset:
     """A film with values pydicom itself would warn of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -116,7 +117,7 @@ def test_what_a_deficient_film_lacks_is_empty_not_missing() -> None:
     lost = "PatientID StudyDate StudyTime PatientSex PatientBirthDate AccessionNumber StudyID"
     lost += " ReferringPhysicianName Manufacturer BodyPartExamined ViewPosition PatientOrientation"
     source = small_film(
-        patient_name="", without=[*lost.split(), "ImagerPixelSpacing", "PixelSpacing"]
+        PatientName="", without=[*lost.split(), "ImagerPixelSpacing", "PixelSpacing"]
     )
     for ds in quick(source):
         for keyword in lost.split()[:8]:
@@ -141,7 +142,7 @@ def test_an_illegal_value_is_left_out(keyword: str, value: str) -> None:
 
 def test_a_name_in_another_character_set_leaves_as_unicode(tmp_path: Path) -> None:
     """ISO_IR 144 comes in, UTF-8 goes out, the same person."""
-    source = small_film(patient_name="Иванова^Мария", SpecificCharacterSet="ISO_IR 144")
+    source = small_film(PatientName="Иванова^Мария", SpecificCharacterSet="ISO_IR 144")
     for ds in through_disk(quick(through_disk([source], tmp_path)[0]), tmp_path / "out"):
         assert ds.SpecificCharacterSet == "ISO_IR 192"
         assert str(ds.PatientName) == "Иванова^Мария"
@@ -149,7 +150,7 @@ def test_a_name_in_another_character_set_leaves_as_unicode(tmp_path: Path) -> No
 
 def test_text_that_does_not_decode_is_replaced_where_a_person_sees_it(tmp_path: Path) -> None:
     """Declared UTF-8, but one byte is not: U+FFFD stands in its place."""
-    source = small_film(patient_name="Muster^Anna", StudyDescription="Thorax")
+    source = small_film(PatientName="Muster^Anna", StudyDescription="Thorax")
     compose.write(source, tmp_path / "a.dcm")
     raw = (tmp_path / "a.dcm").read_bytes()
     broken = raw.replace(b"Muster^Anna", b"M\xfcster^Anna").replace(b"Thorax", b"Tho\x1bax")
@@ -198,7 +199,7 @@ def test_a_frontal_film_without_orientation_hangs_as_frontal_films_do() -> None:
 
 def test_once_lossy_always_lossy() -> None:
     """A picture of a JPEG film says so, even where the film's header forgot."""
-    source = small_film(kind="sc", bits=8, transfer_syntax=JPEGBaseline8Bit)
+    source = small_film(stored=Stored(bits=8), kind="sc", syntax=JPEGBaseline8Bit)
     assert quick(source)[1].LossyImageCompression == "01"
     del source.LossyImageCompression
     assert quick(source)[1].LossyImageCompression == "01"

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_rescale, apply_voi_lut
 from pydicom.sequence import Sequence
 from support import readings
-from support.film import film
+from support.film import Stored, film, phantom
 from support.objects import composed, context
 
 from dicom_node import explain, pixels
@@ -25,7 +25,7 @@ ROWS, COLUMNS = 320, 288
 
 
 def _source(**elements: Any) -> Dataset:
-    return film(rows=ROWS, columns=COLUMNS, **elements)
+    return film(phantom(ROWS, COLUMNS), **elements)
 
 
 def _state(source: Dataset, reading: Reading | None = None, **notes: str) -> Dataset:
@@ -139,7 +139,7 @@ def test_the_film_under_it_looks_as_it_was_read(
     kind: str, window: object, photometric: str
 ) -> None:
     """Same window, same polarity: bone is white either way."""
-    source = _source(kind=kind, window=window, photometric=photometric)
+    source = _source(stored=Stored(photometric=photometric), kind=kind, window=window)
     shown = _shown(source, _state(source))
     assert np.corrcoef(shown.ravel(), pixels.to_image(source).pixels.ravel())[0, 1] > 0.999
 
@@ -155,7 +155,7 @@ def test_rescaled_values_are_rescaled_again() -> None:
 def test_a_film_turned_over_for_its_wrong_polarity_is_turned_over_here() -> None:
     """The reader sees what the networks saw."""
     assert _state(_source(), polarity="corrected").PresentationLUTShape == "INVERSE"
-    mono1 = _source(photometric="MONOCHROME1")
+    mono1 = _source(stored=Stored(photometric="MONOCHROME1"))
     assert _state(mono1, polarity="corrected").PresentationLUTShape == "IDENTITY"
 
 

@@ -12,6 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGBaseline8Bit
 from support import readings
+from support.film import Stored
 from support.objects import context, fixed_film, small_film, through_disk
 
 from dicom_node import check_objects
@@ -123,7 +124,7 @@ def test_the_same_reading_is_the_same_object() -> None:
 
 def test_what_was_lossy_stays_lossy() -> None:
     """The mask was drawn on a film that lost something."""
-    lossy = small_film(bits=8, transfer_syntax=JPEGBaseline8Bit)
+    lossy = small_film(stored=Stored(bits=8), syntax=JPEGBaseline8Bit)
     assert made(lossy).LossyImageCompression == "01"
     assert made(small_film()).LossyImageCompression == "00"
 

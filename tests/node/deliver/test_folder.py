@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from support.answers import UNAVAILABLE, UNREADABLE, Said, said
-from support.film import film, write
+from support.film import film, phantom, write
 
 from dicom_node.commitment.confirm import Found
 from dicom_node.commitment.folder import FolderVerifier
@@ -29,7 +29,7 @@ STORED = (0x0000, "stored")
 
 @pytest.fixture
 def films(tmp_path: Path) -> list[Path]:
-    films = [film(rows=64, columns=64) for _ in range(2)]
+    films = [film(phantom(64, 64)) for _ in range(2)]
     return [write(ds, tmp_path / f"{number}.dcm") for number, ds in enumerate(films)]
 
 
@@ -117,7 +117,7 @@ def test_a_link_in_the_folder_is_not_followed(films: list[Path], out: Path, tmp_
 def test_a_file_that_is_none_is_held(films: list[Path], out: Path, tmp_path: Path) -> None:
     """Asking again would not help."""
     (tmp_path / "text").write_text("hello")
-    ds = film(rows=64, columns=64, without=["StudyInstanceUID"])
+    ds = film(phantom(64, 64), without=["StudyInstanceUID"])
     bare = write(ds, tmp_path / "bare.dcm")
     answers = send(out, [tmp_path / "none.dcm", tmp_path / "text", bare, films[0]])
     assert [status for status, _ in answers] == [UNREADABLE, UNREADABLE, UNREADABLE, 0]
@@ -126,7 +126,7 @@ def test_a_file_that_is_none_is_held(films: list[Path], out: Path, tmp_path: Pat
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 def test_a_uid_never_leads_out_of_the_folder(out: Path, tmp_path: Path) -> None:
     """What is no UID names no file."""
-    ds = film(rows=64, columns=64)
+    ds = film(phantom(64, 64))
     path = write(ds, tmp_path / "evil.dcm")
     content = path.read_bytes().replace(ds.StudyInstanceUID.encode()[:9], b"../../../")
     path.write_bytes(content)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.answers import NOT_ACCEPTED, said
 from support.fakes import Bench, bench
-from support.film import film, write
+from support.film import film, phantom, write
 from support.stow import FAILURE, Stow
 
 from dicom_node.config import FolderDestination, WebDestination
@@ -27,7 +27,9 @@ def node(tmp_path: Path) -> Iterator[Bench]:
     with bench(tmp_path) as made:
         made.finish(made.work(), "disk", "web")
         for row in made.rows("results"):
-            ds = film(rows=64, columns=64, study_uid="1.2", sop_uid=row["sop_instance_uid"])
+            ds = film(
+                phantom(64, 64), StudyInstanceUID="1.2", SOPInstanceUID=row["sop_instance_uid"]
+            )
             write(ds, tmp_path / row["path"])
         yield made
 
@@ -94,7 +96,7 @@ def test_what_is_refused_waits_for_a_person(node: Bench, tmp_path: Path) -> None
 
 def test_the_kind_chooses_the_way(tmp_path: Path) -> None:
     """Each destination is asked and sent to by its kind; an unknown name is answered too."""
-    path = write(film(rows=64, columns=64), tmp_path / "film.dcm")
+    path = write(film(phantom(64, 64)), tmp_path / "film.dcm")
     (tmp_path / "out").mkdir()
     with Stow() as web:
         disk = FolderDestination(kind="folder", name="disk", path=tmp_path / "out")

@@ -10,7 +10,7 @@ import pytest
 from pydicom import dcmread
 from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNREADABLE, Said, said
 from support.answers import UNAVAILABLE as NO_WAY
-from support.film import film, write
+from support.film import film, phantom, write
 from support.peer import free_port, silent_port
 from support.stow import FAILURE, WARNING, Act, Stow
 
@@ -38,7 +38,7 @@ def send(url: str, paths: list[Path], **keys: object) -> list[tuple[Said, str]]:
 
 @pytest.fixture
 def films(tmp_path: Path) -> list[Path]:
-    films = [film(rows=64, columns=64) for _ in range(3)]
+    films = [film(phantom(64, 64)) for _ in range(3)]
     return [write(ds, tmp_path / f"{ds.SOPInstanceUID}.dcm") for ds in films]
 
 

@@ -20,7 +20,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from support.film import film
+from support.film import Stored, film, phantom
 from typer.testing import CliRunner
 
 from dicom_node.cli.app import app
@@ -134,7 +134,7 @@ def test_the_confined_process_cannot(outcome: dict[str, str], attempt: str) -> N
 )
 def test_every_decoder_works_without_any_right(syntax: UID) -> None:
     """All a decoder needs was imported before; each answers the same as in this process."""
-    ds = film(rows=64, columns=48, bits=8, marker=None, transfer_syntax=syntax)
+    ds = film(phantom(64, 48, marker=None), stored=Stored(bits=8), syntax=syntax)
     for plugin in decode.plugins_of(syntax):
         sandbox = Sandbox()
         try:

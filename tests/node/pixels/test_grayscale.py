@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
-from support.film import film, phantom
+from support.film import Stored, film, phantom
 
 from dicom_node.pixels.grayscale import modality, voi
 
@@ -30,7 +30,7 @@ def test_rescale_and_window_agree_with_pydicom(
     bits: int, signed: bool, function: str, slope: float, intercept: float
 ) -> None:
     """Each VOI LUT Function after each rescale, for every stored value."""
-    ds = film(phantom(16, 16), bits=bits, signed=signed)
+    ds = film(phantom(16, 16), stored=Stored(bits=bits, signed=signed))
     ds.RescaleSlope, ds.RescaleIntercept, ds.VOILUTFunction = slope, intercept, function
     stored = _stored(bits, signed)
     theirs = np.asarray(apply_modality_lut(stored, ds), np.float64)
@@ -50,7 +50,7 @@ def test_rescale_and_window_agree_with_pydicom(
 @pytest.mark.parametrize("entries", [256, 4096])
 def test_the_modality_lut_agrees_with_pydicom(entries: int) -> None:
     """A Modality LUT maps every value, and its ends beyond."""
-    ds = film(phantom(16, 16), bits=12)
+    ds = film(phantom(16, 16), stored=Stored(bits=12))
     ds.ModalityLUTSequence = [_lut(entries, 100)]
     stored = _stored(12, signed=False)
     theirs = apply_modality_lut(stored, ds)

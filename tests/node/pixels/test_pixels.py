@@ -28,7 +28,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from support.film import film, phantom, write
+from support.film import Stored, film, phantom, write
 
 from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import NotAFrontalChestFilm, UnreadablePixels
@@ -38,12 +38,12 @@ SMALL = {"rows": 96, "columns": 80}
 
 
 def picture(**options: Any) -> Dataset:
-    return film(phantom(96, 80), **options)
+    return film(phantom(96, 80, marker=None), **options)
 
 
 def two_by_two(*values: int, **elements: object) -> Dataset:
     """A film of 16 bit values, repeated to 4 x 4, with the window of its bits."""
-    ds = film(np.zeros((4, 4), np.float32), bits=16, window=None)
+    ds = film(np.zeros((4, 4), np.float32), stored=Stored(bits=16), window=None)
     ds.PixelData = np.tile(np.array(values, "<i4").astype("<u2").reshape(2, 2), (2, 2)).tobytes()
     for keyword, value in elements.items():
         setattr(ds, keyword, value)
@@ -82,30 +82,30 @@ def test_every_lossless_syntax_gives_the_same_picture(
     syntax: str, bits: int, tmp_path: Path
 ) -> None:
     """The image does not depend on the transfer syntax or the bit depth of the film."""
-    path = write(picture(bits=bits, transfer_syntax=syntax), tmp_path / "film.dcm")
+    path = write(picture(stored=Stored(bits=bits), syntax=syntax), tmp_path / "film.dcm")
     image = to_image(read_dataset(path))
     assert image.pixels.dtype == np.float32
     assert image.pixels.flags.c_contiguous
-    np.testing.assert_allclose(image.pixels, phantom(96, 80), atol=0.6 / (2**bits - 1))
+    np.testing.assert_allclose(image.pixels, phantom(96, 80, marker=None), atol=0.6 / (2**bits - 1))
     assert image.notes["transfer_syntax"] == syntax
 
 
 def test_jpeg_baseline_is_nearly_the_same() -> None:
     """Lossy 8-bit JPEG decodes to nearly the original film."""
-    image = to_image(picture(bits=8, transfer_syntax=JPEGBaseline8Bit))
-    assert np.abs(image.pixels - phantom(96, 80)).mean() < 0.02
+    image = to_image(picture(stored=Stored(bits=8), syntax=JPEGBaseline8Bit))
+    assert np.abs(image.pixels - phantom(96, 80, marker=None)).mean() < 0.02
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_signed_pixels_are_twos_complement(bits: int) -> None:
     """Signed stored values give the same picture as unsigned ones."""
-    image = to_image(picture(bits=bits, signed=True))
-    np.testing.assert_allclose(image.pixels, phantom(96, 80), atol=0.6 / (2**bits - 1))
+    image = to_image(picture(stored=Stored(bits=bits, signed=True)))
+    np.testing.assert_allclose(image.pixels, phantom(96, 80, marker=None), atol=0.6 / (2**bits - 1))
 
 
 def test_bits_beyond_those_stored_are_cut_off() -> None:
     """An old overlay in the unused bits does not show."""
-    ds = picture(bits=12)
+    ds = picture(stored=Stored(bits=12))
     clean = to_image(ds).pixels
     ds.PixelData = (np.frombuffer(ds.PixelData, "<u2") | 0x8000).tobytes()
     np.testing.assert_array_equal(to_image(ds).pixels, clean)
@@ -113,7 +113,7 @@ def test_bits_beyond_those_stored_are_cut_off() -> None:
 
 def test_a_true_high_bit_is_followed_and_a_false_one_is_not() -> None:
     """12 bits at the top of the word are shifted down; 12 bits at the bottom are not."""
-    ds = picture(bits=12)
+    ds = picture(stored=Stored(bits=12))
     expected = to_image(ds).pixels
     ds.HighBit = 15
     np.testing.assert_array_equal(to_image(ds).pixels, expected)
@@ -158,12 +158,12 @@ def test_a_film_without_what_decoding_needs_is_refused(keyword: str) -> None:
 )
 def test_a_film_without_what_can_be_guessed_is_read(keyword: str) -> None:
     """Elements with one sensible value may be missing."""
-    assert np.ptp(to_image(picture(bits=16, without=[keyword])).pixels) > 0.5
+    assert np.ptp(to_image(picture(stored=Stored(bits=16), without=[keyword])).pixels) > 0.5
 
 
 def test_broken_compressed_pixels_are_refused() -> None:
     """Bytes that are not the JPEG 2000 they claim to be are a coded refusal."""
-    ds = picture(transfer_syntax=JPEG2000Lossless)
+    ds = picture(syntax=JPEG2000Lossless)
     ds.PixelData = ds.PixelData[:8] + b"\xfe\xff\x00\xe0\x10\0\0\0" + b"junk" * 4
     with pytest.raises(UnreadablePixels) as refusal:
         to_image(ds)
@@ -172,7 +172,7 @@ def test_broken_compressed_pixels_are_refused() -> None:
 
 def test_a_decoder_that_panics_costs_one_film_not_the_worker() -> None:
     """A truncated RLE segment makes the Rust decoder panic; the film is refused."""
-    ds = picture(transfer_syntax=RLELossless)
+    ds = picture(syntax=RLELossless)
     ds.PixelData = ds.PixelData[: len(ds.PixelData) // 2]
     with pytest.raises(UnreadablePixels) as refusal:
         to_image(ds)
@@ -259,7 +259,7 @@ def test_a_window_that_shows_nothing_is_ignored(centre: float, width: float) -> 
 
 def test_without_a_window_a_few_hot_pixels_do_not_darken_the_film() -> None:
     """The film's own range leaves out both tails of the histogram."""
-    ds = film(phantom(96, 80) * 0.1, bits=16, window=None)
+    ds = film(phantom(96, 80, marker=None) * 0.1, stored=Stored(bits=16), window=None)
     stored = np.frombuffer(ds.PixelData, "<u2").copy()
     stored[:5] = 65535
     ds.PixelData = stored.tobytes()
@@ -297,26 +297,26 @@ def test_low_is_white_when_the_header_says_so(
 @pytest.mark.parametrize("kind", ["cr", "dx", "sc"])
 def test_monochrome1_is_the_same_film(kind: str) -> None:
     """Bone is white whichever way the modality stores it."""
-    one = to_image(picture(kind=kind, photometric="MONOCHROME1")).pixels
-    two = to_image(picture(kind=kind, photometric="MONOCHROME2")).pixels
+    one = to_image(picture(stored=Stored(photometric="MONOCHROME1"), kind=kind)).pixels
+    two = to_image(picture(stored=Stored(photometric="MONOCHROME2"), kind=kind)).pixels
     np.testing.assert_allclose(one, two, atol=2 / 4095)
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_linear_detector_data_become_a_film(photometric: str) -> None:
     """Counts for processing get a logarithm; their sign decides on polarity, not MONOCHROME1."""
-    image = to_image(picture(kind="dx-processing", photometric=photometric, bits=14))
+    image = to_image(picture(stored=Stored(bits=14, photometric=photometric), kind="dx-processing"))
     assert image.notes["logarithm"] == "yes"
-    assert np.corrcoef(image.pixels.ravel(), phantom(96, 80).ravel())[0, 1] > 0.99
+    assert np.corrcoef(image.pixels.ravel(), phantom(96, 80, marker=None).ravel())[0, 1] > 0.99
 
 
 def test_an_inverted_linear_film_gets_its_logarithm_from_the_top() -> None:
     """With a sign of -1 high values are dense."""
-    ds = picture(kind="dx-processing", bits=14, PixelIntensityRelationshipSign=-1)
+    ds = picture(stored=Stored(bits=14), kind="dx-processing", PixelIntensityRelationshipSign=-1)
     ds.PixelData = (16383 - np.frombuffer(ds.PixelData, "<u2")).astype("<u2").tobytes()
     image = to_image(ds)
     assert image.notes["inverted"] == "no"
-    assert np.corrcoef(image.pixels.ravel(), phantom(96, 80).ravel())[0, 1] > 0.99
+    assert np.corrcoef(image.pixels.ravel(), phantom(96, 80, marker=None).ravel())[0, 1] > 0.99
 
 
 # --- padding and spacing -------------------------------------------------------------------------
@@ -325,7 +325,11 @@ def test_an_inverted_linear_film_gets_its_logarithm_from_the_top() -> None:
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_padding_is_black_and_does_not_shape_the_window(photometric: str) -> None:
     """A collimated border stays out of the range and is drawn black."""
-    ds = film(phantom(96, 80) * 0.5 + 0.2, bits=12, window=None, photometric=photometric)
+    ds = film(
+        phantom(96, 80, marker=None) * 0.5 + 0.2,
+        stored=Stored(bits=12, photometric=photometric),
+        window=None,
+    )
     stored = np.frombuffer(ds.PixelData, "<u2").reshape(96, 80).copy()
     inside = to_image(ds).pixels[:, 40:]
     stored[:, :40] = 4090
@@ -338,7 +342,7 @@ def test_padding_is_black_and_does_not_shape_the_window(photometric: str) -> Non
 
 def test_padding_read_in_the_wrong_sign_is_still_padding() -> None:
     """A padding value of -2000 written as US 63536 is still recognised."""
-    ds = picture(bits=16, signed=True, PixelPaddingValue=63536)
+    ds = picture(stored=Stored(bits=16, signed=True), PixelPaddingValue=63536)
     stored = np.frombuffer(ds.PixelData, "<i2").reshape(96, 80).copy()
     stored[:8] = -2000
     ds.PixelData = stored.tobytes()
@@ -380,7 +384,7 @@ def test_spacing_is_the_first_that_makes_sense(
 )
 def test_a_file_without_preamble_and_meta_is_read(syntax: str, tmp_path: Path) -> None:
     """The transfer syntax is found from the bytes."""
-    ds = picture(transfer_syntax=syntax)
+    ds = picture(syntax=syntax)
     path = tmp_path / "bare.dcm"
     bare = copy.deepcopy(ds)
     del bare.file_meta
@@ -471,7 +475,7 @@ _HTJ2K_RAMP = b64decode(
 def test_high_throughput_jpeg_2000_is_decoded_to_the_last_bit(syntax: UID) -> None:
     """All three HTJ2K transfer syntaxes are read, PS3.5 A.4.11."""
     ramp = np.add.outer(np.arange(64), np.arange(48)).astype(np.float32)
-    ds = film(rows=64, columns=48, bits=16, window=None)
+    ds = film(phantom(64, 48), stored=Stored(bits=16), window=None)
     ds.PixelData = encapsulate([_HTJ2K_RAMP])
     ds["PixelData"].is_undefined_length = True
     ds.file_meta.TransferSyntaxUID = syntax

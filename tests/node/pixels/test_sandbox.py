@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
-from support.film import film
+from support.film import film, phantom
 from support.receiving import eventually
 
 from dicom_node.domain.values import RefusalCode
@@ -38,7 +38,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 def compressed(syntax: UID = RLELossless, **elements: Any) -> Dataset:
-    ds: Dataset = film(rows=64, columns=48, marker=None, transfer_syntax=syntax, **elements)
+    ds: Dataset = film(phantom(64, 48, marker=None), syntax=syntax, **elements)
     return ds
 
 
@@ -69,7 +69,7 @@ def test_one_process_serves_many_films_and_holds_no_networks(sandbox: Sandbox) -
 
 def test_uncompressed_films_need_no_process(sandbox: Sandbox) -> None:
     """Native pixels are read by numpy in this process."""
-    to_image(film(rows=64, columns=48, marker=None))
+    to_image(film(phantom(64, 48, marker=None)))
     assert sandbox.pid is None
 
 

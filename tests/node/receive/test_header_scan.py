@@ -85,7 +85,7 @@ def test_what_does_not_inflate_is_unparsable(tmp_path: Path) -> None:
 
 def test_encapsulated_fragments_are_counted(tmp_path: Path) -> None:
     """Compressed pixels are there when their fragments are, up to the delimiter."""
-    ds = small_film(transfer_syntax=RLELossless)
+    ds = small_film(syntax=RLELossless)
     path = write(ds, tmp_path / "rle.dcm")
     offset = path.read_bytes().index(b"\x08\x00\x05\x00CS")  # the first element after the meta
     header = read_header(path, offset, RLELossless)

@@ -111,7 +111,7 @@ def test_the_same_bytes_again_are_kept_once(bench: Bench) -> None:
 def test_other_bytes_under_a_known_uid_are_kept_beside(bench: Bench) -> None:
     """The first object stays what the UID names; the second is kept and recorded."""
     first = small_film()
-    second = small_film(sop_uid=first.SOPInstanceUID, patient_name="Corrected^Name")
+    second = small_film(SOPInstanceUID=first.SOPInstanceUID, PatientName="Corrected^Name")
     for ds in (first, second, second):
         bench.keep(ds)
     differs = [e for e in bench.store.events if e.kind is AuditKind.INSTANCE_DIFFERS]
@@ -203,5 +203,5 @@ def test_half_received_files_are_cleared_at_the_start(bench: Bench) -> None:
 
 def test_no_event_names_the_patient(bench: Bench) -> None:
     """Audit lines carry UIDs, titles and addresses, never who the film is of."""
-    bench.keep(small_film(patient_name="Secret^Name", patient_id="SECRET-ID"))
+    bench.keep(small_film(PatientName="Secret^Name", PatientID="SECRET-ID"))
     assert "secret" not in repr(bench.store.events).lower()

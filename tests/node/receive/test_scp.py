@@ -88,7 +88,7 @@ def test_success_means_kept(
     node: Receiver, store: MemoryStore, tmp_path: Path, syntax: str
 ) -> None:
     """After Success the film lies on disk as it was sent, with a row and an audit line."""
-    ds = small_film(transfer_syntax=syntax)
+    ds = small_film(syntax=syntax)
     assert send(node.ports[0], ds) == 0x0000
     row = store.rows[ds.SOPInstanceUID]
     kept = dcmread(tmp_path / row.path)
@@ -102,7 +102,7 @@ def test_an_association_is_audited_from_its_first_object_to_its_end(
     node: Receiver, store: MemoryStore
 ) -> None:
     """Accepted, each object, released: in this order, with counts and without names."""
-    ds = small_film(patient_name="Secret^Name", patient_id="SECRET-ID")
+    ds = small_film(PatientName="Secret^Name", PatientID="SECRET-ID")
     with capture_logs() as logs:
         with association(node.ports[0], CR) as assoc:
             for _ in range(2):
@@ -175,7 +175,7 @@ def test_the_class_is_that_of_the_context(node: Receiver, store: MemoryStore) ->
     """An object of another class than its presentation context's is refused before it comes."""
     with RawPeer(node.ports[0], CR) as peer:
         peer.sop_class = str(DigitalXRayImageStorageForPresentation)
-        assert peer.store("1.2.3", encoded(small_film(kind="dx", sop_uid="1.2.3"))) == 0x0122
+        assert peer.store("1.2.3", encoded(small_film(kind="dx", SOPInstanceUID="1.2.3"))) == 0x0122
     assert refusals(store) == ["sop-class"]
 
 

@@ -306,7 +306,7 @@ def test_the_reason_names_the_offending_value(elements: dict[str, Any], sentence
 
 def test_free_text_is_never_quoted() -> None:
     """Of a description the reason quotes only the word that was recognised."""
-    ds = header(**BLANK, patient_name="Doe^Jane", SeriesDescription="Jane Doe left knee")
+    ds = header(**BLANK, PatientName="Doe^Jane", SeriesDescription="Jane Doe left knee")
     refusal = select(ds, SelectConfig())
     assert refusal is not None
     assert refusal.reason == 'SeriesDescription says "knee", which is not a chest'

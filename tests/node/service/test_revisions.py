@@ -44,7 +44,11 @@ class Node:
     def receive(self, number: int) -> None:
         """A film of the study, as the receiver leaves it."""
         row = instance(STUDY, number, self.bench.clock.tick())
-        source = film(study_uid=STUDY, series_uid=f"{STUDY}.0", sop_uid=row.sop_instance_uid)
+        source = film(
+            StudyInstanceUID=STUDY,
+            SeriesInstanceUID=f"{STUDY}.0",
+            SOPInstanceUID=row.sop_instance_uid,
+        )
         write(source, self.folder / row.path)
         assert self.bench.store.inbox.add(replace(row, size=1))
 
