@@ -24,23 +24,23 @@ Clock: TypeAlias = Callable[[], datetime]
 
 
 class Audit(Protocol):
-    """The append-only trail."""
+    """The append-only audit log."""
 
     def append(self, *events: AuditEvent) -> None:
         """Write the events, durably, in order; raises AuditError when that fails."""
 
 
 class Trail(Protocol):
-    """The trail, read by who tells it to others."""
+    """The audit log, read to send it elsewhere."""
 
     def after(self, sequence: int, count: int) -> list[AuditRecord]:
         """At most ``count`` lines that follow this one, oldest first."""
 
     def position(self, name: str) -> int:
-        """The last line that was told to ``name``; 0 where none was."""
+        """The last line sent to ``name``; 0 if none was."""
 
     def advance(self, name: str, sequence: int) -> None:
-        """Note that ``name`` has been told every line up to this one."""
+        """Record that ``name`` has every line up to this one."""
 
 
 class Inbox(Protocol):
@@ -109,36 +109,36 @@ class Commitments(Protocol):
     def claim(self, owner: str, lease_until: datetime) -> CommitmentQuery | None:
         """Lease all of a study and destination that are to be asked after, or None."""
 
-    def request(self, inquiry: CommitmentQuery) -> None:
+    def request(self, query: CommitmentQuery) -> None:
         """Write down that commitment is asked for now; raises LeaseLost."""
 
     def put_off(
-        self, inquiry: CommitmentQuery, reason: str, confirm_at: datetime | None, *, asked: bool
+        self, query: CommitmentQuery, reason: str, confirm_at: datetime | None, *, asked: bool
     ) -> None:
         """Ask again at ``confirm_at`` about what is not known yet; None: not any more."""
 
-    def is_open(self, inquiry: CommitmentQuery) -> bool:
-        """Whether anything of the inquiry is still unanswered."""
+    def is_open(self, query: CommitmentQuery) -> bool:
+        """Whether any object of the query is still unanswered."""
 
     def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
-        """Take a report in; False for one nobody asked for."""
+        """Record a report; False if it answers no request of ours."""
 
     def found(
         self,
-        inquiry: CommitmentQuery,
+        query: CommitmentQuery,
         kept: frozenset[str],
         by: str,
         *,
         send_at: datetime | None,
         most: int,
     ) -> None:
-        """Settle an inquiry by what was looked up; ``send_at`` None leaves what is missing."""
+        """Settle a query by what was looked up; with ``send_at`` None missing objects stay open."""
 
 
 class CommitmentRequests(Protocol):
     """The commitments that peers ask the node for."""
 
-    def keep(self, pledge: CommitmentRequest, *events: AuditEvent) -> None:
+    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> None:
         """Write a request down, durably."""
 
     def claim(self, owner: str, lease_until: datetime) -> CommitmentRequest | None:
@@ -147,10 +147,10 @@ class CommitmentRequests(Protocol):
     def known(self, references: Sequence[Reference]) -> dict[str, tuple[str, Path]]:
         """SOP class and file of those of the instances that the node has a row of."""
 
-    def reported(self, pledge: CommitmentRequest, kept: int, missing: int) -> None:
+    def reported(self, request: CommitmentRequest, kept: int, missing: int) -> None:
         """Close it; raises LeaseLost."""
 
-    def put_off(self, pledge: CommitmentRequest, reason: str, due_at: datetime | None) -> None:
+    def put_off(self, request: CommitmentRequest, reason: str, due_at: datetime | None) -> None:
         """Try again at ``due_at``, or no more (None); raises LeaseLost."""
 
 

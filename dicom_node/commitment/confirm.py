@@ -1,4 +1,4 @@
-"""Asking destinations whether they keep what they accepted: by whom, how often, and until when."""
+"""Ask destinations whether they keep what they accepted, and decide when to ask again."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ log = structlog.get_logger()
 
 
 class Found(Enum):
-    """How far a question came."""
+    """What a verification achieved."""
 
-    REQUESTED = auto()  # the destination will report, or has reported already
-    REFUSED = auto()  # not now; another question may fare better
-    LOOKED_UP = auto()  # ``kept`` was found, and nothing else
+    REQUESTED = auto()  # the destination will report, or has reported
+    REFUSED = auto()  # refused now; a later request may succeed
+    LOOKED_UP = auto()  # ``kept`` was found; nothing else is there
     NO_WAY = auto()  # the destination cannot be asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came of one question."""
+class Verification:
+    """The result of asking a destination once."""
 
     found: Found
     reason: str
@@ -44,27 +44,27 @@ class Answer:
 
 
 class Verifier(Protocol):
-    """The way to ask one kind of destination."""
+    """Asks one kind of destination."""
 
-    def ask(self, inquiry: CommitmentQuery) -> Answer:
-        """Ask; raises PeerUnavailable where nobody answers."""
+    def ask(self, query: CommitmentQuery) -> Verification:
+        """Ask whether the objects are kept; raises PeerUnavailable if there is no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmer:
-    """Settles accepted deliveries, one inquiry after the other.
+    """Verifies accepted deliveries, one commitment query after the other.
 
     Parameters
     ----------
-    askers
-        How to ask each destination; one that is not here is asked nothing.
+    verifiers
+        How to ask each destination; a destination without one is not asked.
     note
-        Told of a destination after each question: why it was not reached, or None where it was.
+        Called after each query with the destination and why it was not reached; None where it was.
     """
 
     owner: str
     commitments: Commitments
-    askers: Mapping[str, Verifier]
+    verifiers: Mapping[str, Verifier]
     policy: RetryPolicy
     delivery: DeliveryConfig
     clock: Clock
@@ -73,13 +73,13 @@ class Confirmer:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def confirm_due(self) -> int:
-        """Ask until nothing is due; how many inquiries there were."""
+        """Ask until nothing is due; return how many queries there were."""
         asked = 0
-        while not self.stopping.is_set() and (inquiry := self._claim()) is not None:
+        while not self.stopping.is_set() and (query := self._claim()) is not None:
             try:
-                self._ask(inquiry)
+                self._ask(query)
             except LeaseLost:
-                log.warning("lease lost, nothing asked", study=inquiry.study_instance_uid)
+                log.warning("lease lost, nothing asked", study=query.study_instance_uid)
             asked += 1
         return asked
 
@@ -87,39 +87,39 @@ class Confirmer:
         lease_until = self.clock() + timedelta(seconds=self.delivery.lease_seconds)
         return self.commitments.claim(self.owner, lease_until)
 
-    def _ask(self, inquiry: CommitmentQuery) -> None:
-        asker = self.askers.get(inquiry.destination)
-        if asker is None:
-            reason = "accepted; the configuration does not ask this destination any more"
-            self.commitments.put_off(inquiry, reason, None, asked=False)
+    def _ask(self, query: CommitmentQuery) -> None:
+        verifier = self.verifiers.get(query.destination)
+        if verifier is None:
+            reason = "accepted; the configuration no longer asks this destination"
+            self.commitments.put_off(query, reason, None, asked=False)
             return
         try:
-            answer = asker.ask(inquiry)
+            answer = verifier.ask(query)
         except PeerUnavailable as error:
-            self.note(inquiry.destination, str(error))
-            reason = f"accepted; not known yet whether it is kept: {error}"
-            self.commitments.put_off(inquiry, reason, self._later(1), asked=False)
+            self.note(query.destination, str(error))
+            reason = f"accepted; whether it is kept is not known yet: {error}"
+            self.commitments.put_off(query, reason, self._later(1), asked=False)
             return
-        self.note(inquiry.destination, None)
-        self._settle(inquiry, answer)
+        self.note(query.destination, None)
+        self._settle(query, answer)
 
-    def _settle(self, inquiry: CommitmentQuery, answer: Answer) -> None:
-        asked = inquiry.asked + 1
+    def _settle(self, query: CommitmentQuery, answer: Verification) -> None:
+        asked = query.asked + 1
         confirm_at: datetime | None = self._later(asked)
         if answer.found is Found.REQUESTED:
             patience = timedelta(seconds=self.delivery.commitment_timeout_seconds)
             confirm_at = self.clock() + patience
         elif answer.found is Found.NO_WAY or asked > 2 * self.delivery.commitment_attempts:
-            confirm_at = None  # as many requests and as many queries were in vain
+            confirm_at = None  # requests and queries are used up
         elif answer.found is Found.LOOKED_UP:
-            # Archives may take a while to list what they have; only then it counts as lost.
+            # An archive may list an object late, so only the last query counts it as missing.
             last = asked >= self.delivery.commitment_attempts
             self.commitments.found(
-                inquiry, answer.kept, answer.by,
+                query, answer.kept, answer.by,
                 send_at=self._later(1) if last else None, most=self.delivery.commitment_attempts,
             )  # fmt: skip
         reason = f"accepted; {answer.reason}"
-        self.commitments.put_off(inquiry, reason, confirm_at, asked=True)
+        self.commitments.put_off(query, reason, confirm_at, asked=True)
 
     def _later(self, asked: int) -> datetime:
         return self.clock() + self.policy.delay(asked, self.jitter())

@@ -1,7 +1,7 @@
 """The data sets of storage commitment, written and read: PS3.4 Tables J.3-1 and J.3-2.
 
-Reading is bounded and strict: whatever a peer sends, it is a request or a report of UIDs, or a
-ValueError without any of the peer's words in it.
+Reading is bounded and strict: input that is not a request or a report raises ValueError, and the
+message never quotes the peer.
 """
 
 from __future__ import annotations
@@ -53,14 +53,22 @@ def report_data_set(report: CommitmentReport) -> Dataset:
 
 
 def event_type(report: CommitmentReport) -> int:
-    """The Event Type ID a report goes out as."""
+    """The Event Type ID of a report."""
     return FAILURES_EXIST if report.missing else ALL_KEPT
 
 
 def read_request(source: Callable[[], Dataset]) -> tuple[str, tuple[Reference, ...]]:
-    """Transaction UID and instances of an Action Information; ValueError where it is none.
+    """Read Transaction UID and instances from an Action Information.
 
-    ``source`` decodes it: that fails here, too.
+    Parameters
+    ----------
+    source
+        Decodes the data set; called here, so that its errors are handled here.
+
+    Raises
+    ------
+    ValueError
+        The data set is not a storage commitment request.
     """
     try:
         ds = source()
@@ -69,12 +77,12 @@ def read_request(source: Callable[[], Dataset]) -> tuple[str, tuple[Reference, .
     except _UNREADABLE:
         raise ValueError("not a storage commitment request") from None
     if not references:
-        raise ValueError("a storage commitment request about nothing")
+        raise ValueError("a storage commitment request without instances")
     return transaction_uid, references
 
 
 def read_report(source: Callable[[], Dataset]) -> CommitmentReport:
-    """The report in an Event Information; ValueError where it is none, as `read_request`."""
+    """Read the report in an Event Information; parameters and errors as in `read_request`."""
     try:
         ds = source()
         return CommitmentReport(
@@ -111,7 +119,7 @@ def _reference(item: Dataset) -> Reference:
 
 
 def _reason(item: Dataset) -> int:
-    """The Failure Reason; one that is left out says no more than that it failed."""
+    """The Failure Reason; processing failure if it is absent."""
     return int(item.get("FailureReason") or PROCESSING_FAILURE)
 
 

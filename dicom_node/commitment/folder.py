@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dicom_node.commitment.confirm import Answer, Found
+from dicom_node.commitment.confirm import Found, Verification
 from dicom_node.deliver.outgoing_file import uid
 from dicom_node.dicom.files import same_bytes
 from dicom_node.domain.commitment import BY_FILE
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FolderVerifier:
-    """Looks again whether configured folders hold what was put there.
+    """Compares the files in configured folders with the results written to them.
 
     Parameters
     ----------
@@ -31,21 +31,21 @@ class FolderVerifier:
         self._roots = {destination.name: destination.path for destination in destinations}
         self._data_dir = data_dir
 
-    def ask(self, inquiry: CommitmentQuery) -> Answer:
-        """Compare byte by byte; raises PeerUnavailable where the folder is away."""
-        root = self._roots[inquiry.destination]
+    def ask(self, query: CommitmentQuery) -> Verification:
+        """Compare byte by byte; raises PeerUnavailable if the folder cannot be read."""
+        root = self._roots[query.destination]
         if not root.is_dir():
             raise PeerUnavailable(f"{root} is not there")
-        folder = root / uid(inquiry.study_instance_uid)
+        folder = root / uid(query.study_instance_uid)
         try:
             kept = frozenset(
                 result.sop_instance_uid
-                for result in (delivery.result for delivery in inquiry.deliveries)
+                for result in (delivery.result for delivery in query.deliveries)
                 if same_bytes(
                     self._data_dir / result.path, folder / f"{result.sop_instance_uid}.dcm"
                 )
             )
         except OSError as error:
             raise PeerUnavailable(f"cannot read {folder}: {error.strerror}") from error
-        reason = "not in the folder any more"
-        return Answer(found=Found.LOOKED_UP, reason=reason, kept=kept, by=BY_FILE)
+        reason = "no longer in the folder"
+        return Verification(found=Found.LOOKED_UP, reason=reason, kept=kept, by=BY_FILE)

@@ -1,4 +1,4 @@
-"""Reports that come in, on whichever association: written down before they are answered."""
+"""Record storage commitment reports, on any association, before they are answered."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 # Answers to N-EVENT-REPORT, PS3.7 10.1.1.1.8
 TAKEN = 0x0000
 FAILED = 0x0110  # processing failure: the peer may report again
-NOT_OURS = 0x0115  # invalid argument value: no report, or one nobody asked for
+NOT_OURS = 0x0115  # invalid argument value: not a report, or on no request of ours
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes storage commitment reports."""
+    """Records storage commitment reports."""
 
     commitments: Commitments
     delivery: DeliveryConfig
     clock: Clock
 
     def take(self, event_information: Callable[[], Dataset]) -> int:
-        """Write down what the report says; the DIMSE status of the answer."""
+        """Record what the report says; return the DIMSE status of the answer."""
         try:
             report = read_report(event_information)
             fail_point("commitment.reported")
@@ -50,10 +50,10 @@ class Intake:
             log.warning("commitment report not understood", reason=str(error))
             return NOT_OURS
         except (NodeError, OSError) as error:
-            log.error("commitment report not written down", error=type(error).__name__)
+            log.error("commitment report not recorded", error=type(error).__name__)
             return FAILED
         if not known:
-            log.warning("commitment report nobody asked for")
+            log.warning("commitment report without a request of ours")
             return NOT_OURS
         fail_point("commitment.answering")
         log.info("commitment reported", kept=len(report.kept), missing=len(report.missing))

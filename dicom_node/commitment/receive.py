@@ -1,7 +1,7 @@
-"""Storage commitment at the door: requests of peers, and reports on what this node asked.
+"""Receive storage commitment messages: requests from peers, and reports on our own requests.
 
-Nothing is answered Success before it is in the database. What follows (looking, reporting) is the
-deliverer's: here a peer waits.
+Nothing is answered Success before it is in the database. The deliverer looks the instances up and
+reports on them later, because the peer waits for the answer given here.
 """
 
 from __future__ import annotations
@@ -46,47 +46,47 @@ class CommitmentHandler:
     Parameters
     ----------
     intake
-        Takes the reports on what this node asked.
+        Records the reports on our own requests.
     """
 
-    def __init__(self, config: Config, pledges: CommitmentRequests, intake: Intake) -> None:
+    def __init__(self, config: Config, requests: CommitmentRequests, intake: Intake) -> None:
         self._config = config
-        self._pledges = pledges
+        self._requests = requests
         self._intake = intake
 
     def handlers(self, links: Links) -> list[evt.EventHandlerType]:
-        """For pynetdicom."""
+        """The event handlers for pynetdicom's association server."""
         return [
             (evt.EVT_N_ACTION, lambda event: self.on_action(event, links.of(event.assoc))),
             (evt.EVT_N_EVENT_REPORT, lambda event: self.on_report(event, links.of(event.assoc))),
         ]
 
     def on_action(self, event: Event, link: Link) -> _Answer:
-        """Take a request for commitment."""
-        request = event.request
-        if getattr(request, "ActionTypeID", None) != REQUEST:
+        """Answer an N-ACTION: record the request, or refuse it."""
+        action = event.request
+        if getattr(action, "ActionTypeID", None) != REQUEST:
             return _no(WRONG_ACTION, "no such action"), None
-        if getattr(request, "RequestedSOPInstanceUID", None) != PUSH_MODEL_INSTANCE:
+        if getattr(action, "RequestedSOPInstanceUID", None) != PUSH_MODEL_INSTANCE:
             return _no(WRONG_INSTANCE, "not the well-known instance"), None
         if report_address(self._config, link.calling) is None:
             log.warning("commitment refused, no address to report to", **link.peer)
             return _no(FAILED, "no address configured to report to"), None
         try:
             transaction_uid, references = read_request(lambda: event.action_information)
-            pledge = CommitmentRequest(
+            request = CommitmentRequest(
                 transaction_uid=transaction_uid, ae_title=link.calling, references=references
             )
-            link.record(partial(self._pledges.keep, pledge))
+            link.record(partial(self._requests.keep, request))
         except ValueError as error:
             return _no(INVALID, str(error)), None
         except (OSError, AuditError) as error:
-            log.error("commitment request not written down", error=where(error))
-            return _no(RESOURCES, "the node cannot take it now; ask again later"), None
-        log.info("commitment asked for", objects=len(references), **link.peer)
+            log.error("commitment request not recorded", error=where(error))
+            return _no(RESOURCES, "cannot store the request now; ask again later"), None
+        log.info("commitment requested", objects=len(references), **link.peer)
         return TAKEN, None
 
     def on_report(self, event: Event, link: Link) -> tuple[int, None]:
-        """Take a report on an association the peer opened."""
+        """Answer an N-EVENT-REPORT on an association that the peer opened."""
         log.debug("commitment report", **link.peer)
         return self._intake.take(lambda: event.event_information), None
 

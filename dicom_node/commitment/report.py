@@ -1,4 +1,4 @@
-"""The storage commitment SCP's answers (PS3.4 J.3.3): on an association of our own, until heard."""
+"""The reports of the storage commitment SCP (PS3.4 J.3.3), sent until the peer takes them."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """Tells peers what the node keeps for them."""
+    """Reports to peers which of the requested instances the node keeps."""
 
     owner: str
-    pledges: CommitmentRequests
+    requests: CommitmentRequests
     config: Config
     policy: RetryPolicy
     clock: Clock
@@ -52,40 +52,40 @@ class Reporter:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def report_due(self) -> int:
-        """Report until nothing is due; how many reports were tried."""
+        """Report until nothing is due; return how many reports were tried."""
         tried = 0
-        while not self.stopping.is_set() and (pledge := self._claim()) is not None:
+        while not self.stopping.is_set() and (request := self._claim()) is not None:
             try:
-                self._report(pledge)
+                self._report(request)
             except LeaseLost:
-                log.warning("lease lost, commitment reported all the same", to=pledge.ae_title)
+                log.warning("lease lost, commitment was reported nevertheless", to=request.ae_title)
             tried += 1
         return tried
 
     def _claim(self) -> CommitmentRequest | None:
         lease_until = self.clock() + timedelta(seconds=self.config.delivery.lease_seconds)
-        return self.pledges.claim(self.owner, lease_until)
+        return self.requests.claim(self.owner, lease_until)
 
-    def _report(self, pledge: CommitmentRequest) -> None:
-        peer = report_address(self.config, pledge.ae_title)
+    def _report(self, request: CommitmentRequest) -> None:
+        peer = report_address(self.config, request.ae_title)
         if peer is None:
-            self.pledges.put_off(pledge, "no address is configured for this peer", None)
+            self.requests.put_off(request, "no address is configured for this peer", None)
             return
-        report = self._verdict(pledge)
+        report = self._verdict(request)
         try:
             self._send(peer, report)
         except (PeerUnavailable, PeerRefused, RuntimeError) as error:  # the last: pynetdicom's
-            decision = self.policy.next(pledge.attempt, self.clock(), self.jitter())
+            decision = self.policy.next(request.attempt, self.clock(), self.jitter())
             due_at = decision.due_at if isinstance(decision, RetryAt) else None
-            self.pledges.put_off(pledge, str(error), due_at)
+            self.requests.put_off(request, str(error), due_at)
         else:
-            self.pledges.reported(pledge, len(report.kept), len(report.missing))
+            self.requests.reported(request, len(report.kept), len(report.missing))
 
-    def _verdict(self, pledge: CommitmentRequest) -> CommitmentReport:
-        known, data_dir = self.pledges.known(pledge.references), self.config.node.data_dir
-        codes = {each: _code(each, known, data_dir) for each in pledge.references}
+    def _verdict(self, request: CommitmentRequest) -> CommitmentReport:
+        known, data_dir = self.requests.known(request.references), self.config.node.data_dir
+        codes = {each: _code(each, known, data_dir) for each in request.references}
         return CommitmentReport(
-            transaction_uid=pledge.transaction_uid,
+            transaction_uid=request.transaction_uid,
             kept=tuple(each for each, code in codes.items() if code is None),
             missing=tuple(
                 Failure(reference=each, code=code) for each, code in codes.items() if code
@@ -95,17 +95,17 @@ class Reporter:
     def _send(self, peer: DicomDestination, report: CommitmentReport) -> None:
         node, timeout = self.config.node, self.config.delivery.timeout_seconds
         with association(node.ae_title, peer, [_context()], timeout, self.config.tls) as assoc:
-            said, _ = assoc.send_n_event_report(
+            response, _ = assoc.send_n_event_report(
                 report_data_set(report), event_type(report), PUSH_MODEL, PUSH_MODEL_INSTANCE
             )
-        if "Status" not in said:
+        if "Status" not in response:
             raise PeerUnavailable("no answer to the report")
-        if said.Status != 0x0000:
-            raise PeerUnavailable(f"the report was answered 0x{said.Status:04X}")
+        if response.Status != 0x0000:
+            raise PeerUnavailable(f"the report was answered 0x{response.Status:04X}")
 
 
 def _context() -> PresentationContext:
-    """The SCP of storage commitment asks for the association: its role has to be said."""
+    """The context for an association that the SCP requests; it must propose its role."""
     context = build_context(PUSH_MODEL, list(SYNTAXES))
     context.scu_role, context.scp_role = False, True
     return context

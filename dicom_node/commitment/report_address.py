@@ -1,4 +1,4 @@
-"""Where a peer that asks for commitment hears the answer: on an association this node opens."""
+"""Where to send a commitment report: the node opens an association to the requesting peer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def report_address(config: Config, ae_title: str) -> DicomDestination | None:
-    """The destination of this AE title, else the calling peer with a port; None: unknown."""
+    """The destination with this AE title, else the allowed peer with a port; None if neither."""
     for destination in config.destinations:
         if isinstance(destination, DicomDestination) and destination.ae_title == ae_title:
             return destination

@@ -15,10 +15,10 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at impo
     StudyRootQueryRetrieveInformationModelFind,
 )
 
-from dicom_node.commitment.confirm import Answer, Found
+from dicom_node.commitment.confirm import Found, Verification
 from dicom_node.commitment.datasets import request_data_set
 from dicom_node.config import TlsConfig
-from dicom_node.deliver.association import association
+from dicom_node.deliver.association import association, status_of
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.commitment import BY_QUERY, PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST
 from dicom_node.errors import PeerRefused, PeerUnavailable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 FIND = StudyRootQueryRetrieveInformationModelFind
 
-_LOOK_SECONDS = 0.1  # how soon a report is noticed, whichever way it came
+_LOOK_SECONDS = 0.1  # how often to check whether a report has come
 _MATCHES = (0xFF00, 0xFF01)  # C-FIND pending, PS3.4 Table C.4-1
 
 
@@ -50,10 +50,10 @@ class CommitmentScu:
     Parameters
     ----------
     intake
-        Takes a report that comes on the association of the request; later ones come to the
+        Records a report that comes on the association of the request; later reports come to the
         receiver.
     audit
-        Where each query is written down before it goes out.
+        Records each C-FIND before it goes out.
     """
 
     def __init__(
@@ -73,45 +73,51 @@ class CommitmentScu:
         self._delivery = intake.delivery
         self._tls = tls
 
-    def ask(self, inquiry: CommitmentQuery) -> Answer:
-        """Ask for commitment where it is offered, else look the objects up; PeerUnavailable."""
-        peer = self._destinations[inquiry.destination]
-        asks = inquiry.asked < self._delivery.commitment_attempts
+    def ask(self, query: CommitmentQuery) -> Verification:
+        """Request commitment if it is offered, else query for each object.
+
+        Raises
+        ------
+        PeerUnavailable
+            The destination cannot be reached, or ends the association.
+        """
+        peer = self._destinations[query.destination]
+        asks = query.asked < self._delivery.commitment_attempts
         contexts = _contexts(asks=asks)
         timeout = self._delivery.timeout_seconds
         try:
             with association(self._ae_title, peer, contexts, timeout, self._tls) as assoc:
                 offered = {cx.abstract_syntax for cx in assoc.accepted_contexts}
                 if PUSH_MODEL in offered:
-                    return self._request(assoc, inquiry)
+                    return self._request(assoc, query)
                 if asks and peer.commitment is True:
                     return _refused("the destination does not offer storage commitment")
-                return self._look_up(assoc, inquiry)
+                return self._look_up(assoc, query)
         except RuntimeError as error:  # pynetdicom's, between two messages
             raise PeerUnavailable("the peer ended the association") from error
         except PeerRefused:
             offered_none = "neither storage commitment nor a query is offered"
             no_report = "no report came, and no query is offered"
-            reason = f"more cannot be known: {offered_none if asks else no_report}"
-            return Answer(found=Found.NO_WAY, reason=reason)
+            reason = f"cannot be verified: {offered_none if asks else no_report}"
+            return Verification(found=Found.NO_WAY, reason=reason)
 
-    def _request(self, assoc: Association, inquiry: CommitmentQuery) -> Answer:
-        heard, answered = threading.Event(), threading.Event()
+    def _request(self, assoc: Association, query: CommitmentQuery) -> Verification:
+        received, answered = threading.Event(), threading.Event()
 
         def on_report(event: Event) -> tuple[int, None]:
-            heard.set()
+            received.set()
             return self._intake.take(lambda: event.event_information), None
 
         def on_sent(_: Event) -> None:
-            if heard.is_set():  # nothing else is sent meanwhile
+            if received.is_set():  # nothing else is sent meanwhile
                 answered.set()
 
         assoc.bind(evt.EVT_N_EVENT_REPORT, on_report)
         assoc.bind(evt.EVT_PDU_SENT, on_sent)
-        self._commitments.request(inquiry)
+        self._commitments.request(query)
         fail_point("commitment.asking")
-        asked = request_data_set(inquiry.transaction_uid, inquiry.references)
-        status = _status(assoc.send_n_action(asked, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)[0])
+        asked = request_data_set(query.transaction_uid, query.references)
+        status = status_of(assoc.send_n_action(asked, REQUEST, PUSH_MODEL, PUSH_MODEL_INSTANCE)[0])
         fail_point("commitment.asked")
         if status != 0x0000:
             return _refused(f"the request for storage commitment was {_answered(status)}")
@@ -119,26 +125,28 @@ class CommitmentScu:
         while (
             assoc.is_established
             and time.monotonic() < deadline
-            and self._commitments.is_open(inquiry)
+            and self._commitments.is_open(query)
         ):
             time.sleep(_LOOK_SECONDS)
-        # A release does not wait for an answer that is on its way; the answer would be dropped.
-        while heard.is_set() and assoc.is_established and not answered.wait(_LOOK_SECONDS):
+        # A release would drop our answer to the report if it were still queued.
+        while received.is_set() and assoc.is_established and not answered.wait(_LOOK_SECONDS):
             continue
-        return Answer(found=Found.REQUESTED, reason="asked for storage commitment, no report yet")
+        return Verification(
+            found=Found.REQUESTED, reason="storage commitment requested, no report yet"
+        )
 
-    def _look_up(self, assoc: Association, inquiry: CommitmentQuery) -> Answer:
+    def _look_up(self, assoc: Association, query: CommitmentQuery) -> Verification:
         """Look for each object at IMAGE level, by its unique keys (PS3.4 C.6.2.1.4)."""
         kept = set()
-        for delivery in inquiry.deliveries:
-            identifier = _identifier(inquiry.study_instance_uid, delivery.result)
-            self._audit.append(_queries(assoc, inquiry, identifier))
+        for delivery in query.deliveries:
+            identifier = _identifier(query.study_instance_uid, delivery.result)
+            self._audit.append(_queries(assoc, query, identifier))
             found, status = _find(assoc, identifier)
             if status != 0x0000:
                 return _refused(f"the query was {_answered(status)}")
             if found:
                 kept.add(delivery.result.sop_instance_uid)
-        return Answer(
+        return Verification(
             found=Found.LOOKED_UP,
             reason="not found by a query",
             kept=frozenset(kept),
@@ -152,27 +160,27 @@ def _contexts(*, asks: bool) -> list[PresentationContext]:
 
 
 def _find(assoc: Association, ds: Dataset) -> tuple[bool, int | None]:
-    """Whether the destination lists the object; and the status of its last answer."""
+    """Whether the destination lists the object, and the status of its last response."""
     found, status = False, None
-    for said, identifier in assoc.send_c_find(ds, FIND):
-        status = _status(said)
+    for response, identifier in assoc.send_c_find(ds, FIND):
+        status = status_of(response)
         if status in _MATCHES and identifier is not None:
             found |= identifier.get("SOPInstanceUID") == ds.SOPInstanceUID
     return found, status
 
 
-def _queries(assoc: Association, inquiry: CommitmentQuery, ds: Dataset) -> AuditEvent:
-    """Tell of a C-FIND with its identifier, as PS3.15 A.5.3.10 wants it: UIDs and nothing else."""
+def _queries(assoc: Association, query: CommitmentQuery, ds: Dataset) -> AuditEvent:
+    """The audit event of a C-FIND with its identifier (PS3.15 A.5.3.10), which holds only UIDs."""
     [syntax] = [
         cx.transfer_syntax[0] for cx in assoc.accepted_contexts if cx.abstract_syntax == FIND
     ]
     encoded = encode(ds, syntax.is_implicit_VR, syntax.is_little_endian) or b""
     return AuditEvent(
         kind=AuditKind.DESTINATION_QUERIED,
-        study_instance_uid=inquiry.study_instance_uid,
+        study_instance_uid=query.study_instance_uid,
         sop_instance_uid=ds.SOPInstanceUID,
         detail={
-            "destination": inquiry.destination,
+            "destination": query.destination,
             "sop_class_uid": str(FIND),
             "transfer_syntax_uid": str(syntax),
             "query": base64.b64encode(encoded).decode(),
@@ -189,14 +197,9 @@ def _identifier(study_instance_uid: str, result: Result) -> Dataset:
     return ds
 
 
-def _refused(reason: str) -> Answer:
-    return Answer(found=Found.REFUSED, reason=reason)
+def _refused(reason: str) -> Verification:
+    return Verification(found=Found.REFUSED, reason=reason)
 
 
 def _answered(status: int | None) -> str:
     return "not answered" if status is None else f"refused with 0x{status:04X}"
-
-
-def _status(said: Dataset) -> int | None:
-    """The Status (0000,0900) of a response; None where pynetdicom got no valid one."""
-    return int(said.Status) if "Status" in said else None

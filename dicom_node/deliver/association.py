@@ -1,4 +1,4 @@
-"""One outgoing association: asked for, held, and let go, in bounded time whatever the peer does."""
+"""One outgoing association, with a bound on every wait."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from dicom_node.tls.client import tls_args, trouble
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pydicom.dataset import Dataset
     from pynetdicom.association import Association
     from pynetdicom.events import Event
     from pynetdicom.presentation import PresentationContext
 
     from dicom_node.config import DicomDestination
 
-# A path goes out as its bytes lie on disk, never decoded. Only calls that pass a path heed this.
+# Send a file as its bytes are on disk, without decoding; applies to calls that pass a path.
 _config.STORE_SEND_CHUNKED_DATASET = True
-# Formatting every PDU for a log nobody reads costs more than sending it.
+# Formatting every PDU for the debug log costs more than sending it.
 _config.LOG_HANDLER_LEVEL = "none"
 
 #: How long to look for the reason of a connection that failed at once.
@@ -34,7 +35,7 @@ _DIAGNOSIS_SECONDS = 1.0
 
 
 class _Wire:
-    """What pynetdicom does not tell or bound by itself: the TCP connection of one association."""
+    """The TCP connection of one association, which pynetdicom neither exposes nor bounds."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self.timeout = timeout_seconds
@@ -50,7 +51,7 @@ class _Wire:
         ]
 
     def close(self) -> None:
-        """Free the descriptor; pynetdicom forgets it where the connection failed."""
+        """Close the socket; pynetdicom leaks it if the connection failed."""
         if self._socket is not None:
             self._socket.close()
 
@@ -60,7 +61,7 @@ class _Wire:
             self._socket = wrapped.socket
 
     def _bound(self, event: Event) -> None:
-        # pynetdicom clears the socket's time-out on connecting: with a peer that stops reading, its
+        # pynetdicom clears the socket's time-out on connecting. If the peer stopped reading, its
         # thread would stay in send() for ever, and abort() would wait for that thread.
         self.connected = True
         self._remember(event)  # TLS has put another socket in its place
@@ -68,8 +69,8 @@ class _Wire:
             self._socket.settimeout(self.timeout)
 
     def _cut(self, event: Event) -> None:
-        # An abort queues behind the data. A peer that reads a byte now and then would keep us for
-        # hours, so a connection with data still waiting is cut instead.
+        # An abort is queued behind the data, and a peer that reads slowly would keep it there for
+        # hours. So close a connection that still has data to send.
         if event.assoc.dul.to_provider_queue.qsize() > 1 and self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -85,12 +86,12 @@ def association(
 ) -> Iterator[Association]:
     """Hold an association with the destination for the length of a ``with`` block.
 
-    A context with an SCP role is asked for with that role (PS3.7 D.3.3.4).
+    A context with an SCP role proposes that role (PS3.7 D.3.3.4).
 
     Raises
     ------
     PeerUnavailable
-        Nothing listens, nobody answers, or the association is rejected or aborted.
+        Nothing listens, there is no answer, or the association is rejected or aborted.
     PeerRefused
         The peer accepts none of the presentation contexts.
     """
@@ -106,8 +107,13 @@ def association(
 
 
 def where(destination: DicomDestination) -> str:
-    """Host and port, as a person writes them."""
+    """Host and port as ``host:port``."""
     return f"{destination.host}:{destination.port}"
+
+
+def status_of(response: Dataset) -> int | None:
+    """The Status (0000,0900) of a response; None if pynetdicom received no valid response."""
+    return int(response.Status) if "Status" in response else None
 
 
 def _request(
@@ -149,7 +155,7 @@ def _request(
 def _raise_why(
     assoc: Association, destination: DicomDestination, connected: bool, waited: float | None
 ) -> None:
-    """Say why there is no association. ``waited`` is the time-out where it ran out."""
+    """Raise the reason why there is no association; ``waited`` is the time-out if it expired."""
     if not connected:
         raise PeerUnavailable(_why_not_connected(destination, waited))
     if assoc.rejected_contexts:
@@ -164,8 +170,8 @@ def _raise_why(
 
 
 def _raise_tls_trouble(destination: DicomDestination, tls: TlsConfig) -> None:
-    """Shake hands once more: pynetdicom keeps the reason of a failure to itself."""
-    with suppress(OSError):  # no connection at all: said below
+    """Repeat the TLS handshake for its error, which pynetdicom does not report."""
+    with suppress(OSError):  # no connection at all: reported below
         if (why := trouble(destination, tls, _DIAGNOSIS_SECONDS)) is not None:
             raise PeerUnavailable(f"no TLS with {where(destination)}: {why}")
 
@@ -173,7 +179,7 @@ def _raise_tls_trouble(destination: DicomDestination, tls: TlsConfig) -> None:
 def _why_not_connected(destination: DicomDestination, waited: float | None) -> str:
     if waited is not None:
         return f"no answer from {where(destination)} within {waited:g} s"
-    # pynetdicom keeps the error to itself, so ask once more, briefly.
+    # pynetdicom does not report the error, so connect once more, briefly.
     try:
         address = (destination.host, destination.port)
         socket.create_connection(address, timeout=_DIAGNOSIS_SECONDS).close()

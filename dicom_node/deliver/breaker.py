@@ -1,4 +1,4 @@
-"""The circuit breaker of each destination: opened by failures in a row, closed by a probe."""
+"""The circuit breaker of each destination: consecutive failures open it, a probe closes it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ log = structlog.get_logger()
 
 class _Echo(Protocol):
     def echo(self, destination: str) -> EchoResult:
-        """Ask the destination whether it is there."""
+        """Test the connection to the destination."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """Watches over all destinations; safe to use from all threads, as the table behind it is.
+    """The breakers of all destinations; safe to use from any thread.
 
     Parameters
     ----------
     configured
-        The destinations there are. One that is not among them any more is not probed.
+        The names of the configured destinations; others are not probed.
     most
-        Connections that fail in a row before nothing more is sent to a destination.
+        Consecutive failures after which nothing more is sent to a destination.
     policy
-        How long it is then left alone: longer with each probe that fails.
+        When to probe: the delay grows with each probe that fails.
     """
 
     table: Breakers
@@ -44,7 +44,7 @@ class Breaker:
     jitter: Callable[[], float]
 
     def note(self, destination: str, failure: str | None) -> None:
-        """Take note of a connection: why it failed, or None where the destination answered."""
+        """Record a connection: why it failed, or None if the destination answered."""
         if failure is None:
             self.table.answered(destination)
             return
@@ -57,11 +57,11 @@ class Breaker:
         self.table.failed(destination, failure, probe_at)
 
     def probe(self, sender: _Echo) -> int:
-        """Ask the destinations that are due whether they are back; how many are."""
+        """Probe the destinations that are due; return how many answer again."""
         back = 0
         for destination in self.table.due():
             if destination not in self.configured:
-                self.table.answered(destination)  # what waits for it comes to be held
+                self.table.answered(destination)  # its deliveries become held
                 continue
             result = sender.echo(destination)
             self.note(destination, None if result.ok else result.reason)

@@ -1,7 +1,6 @@
-"""Results as files in a folder: each is there whole or not at all, whenever the power goes.
+"""Write results to a folder as ``StudyInstanceUID/SOPInstanceUID.dcm``.
 
-An object lies at ``StudyInstanceUID/SOPInstanceUID.dcm``, its bytes as the node keeps them. Writing
-it again changes nothing.
+A file is there whole or not at all, even after a power cut. Writing it again changes nothing.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ _STORED = 0x0000
 
 
 class FolderSender:
-    """Puts files into configured folders.
+    """Writes files to configured folders.
 
-    A folder that is not there is not made: most likely it is a mount that is away, and what is
-    written below it would fill the wrong disk.
+    A missing folder is not created: it is most likely a mount that is away, and files written
+    below its mount point would fill the wrong disk.
     """
 
     def __init__(self, destinations: Iterable[FolderDestination]) -> None:
@@ -50,7 +49,7 @@ class FolderSender:
             yield _put(path, self._roots[destination])
 
     def echo(self, destination: str) -> EchoResult:
-        """Say whether the folder takes a file."""
+        """Test whether a file can be written to the folder."""
         started, root = time.monotonic(), self._roots[destination]
         try:
             with tempfile.TemporaryFile(dir=root):
@@ -68,7 +67,7 @@ def _put(path: Path, root: Path) -> Answer:
         ds = dcmread(path, specific_tags=["SOPInstanceUID", "StudyInstanceUID"])
         study, name = uid(ds.StudyInstanceUID), f"{uid(ds.SOPInstanceUID)}.dcm"
     except MALFORMED:
-        return unreadable(f"{path.name} has no UIDs to be filed under")
+        return unreadable(f"{path.name} has no UIDs to name a file with")
     except OSError as error:
         return unavailable(f"cannot read {path.name}: {error.strerror}")
     try:

@@ -1,4 +1,4 @@
-"""A file on its way out: what it is, as its File Meta Information says."""
+"""A file to send, as its File Meta Information describes it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from dicom_node.domain.values import Answer
 
-#: What we re-encode to where the peer does not take the file as it is, preferred first.
+#: Transfer syntaxes to re-encode to if the peer does not accept the file's own, preferred first.
 FALLBACKS = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
-#: What can be re-encoded: the same values in other words. Pixel compression is never touched.
+#: Transfer syntaxes that can be re-encoded without loss. Compressed pixels are never touched.
 _CONVERTIBLE = frozenset({*FALLBACKS, DeflatedExplicitVRLittleEndian})
 
 
@@ -40,13 +40,13 @@ class OutgoingFile:
 
     @property
     def syntaxes(self) -> list[UID]:
-        """The transfer syntaxes it can be sent in; its own first."""
+        """The transfer syntaxes in which it can be sent, its own first."""
         others = FALLBACKS if self.syntax in _CONVERTIBLE else ()
         return list(dict.fromkeys((self.syntax, *others)))
 
 
 def outgoing_file_of(path: Path) -> OutgoingFile | Answer:
-    """Read what a file is; or the answer that says why it cannot be sent."""
+    """Describe the file, or return the answer that says why it cannot be sent."""
     try:
         meta, offset = split_dataset(path)
         file = OutgoingFile(
@@ -59,17 +59,17 @@ def outgoing_file_of(path: Path) -> OutgoingFile | Answer:
         return unreadable(f"{path.name} is missing on disk")
     except (IsADirectoryError, *MALFORMED):
         return unreadable(f"{path.name} is not a DICOM file")
-    except OSError as error:  # may pass: a mount that is away, no descriptor left
+    except OSError as error:  # may be temporary: a mount that is away, no descriptor left
         return unavailable(f"cannot read {path.name}: {error.strerror}")
-    # PS3.5 7.1.1: a data set is even. DCMTK aborts on an odd one, and takes the others along. Many
-    # writers forget the padding byte of PS3.5 A.5 after deflating, though.
+    # PS3.5 7.1.1: the length is even. DCMTK aborts the whole association on an odd one. After
+    # deflating many writers forget the padding byte of PS3.5 A.5, so those pass.
     if file.size % 2 and file.syntax != DeflatedExplicitVRLittleEndian:
         return unreadable(f"{path.name} is cut short")
     return file
 
 
 def uid(value: object) -> UID:
-    """Check a UID; ValueError where it is none."""
+    """Return the value as a UID; raises ValueError if it is not one."""
     if not isinstance(value, str) or not is_uid(value):
         raise ValueError(value)
     return UID(value)

@@ -1,4 +1,4 @@
-"""Backoff as a pure function: an attempt and a time in, a decision out; someone else acts on it."""
+"""Retry with exponential backoff, as a pure function from an attempt to a decision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RetryAt:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Tried often enough; a person must look."""
+    """No further attempt; a person must decide."""
 
     attempts: int
 
@@ -35,7 +35,7 @@ Decision: TypeAlias = RetryAt | GiveUp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Doubling delays up to a longest one, and an end.
+    """Delays that double up to a longest one, and a last attempt.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class RetryPolicy:
     longest
         No delay is longer than this.
     max_attempts
-        How many attempts fail before nobody tries again.
+        How many failed attempts end the retries.
     """
 
     first: timedelta
@@ -70,14 +70,14 @@ class RetryPolicy:
         now
             When it failed.
         jitter
-            In [0, 1); 0 waits longest.
+            In [0, 1); 0 gives the longest delay.
         """
         if attempt >= self.max_attempts:
             return GiveUp(attempt)
         return RetryAt(now + self.delay(attempt, jitter))
 
     def delay(self, attempt: int, jitter: float) -> timedelta:
-        """How long to wait after a failed attempt, whether or not it was the last."""
+        """The delay after a failed attempt, even if it was the last."""
         doubled = self.first.total_seconds() * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS)
         longest = min(doubled, self.longest.total_seconds())
         return timedelta(seconds=longest) * (1 - JITTER_SHARE * jitter)

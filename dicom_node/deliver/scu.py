@@ -1,4 +1,4 @@
-"""The C-STORE and C-ECHO SCU: many files, one association, an answer for each."""
+"""The C-STORE and C-ECHO SCU: one association for many files, one answer for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicom_node.config import TlsConfig
-from dicom_node.deliver.association import association, where
+from dicom_node.deliver.association import association, status_of, where
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.status import (
     EchoResult,
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
-    from pydicom.dataset import Dataset
     from pynetdicom.association import Association
     from pynetdicom.presentation import PresentationContext
 
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 #: Presentation contexts have odd one-byte IDs: 1 to 255 (PS3.8 Table 9-13).
 MAX_CONTEXTS = 128
 
-#: Bytes a second. A line slower than this counts as a peer that stopped answering.
+#: Bytes a second. A slower connection counts as a peer that no longer answers.
 SLOWEST_LINE = 128 * 1024.0
 
 
@@ -60,7 +59,7 @@ class StoreSender:
     timeout_seconds
         For connecting, and for each answer.
     slowest_line
-        Bytes a second; an answer is waited for as much longer as the file then takes to travel.
+        Bytes a second; the time-out of an answer grows by the file's size divided by this.
     tls
         Our certificate and the trusted authorities, for destinations over TLS.
     """
@@ -93,13 +92,13 @@ class StoreSender:
                 yield next(answers) if isinstance(file, OutgoingFile) else file
 
     def echo(self, destination: str) -> EchoResult:
-        """Ask the destination whether it is there (C-ECHO, PS3.4 Annex A)."""
+        """Test the connection to the destination (C-ECHO, PS3.4 Annex A)."""
         started = time.monotonic()
         try:
             peer = self._find(destination)
             contexts = [build_context(Verification)]
             with association(self._ae_title, peer, contexts, self._timeout, self._tls) as assoc:
-                status = _status(assoc.send_c_echo())
+                status = status_of(assoc.send_c_echo())
             reason = f"no answer from {where(peer)}" if status is None else sentence(status)
             if status == 0x0000:
                 reason = f"{where(peer)} answers"
@@ -136,7 +135,7 @@ class StoreSender:
         self, assoc: Association, files: Sequence[OutgoingFile], before_each: Callable[[], None]
     ) -> Generator[Answer, None, None]:
         for number, file in enumerate(files):
-            # pynetdicom queues the whole file and starts the clock: add the line's share.
+            # pynetdicom queues the whole file, then starts the time-out: add the transfer time.
             assoc.dimse_timeout = self._timeout + file.size / self._slowest_line
             before_each()
             fail_point("deliver.sending")
@@ -151,9 +150,9 @@ class StoreSender:
 
 
 def contexts_for(files: Sequence[OutgoingFile]) -> list[PresentationContext]:
-    """What to propose: each file's SOP class and transfer syntax, then the ways to re-encode it.
+    """Propose each file's SOP class and transfer syntax, then those it can be re-encoded to.
 
-    One transfer syntax a context, so that the peer's choice never costs us the exact one.
+    Each context has one transfer syntax, so that the peer's choice cannot exclude the file's own.
     """
     exact = [(file.sop_class, file.syntax) for file in files]
     others = [(file.sop_class, ts) for file in files for ts in file.syntaxes[1:]]
@@ -171,7 +170,7 @@ def _store(assoc: Association, file: OutgoingFile, message_id: int) -> Answer:
     patience, started = assoc.dimse_timeout or 0.0, time.monotonic()
     try:
         content = file.path if syntax == file.syntax else dcmread(file.path)
-        status = _status(assoc.send_c_store(content, msg_id=message_id))
+        status = status_of(assoc.send_c_store(content, msg_id=message_id))
     except (OSError, RuntimeError, *MALFORMED) as error:
         return _not_sent(assoc, file, error)
     if status is None:
@@ -188,8 +187,3 @@ def _not_sent(assoc: Association, file: OutgoingFile, error: Exception) -> Answe
         assoc.abort()  # perhaps half a message is out
         return unavailable(f"cannot read {file.path.name}: {error.strerror}")
     return unreadable(f"{file.path.name} cannot be re-encoded for this peer")
-
-
-def _status(response: Dataset) -> int | None:
-    """The Status (0000,0900) of a response; None where pynetdicom got no valid one."""
-    return int(response.Status) if "Status" in response else None

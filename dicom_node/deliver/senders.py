@@ -1,4 +1,4 @@
-"""One `Sender` for every configured destination, whatever its kind."""
+"""One `Sender` for destinations of every kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Senders:
-    """Sends files to configured destinations by the way of their kind.
+    """Sends files to each configured destination by the sender for its kind.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Senders:
         return self._sender_for(destination).send(destination, paths, before_each)
 
     def echo(self, destination: str) -> EchoResult:
-        """Ask the destination whether it is there."""
+        """Test the connection to the destination."""
         return self._sender_for(destination).echo(destination)
 
     def _sender_for(self, destination: str) -> _Kind:

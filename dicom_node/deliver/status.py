@@ -1,4 +1,4 @@
-"""What an answer to C-STORE means for the delivery, as a table."""
+"""What an answer to C-STORE means for the delivery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSED = DeliveryEvent.REFUSED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EchoResult:
-    """Whether a destination is there. ``status`` is that of a C-ECHO, None where none came."""
+    """The result of a connection test; ``status`` is that of a C-ECHO, None if none came."""
 
     ok: bool
     status: int | None
@@ -24,7 +24,7 @@ class EchoResult:
 
 
 class Row(NamedTuple):
-    """One or more statuses (first to last, both included) and what follows."""
+    """A range of statuses, both ends included, and what follows from them."""
 
     first: int
     last: int
@@ -39,9 +39,9 @@ STORE_STATUS: tuple[Row, ...] = (
     Row(0x0001, 0x0001, ACCEPTED, "stored, with a warning"),
     Row(0x0106, 0x0106, REFUSED, "invalid attribute value"),
     Row(0x0107, 0x0107, ACCEPTED, "stored, some attributes were not recognised"),
-    # Often a busy database behind the peer; what is wrong with the object itself has its own codes.
+    # Often a busy database behind the peer; faults of the object have codes of their own.
     Row(0x0110, 0x0110, UNAVAILABLE, "processing failure"),
-    # The answer to an earlier attempt was lost. Our UIDs are deterministic: it is this very object.
+    # The answer to an earlier attempt was lost. Our UIDs are deterministic: it is this object.
     Row(0x0111, 0x0111, ACCEPTED, "the peer has it already"),
     Row(0x0116, 0x0116, ACCEPTED, "stored, an attribute value was out of range"),
     Row(0x0117, 0x0117, REFUSED, "invalid SOP Instance UID"),

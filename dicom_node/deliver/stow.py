@@ -1,4 +1,4 @@
-"""STOW-RS (PS3.18 10.5): one object a request, the answer of the service for each."""
+"""STOW-RS (PS3.18 10.5): one request and one answer for each object."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _HungUp(PeerUnavailable):
-    """The service took the request and gave no answer, perhaps because of this very object."""
+    """The service took the request and gave no answer, perhaps because of this object."""
 
 
 class StowSender:
@@ -40,7 +40,7 @@ class StowSender:
     destinations
         What `send` and `echo` can name.
     timeout_seconds
-        For connecting, and for each answer; that is waited for longer where the file is large.
+        For connecting, and for each answer, which may take longer for a large file.
     """
 
     def __init__(self, destinations: Iterable[WebDestination], timeout_seconds: float) -> None:
@@ -68,7 +68,7 @@ class StowSender:
             yield from [unavailable(str(error))] * (len(paths) - given)
 
     def echo(self, destination: str) -> EchoResult:
-        """Search for one study (QIDO-RS, PS3.18 10.6); what is found is not looked at."""
+        """Test the connection: search for one study (QIDO-RS, PS3.18 10.6), ignore the result."""
         started, service = time.monotonic(), self._destinations[destination]
         try:
             with _session(service) as session, _asking(service):
@@ -116,7 +116,7 @@ class StowSender:
 @contextmanager
 def _session(service: WebDestination) -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.trust_env = False  # no proxy and no password that is not in our configuration
+        session.trust_env = False  # use only proxies and passwords of our configuration
         session.max_redirects = 0
         session.headers["Accept"] = "application/dicom+json"
         if service.ca_file is not None:
@@ -146,9 +146,9 @@ def _token(service: WebDestination) -> str | None:
 
 @contextmanager
 def _asking(service: WebDestination) -> Iterator[None]:
-    """Turn what stops a request from being answered into a sentence; HTTP errors pass.
+    """Turn errors that prevent an answer into PeerUnavailable; HTTP errors pass.
 
-    The sentences are ours: those of requests quote headers, and with them the token.
+    The messages are our own: those of requests quote headers, including the token.
     """
     try:
         yield
@@ -164,12 +164,12 @@ def _asking(service: WebDestination) -> Iterator[None]:
         if error.args and isinstance(error.args[0], ProtocolError):
             raise _HungUp(f"{service.url} hung up") from None
         raise PeerUnavailable(f"cannot reach {service.url}") from None
-    except OSError as error:  # all others of requests' own are among these
+    except OSError as error:  # every other error of requests is one
         raise PeerUnavailable(f"cannot ask {service.url}: {type(error).__name__}") from None
 
 
 def _plain_type(response: requests.Response, *_: object, **__: object) -> requests.Response:
-    """Cut the parameters off the media type: the client knows it only without."""
+    """Remove the parameters of the media type, which the client does not understand."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0]
     response.headers["Content-Type"] = media_type.strip().lower()
     return response

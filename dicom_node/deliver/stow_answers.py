@@ -1,7 +1,7 @@
 """What a STOW-RS answer means for the delivery (PS3.18 10.5.3).
 
-What the service says of an object decides, as a DIMSE status does: the codes are the same. Where it
-says nothing of the object, the HTTP status decides, as a table.
+The failure or warning reason of the object decides; its codes are those of DIMSE statuses. If the
+response does not name the object, the HTTP status decides, by a table.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ HTTP_STATUS: tuple[Row, ...] = (
 )
 _UNKNOWN = Row(0, 0xFFFF, REFUSED, "an answer HTTP does not define")
 
-#: Said of the service, not of the object: the objects behind it need not try.
+#: These concern the service, not the object: the remaining objects are not sent.
 OF_THE_SERVICE = frozenset({401, 429, 502, 503, 504, 507})
 
-#: Failure Reasons (0008,1197) of an object that is there already; the second is Azure's.
+#: Failure Reasons (0008,1197) of an object that is already stored; the second is Azure's.
 _THERE_ALREADY = (0x0111, 0xB00E)
 _PROCESSING_FAILURE = 0x0110
 
@@ -67,7 +67,7 @@ def answer_in(said: Dataset, sop_instance_uid: str) -> Answer:
 
 
 def _failure(reason: int | None) -> Answer:
-    """What a Failure Reason means; one that says the object is stored cannot be meant so."""
+    """What a Failure Reason means; a success code in a list of failures counts as a failure."""
     if reason in _THERE_ALREADY:
         return answered(0x0111)
     status = _PROCESSING_FAILURE if reason is None else int(reason)
@@ -78,7 +78,7 @@ def _failure(reason: int | None) -> Answer:
 
 
 def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> Answer:
-    """What an HTTP error means: what its body says of the object, else what the status says."""
+    """What an HTTP error means: by its body if it names the object, else by its status."""
     code = status_of(error)
     if code in OF_THE_SERVICE:
         raise PeerUnavailable(http_sentence(code)) from None
@@ -99,7 +99,7 @@ def status_of(error: requests.RequestException) -> int:
 
 
 def http_sentence(code: int) -> str:
-    """Put an HTTP status in words for a person; the service's own may name the patient."""
+    """An HTTP status in our own words; the service's may name the patient."""
     return f"HTTP {code} {_http_row(code).meaning}"
 
 

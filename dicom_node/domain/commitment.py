@@ -1,4 +1,4 @@
-"""Storage commitment (PS3.4 Annex J): what is asked, and what is answered, as plain values."""
+"""Storage commitment (PS3.4 Annex J) as plain values: queries, requests, reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAILURE_REASONS = {
     0x0213: "resource limitation",
 }
 
-# On whose word an object counts as committed
+# What an object counts as committed by
 BY_COMMITMENT, BY_QUERY, BY_FILE = "commitment", "query", "file"
 
 
@@ -42,7 +42,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An instance that is not kept; ``code`` is its Failure Reason (0008,1197)."""
+    """An instance that is not kept; ``code`` is the Failure Reason (0008,1197)."""
 
     reference: Reference
     code: int
@@ -55,7 +55,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentReport:
-    """What became of the instances of a request."""
+    """Which instances of a request are kept, and which are not."""
 
     transaction_uid: str
     kept: tuple[Reference, ...] = ()
@@ -64,16 +64,16 @@ class CommitmentReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentQuery:
-    """Accepted objects of one study of which a destination is asked whether it keeps them.
+    """A storage commitment query: one study's accepted objects at one destination.
 
-    ``transaction_uid`` is written down before anybody is asked, so that no answer is lost.
+    ``transaction_uid`` is recorded before the request goes out, so that no report is lost.
     """
 
     transaction_uid: str
     study_instance_uid: str
     destination: str
     lease: str
-    asked: int  # times asked in vain before
+    asked: int  # unsuccessful attempts before
     deliveries: tuple[Delivery, ...]
 
     @property
@@ -90,9 +90,9 @@ class CommitmentQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentRequest:
-    """A commitment a peer asked this node for."""
+    """A peer's request for storage commitment by this node."""
 
-    id: int = 0  # once it is written down
+    id: int = 0  # 0 until it is stored
     transaction_uid: str
     ae_title: str  # of the peer
     references: tuple[Reference, ...]

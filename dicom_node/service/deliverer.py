@@ -1,4 +1,4 @@
-"""Everything the delivering process does again and again, put together from its parts."""
+"""The periodic work of the deliverer process, assembled from its parts."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queues:
-    """What is to be done, from the store."""
+    """The tables of the store that hold work."""
 
     outbox: Outbox
     commitments: Commitments
-    pledges: CommitmentRequests
+    commitment_requests: CommitmentRequests
     breakers: Breakers
     audit: Audit
 
 
 class Rounds:
-    """One round of each kind of work; they may run at the same time.
+    """One round of each kind of work; rounds of different kinds may run at the same time.
 
     Parameters
     ----------
     owner
         Name under which work is leased.
     stopping
-        Once set, what is under way is finished and nothing else begun.
+        Once set, work under way is finished and nothing else is begun.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Rounds:
             clock=clock,
             jitter=jitter,
         )
-        askers = _askers(config, queues, clock)
+        verifiers = _verifiers(config, queues, clock)
         self._deliverer = Deliverer(
             owner=owner,
             outbox=queues.outbox,
@@ -72,14 +72,14 @@ class Rounds:
             lease_seconds=delivery.lease_seconds,
             clock=clock,
             jitter=jitter,
-            confirmed=frozenset(askers),
+            confirmed=frozenset(verifiers),
             note=self._breaker.note,
             stopping=stopping,
         )
         self._confirmer = Confirmer(
             owner=owner,
             commitments=queues.commitments,
-            askers=askers,
+            verifiers=verifiers,
             policy=policy,
             delivery=delivery,
             clock=clock,
@@ -89,7 +89,7 @@ class Rounds:
         )
         self._reporter = Reporter(
             owner=owner,
-            pledges=queues.pledges,
+            requests=queues.commitment_requests,
             config=config,
             policy=policy,
             clock=clock,
@@ -102,20 +102,20 @@ class Rounds:
         self._deliverer.deliver_due()
 
     def confirm(self) -> None:
-        """Ask after everything accepted that is due."""
+        """Verify every accepted delivery that is due."""
         self._confirmer.confirm_due()
 
     def report(self) -> None:
-        """Tell peers what the node keeps for them."""
+        """Answer every commitment request that is due."""
         self._reporter.report_due()
 
     def probe(self) -> None:
-        """Look whether destinations that were down are back."""
+        """Probe destinations whose breaker is open."""
         self._breaker.probe(self._sender)
 
 
-def _askers(config: Config, queues: Queues, clock: Clock) -> dict[str, Verifier]:
-    """How to ask each destination that can be asked; DICOMweb says all it knows when it stores."""
+def _verifiers(config: Config, queues: Queues, clock: Clock) -> dict[str, Verifier]:
+    """The verifier of each destination; DICOMweb has none, its answer to a store is final."""
     peers = [
         each
         for each in config.destinations
@@ -123,8 +123,10 @@ def _askers(config: Config, queues: Queues, clock: Clock) -> dict[str, Verifier]
     ]
     folders = [each for each in config.destinations if isinstance(each, FolderDestination)]
     intake = Intake(queues.commitments, config.delivery, clock)
-    inquirer = CommitmentScu(
+    commitment_scu = CommitmentScu(
         config.node.ae_title, peers, queues.commitments, intake, queues.audit, config.tls
     )
-    folder_asker = FolderVerifier(folders, config.node.data_dir)
-    return {each.name: inquirer for each in peers} | {each.name: folder_asker for each in folders}
+    folder_verifier = FolderVerifier(folders, config.node.data_dir)
+    return {each.name: commitment_scu for each in peers} | {
+        each.name: folder_verifier for each in folders
+    }

@@ -109,7 +109,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     queues = Queues(
         outbox=store.outbox,
         commitments=store.commitments,
-        pledges=store.pledges,
+        commitment_requests=store.pledges,
         breakers=store.breakers,
         audit=store.audit,
     )

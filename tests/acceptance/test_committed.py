@@ -37,7 +37,7 @@ def test_results_are_committed_and_films_are_vouched_for(tmp_path: Path) -> None
         node.wait_until(lambda: pacs.requests, seconds=120)
         assert _at_pacs(node) == {"accepted"}
         node.kill("deliverer-1")
-        pacs.tell_anew(None, pacs.requests[0])
+        pacs.report_elsewhere(None, pacs.requests[0])
         node.wait_until(lambda: _at_pacs(node) == {"committed"}, seconds=30)
         _ask_for(node, ds.SOPClassUID, ds.SOPInstanceUID)
         node.wait_until(lambda: pacs.heard, seconds=60)

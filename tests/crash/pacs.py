@@ -49,10 +49,10 @@ class CountingPacs(CommittingPeer):
                 for objects in self.studies.values()
             )
 
-    def tell_anew(self, _assoc: Any, request: Any) -> None:
+    def report_elsewhere(self, _assoc: Any, request: Any) -> None:
         """Report until the node answers; it may be dead just now."""
         for _ in range(5):
             with suppress(Exception):
-                super().tell_anew(_assoc, request)
+                super().report_elsewhere(_assoc, request)
                 return
             time.sleep(1.0)

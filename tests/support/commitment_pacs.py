@@ -98,9 +98,9 @@ class CommittingPeer(Peer):
         self.requests.append(request)
         if self.style is Style.REFUSE:
             return 0x0213, None
-        tell = {Style.SAME: self._tell_here, Style.NEW: self.tell_anew}.get(self.style)
-        if tell is not None:
-            threading.Thread(target=tell, args=(event.assoc, request), daemon=True).start()
+        report = {Style.SAME: self._report_here, Style.NEW: self.report_elsewhere}.get(self.style)
+        if report is not None:
+            threading.Thread(target=report, args=(event.assoc, request), daemon=True).start()
         return 0x0000, None
 
     def _hear(self, event: Event) -> tuple[int, None]:
@@ -118,11 +118,11 @@ class CommittingPeer(Peer):
             missing=tuple(Failure(reference=each, code=code) for each in references[:count]),
         )
 
-    def _tell_here(self, assoc: Any, request: Any) -> None:
+    def _report_here(self, assoc: Any, request: Any) -> None:
         time.sleep(0.05)  # the answer to the request comes first
         self._send(assoc, self.report(request))
 
-    def tell_anew(self, _assoc: Any, request: Any) -> None:
+    def report_elsewhere(self, _assoc: Any, request: Any) -> None:
         ae = AE("PACS")
         context = build_context(StorageCommitmentPushModel, ImplicitVRLittleEndian)
         roles: list[Any] = []

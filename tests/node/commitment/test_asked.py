@@ -1,4 +1,4 @@
-"""What a peer that asks the node for storage commitment is told, and where."""
+"""Storage commitment requests from peers: what the node reports, and where to."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def config(tmp_path: Path, peer: CommittingPeer) -> Config:
 @pytest.fixture
 def receiver(node: Bench, config: Config) -> Iterator[Receiver]:
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    desk = CommitmentHandler(config, node.store.pledges, intake)
+    handler = CommitmentHandler(config, node.store.pledges, intake)
     memory = MemoryStore()
-    running = Receiver(config, memory, node.store.audit, node.clock, handlers=desk.handlers)
+    running = Receiver(config, memory, node.store.audit, node.clock, handlers=handler.handlers)
     running.start()
     yield running
     running.stop(drain_seconds=0.5)
@@ -84,7 +84,7 @@ def request(*references: tuple[str, str]) -> Dataset:
 def reporter(node: Bench, config: Config) -> Reporter:
     return Reporter(
         owner="deliverer-1",
-        pledges=node.store.pledges,
+        requests=node.store.pledges,
         config=config,
         policy=RetryPolicy.of(config.delivery),
         clock=node.clock,
@@ -105,7 +105,7 @@ def test_each_instance_gets_its_answer(
     node: Bench, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer,
     syntax: str,
 ) -> None:  # fmt: skip
-    """Kept, unknown, of another class, gone from disk: told on an association to the asker."""
+    """Kept, unknown, of another class, gone from disk: reported on an association of our own."""
     kept, misnamed = received(node, tmp_path, 1), received(node, tmp_path, 2)
     gone = node.receive("1.2", 3).sop_instance_uid
     asked = request((CR, kept), (CR, "1.2.99"), (DX, misnamed), (CR, gone))
@@ -120,10 +120,10 @@ def test_each_instance_gets_its_answer(
     }  # fmt: skip
     assert reporter(node, config).report_due() == 0
     assert {AuditKind.PLEDGE_ASKED, AuditKind.PLEDGE_REPORTED} <= set(node.kinds())
-    [told] = [
+    [line] = [
         row for row in node.store.audit.tail(9) if row.event.kind is AuditKind.PLEDGE_REPORTED
     ]
-    assert told.event.detail["kept"] == 1
+    assert line.event.detail["kept"] == 1
 
 
 def test_our_own_results_that_came_back_are_kept(
@@ -181,8 +181,10 @@ def test_a_calling_peer_with_a_port_is_no_stranger(
     known = config.node.model_copy(update={"allowed_calling": (modality,)})
     config = config.model_copy(update={"node": known, "destinations": ()})
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    desk = CommitmentHandler(config, node.store.pledges, intake)
-    running = Receiver(config, MemoryStore(), node.store.audit, node.clock, handlers=desk.handlers)
+    handler = CommitmentHandler(config, node.store.pledges, intake)
+    running = Receiver(
+        config, MemoryStore(), node.store.audit, node.clock, handlers=handler.handlers
+    )
     running.start()
     try:
         assert ask(running, request((CR, "1.2.3")), calling="CR_ROOM_2") == 0x0000

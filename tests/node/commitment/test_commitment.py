@@ -65,7 +65,7 @@ def settle(node: Bench) -> None:
     )  # fmt: skip
 
 
-def inquirer(node: Bench, peer: DicomDestination, intake: Intake) -> CommitmentScu:
+def commitment_scu(node: Bench, peer: DicomDestination, intake: Intake) -> CommitmentScu:
     return CommitmentScu("AINODE", [peer], node.store.commitments, intake, node.store.audit)
 
 
@@ -75,7 +75,7 @@ def confirmer(node: Bench, peer: DicomDestination, **delivery: Any) -> Confirmer
     return Confirmer(
         owner="deliverer-1",
         commitments=node.store.commitments,
-        askers={"pacs": inquirer(node, peer, intake)},
+        verifiers={"pacs": commitment_scu(node, peer, intake)},
         policy=RetryPolicy.of(settings),
         delivery=settings,
         clock=node.clock,
@@ -85,14 +85,14 @@ def confirmer(node: Bench, peer: DicomDestination, **delivery: Any) -> Confirmer
 
 @contextmanager
 def listening(node: Bench, folder: Path, *peers: DicomDestination) -> Iterator[Receiver]:
-    """The node's receiver, with the desk for storage commitment."""
+    """The node's receiver, with the handler for storage commitment."""
     config = Config(destinations=peers, node=NodeConfig(ae_title="AINODE", data_dir=folder))
     own = config.node.model_copy(update={"port": 0, "host": "127.0.0.1"})
     config = config.model_copy(update={"node": own, "delivery": DELIVERY})
     intake = Intake(node.store.commitments, DELIVERY, node.clock)
-    desk = CommitmentHandler(config, node.store.pledges, intake)
+    handler = CommitmentHandler(config, node.store.pledges, intake)
     memory = MemoryStore()
-    receiver = Receiver(config, memory, memory, node.clock, handlers=desk.handlers)
+    receiver = Receiver(config, memory, memory, node.clock, handlers=handler.handlers)
     receiver.start()
     try:
         yield receiver
@@ -109,7 +109,7 @@ def reasons(node: Bench) -> set[str]:
 
 
 def test_a_report_on_the_same_association_commits(node: Bench, tmp_path: Path) -> None:
-    """All objects of the study are asked after at once; the trail tells each."""
+    """One query covers all objects of the study; the audit log has a line for each."""
     accept(node)
     with CommittingPeer(tmp_path / "pacs", Style.SAME) as peer:
         assert confirmer(node, destination(peer.port)).confirm_due() == 1
@@ -142,8 +142,8 @@ def test_the_association_is_not_released_before_a_report_is_answered(
     accept(node)
     intake = _SlowIntake(node.store.commitments, DELIVERY, node.clock)
     with CommittingPeer(tmp_path / "pacs", Style.SAME) as peer:
-        asker = inquirer(node, destination(peer.port), intake)
-        replace(confirmer(node, destination(peer.port)), askers={"pacs": asker}).confirm_due()
+        verifier = commitment_scu(node, destination(peer.port), intake)
+        replace(confirmer(node, destination(peer.port)), verifiers={"pacs": verifier}).confirm_due()
         wait_until(lambda: peer.report_statuses)
     assert peer.report_statuses == [0x0000]
 
@@ -178,8 +178,8 @@ def test_a_late_report_of_an_older_request_counts(node: Bench, tmp_path: Path) -
         node.clock.tick(60)
         asking.confirm_due()
         assert len({transaction for transaction, _ in peer.requests}) == 2
-        peer.tell_anew(None, peer.requests[0])
-        peer.tell_anew(None, peer.requests[0])  # once more changes nothing
+        peer.report_elsewhere(None, peer.requests[0])
+        peer.report_elsewhere(None, peer.requests[0])  # once more changes nothing
     assert peer.report_statuses == [0x0000, 0x0000]
     assert statuses(node) == ["committed", "committed"]
     assert node.kinds().count(AuditKind.DELIVERY_COMMITTED) == 2
@@ -275,7 +275,7 @@ def test_a_pacs_that_neither_reports_nor_lists_stays_at_accepted(
             node.clock.tick(900)
     assert len(peer.requests) == 1
     assert reasons(node) == {
-        "accepted; more cannot be known: no report came, and no query is offered"
+        "accepted; cannot be verified: no report came, and no query is offered"
     }
 
 
@@ -289,7 +289,7 @@ def test_a_pacs_that_offers_neither_stays_at_accepted(node: Bench, tmp_path: Pat
         assert asking.confirm_due() == 0
     assert statuses(node) == ["accepted", "accepted"]
     assert reasons(node) == {
-        "accepted; more cannot be known: neither storage commitment nor a query is offered"
+        "accepted; cannot be verified: neither storage commitment nor a query is offered"
     }
 
 
@@ -324,24 +324,24 @@ def test_a_shipment_is_asked_after_when_all_of_it_is_through(node: Bench) -> Non
             reason="stored", confirm=True,
         )  # fmt: skip
         outbox.settle(shipment, [accepted])
-    inquiry = commitments.claim("deliverer-1", node.clock.after(60))
-    assert inquiry is not None
-    assert len(inquiry.deliveries) == len(shipment.deliveries) == 2
+    query = commitments.claim("deliverer-1", node.clock.after(60))
+    assert query is not None
+    assert len(query.deliveries) == len(shipment.deliveries) == 2
 
 
 def test_a_kill_between_question_and_answer_loses_nothing(node: Bench) -> None:
     """The transaction is in the database before anybody is asked; its report finds it."""
     accept(node)
     commitments = node.store.commitments
-    inquiry = commitments.claim("deliverer-1", node.clock.after(60))
-    assert inquiry is not None
-    commitments.request(inquiry)
+    query = commitments.claim("deliverer-1", node.clock.after(60))
+    assert query is not None
+    commitments.request(query)
     assert node.store.release("deliverer-1") == 2  # the process is dead
     again = commitments.claim("deliverer-1", node.clock.after(60))
     assert again is not None
     with pytest.raises(LeaseLost):
-        commitments.request(inquiry)  # a paused one that wakes up sends nothing
-    kept = CommitmentReport(transaction_uid=inquiry.transaction_uid, kept=inquiry.references)
+        commitments.request(query)  # a paused one that wakes up sends nothing
+    kept = CommitmentReport(transaction_uid=query.transaction_uid, kept=query.references)
     assert commitments.report(kept, send_at=node.clock.now, most=3)
     assert statuses(node) == ["committed", "committed"]
     commitments.put_off(again, "no report", node.clock.after(5), asked=True)
@@ -352,14 +352,14 @@ def test_an_older_request_cannot_say_that_something_is_lost(node: Bench) -> None
     """The object may have been sent again since."""
     accept(node)
     commitments = node.store.commitments
-    inquiries = []
+    queries = []
     for _ in range(2):
-        inquiry = commitments.claim("deliverer-1", node.clock.after(60))
-        assert inquiry is not None
-        commitments.request(inquiry)
-        commitments.put_off(inquiry, "no report", node.clock.now, asked=True)
-        inquiries.append(inquiry)
-    first, newest = inquiries
+        query = commitments.claim("deliverer-1", node.clock.after(60))
+        assert query is not None
+        commitments.request(query)
+        commitments.put_off(query, "no report", node.clock.now, asked=True)
+        queries.append(query)
+    first, newest = queries
     lost = tuple(Failure(reference=each, code=0x0112) for each in first.references)
     for asked, after in ((first, "accepted"), (newest, "pending")):
         report = CommitmentReport(transaction_uid=asked.transaction_uid, missing=lost)
@@ -374,20 +374,20 @@ def test_a_report_nobody_asked_for_is_refused(node: Bench, tmp_path: Path, known
     node.finish(node.work("1.3"), "pacs")
     settle(node)
     commitments = node.store.commitments
-    inquiry = commitments.claim("deliverer-1", node.clock.after(60))
-    assert inquiry is not None
-    commitments.request(inquiry)
+    query = commitments.claim("deliverer-1", node.clock.after(60))
+    assert query is not None
+    commitments.request(query)
     others = [
         Reference(sop_class_uid=SC, sop_instance_uid=row["sop_instance_uid"])
         for row in node.rows("deliveries")
-        if row["study_instance_uid"] != inquiry.study_instance_uid
+        if row["study_instance_uid"] != query.study_instance_uid
     ]
-    request = (inquiry.transaction_uid if known else "2.25.4711", tuple(others))
+    request = (query.transaction_uid if known else "2.25.4711", tuple(others))
     with (
         listening(node, tmp_path) as receiver,
         CommittingPeer(tmp_path / "pacs", Style.NEVER, node_port=receiver.ports[0]) as peer,
     ):
-        peer.tell_anew(None, request)
+        peer.report_elsewhere(None, request)
     assert peer.report_statuses == [0x0000 if known else 0x0115]
     assert statuses(node) == ["accepted"] * 4
 
@@ -396,7 +396,7 @@ def test_a_destination_is_asked_only_where_that_makes_sense(node: Bench) -> None
     """One that is gone from the configuration, or not to be asked, ends at accepted."""
     accept(node)
     asking = confirmer(node, destination(free_port(), name="other"))
-    asking = Confirmer(**{**_fields(asking), "askers": {}})
+    asking = Confirmer(**{**_fields(asking), "verifiers": {}})
     assert asking.confirm_due() == 1
     assert asking.confirm_due() == 0
     assert statuses(node) == ["accepted", "accepted"]

@@ -91,8 +91,8 @@ def test_failures_in_a_row_open_it_and_the_others_go_on(
     assert {destination for destination, _ in sender.sent[before:]} == {"pacs"}
     attempts = {r["attempt"] for r in node.rows("deliveries") if r["destination"] == "away"}
     assert attempts == {0, 3}
-    told = read_status(tmp_path)["breakers"]["away"]
-    assert (told["open"], told["failures"], told["reason"]) == (True, 3, "nothing listens")
+    result = read_status(tmp_path)["breakers"]["away"]
+    assert (result["open"], result["failures"], result["reason"]) == (True, 3, "nothing listens")
     assert node.kinds().count(AuditKind.DESTINATION_DOWN) == 1
 
 
@@ -130,7 +130,7 @@ def test_a_destination_that_left_the_configuration_is_not_probed(
 
 
 def test_an_answer_in_between_starts_the_count_anew(node: Bench, breaker: Breaker) -> None:
-    """Whatever the answer was: somebody is there."""
+    """Any answer shows that the destination is there."""
     for _ in range(2):
         breaker.note("pacs", "nothing listens")
     node.finish(node.work(), "pacs")

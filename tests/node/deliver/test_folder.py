@@ -169,7 +169,7 @@ def test_echo_says_whether_a_file_can_be_written(out: Path, tmp_path: Path) -> N
     assert files(out) == []
 
 
-def inquiry(paths: list[Path]) -> CommitmentQuery:
+def query(paths: list[Path]) -> CommitmentQuery:
     headers = [dcmread(path) for path in paths]
     return CommitmentQuery(
         transaction_uid="2.25.1", study_instance_uid=headers[0].StudyInstanceUID,
@@ -191,16 +191,16 @@ def inquiry(paths: list[Path]) -> CommitmentQuery:
 def test_a_file_is_read_again_before_it_counts_as_kept(films: list[Path], out: Path) -> None:
     """One that was changed or removed is not; a folder that is away says nothing of its files."""
     send(out, films)
-    asker = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
-    asked = inquiry(films[:1])
+    verifier = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    asked = query(films[:1])
     [uid] = [reference.sop_instance_uid for reference in asked.references]
-    assert asker.ask(asked).found is Found.LOOKED_UP
-    assert asker.ask(asked).kept == {uid}
+    assert verifier.ask(asked).found is Found.LOOKED_UP
+    assert verifier.ask(asked).kept == {uid}
     [file] = [path for path in files(out) if path.stem == uid]
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    assert asker.ask(asked).kept == frozenset()
+    assert verifier.ask(asked).kept == frozenset()
     file.unlink()
-    assert asker.ask(asked).kept == frozenset()
+    assert verifier.ask(asked).kept == frozenset()
     out.rename(out.with_name("elsewhere"))
     with pytest.raises(PeerUnavailable, match="is not there"):
-        asker.ask(asked)
+        verifier.ask(asked)

@@ -220,7 +220,7 @@ def test_unknown_destination(films: list[Path]) -> None:
 
 
 def test_nothing_listens(films: list[Path]) -> None:
-    """A closed port answers nobody's files, at once and in words."""
+    """A closed port fails every file at once, with a reason."""
     port = free_port()
     reason = f"nothing listens at 127.0.0.1:{port}"
     assert said(sender(port).send("pacs", films)) == [(UNAVAILABLE, reason)] * 3
@@ -331,7 +331,7 @@ def test_back_on_the_same_port(tmp_path: Path, films: list[Path]) -> None:
 
 
 def test_echo(honest: Peer) -> None:
-    """C-ECHO tells whether a destination is there, and how quickly it answered."""
+    """C-ECHO shows whether a destination is there, and how quickly it answered."""
     result = sender(honest.port).echo("pacs")
     assert result.ok
     assert result.status == 0x0000

@@ -48,10 +48,10 @@ def deliver(node: Bench, folder: Path, senders: Senders) -> None:
 
 
 def statuses(node: Bench) -> dict[str, list[str]]:
-    told: dict[str, list[str]] = {}
+    by_destination: dict[str, list[str]] = {}
     for row in node.rows("deliveries"):
-        told.setdefault(row["destination"], []).append(row["status"])
-    return told
+        by_destination.setdefault(row["destination"], []).append(row["status"])
+    return by_destination
 
 
 def test_what_is_not_taken_now_goes_out_later(node: Bench, tmp_path: Path) -> None:

@@ -196,15 +196,15 @@ def test_the_token_is_never_told(
     """Neither in an answer nor in any library's log."""
     (tmp_path / "token").write_text(SECRET)
     caplog.set_level(logging.DEBUG)
-    told = []
+    result = []
     for act in (None, 401, 500, 0, b"no", {FAILURE: 0xA900}):
         with Stow([act]) as web:
-            told += send(web.url, films[:1], token_file=tmp_path / "token")
+            result += send(web.url, films[:1], token_file=tmp_path / "token")
     gone = f"http://127.0.0.1:{free_port()}"
-    told += send(gone, films[:1], token_file=tmp_path / "token")
-    assert len(told) == 7
-    assert SECRET not in f"{told}{caplog.text}"
-    assert str(dcmread(films[0]).PatientName) not in f"{told}{caplog.text}"
+    result += send(gone, films[:1], token_file=tmp_path / "token")
+    assert len(result) == 7
+    assert SECRET not in f"{result}{caplog.text}"
+    assert str(dcmread(films[0]).PatientName) not in f"{result}{caplog.text}"
 
 
 def test_no_proxy_and_no_password_of_the_machine(
@@ -230,8 +230,8 @@ def test_a_ca_file_that_is_not_there(films: list[Path], tmp_path: Path) -> None:
 def test_echo_searches_for_one_study() -> None:
     """QIDO-RS, one study at most."""
     with Stow() as web:
-        told = StowSender([service(web.url)], 5.0).echo("web")
-        assert (told.ok, told.reason) == (True, f"{web.url} answers")
+        result = StowSender([service(web.url)], 5.0).echo("web")
+        assert (result.ok, result.reason) == (True, f"{web.url} answers")
         assert web.requests[0][:2] == ("GET", "/dicom-web/studies?limit=1")
 
 
@@ -239,6 +239,6 @@ def test_echo_searches_for_one_study() -> None:
 def test_echo_tells_why_not(act: int) -> None:
     """The HTTP status, in words."""
     with Stow([act]) as web:
-        told = StowSender([service(web.url)], 5.0).echo("web")
-    assert not told.ok
-    assert f"HTTP {act}" in told.reason
+        result = StowSender([service(web.url)], 5.0).echo("web")
+    assert not result.ok
+    assert f"HTTP {act}" in result.reason
