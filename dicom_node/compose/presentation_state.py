@@ -24,7 +24,7 @@ from dicom_node.compose.sanitize import clean
 from dicom_node.dicom.header import number, text
 from dicom_node.explain import palette
 from dicom_node.explain.regions import outline
-from dicom_node.pixels.grayscale import look_up_table
+from dicom_node.pixels.grayscale import byte_order, look_up_table
 
 if TYPE_CHECKING:
     from dicom_node.compose.lineage import Lineage
@@ -112,7 +112,7 @@ def _window(source: Dataset, taken: str) -> Dataset | None:
 def _lut(source: Dataset, keyword: str) -> Dataset | None:
     """Return the first look-up table of a sequence, with as many bits as its data use."""
     items = source.get(keyword)
-    found = look_up_table(items[0]) if items else None
+    found = look_up_table(items[0], byte_order(source)) if items else None
     if found is None or not 0 <= found[0] <= 0xFFFF:
         return None
     first, data = int(found[0]), found[1]

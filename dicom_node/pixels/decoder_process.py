@@ -8,6 +8,7 @@ pipes. It holds one film at a time and ends when its request pipe closes.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 from io import FileIO
@@ -28,15 +29,18 @@ from dicom_node.pixels.sandbox import LARGEST, SECONDS
 MEMORY = 3 * 2**30  # bytes of address space; a film of 20 million pixels takes a tenth of it
 #: Processor seconds of one process. It retires after half of them, between two films.
 LIFETIME = 600
+_PIPE = 1 << 16  # bytes: all that Linux keeps of what libraries complain
+# What GDCM's and others' libraries say of a stream that they decode in spite of its errors.
+_DAMAGE = re.compile(rb"corrupt|premature|error|warning", re.IGNORECASE)
 
 
 def main() -> None:
     """Say what this kernel cannot confine, then serve requests until the pipe ends."""
-    requests, answers = _pipes()
+    requests, answers, complaints = _pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     with quiet():
         _warm_up()
-        missing = _confine(requests.fileno(), answers.fileno())
+        missing = _confine(requests.fileno(), answers.fileno(), complaints.fileno())
         send(answers, {"missing": missing})
         while _is_young():
             try:
@@ -44,18 +48,21 @@ def main() -> None:
             except EOFError:
                 return
             signal.alarm(int(SECONDS) + 5)  # ends this process if its parent has died
+            complaints.read(_PIPE)  # of the last film
             answer, pixels = _answer(words, content)
+            answer["flawed"] = _DAMAGE.search(complaints.read(_PIPE) or b"") is not None
             signal.alarm(0)
             send(answers, answer, pixels)
 
 
-def _pipes() -> tuple[FileIO, FileIO]:
-    """The pipes of requests and answers; standard output and error of libraries are discarded."""
+def _pipes() -> tuple[FileIO, FileIO, FileIO]:
+    """The pipes of requests and answers, and what libraries write to standard error."""
     requests, answers = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
-    return requests, answers
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    for number, target in ((null, 0), (null, 1), (writing, 2)):
+        os.dup2(number, target)
+    return requests, answers, FileIO(reading, "rb")
 
 
 def _confine(*keep: int) -> list[str]:

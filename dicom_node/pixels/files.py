@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset as pydicom_read_dataset
 from pydicom.uid import (
     JPEG2000,
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
@@ -29,6 +33,15 @@ from pydicom.uid import (
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import NotAFrontalChestFilm
+from dicom_node.pixels.bounds import (
+    check_elements,
+    file_meta,
+    inflate,
+    limited_memory,
+    opened,
+    refuse,
+)
+from dicom_node.pixels.codestream import end_of_fragments
 
 # Start of a compressed frame -> transfer syntax, for files without file meta. The marker of the
 # JPEG frame header names the process (ISO/IEC 10918-1 table B.1); CAP in JPEG 2000 means HTJ2K.
@@ -38,6 +51,9 @@ _JPEG_PROCESS: dict[int, UID] = {
     0xC3: JPEGLossless,
     0xF7: JPEGLSLossless,
 }
+
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"  # little endian
+_CLOSING = b"\xfe\xff\xdd\xe0\0\0\0\0"  # Sequence Delimitation Item, PS3.5 7.5
 
 
 @contextmanager
@@ -68,19 +84,44 @@ def read_dataset(path: Path) -> Dataset:
     """
     with quiet():
         try:
-            ds: Dataset = dcmread(path, force=True)
+            with opened(path) as content, limited_memory():
+                ds = _parsed(path, content)
+                _drop_unparsable(ds)
+        except MemoryError as error:
+            raise refuse("its elements take more memory than those of any film") from error
         except MALFORMED as error:
             raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not a DICOM file") from error
         except OSError as error:
-            if (
-                error.errno is not None
-            ):  # of the disk; pydicom's own, for a truncated sequence, has no errno
+            if error.errno is not None:  # the disk; pydicom's own error has no errno
                 raise
             raise NotAFrontalChestFilm(RefusalCode.FILE, "its elements are cut off") from error
-        _drop_unparsable(ds)
     if "SOPClassUID" not in ds and "PixelData" not in ds:
         raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not the DICOM file of an image")
     _complete_file_meta(ds)
+    return ds
+
+
+def _parsed(path: Path, content: mmap.mmap | bytes) -> Dataset:
+    """Parse within the bounds; a last frame without its closing delimiter loses nothing."""
+    syntax, start = file_meta(content)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflated = inflate(content, start)
+        check_elements(inflated, 0, ExplicitVRLittleEndian)
+        whole = pydicom_read_dataset(BytesIO(inflated), is_implicit_VR=False, is_little_endian=True)
+        whole.file_meta = FileMetaDataset()
+        whole.file_meta.TransferSyntaxUID = syntax
+        return whole
+    check_elements(content, start, syntax)
+    try:
+        ds: Dataset = dcmread(path, force=True)
+    except EOFError:
+        ds = Dataset()
+    if "PixelData" not in ds and content.find(_PIXEL_DATA) >= 0:
+        closed = dcmread(BytesIO(content[:] + _CLOSING), force=True)
+        if isinstance(pixels := closed.get("PixelData"), bytes):
+            closed.PixelData = pixels[: end_of_fragments(pixels)]
+            closed["PixelData"].is_undefined_length = True
+            return closed
     return ds
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.uid import ExplicitVRBigEndian
 
 from dicom_node.dicom.header import number, numbers, text
 
@@ -32,7 +33,7 @@ LARGEST_VALUE = 1e12
 def modality(ds: Dataset, values: Table) -> Table:
     """Apply the Modality LUT, else Rescale Slope and Intercept (PS3.3 C.11.1)."""
     item = _first_item(ds, "ModalityLUTSequence")
-    looked_up = None if item is None else _look_up(item, values)
+    looked_up = None if item is None else _look_up(item, values, byte_order(ds))
     if looked_up is not None:
         return looked_up
     slope, intercept = number(ds, "RescaleSlope", 1.0), number(ds, "RescaleIntercept", 0.0)
@@ -101,7 +102,7 @@ def _voi_lut(ds: Dataset, values: Table) -> Table | None:
     The number of bits in the descriptor is not used: writers declare 16 for 12-bit tables.
     """
     item = _first_item(ds, "VOILUTSequence")
-    looked_up = None if item is None else _look_up(item, values)
+    looked_up = None if item is None else _look_up(item, values, byte_order(ds))
     if looked_up is None:
         return None
     white = (1 << int(looked_up.max()).bit_length()) - 1
@@ -148,9 +149,9 @@ def _first_item(ds: Dataset, keyword: str) -> Dataset | None:
     return sequence[0] if sequence else None
 
 
-def _look_up(item: Dataset, values: Table) -> Table | None:
+def _look_up(item: Dataset, values: Table, order: str) -> Table | None:
     """Map values by a look-up table; None if the item holds none."""
-    lut = look_up_table(item)
+    lut = look_up_table(item, order)
     if lut is None:
         return None
     first, data = lut
@@ -163,8 +164,17 @@ def _look_up(item: Dataset, values: Table) -> Table | None:
     return greys
 
 
-def look_up_table(item: Dataset) -> tuple[float, Table] | None:
+def byte_order(ds: Dataset) -> str:
+    """The byte order of OW values of a film, as NumPy spells it."""
+    meta = getattr(ds, "file_meta", None)
+    big = meta is not None and text(meta, "TransferSyntaxUID") == ExplicitVRBigEndian
+    return ">" if big else "<"
+
+
+def look_up_table(item: Dataset, order: str = "<") -> tuple[float, Table] | None:
     """Read a look-up table by its descriptor (PS3.3 C.11.1.1).
+
+    ``order`` is the `byte_order` of the film: pydicom leaves the bytes of an OW value as they are.
 
     Returns
     -------
@@ -174,13 +184,13 @@ def look_up_table(item: Dataset) -> tuple[float, Table] | None:
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) != 3:
         return None
-    data = _lut_data(item, int(descriptor[0]) & 0xFFFF or 0x10000)
+    data = _lut_data(item, int(descriptor[0]) & 0xFFFF or 0x10000, order)
     return (descriptor[1], data) if data.size else None
 
 
-def _lut_data(item: Dataset, entries: int) -> Table:
+def _lut_data(item: Dataset, entries: int, order: str) -> Table:
     data = item.get("LUTData")
     if isinstance(data, bytes):
-        kind = "<u2" if len(data) >= 2 * entries else "u1"
+        kind = f"{order}u2" if len(data) >= 2 * entries else "u1"
         return np.frombuffer(data[: len(data) & ~1], kind)[:entries].astype(np.float64)
     return np.array(numbers(item, "LUTData")[:entries], dtype=np.float64)

@@ -9,9 +9,10 @@ from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 from dicom_node.dicom.header import number, numbers, text
 from dicom_node.domain.values import Image
-from dicom_node.pixels.decode import Stored, decode, meaning, refuse_unreadable_kinds
+from dicom_node.pixels.decode import decode, meaning
 from dicom_node.pixels.files import quiet
 from dicom_node.pixels.grayscale import Counts, Table, logarithm, modality, stretch, voi
+from dicom_node.pixels.layout import Layout, Stored
 
 #: About this many pixels are counted for the film's own range.
 SAMPLE = 250_000
@@ -25,7 +26,8 @@ def to_image(ds: Dataset) -> Image:
     Image
         ``notes`` says where the window came from (``window``: header, lut or pixels), whether the
         stored values were inverted (``inverted``), ``transfer_syntax`` and ``decoder``, and, only
-        if they apply, ``logarithm`` and ``polarity`` (the header contradicts itself).
+        if they apply, ``logarithm``, ``polarity`` (the header contradicts itself), ``decoding``
+        (with errors) and ``header`` (what the compressed stream says otherwise).
 
     Raises
     ------
@@ -33,12 +35,18 @@ def to_image(ds: Dataset) -> Image:
         Colour, several frames, too many pixels, or pixels that do not decode.
     """
     with quiet():
-        refuse_unreadable_kinds(ds)
-        stored, decoder = decode(ds)
-        counts = _count(stored)
-        grey, notes = _grey(ds, counts)
-        pixels = grey.astype(np.float32)[stored]
-        notes |= {"transfer_syntax": str(ds.file_meta.TransferSyntaxUID), "decoder": decoder}
+        decoded = decode(ds)
+        counts = _count(decoded.values)
+        grey, notes = _grey(ds, decoded.layout, counts)
+        pixels = grey.astype(np.float32)[decoded.values]
+        notes |= {
+            "transfer_syntax": str(ds.file_meta.TransferSyntaxUID),
+            "decoder": decoded.decoder,
+        }
+        if decoded.flawed:
+            notes["decoding"] = "with errors"
+        if decoded.layout.differs:
+            notes["header"] = f"contradicts the stream: {', '.join(decoded.layout.differs)}"
         return Image(pixels=pixels, spacing_mm=_spacing(ds), notes=notes)
 
 
@@ -48,9 +56,9 @@ def _count(stored: Stored) -> Counts:
     return np.bincount(stored[::step, ::step].ravel(), minlength=1 << (8 * stored.itemsize))
 
 
-def _grey(ds: Dataset, counts: Counts) -> tuple[Table, dict[str, str]]:
+def _grey(ds: Dataset, layout: Layout, counts: Counts) -> tuple[Table, dict[str, str]]:
     """Compute steps 1 to 5 for every bit pattern."""
-    stored = meaning(ds, counts)
+    stored = meaning(layout, counts)
     padding = _padding(ds, stored)
     film = np.where(padding, 0, counts)
     values = modality(ds, stored)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from io import RawIOBase
 
 SECONDS = 30.0  # a decoder may take for one film; the slowest takes one second
+START_SECONDS = 60.0  # for a new process to import its decoders; it takes one
 LARGEST = 2**30  # bytes of one message; a film of the largest detector has 40 MB
 _PIPE = 2**20  # bytes of pipe buffer; with Linux's 64 KiB each film takes many context switches
 
@@ -61,8 +62,8 @@ class Sandbox:
         """Process id of the decoder, None if it is not running."""
         return self._process.pid if self._process is not None else None
 
-    def ask(self, words: dict[str, Any], content: bytes) -> bytearray:
-        """Send one request and return the decoded bytes.
+    def ask(self, words: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytearray]:
+        """Send one request; return what the decoder says, and the decoded bytes.
 
         Raises
         ------
@@ -75,13 +76,12 @@ class Sandbox:
             answer, pixels = self._exchange(words, content)
         if "error" in answer:
             raise ValueError(str(answer["error"]))
-        return pixels
+        return answer, pixels
 
     def missing(self) -> tuple[str, ...]:
         """Start the process if need be; return what this kernel cannot confine."""
         with self._lock:
-            with self._time_limit(self._alive()):
-                self._greet()
+            self._greet(self._alive())
             return self._missing
 
     def close(self) -> None:
@@ -93,10 +93,10 @@ class Sandbox:
     def _exchange(self, words: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytearray]:
         """Send a request and wait for the answer; a process that has just retired is replaced."""
         for _ in range(2):
-            process = self._alive()
+            process, late = self._alive(), threading.Event()
             try:
-                with self._time_limit(process) as late:
-                    self._greet()
+                self._greet(process)
+                with self._time_limit(process, self._seconds) as late:
                     send(cast("RawIOBase", process.stdin), words, content)  # bufsize=0: raw
                     return receive(cast("RawIOBase", process.stdout), LARGEST)
             except (OSError, EOFError, ValueError) as error:
@@ -106,21 +106,24 @@ class Sandbox:
         raise DecoderDied(_RETIRED)
 
     @contextmanager
-    def _time_limit(self, process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
-        """Kill the process after the time limit; the event is set if that happened."""
+    def _time_limit(
+        self, process: subprocess.Popen[bytes], seconds: float
+    ) -> Iterator[threading.Event]:
+        """Kill the process after so many seconds; the event is set if that happened."""
         late = threading.Event()
-        timer = threading.Timer(self._seconds, _kill, (process, late))
+        timer = threading.Timer(seconds, _kill, (process, late))
         timer.start()
         try:
             yield late
         finally:
             timer.cancel()
 
-    def _greet(self) -> None:
+    def _greet(self, process: subprocess.Popen[bytes]) -> None:
         """Read the first message of a new process: what it could not confine."""
-        if self._greeted or self._process is None:
+        if self._greeted:
             return
-        words, _ = receive(cast("RawIOBase", self._process.stdout), LARGEST)
+        with self._time_limit(process, START_SECONDS):
+            words, _ = receive(cast("RawIOBase", process.stdout), LARGEST)
         self._missing, self._greeted = tuple(words.get("missing", ())), True
         if self._missing:
             log.warning("the decoder is not fully confined", missing=", ".join(self._missing))

@@ -62,7 +62,7 @@ def _made(path: Path, syntax: UID) -> bool:
 def _decoded(name: str, path: Path, repeat: int) -> Row:
     ds = pixels.read_dataset(path)
     table = np.linspace(0, 1, 1 << 16, dtype=np.float32)
-    decoder = stored_values(ds)[1]
+    decoder = stored_values(ds).decoder
     syntax, plugin = ds.file_meta.TransferSyntaxUID, "" if decoder == "none" else decoder
     bare = times(lambda: table[decode_with(ds, syntax, plugin)], repeat)
     whole = times(lambda: pixels.to_image(pixels.read_dataset(path)), repeat)

@@ -140,7 +140,7 @@ def test_every_decoder_works_without_any_right(syntax: UID) -> None:
         try:
             expected = decode.decode_with(ds, syntax, plugin)
             found = decode.decode_in_child(ds, syntax, plugin, sandbox)
-            assert np.array_equal(found, expected)
+            assert np.array_equal(found.values, expected)
         finally:
             sandbox.close()
 
@@ -162,7 +162,7 @@ def test_a_running_decoder_holds_nothing_of_ours(monkeypatch: pytest.MonkeyPatch
         if os.geteuid() == 0:
             assert b"s3cret" not in Path(f"/proc/{own.pid}/environ").read_bytes()
             names = {link.name for link in Path(f"/proc/{own.pid}/fd").iterdir()}
-            assert len(names) == 5  # two pipes, and /dev/null in place of the standard ones
+            assert len(names) == 6  # two pipes, standard error to itself, /dev/null
     finally:
         own.close()
 

@@ -54,8 +54,8 @@ def test_the_pixels_are_the_same_as_decoded_here(sandbox: Sandbox) -> None:
     """The child decodes to the same values as this process, for every codec."""
     for syntax in (RLELossless, JPEGLSLossless, JPEG2000Lossless):
         ds = compressed(syntax)
-        values, plugin = decode.decode(ds)
-        assert np.array_equal(values, decode.decode_with(ds, syntax, plugin))
+        found = decode.decode(ds)
+        assert np.array_equal(found.values, decode.decode_with(ds, syntax, found.decoder))
 
 
 def test_one_process_serves_many_films_and_holds_no_networks(sandbox: Sandbox) -> None:
