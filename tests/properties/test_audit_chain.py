@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import Bench, bench
+from support.fakes import StoreHarness, store_harness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 
@@ -33,12 +33,12 @@ COLUMNS = ("at", "kind", "study_instance_uid", "sop_instance_uid", "detail", "pr
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with bench(tmp_path_factory.mktemp("audit")) as made:
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path_factory.mktemp("audit")) as made:
         yield made
 
 
-def _write(node: Bench, trail: list[list[AuditEvent]]) -> int:
+def _write(node: StoreHarness, trail: list[list[AuditEvent]]) -> int:
     """Start a new trail with these appends; how many lines it has."""
     node.sql("DELETE FROM audit")
     for appended in trail:
@@ -49,7 +49,7 @@ def _write(node: Bench, trail: list[list[AuditEvent]]) -> int:
 @settings(max_examples=20, deadline=None)
 @given(trails)
 def test_an_untouched_trail_verifies_and_tells_what_was_said(
-    node: Bench, trail: list[list[AuditEvent]]
+    node: StoreHarness, trail: list[list[AuditEvent]]
 ) -> None:
     """Whatever the details hold, however they were grouped into appends."""
     _write(node, trail)
@@ -61,7 +61,7 @@ def test_an_untouched_trail_verifies_and_tells_what_was_said(
 @settings(max_examples=25, deadline=None)
 @given(trails, st.data())
 def test_an_edited_line_is_found(
-    node: Bench, trail: list[list[AuditEvent]], data: st.DataObject
+    node: StoreHarness, trail: list[list[AuditEvent]], data: st.DataObject
 ) -> None:
     """Any other text in any column of any line, or none where there was one."""
     line = data.draw(st.integers(1, _write(node, trail)))
@@ -75,7 +75,7 @@ def test_an_edited_line_is_found(
 @settings(max_examples=20, deadline=None)
 @given(trails, st.data())
 def test_a_deleted_line_is_found(
-    node: Bench, trail: list[list[AuditEvent]], data: st.DataObject
+    node: StoreHarness, trail: list[list[AuditEvent]], data: st.DataObject
 ) -> None:
     """Also where the lines after it are numbered anew."""
     lines = _write(node, trail)
@@ -90,7 +90,7 @@ def test_a_deleted_line_is_found(
 @settings(max_examples=20, deadline=None)
 @given(trails, st.data())
 def test_an_inserted_or_moved_line_is_found(
-    node: Bench, trail: list[list[AuditEvent]], data: st.DataObject
+    node: StoreHarness, trail: list[list[AuditEvent]], data: st.DataObject
 ) -> None:
     """A copy of an honest line in another place is not an honest line."""
     lines = _write(node, trail)
@@ -106,7 +106,7 @@ def test_an_inserted_or_moved_line_is_found(
     assert node.store.audit.verify() != [] or honest
 
 
-def _replace(node: Bench, rows: list[dict[str, object]]) -> None:
+def _replace(node: StoreHarness, rows: list[dict[str, object]]) -> None:
     node.sql("DELETE FROM audit")
     names = (*COLUMNS, "hash")
     marks = ", ".join(f":{name}" for name in names)

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
-from support.fakes import START, TABLES, Bench, bench, read, refused
+from support.fakes import START, TABLES, StoreHarness, read, refused, store_harness
 
 from dicom_node.domain.commitment import CommitmentQuery, CommitmentReport, Failure
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, JOB_TRANSITIONS, DeliveryEvent
@@ -68,12 +68,12 @@ def _one_store() -> Iterator[None]:
 
 
 @cache
-def _shared() -> Bench:
+def _shared() -> StoreHarness:
     folder = _stack.enter_context(tempfile.TemporaryDirectory())
-    return _stack.enter_context(bench(Path(folder)))
+    return _stack.enter_context(store_harness(Path(folder)))
 
 
-def _emptied() -> Bench:
+def _emptied() -> StoreHarness:
     node = _shared()
     for table in reversed(TABLES):
         node.sql(f"DELETE FROM {table}")  # noqa: S608

@@ -1,4 +1,4 @@
-"""Stand-ins: a clock that tests own, a sender that obeys, a store that does not wait."""
+"""Fakes at the ports: a clock that the test moves, a scripted sender, a store without fsync."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TABLES = ("studies", "jobs", "instances", "readings", "results", "deliveries", "
 
 
 class EmptyTrail:
-    """A trail without a line."""
+    """An audit log without a line."""
 
     def head(self) -> tuple[int, str]:
         return 0, "0" * 64
@@ -51,7 +51,7 @@ class EmptyTrail:
 
 @dataclass
 class FakeClock:
-    """A `Clock` that moves when told to."""
+    """A `Clock` that moves only by `tick`."""
 
     now: datetime = START
 
@@ -141,8 +141,8 @@ def refused(source: str) -> FilmOutcome:
 
 
 @dataclass
-class Bench:
-    """A store in a folder, its clock, and the steps tests are made of."""
+class StoreHarness:
+    """A store in a folder, its clock, and the steps most tests take."""
 
     store: Store
     clock: FakeClock
@@ -184,7 +184,7 @@ class Bench:
         return [record.event.kind for record in self.store.audit.all()]
 
     def sql(self, statement: str, **values: object) -> list[Any]:
-        """Reach behind the store, as somebody with the database file would."""
+        """Run SQL on the database file, past the store."""
         with self.store._engine.connect() as connection, connection.begin():
             done = connection.exec_driver_sql(statement, values)
             return list(done.mappings().all()) if done.returns_rows else []
@@ -197,16 +197,16 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path) -> Iterator[Bench]:
-    """A store that does not wait for the disk: what it promises about power cuts is not tested."""
+def store_harness(folder: Path) -> Iterator[StoreHarness]:
+    """Open a store that does not wait for the disk; these tests are not about durability."""
     clock = FakeClock()
     if not (folder / DATABASE).exists():
         (folder / DATABASE).write_bytes(_migrated())
     store = open_store(folder, clock)
-    store.close()  # the pool opens its connections anew, and in haste
+    store.close()  # so that the pool opens its next connections with the pragma below
     event.listen(store._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     try:
-        yield Bench(store, clock)
+        yield StoreHarness(store, clock)
     finally:
         store.close()
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from support.fakes import START, Bench, bench
+from support.fakes import START, StoreHarness, store_harness
 
 from dicom_node.audit import checkpoints
 from dicom_node.config import AuditConfig, Config
@@ -26,8 +26,8 @@ from dicom_node.service.housekeeping import Housekeeping
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
@@ -46,22 +46,22 @@ def keys(tmp_path: Path, name: str = "node") -> dict[str, Path]:
     return {"signing_key_file": private, "public_key_file": public}
 
 
-def live(node: Bench, lines: int) -> None:
+def live(node: StoreHarness, lines: int) -> None:
     for number in range(lines):
         node.store.audit.append(AuditEvent(kind=AuditKind.STUDY_READY, detail={"n": number}))
 
 
-def found(node: Bench, settings: Config) -> list[str]:
+def found(node: StoreHarness, settings: Config) -> list[str]:
     return [*node.store.audit.verify(), *checkpoints.problems(node.store.audit, settings)]
 
 
-def rewrite(node: Bench, start: int, lines: int) -> None:
+def rewrite(node: StoreHarness, start: int, lines: int) -> None:
     """Make the trail anew from a line on, with hashes that fit."""
     node.sql("DELETE FROM audit WHERE sequence >= :line", line=start)
     live(node, lines)
 
 
-def test_a_trail_nobody_touched_agrees(node: Bench, tmp_path: Path) -> None:
+def test_a_trail_nobody_touched_agrees(node: StoreHarness, tmp_path: Path) -> None:
     """However far it has grown; and where nothing is new there is no checkpoint more."""
     settings = config(tmp_path, **keys(tmp_path))
     for _ in range(3):
@@ -73,7 +73,7 @@ def test_a_trail_nobody_touched_agrees(node: Bench, tmp_path: Path) -> None:
     assert found(node, settings) == []
 
 
-def test_a_trail_cut_off_or_made_anew_is_found(node: Bench, tmp_path: Path) -> None:
+def test_a_trail_cut_off_or_made_anew_is_found(node: StoreHarness, tmp_path: Path) -> None:
     """Its own chain is whole; the checkpoint has seen another."""
     settings = config(tmp_path)
     live(node, 6)
@@ -88,7 +88,7 @@ def test_a_trail_cut_off_or_made_anew_is_found(node: Bench, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_any_edit_is_found(node: Bench, tmp_path: Path, seed: int) -> None:
+def test_any_edit_is_found(node: StoreHarness, tmp_path: Path, seed: int) -> None:
     """A line changed, taken out or put in, or the end made anew."""
     pick = random.Random(seed)
     settings = config(tmp_path)
@@ -111,7 +111,7 @@ def test_any_edit_is_found(node: Bench, tmp_path: Path, seed: int) -> None:
     assert found(node, settings)
 
 
-def test_a_checkpoint_made_by_somebody_else_is_found(node: Bench, tmp_path: Path) -> None:
+def test_a_checkpoint_made_by_somebody_else_is_found(node: StoreHarness, tmp_path: Path) -> None:
     """Changed with the trail, unsigned, or signed with another key."""
     settings = config(tmp_path, **keys(tmp_path))
     live(node, 4)
@@ -134,7 +134,7 @@ def test_a_checkpoint_made_by_somebody_else_is_found(node: Bench, tmp_path: Path
     assert found(node, settings) == ["checkpoint 1: its signature is missing or wrong"]
 
 
-def test_a_wrong_key_file_is_said(node: Bench, tmp_path: Path) -> None:
+def test_a_wrong_key_file_is_said(node: StoreHarness, tmp_path: Path) -> None:
     """Before anything is written."""
     wrong = tmp_path / "wrong.key"
     wrong.write_text("no key")
@@ -144,7 +144,7 @@ def test_a_wrong_key_file_is_said(node: Bench, tmp_path: Path) -> None:
     assert not (tmp_path / "aside").exists()
 
 
-def house(node: Bench, settings: Config, **more: Any) -> Housekeeping:
+def house(node: StoreHarness, settings: Config, **more: Any) -> Housekeeping:
     trail = node.store.audit
     return Housekeeping(
         config=settings, audit=trail, chain=trail, retention=node.store.retention,
@@ -152,12 +152,14 @@ def house(node: Bench, settings: Config, **more: Any) -> Housekeeping:
     )  # fmt: skip
 
 
-def alerts(node: Bench) -> list[str]:
+def alerts(node: StoreHarness) -> list[str]:
     lines = node.store.audit.tail(100)
     return [str(x.event.detail["reason"]) for x in lines if x.event.kind is AuditKind.AUDIT_BROKEN]
 
 
-def test_a_start_looks_through_the_trail_and_raises_one_alert(node: Bench, tmp_path: Path) -> None:
+def test_a_start_looks_through_the_trail_and_raises_one_alert(
+    node: StoreHarness, tmp_path: Path
+) -> None:
     """The first round after a start walks all of it; the next ones say nothing twice."""
     settings = config(tmp_path)
     live(node, 6)
@@ -182,7 +184,7 @@ def test_a_start_looks_through_the_trail_and_raises_one_alert(node: Bench, tmp_p
     ],
 )
 def test_each_round_looks_through_what_is_new(
-    node: Bench, tmp_path: Path, meddling: str, found: str
+    node: StoreHarness, tmp_path: Path, meddling: str, found: str
 ) -> None:
     """And notices that the end it knew is gone, with the checkpoints too."""
     settings = config(tmp_path)
@@ -197,7 +199,7 @@ def test_each_round_looks_through_what_is_new(
     assert reason.startswith(f"audit trail: {found}")
 
 
-def test_an_alert_that_cannot_be_written_comes_later(node: Bench, tmp_path: Path) -> None:
+def test_an_alert_that_cannot_be_written_comes_later(node: StoreHarness, tmp_path: Path) -> None:
     """A full disk does not stop the rest of the hour's work, which makes room."""
     live(node, 3)
     node.sql("DELETE FROM audit WHERE sequence = 2")
@@ -210,7 +212,7 @@ def test_an_alert_that_cannot_be_written_comes_later(node: Bench, tmp_path: Path
     assert alerts(node) == ["audit trail: line 2 to 2: missing"]
 
 
-def test_only_a_checkpoint_that_agrees_vouches(node: Bench, tmp_path: Path) -> None:
+def test_only_a_checkpoint_that_agrees_vouches(node: StoreHarness, tmp_path: Path) -> None:
     """Up to its line; not one that saw another trail, nor one that nobody signed."""
     settings = config(tmp_path, **keys(tmp_path))
     trail = node.store.audit

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.certificates import identity
-from support.fakes import TABLES, Bench, bench
+from support.fakes import TABLES, StoreHarness, store_harness
 from support.film import film, write
 from support.peer import destination
 from support.syslog_server import SyslogServer
@@ -172,12 +172,12 @@ def test_a_frame_is_counted_in_octets() -> None:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def forwarder(node: Bench, tmp_path: Path, port: int) -> Forwarder:
+def forwarder(node: StoreHarness, tmp_path: Path, port: int) -> Forwarder:
     return Forwarder(
         trail=node.store.audit,
         teller=teller(),
@@ -191,7 +191,7 @@ def forwarder(node: Bench, tmp_path: Path, port: int) -> Forwarder:
     )
 
 
-def test_lines_are_told_in_order_and_once(node: Bench, tmp_path: Path) -> None:
+def test_lines_are_told_in_order_and_once(node: StoreHarness, tmp_path: Path) -> None:
     """A node that starts again goes on where it was."""
     with SyslogServer(identity(tmp_path, "logs")) as server:
         node.store.audit.append(STARTED, RECEIVED, AuditEvent(kind=AuditKind.STUDY_READY))
@@ -203,7 +203,7 @@ def test_lines_are_told_in_order_and_once(node: Bench, tmp_path: Path) -> None:
     assert node.store.audit.position("repository") == 4
 
 
-def test_an_outage_loses_nothing(node: Bench, tmp_path: Path) -> None:
+def test_an_outage_loses_nothing(node: StoreHarness, tmp_path: Path) -> None:
     """Broken off, then away, then back: it waits longer each time, and tells all in order."""
     with SyslogServer(identity(tmp_path, "logs")) as server:
         telling = forwarder(node, tmp_path, server.port)
@@ -225,7 +225,9 @@ def test_an_outage_loses_nothing(node: Bench, tmp_path: Path) -> None:
     assert telling.failures == 0
 
 
-def test_a_line_that_somebody_altered_is_told_as_an_alert(node: Bench, tmp_path: Path) -> None:
+def test_a_line_that_somebody_altered_is_told_as_an_alert(
+    node: StoreHarness, tmp_path: Path
+) -> None:
     """Edited or made unreadable: what it says now is not told, and what follows it is."""
     with SyslogServer(identity(tmp_path, "logs")) as server:
         node.store.audit.append(
@@ -240,7 +242,7 @@ def test_a_line_that_somebody_altered_is_told_as_an_alert(node: Bench, tmp_path:
 
 
 def test_a_patients_number_is_told_and_not_written_down(
-    node: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    node: StoreHarness, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Where the configuration says so: in the message, and nowhere in the trail or the log."""
     film_of = node.receive().path
@@ -257,7 +259,9 @@ def test_a_patients_number_is_told_and_not_written_down(
     assert "PAT-7" not in "".join(capfd.readouterr())
 
 
-def test_a_server_that_nobody_vouches_for_is_told_nothing(node: Bench, tmp_path: Path) -> None:
+def test_a_server_that_nobody_vouches_for_is_told_nothing(
+    node: StoreHarness, tmp_path: Path
+) -> None:
     """Its certificate must be signed by an authority of `tls.ca_file`, for its name."""
     import trustme
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.fakes import Bench, FakeClock, bench, read, result
+from support.fakes import FakeClock, StoreHarness, read, result, store_harness
 from support.film import film, write
 from support.readings import MODEL, frame, look, negative
 from typer.testing import CliRunner
@@ -30,20 +30,20 @@ FAULT = CheckFailure(
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-def withheld(node: Bench) -> Bench:
+def withheld(node: StoreHarness) -> StoreHarness:
     """A node that composed two objects for a film, one of them bad."""
     job = node.work()
     node.store.jobs.finish(job, [replace(read(FILM), faults=(FAULT,))], ["pacs", "research"], ())
     return node
 
 
-def test_one_bad_object_withholds_the_film_s_whole_set(withheld: Bench) -> None:
+def test_one_bad_object_withholds_the_film_s_whole_set(withheld: StoreHarness) -> None:
     """Every object, for every destination, with its own fault or the other's."""
     rows = withheld.rows("deliveries")
     assert {row["status"] for row in rows} == {"withheld"}
@@ -53,7 +53,7 @@ def test_one_bad_object_withholds_the_film_s_whole_set(withheld: Bench) -> None:
     assert "another object" in reasons[result(FILM, 2).sop_instance_uid]
 
 
-def test_what_is_withheld_is_never_claimed(withheld: Bench) -> None:
+def test_what_is_withheld_is_never_claimed(withheld: StoreHarness) -> None:
     """Neither now nor later, nor after `retry`, nor after a release."""
     outbox = withheld.store.outbox
     assert outbox.claim("deliverer-1", withheld.clock.after(60)) is None
@@ -64,7 +64,7 @@ def test_what_is_withheld_is_never_claimed(withheld: Bench) -> None:
     assert {row["status"] for row in withheld.rows("deliveries")} == {"withheld"}
 
 
-def test_another_film_s_good_set_leaves(withheld: Bench) -> None:
+def test_another_film_s_good_set_leaves(withheld: StoreHarness) -> None:
     """Only the film whose object is bad waits."""
     withheld.finish(withheld.work("1.2", 2), "pacs")
     shipment = withheld.store.outbox.claim("deliverer-1", withheld.clock.after(60))
@@ -74,7 +74,7 @@ def test_another_film_s_good_set_leaves(withheld: Bench) -> None:
     }
 
 
-def test_the_audit_log_says_which_rule_was_broken(withheld: Bench) -> None:
+def test_the_audit_log_says_which_rule_was_broken(withheld: StoreHarness) -> None:
     """After the line that says what was composed."""
     records = [record.event for record in withheld.store.audit.all()]
     assert [event.kind for event in records][-2:] == [
@@ -88,7 +88,7 @@ def test_the_audit_log_says_which_rule_was_broken(withheld: Bench) -> None:
     assert withheld.store.audit.verify() == []
 
 
-def test_status_alarms_and_show_says_why(withheld: Bench, tmp_path: Path) -> None:
+def test_status_alarms_and_show_says_why(withheld: StoreHarness, tmp_path: Path) -> None:
     """A person does not have to look for it."""
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump({"node": {"data_dir": str(tmp_path)}}))
@@ -127,7 +127,7 @@ def test_the_pipeline_checks_what_it_wrote(
     assert bool(entry(path, outcome)["faults"]) == bool(rules)
 
 
-def test_the_worker_raises_the_alarm(node: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_worker_raises_the_alarm(node: StoreHarness, capfd: pytest.CaptureFixture[str]) -> None:
     """An error in the log for each fault, and the set goes to the outbox as withheld."""
 
     class Faulty:

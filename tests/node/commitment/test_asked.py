@@ -13,7 +13,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
 )
 from support.commitment_pacs import CommittingPeer, Style
-from support.fakes import Bench, bench
+from support.fakes import StoreHarness, store_harness
 from support.peer import destination
 from support.receiving import MemoryStore, association
 
@@ -33,8 +33,8 @@ TRANSACTION = "2.25.42"
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
@@ -52,7 +52,7 @@ def config(tmp_path: Path, peer: CommittingPeer) -> Config:
 
 
 @pytest.fixture
-def receiver(node: Bench, config: Config) -> Iterator[Receiver]:
+def receiver(node: StoreHarness, config: Config) -> Iterator[Receiver]:
     intake = Intake(node.store.commitments, config.delivery, node.clock)
     handler = CommitmentHandler(config, node.store.pledges, intake)
     memory = MemoryStore()
@@ -81,7 +81,7 @@ def request(*references: tuple[str, str]) -> Dataset:
     )
 
 
-def reporter(node: Bench, config: Config) -> Reporter:
+def reporter(node: StoreHarness, config: Config) -> Reporter:
     return Reporter(
         owner="deliverer-1",
         requests=node.store.pledges,
@@ -92,7 +92,7 @@ def reporter(node: Bench, config: Config) -> Reporter:
     )
 
 
-def received(node: Bench, tmp_path: Path, number: int) -> str:
+def received(node: StoreHarness, tmp_path: Path, number: int) -> str:
     came = node.receive("1.2", number)
     path = tmp_path / came.path
     path.parent.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ def received(node: Bench, tmp_path: Path, number: int) -> str:
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
 def test_each_instance_gets_its_answer(
-    node: Bench, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer,
+    node: StoreHarness, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer,
     syntax: str,
 ) -> None:  # fmt: skip
     """Kept, unknown, of another class, gone from disk: reported on an association of our own."""
@@ -127,7 +127,7 @@ def test_each_instance_gets_its_answer(
 
 
 def test_our_own_results_that_came_back_are_kept(
-    node: Bench, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer
+    node: StoreHarness, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer
 ) -> None:
     """Success was answered for them, so the node stands by it."""
     node.finish(node.work())
@@ -140,7 +140,7 @@ def test_our_own_results_that_came_back_are_kept(
 
 
 def test_a_peer_that_is_away_is_told_later(
-    node: Bench, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer
+    node: StoreHarness, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer
 ) -> None:
     """The request is durable; a deliverer that dies with it gives it back."""
     ask(receiver, request((CR, "1.2.99")))
@@ -157,7 +157,7 @@ def test_a_peer_that_is_away_is_told_later(
 
 
 def test_a_request_that_comes_twice_is_one(
-    node: Bench, receiver: Receiver, config: Config, peer: CommittingPeer
+    node: StoreHarness, receiver: Receiver, config: Config, peer: CommittingPeer
 ) -> None:
     """And is answered again: the first report may have been lost."""
     for _ in range(2):
@@ -167,14 +167,14 @@ def test_a_request_that_comes_twice_is_one(
     assert len(peer.heard) == 2
 
 
-def test_a_stranger_is_refused_at_once(node: Bench, receiver: Receiver) -> None:
+def test_a_stranger_is_refused_at_once(node: StoreHarness, receiver: Receiver) -> None:
     """Where no address is configured no report could go."""
     assert ask(receiver, request((CR, "1.2.3")), calling="STRANGER") == 0x0110
     assert node.rows("pledges") == []
 
 
 def test_a_calling_peer_with_a_port_is_no_stranger(
-    node: Bench, config: Config, peer: CommittingPeer
+    node: StoreHarness, config: Config, peer: CommittingPeer
 ) -> None:
     """`node.allowed_calling` can say where its reports go."""
     modality = CallingPeer(ae_title="CR_ROOM_2", address="127.0.0.1", port=peer.port)
@@ -210,7 +210,7 @@ def _without(ds: Dataset, keyword: str) -> Dataset:
     ],
 )
 def test_what_is_no_request_is_refused(
-    node: Bench, receiver: Receiver, ds: Dataset, more: dict[str, Any], status: int
+    node: StoreHarness, receiver: Receiver, ds: Dataset, more: dict[str, Any], status: int
 ) -> None:
     """With the status that says why, and nothing written down."""
     assert ask(receiver, ds, **more) == status

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode
 from support.commitment_pacs import CommittingPeer, Style
-from support.fakes import SC, Bench, bench
+from support.fakes import SC, StoreHarness, store_harness
 from support.peer import Peer, destination, free_port, wait_until
 from support.receiving import MemoryStore
 
@@ -39,18 +39,18 @@ DELIVERY = DeliveryConfig(
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def accept(node: Bench) -> None:
+def accept(node: StoreHarness) -> None:
     """Two objects of one study that the PACS has just accepted."""
     node.finish(node.work(), "pacs")
     settle(node)
 
 
-def settle(node: Bench) -> None:
+def settle(node: StoreHarness) -> None:
     shipment = node.store.outbox.claim("deliverer-1", node.clock.after(60))
     assert shipment is not None
     node.store.outbox.settle(
@@ -65,11 +65,11 @@ def settle(node: Bench) -> None:
     )  # fmt: skip
 
 
-def commitment_scu(node: Bench, peer: DicomDestination, intake: Intake) -> CommitmentScu:
+def commitment_scu(node: StoreHarness, peer: DicomDestination, intake: Intake) -> CommitmentScu:
     return CommitmentScu("AINODE", [peer], node.store.commitments, intake, node.store.audit)
 
 
-def confirmer(node: Bench, peer: DicomDestination, **delivery: Any) -> Confirmer:
+def confirmer(node: StoreHarness, peer: DicomDestination, **delivery: Any) -> Confirmer:
     settings = DELIVERY.model_copy(update=delivery)
     intake = Intake(node.store.commitments, settings, node.clock)
     return Confirmer(
@@ -84,7 +84,7 @@ def confirmer(node: Bench, peer: DicomDestination, **delivery: Any) -> Confirmer
 
 
 @contextmanager
-def listening(node: Bench, folder: Path, *peers: DicomDestination) -> Iterator[Receiver]:
+def listening(node: StoreHarness, folder: Path, *peers: DicomDestination) -> Iterator[Receiver]:
     """The node's receiver, with the handler for storage commitment."""
     config = Config(destinations=peers, node=NodeConfig(ae_title="AINODE", data_dir=folder))
     own = config.node.model_copy(update={"port": 0, "host": "127.0.0.1"})
@@ -100,15 +100,15 @@ def listening(node: Bench, folder: Path, *peers: DicomDestination) -> Iterator[R
         receiver.stop(drain_seconds=0.5)
 
 
-def statuses(node: Bench) -> list[str]:
+def statuses(node: StoreHarness) -> list[str]:
     return [row["status"] for row in node.rows("deliveries")]
 
 
-def reasons(node: Bench) -> set[str]:
+def reasons(node: StoreHarness) -> set[str]:
     return {row["last_reason"] for row in node.rows("deliveries")}
 
 
-def test_a_report_on_the_same_association_commits(node: Bench, tmp_path: Path) -> None:
+def test_a_report_on_the_same_association_commits(node: StoreHarness, tmp_path: Path) -> None:
     """One query covers all objects of the study; the audit log has a line for each."""
     accept(node)
     with CommittingPeer(tmp_path / "pacs", Style.SAME) as peer:
@@ -136,7 +136,7 @@ class _SlowIntake(Intake):
 
 
 def test_the_association_is_not_released_before_a_report_is_answered(
-    node: Bench, tmp_path: Path
+    node: StoreHarness, tmp_path: Path
 ) -> None:
     """Who reports hears that it was taken, however long that takes."""
     accept(node)
@@ -150,7 +150,7 @@ def test_the_association_is_not_released_before_a_report_is_answered(
 
 @pytest.mark.parametrize("says_role", [True, False])
 def test_a_report_on_a_new_association_commits(
-    node: Bench, tmp_path: Path, says_role: bool
+    node: StoreHarness, tmp_path: Path, says_role: bool
 ) -> None:
     """The peer opens it, as SCP or without saying so, in Implicit VR; it is not waited for."""
     accept(node)
@@ -165,7 +165,7 @@ def test_a_report_on_a_new_association_commits(
     assert statuses(node) == ["committed", "committed"]
 
 
-def test_a_late_report_of_an_older_request_counts(node: Bench, tmp_path: Path) -> None:
+def test_a_late_report_of_an_older_request_counts(node: StoreHarness, tmp_path: Path) -> None:
     """A PACS that answers after it was asked again has kept the objects all the same."""
     accept(node)
     with (
@@ -185,7 +185,7 @@ def test_a_late_report_of_an_older_request_counts(node: Bench, tmp_path: Path) -
     assert node.kinds().count(AuditKind.DELIVERY_COMMITTED) == 2
 
 
-def test_what_is_not_kept_is_sent_again(node: Bench, tmp_path: Path) -> None:
+def test_what_is_not_kept_is_sent_again(node: StoreHarness, tmp_path: Path) -> None:
     """The others are committed; the lost one goes back to the outbox with its reason."""
     accept(node)
     with CommittingPeer(tmp_path / "pacs", Style.SAME, fails=(1, 0x0112)) as peer:
@@ -204,7 +204,7 @@ def test_what_is_not_kept_is_sent_again(node: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", [Style.NEVER, Style.REFUSE, Style.SILENT])
-def test_without_a_report_a_query_decides(node: Bench, tmp_path: Path, style: Style) -> None:
+def test_without_a_report_a_query_decides(node: StoreHarness, tmp_path: Path, style: Style) -> None:
     """Asked as often as configured, or not at all where commitment is not offered."""
     accept(node)
     listed = [row["sop_instance_uid"] for row in node.rows("deliveries")]
@@ -234,7 +234,7 @@ def test_without_a_report_a_query_decides(node: Bench, tmp_path: Path, style: St
     }  # fmt: skip
 
 
-def test_what_no_query_finds_is_sent_again(node: Bench, tmp_path: Path) -> None:
+def test_what_no_query_finds_is_sent_again(node: StoreHarness, tmp_path: Path) -> None:
     """Not at the first look: archives take a while to list what they have."""
     accept(node)
     with CommittingPeer(tmp_path / "pacs", Style.SILENT, listed=[]) as peer:
@@ -247,7 +247,7 @@ def test_what_no_query_finds_is_sent_again(node: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xC000])
-def test_questions_have_an_end(node: Bench, tmp_path: Path, status: int) -> None:
+def test_questions_have_an_end(node: StoreHarness, tmp_path: Path, status: int) -> None:
     """A PACS that refuses every request and every query is not asked for ever."""
     accept(node)
     with CommittingPeer(tmp_path / "pacs", Style.REFUSE, listed=[], refuses=status) as peer:
@@ -262,7 +262,7 @@ def test_questions_have_an_end(node: Bench, tmp_path: Path, status: int) -> None
 
 
 def test_a_pacs_that_neither_reports_nor_lists_stays_at_accepted(
-    node: Bench, tmp_path: Path
+    node: StoreHarness, tmp_path: Path
 ) -> None:
     """And says why."""
     accept(node)
@@ -279,7 +279,7 @@ def test_a_pacs_that_neither_reports_nor_lists_stays_at_accepted(
     }
 
 
-def test_a_pacs_that_offers_neither_stays_at_accepted(node: Bench, tmp_path: Path) -> None:
+def test_a_pacs_that_offers_neither_stays_at_accepted(node: StoreHarness, tmp_path: Path) -> None:
     """And says so, and is asked no more."""
     accept(node)
     with Peer(tmp_path / "pacs") as peer:
@@ -293,7 +293,9 @@ def test_a_pacs_that_offers_neither_stays_at_accepted(node: Bench, tmp_path: Pat
     }
 
 
-def test_a_site_that_insists_is_told_what_is_not_offered(node: Bench, tmp_path: Path) -> None:
+def test_a_site_that_insists_is_told_what_is_not_offered(
+    node: StoreHarness, tmp_path: Path
+) -> None:
     """`commitment: true` asks again, and only then looks."""
     accept(node)
     with CommittingPeer(tmp_path / "pacs", Style.SILENT, listed=[]) as peer:
@@ -302,7 +304,7 @@ def test_a_site_that_insists_is_told_what_is_not_offered(node: Bench, tmp_path: 
     assert reasons(node) == {"accepted; the destination does not offer storage commitment"}
 
 
-def test_a_pacs_that_went_away_is_asked_later(node: Bench) -> None:
+def test_a_pacs_that_went_away_is_asked_later(node: StoreHarness) -> None:
     """That does not count as a question."""
     accept(node)
     confirmer(node, destination(free_port())).confirm_due()
@@ -311,7 +313,7 @@ def test_a_pacs_that_went_away_is_asked_later(node: Bench) -> None:
     assert all(row["confirm_at"] for row in node.rows("deliveries"))
 
 
-def test_a_shipment_is_asked_after_when_all_of_it_is_through(node: Bench) -> None:
+def test_a_shipment_is_asked_after_when_all_of_it_is_through(node: StoreHarness) -> None:
     """Objects are accepted one by one; a question for each would be seven where one does."""
     node.finish(node.work(), "pacs")
     outbox, commitments = node.store.outbox, node.store.commitments
@@ -329,7 +331,7 @@ def test_a_shipment_is_asked_after_when_all_of_it_is_through(node: Bench) -> Non
     assert len(query.deliveries) == len(shipment.deliveries) == 2
 
 
-def test_a_kill_between_question_and_answer_loses_nothing(node: Bench) -> None:
+def test_a_kill_between_question_and_answer_loses_nothing(node: StoreHarness) -> None:
     """The transaction is in the database before anybody is asked; its report finds it."""
     accept(node)
     commitments = node.store.commitments
@@ -348,7 +350,7 @@ def test_a_kill_between_question_and_answer_loses_nothing(node: Bench) -> None:
     assert statuses(node) == ["committed", "committed"]
 
 
-def test_an_older_request_cannot_say_that_something_is_lost(node: Bench) -> None:
+def test_an_older_request_cannot_say_that_something_is_lost(node: StoreHarness) -> None:
     """The object may have been sent again since."""
     accept(node)
     commitments = node.store.commitments
@@ -368,7 +370,9 @@ def test_an_older_request_cannot_say_that_something_is_lost(node: Bench) -> None
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_report_nobody_asked_for_is_refused(node: Bench, tmp_path: Path, known: bool) -> None:
+def test_a_report_nobody_asked_for_is_refused(
+    node: StoreHarness, tmp_path: Path, known: bool
+) -> None:
     """0115H, and nothing happens; nor does a report of one study commit another's objects."""
     accept(node)
     node.finish(node.work("1.3"), "pacs")
@@ -392,7 +396,7 @@ def test_a_report_nobody_asked_for_is_refused(node: Bench, tmp_path: Path, known
     assert statuses(node) == ["accepted"] * 4
 
 
-def test_a_destination_is_asked_only_where_that_makes_sense(node: Bench) -> None:
+def test_a_destination_is_asked_only_where_that_makes_sense(node: StoreHarness) -> None:
     """One that is gone from the configuration, or not to be asked, ends at accepted."""
     accept(node)
     asking = confirmer(node, destination(free_port(), name="other"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.answers import NO_ANSWER, UNAVAILABLE
-from support.fakes import Bench, FakeSender, bench
+from support.fakes import FakeSender, StoreHarness, store_harness
 
 from dicom_node.deliver.breaker import Breaker
 from dicom_node.deliver.retry import RetryPolicy
@@ -35,13 +35,13 @@ class Echo:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-def breaker(node: Bench) -> Breaker:
+def breaker(node: StoreHarness) -> Breaker:
     return Breaker(
         table=node.store.breakers,
         configured=frozenset({"pacs", "away"}),
@@ -52,7 +52,7 @@ def breaker(node: Bench) -> Breaker:
     )
 
 
-def deliverer(node: Bench, sender: FakeSender, breaker: Breaker) -> Deliverer:
+def deliverer(node: StoreHarness, sender: FakeSender, breaker: Breaker) -> Deliverer:
     return Deliverer(
         owner="deliverer-1", outbox=node.store.outbox, sender=sender, policy=POLICY,
         data_dir=Path("/data"), lease_seconds=60, clock=node.clock, jitter=lambda: 0.0,
@@ -75,7 +75,7 @@ class Half(FakeSender):
 
 
 def test_failures_in_a_row_open_it_and_the_others_go_on(
-    node: Bench, breaker: Breaker, tmp_path: Path
+    node: StoreHarness, breaker: Breaker, tmp_path: Path
 ) -> None:
     """Nothing more is sent to the one that is away, and no attempt is used up."""
     node.finish(node.work("1.2"), "away", "pacs")
@@ -96,7 +96,9 @@ def test_failures_in_a_row_open_it_and_the_others_go_on(
     assert node.kinds().count(AuditKind.DESTINATION_DOWN) == 1
 
 
-def test_a_probe_that_gets_through_closes_it(node: Bench, breaker: Breaker, tmp_path: Path) -> None:
+def test_a_probe_that_gets_through_closes_it(
+    node: StoreHarness, breaker: Breaker, tmp_path: Path
+) -> None:
     """Before that, the looks are further and further apart."""
     for _ in range(3):
         breaker.note("pacs", "nothing listens")
@@ -118,7 +120,7 @@ def test_a_probe_that_gets_through_closes_it(node: Bench, breaker: Breaker, tmp_
 
 
 def test_a_destination_that_left_the_configuration_is_not_probed(
-    node: Bench, breaker: Breaker
+    node: StoreHarness, breaker: Breaker
 ) -> None:
     """What waits for it is sent for once more, and held by the sender that does not know it."""
     for _ in range(3):
@@ -129,7 +131,7 @@ def test_a_destination_that_left_the_configuration_is_not_probed(
     assert breaker.table.failures("old") == 0
 
 
-def test_an_answer_in_between_starts_the_count_anew(node: Bench, breaker: Breaker) -> None:
+def test_an_answer_in_between_starts_the_count_anew(node: StoreHarness, breaker: Breaker) -> None:
     """Any answer shows that the destination is there."""
     for _ in range(2):
         breaker.note("pacs", "nothing listens")
@@ -140,7 +142,9 @@ def test_an_answer_in_between_starts_the_count_anew(node: Bench, breaker: Breake
     assert breaker.table.due() == []
 
 
-def test_what_went_out_unanswered_is_sent_and_goes_out_again(node: Bench, breaker: Breaker) -> None:
+def test_what_went_out_unanswered_is_sent_and_goes_out_again(
+    node: StoreHarness, breaker: Breaker
+) -> None:
     """`sent` is neither pending nor accepted: the peer may have it."""
     node.finish(node.work(), "pacs")
     work = deliverer(node, FakeSender([(0, "stored"), (NO_ANSWER, "the peer hung up")]), breaker)

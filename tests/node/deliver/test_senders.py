@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.answers import NOT_ACCEPTED, said
-from support.fakes import Bench, bench
+from support.fakes import StoreHarness, store_harness
 from support.film import film, phantom, write
 from support.stow import FAILURE, Stow
 
@@ -22,9 +22,9 @@ POLICY = RetryPolicy(first=timedelta(seconds=5), longest=timedelta(seconds=60), 
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
     """Two objects of one study wait for a folder and a web service."""
-    with bench(tmp_path) as made:
+    with store_harness(tmp_path) as made:
         made.finish(made.work(), "disk", "web")
         for row in made.rows("results"):
             ds = film(
@@ -34,7 +34,7 @@ def node(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-def deliver(node: Bench, folder: Path, senders: Senders) -> None:
+def deliver(node: StoreHarness, folder: Path, senders: Senders) -> None:
     Deliverer(
         owner="deliverer-1",
         outbox=node.store.outbox,
@@ -47,14 +47,14 @@ def deliver(node: Bench, folder: Path, senders: Senders) -> None:
     ).deliver_due()
 
 
-def statuses(node: Bench) -> dict[str, list[str]]:
+def statuses(node: StoreHarness) -> dict[str, list[str]]:
     by_destination: dict[str, list[str]] = {}
     for row in node.rows("deliveries"):
         by_destination.setdefault(row["destination"], []).append(row["status"])
     return by_destination
 
 
-def test_what_is_not_taken_now_goes_out_later(node: Bench, tmp_path: Path) -> None:
+def test_what_is_not_taken_now_goes_out_later(node: StoreHarness, tmp_path: Path) -> None:
     """A folder that is away and a service that is busy get everything once they are there."""
     with Stow([503]) as web:
         disk = FolderDestination(kind="folder", name="disk", path=tmp_path / "out")
@@ -74,7 +74,7 @@ def test_what_is_not_taken_now_goes_out_later(node: Bench, tmp_path: Path) -> No
     assert kinds.count(AuditKind.DELIVERY_ACCEPTED) == 4
 
 
-def test_what_is_refused_waits_for_a_person(node: Bench, tmp_path: Path) -> None:
+def test_what_is_refused_waits_for_a_person(node: StoreHarness, tmp_path: Path) -> None:
     """The service's Failure Reason stands in the audit line, and a retry sends it again."""
     (tmp_path / "out").mkdir()
     with Stow([{FAILURE: 0xA900}]) as web:

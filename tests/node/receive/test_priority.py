@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import Bench, bench, instance
+from support.fakes import StoreHarness, instance, store_harness
 from support.receiving import MemoryStore, receiver, send, small_film
 
 from dicom_node.config import PriorityConfig
@@ -17,18 +17,18 @@ from dicom_node.receive.priority import PriorityRule
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def receive(node: Bench, study: str, priority: int = 0) -> None:
+def receive(node: StoreHarness, study: str, priority: int = 0) -> None:
     node.store.inbox.add(replace(instance(study, 1, node.clock.now), priority=priority))
     node.clock.tick()
     node.open_ready()
 
 
-def test_an_urgent_study_overtakes_those_that_wait(node: Bench) -> None:
+def test_an_urgent_study_overtakes_those_that_wait(node: StoreHarness) -> None:
     """STAT first, among equals the oldest; what is being read is finished."""
     receive(node, "1.2")
     receive(node, "1.3")
@@ -38,7 +38,7 @@ def test_an_urgent_study_overtakes_those_that_wait(node: Bench) -> None:
     assert claimed == ["1.4", "1.5", "1.2", "1.3"]
 
 
-def test_an_urgent_film_makes_the_study_urgent_that_waits_already(node: Bench) -> None:
+def test_an_urgent_film_makes_the_study_urgent_that_waits_already(node: StoreHarness) -> None:
     """It joins its study's job, which then goes first."""
     receive(node, "1.2")
     receive(node, "1.3")
@@ -46,7 +46,7 @@ def test_an_urgent_film_makes_the_study_urgent_that_waits_already(node: Bench) -
     assert node.claim().study_instance_uid == "1.3"
 
 
-def test_a_study_is_urgent_once(node: Bench) -> None:
+def test_a_study_is_urgent_once(node: StoreHarness) -> None:
     """A routine film that comes after an urgent one was read waits like all others."""
     receive(node, "1.2", priority=1)
     node.finish(node.claim())

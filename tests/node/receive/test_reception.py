@@ -25,7 +25,7 @@ from dicom_node.receive.store_status import StoreRefused
 CR = str(ComputedRadiographyImageStorage)
 
 
-class Bench:
+class ReceptionHarness:
     """A reception over a folder, and arrivals put before it by hand."""
 
     def __init__(self, data_dir: Path) -> None:
@@ -60,17 +60,17 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def harness(tmp_path: Path) -> ReceptionHarness:
+    return ReceptionHarness(tmp_path)
 
 
-def test_a_kept_instance_is_a_dicom_file_at_a_name_of_our_own(bench: Bench) -> None:
+def test_a_kept_instance_is_a_dicom_file_at_a_name_of_our_own(harness: ReceptionHarness) -> None:
     """The file can be read by anyone; its name is the UID's SHA-256, the row has its digest."""
     ds = small_film()
-    bench.keep(ds)
-    row = bench.store.rows[ds.SOPInstanceUID]
-    assert bench.files() == {row.path} == {instance_path(ds.SOPInstanceUID)}
-    read = dcmread(bench.data_dir / row.path)
+    harness.keep(ds)
+    row = harness.store.rows[ds.SOPInstanceUID]
+    assert harness.files() == {row.path} == {instance_path(ds.SOPInstanceUID)}
+    read = dcmread(harness.data_dir / row.path)
     assert read == ds
     assert read.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian == row.transfer_syntax_uid
     assert row.size == len(encoded(ds))
@@ -78,7 +78,7 @@ def test_a_kept_instance_is_a_dicom_file_at_a_name_of_our_own(bench: Bench) -> N
 
 
 def test_the_file_is_in_place_and_synced_before_the_row(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    harness: ReceptionHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """fsync of the file, a folder if needed, rename, fsync of the folder, and only then the row."""
     steps: list[str] = []
@@ -89,119 +89,119 @@ def test_the_file_is_in_place_and_synced_before_the_row(
         real_sync(handle)
 
     def look(instance: Instance) -> None:
-        steps.append(f"row, file {(bench.data_dir / instance.path).exists()}")
+        steps.append(f"row, file {(harness.data_dir / instance.path).exists()}")
 
     monkeypatch.setattr(os, "fsync", sync)
-    bench.store.before_add = look
-    bench.keep(small_film())
+    harness.store.before_add = look
+    harness.keep(small_film())
     assert steps == ["sync .part", "sync folder", "sync folder", "row, file True"]
 
 
-def test_the_same_bytes_again_are_kept_once(bench: Bench) -> None:
+def test_the_same_bytes_again_are_kept_once(harness: ReceptionHarness) -> None:
     """A resend is answered like the first time, audited, and leaves nothing on disk."""
     ds = small_film()
-    bench.keep(ds)
-    bench.keep(ds)
-    assert bench.store.kinds() == [
+    harness.keep(ds)
+    harness.keep(ds)
+    assert harness.store.kinds() == [
         AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_RECEIVED, AuditKind.INSTANCE_DUPLICATE,
     ]  # fmt: skip
-    assert bench.files() == {instance_path(ds.SOPInstanceUID)}
+    assert harness.files() == {instance_path(ds.SOPInstanceUID)}
 
 
-def test_other_bytes_under_a_known_uid_are_kept_beside(bench: Bench) -> None:
+def test_other_bytes_under_a_known_uid_are_kept_beside(harness: ReceptionHarness) -> None:
     """The first object stays what the UID names; the second is kept and recorded."""
     first = small_film()
     second = small_film(SOPInstanceUID=first.SOPInstanceUID, PatientName="Corrected^Name")
     for ds in (first, second, second):
-        bench.keep(ds)
-    differs = [e for e in bench.store.events if e.kind is AuditKind.INSTANCE_DIFFERS]
+        harness.keep(ds)
+    differs = [e for e in harness.store.events if e.kind is AuditKind.INSTANCE_DIFFERS]
     assert len(differs) == 2
     beside = Path(str(differs[0].detail["path"]))
-    assert bench.files() == {instance_path(first.SOPInstanceUID), beside}
-    assert dcmread(bench.data_dir / beside).PatientName == "Corrected^Name"
-    assert dcmread(bench.data_dir / instance_path(first.SOPInstanceUID)) == first
+    assert harness.files() == {instance_path(first.SOPInstanceUID), beside}
+    assert dcmread(harness.data_dir / beside).PatientName == "Corrected^Name"
+    assert dcmread(harness.data_dir / instance_path(first.SOPInstanceUID)) == first
 
 
-def test_one_of_many_at_once_is_kept(bench: Bench) -> None:
+def test_one_of_many_at_once_is_kept(harness: ReceptionHarness) -> None:
     """Eight senders of one object at the same moment: one row, seven duplicates."""
     ds = small_film()
-    threads = [threading.Thread(target=bench.keep, args=(ds,)) for _ in range(8)]
+    threads = [threading.Thread(target=harness.keep, args=(ds,)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert bench.store.kinds().count(AuditKind.INSTANCE_RECEIVED) == 1
-    assert bench.store.kinds().count(AuditKind.INSTANCE_DUPLICATE) == 7
-    assert bench.files() == {instance_path(ds.SOPInstanceUID)}
+    assert harness.store.kinds().count(AuditKind.INSTANCE_RECEIVED) == 1
+    assert harness.store.kinds().count(AuditKind.INSTANCE_DUPLICATE) == 7
+    assert harness.files() == {instance_path(ds.SOPInstanceUID)}
 
 
-def test_a_race_lost_in_the_database_is_a_duplicate(bench: Bench) -> None:
+def test_a_race_lost_in_the_database_is_a_duplicate(harness: ReceptionHarness) -> None:
     """If another process wrote the row first, the bytes are compared with that row."""
     ds = small_film()
-    other = Bench(bench.data_dir)
+    other = ReceptionHarness(harness.data_dir)
     other.keep(ds)
-    bench.store.before_add = lambda row: bench.store.rows.update(other.store.rows)
-    bench.keep(ds)
-    assert bench.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_DUPLICATE]
+    harness.store.before_add = lambda row: harness.store.rows.update(other.store.rows)
+    harness.keep(ds)
+    assert harness.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_DUPLICATE]
 
 
-def test_a_resend_repairs_a_crash_before_the_row(bench: Bench) -> None:
+def test_a_resend_repairs_a_crash_before_the_row(harness: ReceptionHarness) -> None:
     """A file without a row is overwritten when the peer sends again."""
 
     def crash(_: Instance) -> None:
         raise OSError("gone")
 
     ds = small_film()
-    bench.store.before_add = crash
+    harness.store.before_add = crash
     with pytest.raises(OSError, match="gone"):
-        bench.keep(ds)
-    assert bench.store.events == []
-    bench.store.before_add = lambda _: None
-    bench.keep(ds)
-    assert bench.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_RECEIVED]
+        harness.keep(ds)
+    assert harness.store.events == []
+    harness.store.before_add = lambda _: None
+    harness.keep(ds)
+    assert harness.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_RECEIVED]
 
 
 @pytest.mark.parametrize("by", ["uid", "equipment"])
-def test_our_own_results_go_nowhere(bench: Bench, by: str) -> None:
+def test_our_own_results_go_nowhere(harness: ReceptionHarness, by: str) -> None:
     """A result of ours that comes back is known by its UID, or by the equipment it names."""
     ds = small_film()
     if by == "uid":
-        bench.store.own.add(ds.SOPInstanceUID)
+        harness.store.own.add(ds.SOPInstanceUID)
     else:
         ds.Manufacturer, ds.ManufacturerModelName = OWN.manufacturer, OWN.model_name
         ds.DeviceSerialNumber = OWN.serial_number
-    bench.keep(ds)
-    assert bench.store.kinds()[1:] == [AuditKind.OWN_RESULT_RECEIVED]
-    assert bench.store.rows == {}
-    assert bench.files() == set()
+    harness.keep(ds)
+    assert harness.store.kinds()[1:] == [AuditKind.OWN_RESULT_RECEIVED]
+    assert harness.store.rows == {}
+    assert harness.files() == set()
 
 
-def test_another_nodes_result_is_not_ours(bench: Bench) -> None:
+def test_another_nodes_result_is_not_ours(harness: ReceptionHarness) -> None:
     """The serial number distinguishes two nodes of one make."""
     ds = small_film(DeviceSerialNumber="8")
     ds.Manufacturer, ds.ManufacturerModelName = OWN.manufacturer, OWN.model_name
-    bench.keep(ds)
-    assert bench.store.rows
+    harness.keep(ds)
+    assert harness.store.rows
 
 
-def test_a_refused_object_leaves_nothing(bench: Bench) -> None:
+def test_a_refused_object_leaves_nothing(harness: ReceptionHarness) -> None:
     """Neither file nor row nor event of what was not taken (the refusal's event is the SCP's)."""
     with pytest.raises(StoreRefused, match="missing-uid"):
-        bench.keep(small_film(without=["StudyInstanceUID"]))
-    assert bench.files() == set()
-    assert bench.store.events == []
+        harness.keep(small_film(without=["StudyInstanceUID"]))
+    assert harness.files() == set()
+    assert harness.store.events == []
 
 
-def test_half_received_files_are_cleared_at_the_start(bench: Bench) -> None:
+def test_half_received_files_are_cleared_at_the_start(harness: ReceptionHarness) -> None:
     """What a crash left in the incoming folder is gone after the next start; films are not."""
     ds = small_film()
-    bench.keep(ds)
-    (bench.spool.incoming / "left.part").write_bytes(b"half")
-    bench.spool.prepare()
-    assert bench.files() == {instance_path(ds.SOPInstanceUID)}
+    harness.keep(ds)
+    (harness.spool.incoming / "left.part").write_bytes(b"half")
+    harness.spool.prepare()
+    assert harness.files() == {instance_path(ds.SOPInstanceUID)}
 
 
-def test_no_event_names_the_patient(bench: Bench) -> None:
+def test_no_event_names_the_patient(harness: ReceptionHarness) -> None:
     """Audit lines carry UIDs, titles and addresses, never who the film is of."""
-    bench.keep(small_film(PatientName="Secret^Name", PatientID="SECRET-ID"))
-    assert "secret" not in repr(bench.store.events).lower()
+    harness.keep(small_film(PatientName="Secret^Name", PatientID="SECRET-ID"))
+    assert "secret" not in repr(harness.store.events).lower()

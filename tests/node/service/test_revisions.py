@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from support.fakes import Bench, bench, instance
+from support.fakes import StoreHarness, instance, store_harness
 from support.film import film, write
 from support.readings import MODEL, frame, look, negative
 
@@ -38,26 +38,26 @@ class Reader:
 class Node:
     """A store with a worker over it."""
 
-    bench: Bench
+    harness: StoreHarness
     folder: Path
 
     def receive(self, number: int) -> None:
         """A film of the study, as the receiver leaves it."""
-        row = instance(STUDY, number, self.bench.clock.tick())
+        row = instance(STUDY, number, self.harness.clock.tick())
         source = film(
             StudyInstanceUID=STUDY,
             SeriesInstanceUID=f"{STUDY}.0",
             SOPInstanceUID=row.sop_instance_uid,
         )
         write(source, self.folder / row.path)
-        assert self.bench.store.inbox.add(replace(row, size=1))
+        assert self.harness.store.inbox.add(replace(row, size=1))
 
     def work(self) -> None:
         """Read what waits, all of it."""
-        self.bench.clock.tick()
-        self.bench.open_ready()
+        self.harness.clock.tick()
+        self.harness.open_ready()
         config = Config.model_validate({"node": {"data_dir": self.folder}})
-        clock, jobs = self.bench.clock, self.bench.store.jobs
+        clock, jobs = self.harness.clock, self.harness.store.jobs
         pipeline = Pipeline(config=config, reader=Reader(), clock=clock)
         worker = Worker(owner="w", config=config, jobs=jobs, pipeline=pipeline, clock=clock)
         assert worker.step()
@@ -65,14 +65,14 @@ class Node:
 
     def reports(self) -> list[Dataset]:
         """All so far, in the order they were composed."""
-        rows = [row for row in self.bench.story(STUDY)["results"] if row["modality"] == "SR"]
+        rows = [row for row in self.harness.story(STUDY)["results"] if row["modality"] == "SR"]
         rows.sort(key=lambda row: row["composed_at"])
         return [dcmread(self.folder / row["path"]) for row in rows]
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    with bench(tmp_path) as made:
+    with store_harness(tmp_path) as made:
         yield Node(made, tmp_path)
 
 
@@ -100,9 +100,9 @@ def test_a_film_read_again_has_a_new_report_that_names_the_old(node: Node) -> No
     """New objects beside the old ones, never the same UID with another content."""
     node.receive(1)
     node.work()
-    assert node.bench.store.jobs.reread(STUDY) == 1
+    assert node.harness.store.jobs.reread(STUDY) == 1
     node.work()
     old, new = node.reports()
     assert new.SOPInstanceUID != old.SOPInstanceUID
     assert _predecessors(new) == [old.SOPInstanceUID]
-    assert len(node.bench.story(STUDY)["results"]) % 2 == 0
+    assert len(node.harness.story(STUDY)["results"]) % 2 == 0

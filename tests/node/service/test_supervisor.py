@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.fakes import bench
+from support.fakes import store_harness
 
 from dicom_node.config import Config
 from dicom_node.domain.audit import AuditKind
@@ -55,7 +55,7 @@ def test_a_death_that_cannot_be_written_down_is_told_when_it_can_be(tmp_path: Pa
     dead.wait()
     child = supervisor._Child(role="worker", name="worker-1", process=dead)
     running = supervisor.Supervisor(config=settings, config_path=None, children=[child])
-    with bench(tmp_path) as made, (tmp_path / "lock").open("w") as lock:
+    with store_harness(tmp_path) as made, (tmp_path / "lock").open("w") as lock:
         with closing(made.store._engine.raw_connection()) as raw:
             raw.cursor().execute("PRAGMA query_only=ON")  # of the one connection there is
         for _ in range(3):

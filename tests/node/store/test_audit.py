@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.fakes import START, Bench, FakeClock, bench
+from support.fakes import START, FakeClock, StoreHarness, store_harness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import AuditError
@@ -23,12 +23,12 @@ EVENT = AuditEvent(
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def test_a_line_comes_back_as_it_was_said(node: Bench) -> None:
+def test_a_line_comes_back_as_it_was_said(node: StoreHarness) -> None:
     """Sequence from 1, time, event; chained to nothing before it."""
     node.store.audit.append(EVENT)
     (line,) = node.store.audit.tail(5)
@@ -37,7 +37,7 @@ def test_a_line_comes_back_as_it_was_said(node: Bench) -> None:
     assert as_json(line)["detail"] == EVENT.detail
 
 
-def test_lines_are_told_by_study_from_the_end_or_all(node: Bench) -> None:
+def test_lines_are_told_by_study_from_the_end_or_all(node: StoreHarness) -> None:
     """Always oldest first."""
     for study in ("1.2", "1.3", "1.2"):
         node.store.audit.append(AuditEvent(kind=AuditKind.STUDY_READY, study_instance_uid=study))
@@ -58,7 +58,9 @@ def test_several_processes_write_one_chain(tmp_path: Path) -> None:
         store.close()
 
 
-def test_a_long_trail_is_walked_in_pages(node: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_trail_is_walked_in_pages(
+    node: StoreHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Lines on both sides of a page's edge are seen once."""
     monkeypatch.setattr("dicom_node.store.audit._PAGE", 4)
     node.store.audit.append(*[EVENT] * 12)
@@ -85,7 +87,7 @@ def test_a_long_trail_is_walked_in_pages(node: Bench, monkeypatch: pytest.Monkey
     ],
 )  # fmt: skip
 def test_verify_names_the_line_that_was_touched(
-    node: Bench, meddling: str, found: list[str]
+    node: StoreHarness, meddling: str, found: list[str]
 ) -> None:
     """And only the lines that were touched, not all that follow."""
     node.store.audit.append(*[EVENT] * 5)
@@ -97,7 +99,7 @@ def test_verify_names_the_line_that_was_touched(
 
 
 @pytest.mark.parametrize("column", ["kind", "detail", "at"])
-def test_a_line_made_unreadable_is_named(node: Bench, column: str) -> None:
+def test_a_line_made_unreadable_is_named(node: StoreHarness, column: str) -> None:
     """Verify still walks past it; reading says which line, without a traceback."""
     node.store.audit.append(EVENT, EVENT)
     node.sql(f"UPDATE audit SET {column} = 'x' WHERE sequence = 2")  # noqa: S608
@@ -106,7 +108,7 @@ def test_a_line_made_unreadable_is_named(node: Bench, column: str) -> None:
         node.store.audit.tail(1)
 
 
-def test_what_cannot_be_written_is_an_error(node: Bench) -> None:
+def test_what_cannot_be_written_is_an_error(node: StoreHarness) -> None:
     """No trail, no work: the caller is told, and nothing else of its transaction stays."""
     node.sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(AuditError, match="full"):
@@ -116,7 +118,7 @@ def test_what_cannot_be_written_is_an_error(node: Bench) -> None:
     assert node.rows("instances") == node.rows("studies") == []
 
 
-def test_a_detail_that_is_not_json_is_not_written(node: Bench) -> None:
+def test_a_detail_that_is_not_json_is_not_written(node: StoreHarness) -> None:
     """NaN has no place in a record that others must be able to parse."""
     with pytest.raises(ValueError, match="JSON"):
         node.store.audit.append(AuditEvent(kind=AuditKind.FILM_READ, detail={"p": float("nan")}))

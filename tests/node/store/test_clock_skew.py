@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import Bench, bench
+from support.fakes import StoreHarness, store_harness
 
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Settlement
@@ -18,12 +18,14 @@ LONGEST = timedelta(minutes=15)
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def test_what_a_clock_that_was_ahead_has_put_off_is_due_when_it_is_set_right(node: Bench) -> None:
+def test_what_a_clock_that_was_ahead_has_put_off_is_due_when_it_is_set_right(
+    node: StoreHarness,
+) -> None:
     """A film, a job and a delivery of 2030 are read and sent in 2026."""
     node.finish(node.work("1.1"), "pacs")  # a delivery waits
     node.receive("1.2")
@@ -42,7 +44,7 @@ def test_what_a_clock_that_was_ahead_has_put_off_is_due_when_it_is_set_right(nod
     assert node.open_ready() == 1
 
 
-def test_what_is_put_off_on_purpose_is_left_alone(node: Bench) -> None:
+def test_what_is_put_off_on_purpose_is_left_alone(node: StoreHarness) -> None:
     """A retry in a quarter of an hour, and a lease for as long, are no jump of the clock."""
     job = node.work()
     node.store.jobs.fail(job, "why", node.clock.now + LONGEST)
@@ -53,7 +55,7 @@ def test_what_is_put_off_on_purpose_is_left_alone(node: Bench) -> None:
     assert node.dump() == before
 
 
-def test_a_lease_that_would_last_for_years_ends(node: Bench) -> None:
+def test_a_lease_that_would_last_for_years_ends(node: StoreHarness) -> None:
     """Its holder may be a process that no longer exists under that name."""
     node.receive()
     node.open_ready()
@@ -65,7 +67,7 @@ def test_a_lease_that_would_last_for_years_ends(node: Bench) -> None:
     assert node.store.release() == 1
 
 
-def test_a_question_put_off_for_years_is_asked(node: Bench) -> None:
+def test_a_question_put_off_for_years_is_asked(node: StoreHarness) -> None:
     """Whether an accepted object is kept."""
     node.finish(node.work(), "pacs")
     shipment = node.store.outbox.claim("deliverer-1", node.clock.after(60))
@@ -84,7 +86,7 @@ def test_a_question_put_off_for_years_is_asked(node: Bench) -> None:
     assert node.store.commitments.claim("deliverer-1", node.clock.after(60)) is not None
 
 
-def test_a_jump_forward_costs_a_second_reading_and_one_result(node: Bench) -> None:
+def test_a_jump_forward_costs_a_second_reading_and_one_result(node: StoreHarness) -> None:
     """The lease runs out under its holder: he is turned away, another reads, once."""
     job = node.work()
     node.clock.tick(YEARS)
@@ -96,7 +98,7 @@ def test_a_jump_forward_costs_a_second_reading_and_one_result(node: Bench) -> No
     assert node.store.audit.verify() == []
 
 
-def test_the_trail_verifies_across_jumps(node: Bench) -> None:
+def test_the_trail_verifies_across_jumps(node: StoreHarness) -> None:
     """The chain is of lines, not of times."""
     for seconds in (YEARS, -2 * YEARS, YEARS):
         node.receive(f"1.{len(node.rows('studies'))}")
@@ -104,7 +106,7 @@ def test_the_trail_verifies_across_jumps(node: Bench) -> None:
     assert node.store.audit.verify() == []
 
 
-def test_a_jump_forward_removes_nothing_that_is_not_delivered(node: Bench) -> None:
+def test_a_jump_forward_removes_nothing_that_is_not_delivered(node: StoreHarness) -> None:
     """However old it looks."""
     node.finish(node.work(), "pacs")
     node.clock.tick(YEARS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.answers import answer
-from support.fakes import SC, Bench, bench, read
+from support.fakes import SC, StoreHarness, read, store_harness
 
 from dicom_node.config import Config
 from dicom_node.deliver.retry import RetryPolicy
@@ -26,12 +26,12 @@ NOTHING: Callable[[], object] = lambda: None  # noqa: E731
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def sleep_past_the_lease(node: Bench) -> None:
+def sleep_past_the_lease(node: StoreHarness) -> None:
     """Somebody notices, and gives the work to whoever asks next."""
     node.clock.tick(LONG)
     assert node.store.release() > 0
@@ -71,7 +71,9 @@ class Composer:
         return replace(outcome, results=results)
 
 
-def worker(node: Bench, folder: Path, owner: str, composer: Composer, jobs: Any = None) -> Worker:
+def worker(
+    node: StoreHarness, folder: Path, owner: str, composer: Composer, jobs: Any = None
+) -> Worker:
     config = Config.model_validate(
         {
             "node": {"data_dir": str(folder)},
@@ -94,13 +96,13 @@ def results_on_disk(folder: Path) -> set[str]:
     }
 
 
-def results_in_rows(node: Bench) -> set[str]:
+def results_in_rows(node: StoreHarness) -> set[str]:
     return {row["path"] for row in node.rows("results")}
 
 
 @pytest.mark.parametrize("when", ["just after the claim", "between two objects"])
 def test_a_worker_that_wakes_late_leaves_the_others_results_alone(
-    node: Bench, tmp_path: Path, when: str
+    node: StoreHarness, tmp_path: Path, when: str
 ) -> None:
     """The second worker's objects are the ones in the rows, and the only ones on disk."""
     node.receive()
@@ -121,7 +123,9 @@ def test_a_worker_that_wakes_late_leaves_the_others_results_alone(
     assert results_on_disk(tmp_path) == results_in_rows(node)
 
 
-def test_what_a_dead_attempt_left_is_removed_by_the_next(node: Bench, tmp_path: Path) -> None:
+def test_what_a_dead_attempt_left_is_removed_by_the_next(
+    node: StoreHarness, tmp_path: Path
+) -> None:
     """Else the disk would fill with objects that no row knows."""
     dead = attempt_folder(node.work())
     (tmp_path / dead).mkdir(parents=True)
@@ -132,7 +136,7 @@ def test_what_a_dead_attempt_left_is_removed_by_the_next(node: Bench, tmp_path: 
     assert results_on_disk(tmp_path) == results_in_rows(node)
 
 
-def test_a_worker_holds_its_lease_from_film_to_film(node: Bench, tmp_path: Path) -> None:
+def test_a_worker_holds_its_lease_from_film_to_film(node: StoreHarness, tmp_path: Path) -> None:
     """A study of many films is not taken away from who is reading it."""
     for number in range(1, 5):
         node.receive(number=number)
@@ -166,7 +170,7 @@ class Line:
             yield answer(0x0000, "stored")
 
 
-def deliverer(node: Bench, owner: str, line: Line, outbox: Any = None) -> Deliverer:
+def deliverer(node: StoreHarness, owner: str, line: Line, outbox: Any = None) -> Deliverer:
     return Deliverer(
         owner=owner,
         outbox=outbox or node.store.outbox,
@@ -182,17 +186,17 @@ def deliverer(node: Bench, owner: str, line: Line, outbox: Any = None) -> Delive
 
 
 @pytest.fixture
-def finished(node: Bench) -> Bench:
+def finished(node: StoreHarness) -> StoreHarness:
     """Two objects wait for the PACS."""
     node.finish(node.work(), "pacs")
     return node
 
 
-def statuses(node: Bench) -> list[str]:
+def statuses(node: StoreHarness) -> list[str]:
     return [row["status"] for row in node.rows("deliveries")]
 
 
-def test_a_deliverer_that_wakes_before_its_first_object_sends_none(finished: Bench) -> None:
+def test_a_deliverer_that_wakes_before_its_first_object_sends_none(finished: StoreHarness) -> None:
     """The second one has sent everything; each object came once."""
     line = Line()
 
@@ -207,7 +211,9 @@ def test_a_deliverer_that_wakes_before_its_first_object_sends_none(finished: Ben
     assert finished.kinds().count(AuditKind.DELIVERY_BEGUN) == 1
 
 
-def test_a_delivery_that_begins_says_so_once_before_its_first_object(finished: Bench) -> None:
+def test_a_delivery_that_begins_says_so_once_before_its_first_object(
+    finished: StoreHarness,
+) -> None:
     """How many objects of each class are meant to go; whether they went is told of each."""
     begun = []
 
@@ -223,7 +229,7 @@ def test_a_delivery_that_begins_says_so_once_before_its_first_object(finished: B
     assert line.event.detail == {"destination": "pacs", "objects": {SC: 2}}
 
 
-def test_a_deliverer_that_wakes_between_two_objects_sends_no_more(finished: Bench) -> None:
+def test_a_deliverer_that_wakes_between_two_objects_sends_no_more(finished: StoreHarness) -> None:
     """The other does not send again what was written down, and it alone sends the rest."""
     second = Line()
 
@@ -248,7 +254,9 @@ def test_a_deliverer_that_wakes_between_two_objects_sends_no_more(finished: Benc
     assert statuses(finished) == ["accepted", "accepted"]
 
 
-def test_an_answer_that_nobody_wrote_down_costs_one_object_sent_again(finished: Bench) -> None:
+def test_an_answer_that_nobody_wrote_down_costs_one_object_sent_again(
+    finished: StoreHarness,
+) -> None:
     """DICOM has no other way: the same bytes under the same UID. The late one writes nothing."""
     second = Line()
 
@@ -265,7 +273,7 @@ def test_an_answer_that_nobody_wrote_down_costs_one_object_sent_again(finished: 
     assert finished.store.audit.verify() == []
 
 
-def test_a_deliverer_holds_its_lease_from_object_to_object(finished: Bench) -> None:
+def test_a_deliverer_holds_its_lease_from_object_to_object(finished: StoreHarness) -> None:
     """A slow line does not make the study look abandoned."""
 
     def crawl(_: str) -> None:
@@ -277,7 +285,7 @@ def test_a_deliverer_holds_its_lease_from_object_to_object(finished: Bench) -> N
     assert len(line.sent) == 2
 
 
-def test_no_write_about_work_is_taken_from_who_lost_it(node: Bench) -> None:
+def test_no_write_about_work_is_taken_from_who_lost_it(node: StoreHarness) -> None:
     """Finish, fail, renew and settle each show the lease, and each is turned away."""
     job: Job = node.work()
     sleep_past_the_lease(node)

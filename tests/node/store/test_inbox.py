@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.fakes import START, Bench, FakeClock, bench, instance, result
+from support.fakes import START, FakeClock, StoreHarness, instance, result, store_harness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.store.store import open_store
@@ -16,19 +16,19 @@ RECEIVED = AuditEvent(kind=AuditKind.INSTANCE_RECEIVED)
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def test_an_instance_comes_back_as_it_was_kept(node: Bench) -> None:
+def test_an_instance_comes_back_as_it_was_kept(node: StoreHarness) -> None:
     """Path, size and time survive the database."""
     assert node.store.inbox.find("1.2.1") is None
     kept = node.receive()
     assert node.store.inbox.find(kept.sop_instance_uid) == kept == instance()
 
 
-def test_a_uid_is_kept_once(node: Bench) -> None:
+def test_a_uid_is_kept_once(node: StoreHarness) -> None:
     """The second of two equal UIDs changes nothing, not even the audit trail."""
     node.receive()
     before = node.dump()
@@ -48,7 +48,7 @@ def test_a_race_for_one_uid_has_one_winner(tmp_path: Path) -> None:
         store.close()
 
 
-def test_each_film_wakes_its_study(node: Bench) -> None:
+def test_each_film_wakes_its_study(node: StoreHarness) -> None:
     """The study is as young as its last film."""
     node.receive(number=1)
     node.clock.tick(3)
@@ -57,7 +57,7 @@ def test_each_film_wakes_its_study(node: Bench) -> None:
     assert (story["first_received_at"], story["last_received_at"]) == (START, node.clock.now)
 
 
-def test_own_results_are_known_by_their_uid(node: Bench) -> None:
+def test_own_results_are_known_by_their_uid(node: StoreHarness) -> None:
     """What the node composed it knows again, whether or not it was delivered."""
     job = node.work()
     mine = result(job.instances[0].sop_instance_uid).sop_instance_uid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.fakes import bench
+from support.fakes import store_harness
 
 from dicom_node.errors import DatabaseDamaged
 from dicom_node.store.integrity import damage, refuse_damaged
@@ -17,7 +17,7 @@ _PAGE = 4096
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     """A database with a few studies in it."""
-    with bench(tmp_path) as node:
+    with store_harness(tmp_path) as node:
         for number in range(12):
             node.receive(f"1.2.{number}")
             node.open_ready()

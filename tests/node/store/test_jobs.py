@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import START, Bench, bench, read, refused, result
+from support.fakes import START, StoreHarness, read, refused, result, store_harness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.values import Job
@@ -15,8 +15,8 @@ from dicom_node.errors import LeaseLost
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
@@ -24,7 +24,7 @@ def _films(job: Job) -> list[str]:
     return [film.sop_instance_uid for film in job.instances]
 
 
-def test_a_study_waits_until_it_is_quiet(node: Bench) -> None:
+def test_a_study_waits_until_it_is_quiet(node: StoreHarness) -> None:
     """While films still come no job is made; then exactly one."""
     node.receive()
     assert node.store.jobs.open_ready(node.clock.after(-1)) == 0
@@ -33,7 +33,7 @@ def test_a_study_waits_until_it_is_quiet(node: Bench) -> None:
     assert node.kinds()[-1] is AuditKind.STUDY_READY
 
 
-def test_a_job_is_one_study_with_all_its_films(node: Bench) -> None:
+def test_a_job_is_one_study_with_all_its_films(node: StoreHarness) -> None:
     """Films of another study are another job; the study that waited longest comes first."""
     node.receive("1.2", 1)
     node.receive("1.2", 2)
@@ -48,7 +48,7 @@ def test_a_job_is_one_study_with_all_its_films(node: Bench) -> None:
     assert node.store.jobs.claim("worker-1", node.clock.after(9)) is None
 
 
-def test_a_film_that_comes_while_its_job_waits_joins_it(node: Bench) -> None:
+def test_a_film_that_comes_while_its_job_waits_joins_it(node: StoreHarness) -> None:
     """One reading for both, and no second job."""
     node.receive(number=1)
     node.open_ready()
@@ -57,7 +57,7 @@ def test_a_film_that_comes_while_its_job_waits_joins_it(node: Bench) -> None:
     assert _films(node.claim()) == ["1.2.1", "1.2.2"]
 
 
-def test_a_film_that_comes_while_its_job_runs_makes_a_revision(node: Bench) -> None:
+def test_a_film_that_comes_while_its_job_runs_makes_a_revision(node: StoreHarness) -> None:
     """The films of a job are fixed when it is claimed; the late one is read next."""
     job = node.work(number=1)
     node.receive(number=2)
@@ -68,7 +68,7 @@ def test_a_film_that_comes_while_its_job_runs_makes_a_revision(node: Bench) -> N
     assert (later.revision, _films(later)) == (2, ["1.2.2"])
 
 
-def test_finishing_decides_the_films_and_fills_the_outbox(node: Bench) -> None:
+def test_finishing_decides_the_films_and_fills_the_outbox(node: StoreHarness) -> None:
     """Decisions, readings, results and a delivery for each destination, in one go."""
     node.receive(number=1)
     node.receive(number=2)
@@ -93,7 +93,7 @@ def test_finishing_decides_the_films_and_fills_the_outbox(node: Bench) -> None:
     ]  # fmt: skip
 
 
-def test_the_report_of_a_refusal_is_kept_and_sent_like_any_other(node: Bench) -> None:
+def test_the_report_of_a_refusal_is_kept_and_sent_like_any_other(node: StoreHarness) -> None:
     """No reading, but a result with its delivery, and an audit line that names it."""
     job = node.work()
     outcome = replace(refused("1.2.1"), results=(result("1.2.1"),))
@@ -105,7 +105,7 @@ def test_the_report_of_a_refusal_is_kept_and_sent_like_any_other(node: Bench) ->
     assert node.store.inbox.is_own_result("2.25.1211")
 
 
-def test_a_film_left_out_of_the_outcomes_is_an_error(node: Bench) -> None:
+def test_a_film_left_out_of_the_outcomes_is_an_error(node: StoreHarness) -> None:
     """A job cannot be done with a film nobody decided on."""
     job, before = node.work(), node.dump()
     for outcomes in ([], [read("1.2.9")], [read("1.2.1"), read("1.2.1")]):
@@ -114,7 +114,7 @@ def test_a_film_left_out_of_the_outcomes_is_an_error(node: Bench) -> None:
     assert node.dump() == before
 
 
-def test_a_failed_reading_is_tried_again_when_it_is_due(node: Bench) -> None:
+def test_a_failed_reading_is_tried_again_when_it_is_due(node: StoreHarness) -> None:
     """Not before; with the next attempt's number, the same films, and those that came since."""
     job = node.work()
     node.store.jobs.fail(job, "no memory", node.clock.after(10))
@@ -128,7 +128,7 @@ def test_a_failed_reading_is_tried_again_when_it_is_due(node: Bench) -> None:
     assert node.kinds().count(AuditKind.JOB_FAILED) == 1
 
 
-def test_a_parked_job_waits_for_a_person_while_others_go_on(node: Bench) -> None:
+def test_a_parked_job_waits_for_a_person_while_others_go_on(node: StoreHarness) -> None:
     """It is not claimed; `retry` wakes it with all its attempts ahead."""
     job = node.work("1.2")
     node.store.jobs.fail(job, "the film breaks the decoder", None)
@@ -143,7 +143,7 @@ def test_a_parked_job_waits_for_a_person_while_others_go_on(node: Bench) -> None
     ]  # fmt: skip
 
 
-def test_a_parked_job_keeps_its_films(node: Bench) -> None:
+def test_a_parked_job_keeps_its_films(node: StoreHarness) -> None:
     """A later film is a revision of its own; the parked ones wait for their job."""
     node.store.jobs.fail(node.work(number=1), "no", None)
     later = node.work(number=2)
@@ -153,7 +153,7 @@ def test_a_parked_job_keeps_its_films(node: Bench) -> None:
     assert (parked.revision, _films(parked)) == (1, ["1.2.1"])
 
 
-def test_a_dead_workers_jobs_are_given_back_at_once(node: Bench) -> None:
+def test_a_dead_workers_jobs_are_given_back_at_once(node: StoreHarness) -> None:
     """By its name, whatever its lease says; the others keep theirs."""
     job = node.work("1.2")
     node.receive("1.3")
@@ -164,7 +164,7 @@ def test_a_dead_workers_jobs_are_given_back_at_once(node: Bench) -> None:
     node.finish(other)
 
 
-def test_a_lease_that_ran_out_is_given_back(node: Bench) -> None:
+def test_a_lease_that_ran_out_is_given_back(node: StoreHarness) -> None:
     """A worker that hangs loses its job when its time is over, not before."""
     node.receive()
     node.open_ready()
@@ -177,7 +177,7 @@ def test_a_lease_that_ran_out_is_given_back(node: Bench) -> None:
 
 
 @pytest.mark.parametrize("since", ["released", "claimed again", "done", "parked"])
-def test_a_worker_that_lost_its_lease_writes_nothing(node: Bench, since: str) -> None:
+def test_a_worker_that_lost_its_lease_writes_nothing(node: StoreHarness, since: str) -> None:
     """A paused worker that wakes up changes no row and adds no audit line."""
     late = node.work()
     node.store.jobs.release("worker-1")
@@ -195,7 +195,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(node: Bench, since: str) ->
     assert node.dump() == before
 
 
-def test_results_that_are_there_already_keep_their_deliveries(node: Bench) -> None:
+def test_results_that_are_there_already_keep_their_deliveries(node: StoreHarness) -> None:
     """Objects of the same UID composed again are neither doubled nor sent again."""
     node.finish(node.work(), "pacs")
     shipment = node.store.outbox.claim("deliverer-1", node.clock.after(60))

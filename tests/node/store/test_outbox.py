@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.answers import UNAVAILABLE
-from support.fakes import Bench, FakeSender, bench, result
+from support.fakes import FakeSender, StoreHarness, result, store_harness
 
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
@@ -19,18 +19,18 @@ from dicom_node.errors import LeaseLost
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def _claim(node: Bench, owner: str = "deliverer-1") -> Shipment:
+def _claim(node: StoreHarness, owner: str = "deliverer-1") -> Shipment:
     shipment = node.store.outbox.claim(owner, node.clock.after(60))
     assert shipment is not None
     return shipment
 
 
-def _settle(node: Bench, shipment: Shipment, event: DeliveryEvent, **more: object) -> None:
+def _settle(node: StoreHarness, shipment: Shipment, event: DeliveryEvent, **more: object) -> None:
     said: dict[str, object] = {"status_code": 0x0000, "reason": "said", **more}
     node.store.outbox.settle(
         shipment,
@@ -41,7 +41,7 @@ def _settle(node: Bench, shipment: Shipment, event: DeliveryEvent, **more: objec
     )
 
 
-def test_a_shipment_is_everything_due_for_one_study_and_destination(node: Bench) -> None:
+def test_a_shipment_is_everything_due_for_one_study_and_destination(node: StoreHarness) -> None:
     """One association carries it; another destination or study is another shipment."""
     node.finish(node.work("1.2"), "pacs", "research")
     node.finish(node.work("1.3"), "pacs")
@@ -54,7 +54,7 @@ def test_a_shipment_is_everything_due_for_one_study_and_destination(node: Bench)
     assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
 
 
-def test_an_accepted_object_is_never_claimed_again(node: Bench) -> None:
+def test_an_accepted_object_is_never_claimed_again(node: StoreHarness) -> None:
     """Neither later, nor after a release, nor by `retry`."""
     node.finish(node.work(), "pacs")
     _settle(node, _claim(node), DeliveryEvent.ACCEPTED)
@@ -66,7 +66,7 @@ def test_an_accepted_object_is_never_claimed_again(node: Bench) -> None:
     assert all(row["accepted_at"] for row in node.rows("deliveries"))
 
 
-def test_each_settlement_is_an_audit_line(node: Bench) -> None:
+def test_each_settlement_is_an_audit_line(node: StoreHarness) -> None:
     """It names destination, attempt, the DIMSE status in hex, and why."""
     node.finish(node.work(), "pacs")
     shipment = _claim(node)
@@ -96,7 +96,7 @@ def test_each_settlement_is_an_audit_line(node: Bench) -> None:
     assert deferred.event.detail["due_at"] == due.isoformat(timespec="microseconds")
 
 
-def test_a_put_off_delivery_is_due_when_it_was_said(node: Bench) -> None:
+def test_a_put_off_delivery_is_due_when_it_was_said(node: StoreHarness) -> None:
     """Then it comes as the next attempt, with all that was put off together."""
     node.finish(node.work(), "pacs")
     _settle(node, _claim(node), DeliveryEvent.UNAVAILABLE, due_at=node.clock.after(5))
@@ -107,7 +107,7 @@ def test_a_put_off_delivery_is_due_when_it_was_said(node: Bench) -> None:
 
 
 @pytest.mark.parametrize("event", [DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP])
-def test_a_held_delivery_waits_for_a_person(node: Bench, event: DeliveryEvent) -> None:
+def test_a_held_delivery_waits_for_a_person(node: StoreHarness, event: DeliveryEvent) -> None:
     """`retry` wakes it, by study or all, with all attempts ahead and a line for each object."""
     node.finish(node.work(), "pacs")
     _settle(node, _claim(node), event)
@@ -119,7 +119,7 @@ def test_a_held_delivery_waits_for_a_person(node: Bench, event: DeliveryEvent) -
     assert node.kinds()[-2:] == [AuditKind.DELIVERY_RETRIED] * 2
 
 
-def test_a_deliverer_that_lost_its_lease_settles_nothing(node: Bench) -> None:
+def test_a_deliverer_that_lost_its_lease_settles_nothing(node: StoreHarness) -> None:
     """Not even the part of its shipment that nobody else has claimed yet."""
     node.finish(node.work(), "pacs")
     late = _claim(node)
@@ -137,7 +137,7 @@ def test_a_deliverer_that_lost_its_lease_settles_nothing(node: Bench) -> None:
     _settle(node, now, DeliveryEvent.ACCEPTED)
 
 
-def test_the_deliverer_empties_the_outbox(node: Bench, tmp_path: Path) -> None:
+def test_the_deliverer_empties_the_outbox(node: StoreHarness, tmp_path: Path) -> None:
     """Over the real outbox: what is refused is held, what is not there comes later, the rest is in.
 
     Each object reaches the destination exactly once.

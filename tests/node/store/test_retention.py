@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import Bench, EmptyTrail, bench
+from support.fakes import EmptyTrail, StoreHarness, store_harness
 
 from dicom_node.config import Config, RetentionConfig
 from dicom_node.domain.audit import AuditKind
@@ -19,12 +19,12 @@ DAY = 86_400.0
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def settle(node: Bench, event: DeliveryEvent, *, confirm: bool = False) -> None:
+def settle(node: StoreHarness, event: DeliveryEvent, *, confirm: bool = False) -> None:
     shipment = node.store.outbox.claim("deliverer-1", node.clock.after(60))
     assert shipment is not None
     node.store.outbox.settle(
@@ -38,7 +38,7 @@ def settle(node: Bench, event: DeliveryEvent, *, confirm: bool = False) -> None:
     )
 
 
-def files(node: Bench, tmp_path: Path) -> list[Path]:
+def files(node: StoreHarness, tmp_path: Path) -> list[Path]:
     """Put a file where each row says there is one."""
     paths = [tmp_path / row["path"] for t in ("instances", "results") for row in node.rows(t)]
     for path in paths:
@@ -47,7 +47,7 @@ def files(node: Bench, tmp_path: Path) -> list[Path]:
     return paths
 
 
-def keep_house(node: Bench, days: float | None = 30.0) -> None:
+def keep_house(node: StoreHarness, days: float | None = 30.0) -> None:
     config = Config().model_copy(update={"retention": RetentionConfig(days=days)})
     Housekeeping(
         config=config,
@@ -58,11 +58,11 @@ def keep_house(node: Bench, days: float | None = 30.0) -> None:
     ).run()
 
 
-def studies(node: Bench) -> list[str]:
+def studies(node: StoreHarness) -> list[str]:
     return [row["study_instance_uid"] for row in node.rows("studies")]
 
 
-def test_a_delivered_study_goes_when_it_is_old(node: Bench, tmp_path: Path) -> None:
+def test_a_delivered_study_goes_when_it_is_old(node: StoreHarness, tmp_path: Path) -> None:
     """Films, what lay beside them, results and rows; the trail stays, with one line more."""
     node.finish(node.work(), "pacs")
     settle(node, DeliveryEvent.ACCEPTED)
@@ -83,7 +83,7 @@ def test_a_delivered_study_goes_when_it_is_old(node: Bench, tmp_path: Path) -> N
     assert node.store.audit.verify() == []
 
 
-def test_nothing_goes_where_retention_is_off(node: Bench) -> None:
+def test_nothing_goes_where_retention_is_off(node: StoreHarness) -> None:
     """`retention.days: null` keeps everything."""
     node.finish(node.work(), "pacs")
     settle(node, DeliveryEvent.ACCEPTED)
@@ -96,7 +96,7 @@ def test_nothing_goes_where_retention_is_off(node: Bench) -> None:
     "event", [None, DeliveryEvent.REFUSED, DeliveryEvent.UNAVAILABLE, DeliveryEvent.UNANSWERED]
 )
 def test_what_is_not_delivered_never_goes(
-    node: Bench, tmp_path: Path, event: DeliveryEvent | None
+    node: StoreHarness, tmp_path: Path, event: DeliveryEvent | None
 ) -> None:
     """Pending, held, sent without an answer: kept, however old, with every file."""
     node.finish(node.work(), "pacs")
@@ -109,7 +109,7 @@ def test_what_is_not_delivered_never_goes(
     assert all(path.exists() for path in paths)
 
 
-def test_one_destination_of_two_is_not_enough(node: Bench) -> None:
+def test_one_destination_of_two_is_not_enough(node: StoreHarness) -> None:
     """Everybody must have it."""
     node.finish(node.work(), "pacs", "research")
     settle(node, DeliveryEvent.ACCEPTED)
@@ -118,7 +118,7 @@ def test_one_destination_of_two_is_not_enough(node: Bench) -> None:
     assert studies(node) == ["1.2"]
 
 
-def test_what_waits_for_its_commitment_stays(node: Bench) -> None:
+def test_what_waits_for_its_commitment_stays(node: StoreHarness) -> None:
     """Accepted, and the PACS is still to be asked whether it keeps it."""
     node.finish(node.work(), "pacs")
     settle(node, DeliveryEvent.ACCEPTED, confirm=True)
@@ -127,7 +127,7 @@ def test_what_waits_for_its_commitment_stays(node: Bench) -> None:
     assert studies(node) == ["1.2"]
 
 
-def test_what_is_not_read_yet_stays(node: Bench) -> None:
+def test_what_is_not_read_yet_stays(node: StoreHarness) -> None:
     """A film nobody has decided on, a job that waits, a job that is parked."""
     node.store.jobs.fail(node.work("1.3"), "no", None)
     node.receive("1.2")
@@ -136,7 +136,7 @@ def test_what_is_not_read_yet_stays(node: Bench) -> None:
     assert sorted(studies(node)) == ["1.2", "1.3"]
 
 
-def test_a_study_that_became_busy_again_stays(node: Bench) -> None:
+def test_a_study_that_became_busy_again_stays(node: StoreHarness) -> None:
     """Whether it may go is asked once more in the transaction that removes it."""
     node.finish(node.work(), "pacs")
     settle(node, DeliveryEvent.ACCEPTED)
@@ -148,7 +148,9 @@ def test_a_study_that_became_busy_again_stays(node: Bench) -> None:
     assert studies(node) == ["1.2"]
 
 
-def test_a_crash_between_files_and_rows_is_finished_later(node: Bench, tmp_path: Path) -> None:
+def test_a_crash_between_files_and_rows_is_finished_later(
+    node: StoreHarness, tmp_path: Path
+) -> None:
     """Files that are gone already hinder nobody."""
     node.finish(node.work(), "pacs")
     settle(node, DeliveryEvent.ACCEPTED)

@@ -7,19 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import Bench, bench, read, reading_summary, refused, result
+from support.fakes import StoreHarness, read, reading_summary, refused, result, store_harness
 
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import CheckFailure, FilmOutcome, Job
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def _finish(node: Bench, job: Job, *, withheld: bool = False) -> list[str]:
+def _finish(node: StoreHarness, job: Job, *, withheld: bool = False) -> list[str]:
     """Read the job's films, with a picture and a report each; the reports' UIDs."""
     outcomes = [_outcome(film.sop_instance_uid, job.revision) for film in job.instances]
     if withheld:
@@ -40,7 +40,7 @@ def _named(job: Job) -> list[str]:
 
 
 def test_the_first_reading_has_no_predecessor_and_a_late_film_s_has_the_earlier_reports(
-    node: Bench,
+    node: StoreHarness,
 ) -> None:
     """Reports only, not the pictures; and only those of the same study."""
     first = node.work("1.2", number=1)
@@ -52,7 +52,7 @@ def test_the_first_reading_has_no_predecessor_and_a_late_film_s_has_the_earlier_
     assert {report.modality for report in late.predecessors} == {"SR"}
 
 
-def test_a_study_is_read_again_with_every_film_that_was_read(node: Bench) -> None:
+def test_a_study_is_read_again_with_every_film_that_was_read(node: StoreHarness) -> None:
     """A new revision; the newest report of each film is its predecessor, older ones are not."""
     _finish(node, node.work(number=1))
     _finish(node, node.work(number=2))
@@ -66,7 +66,7 @@ def test_a_study_is_read_again_with_every_film_that_was_read(node: Bench) -> Non
     assert _named(node.claim()) == reports
 
 
-def test_what_the_new_revision_says_is_what_is_shown(node: Bench) -> None:
+def test_what_the_new_revision_says_is_what_is_shown(node: StoreHarness) -> None:
     """The old verdict stays in the trail."""
     _finish(node, node.work())
     node.store.jobs.reread("1.2")
@@ -76,14 +76,14 @@ def test_what_the_new_revision_says_is_what_is_shown(node: Bench) -> None:
     assert node.kinds().count(AuditKind.FILM_READ) == 2
 
 
-def test_a_wish_to_read_again_is_audited(node: Bench) -> None:
+def test_a_wish_to_read_again_is_audited(node: StoreHarness) -> None:
     """Who looks at the trail sees why there are two revisions."""
     _finish(node, node.work())
     node.store.jobs.reread("1.2")
     assert node.kinds()[-2:] == [AuditKind.STUDY_REREAD, AuditKind.STUDY_READY]
 
 
-def test_refused_films_stay_refused(node: Bench) -> None:
+def test_refused_films_stay_refused(node: StoreHarness) -> None:
     """Nothing was read, so there is nothing to read again."""
     node.store.jobs.finish(node.work(), [refused("1.2.1")], ["pacs"], ())
     before = node.dump()
@@ -92,7 +92,7 @@ def test_refused_films_stay_refused(node: Bench) -> None:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_study_at_work_is_not_opened_twice(node: Bench, running: bool) -> None:
+def test_a_study_at_work_is_not_opened_twice(node: StoreHarness, running: bool) -> None:
     """Neither while its next reading waits nor while it runs."""
     _finish(node, node.work(number=1))
     node.receive(number=2)
@@ -104,7 +104,7 @@ def test_a_study_at_work_is_not_opened_twice(node: Bench, running: bool) -> None
     assert node.dump() == before
 
 
-def test_a_report_that_was_withheld_is_nobody_s_predecessor(node: Bench) -> None:
+def test_a_report_that_was_withheld_is_nobody_s_predecessor(node: StoreHarness) -> None:
     """No archive knows it; the one before it still stands."""
     reports = _finish(node, node.work())
     node.store.jobs.reread("1.2")
@@ -114,5 +114,5 @@ def test_a_report_that_was_withheld_is_nobody_s_predecessor(node: Bench) -> None
     assert _named(node.claim()) == reports
 
 
-def test_an_unknown_study_is_not_read_again(node: Bench) -> None:
+def test_an_unknown_study_is_not_read_again(node: StoreHarness) -> None:
     assert node.store.jobs.reread("1.9") == 0

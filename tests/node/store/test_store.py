@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from support.fakes import Bench, FakeClock, bench
+from support.fakes import FakeClock, StoreHarness, store_harness
 
 from dicom_node.errors import AuditError, NodeError
 from dicom_node.store import migrations, open_store
@@ -23,7 +23,7 @@ from dicom_node.store.status import read_status
 
 def test_the_migrations_make_exactly_the_tables_the_code_speaks_of(tmp_path: Path) -> None:
     """The schema in Python and the migrated database do not differ."""
-    with bench(tmp_path) as made, made.store._engine.connect() as connection:
+    with store_harness(tmp_path) as made, made.store._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
@@ -37,7 +37,7 @@ def test_the_newest_migration_is_the_one_the_code_asks_for() -> None:
 
 def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> None:
     """What was delivered before there was commitment is accepted, and nobody asks after it."""
-    with bench(tmp_path) as made:
+    with store_harness(tmp_path) as made:
         engine = made.store._engine
         made.finish(made.work(), "pacs")
         with writing(engine) as connection:
@@ -54,7 +54,7 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
             connection.exec_driver_sql("UPDATE deliveries SET status = 'delivered'")
             connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     assert read_status(tmp_path)["breakers"] == {}  # before anybody has migrated it
-    with bench(tmp_path) as made:
+    with store_harness(tmp_path) as made:
         assert {row["status"] for row in made.rows("deliveries")} == {"accepted"}
         assert made.store.commitments.claim("deliverer-1", made.clock.after(60)) is None
         assert made.store.audit.verify() == []
@@ -85,16 +85,16 @@ def test_opening_again_keeps_everything_and_asks_alembic_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An up-to-date database is opened without a migration run."""
-    with bench(tmp_path) as first:
+    with store_harness(tmp_path) as first:
         first.receive()
     monkeypatch.setattr("alembic.command.upgrade", None)
-    with bench(tmp_path) as second:
+    with store_harness(tmp_path) as second:
         assert second.store.inbox.find("1.2.1") is not None
 
 
 def test_a_database_of_a_newer_node_is_refused(tmp_path: Path) -> None:
     """An older node does not touch what it does not understand."""
-    with bench(tmp_path) as made:
+    with store_harness(tmp_path) as made:
         made.sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NodeError, match="newer node"):
         open_store(tmp_path, FakeClock())
@@ -117,7 +117,7 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 
 def test_a_database_that_went_away_is_an_error_of_ours(tmp_path: Path) -> None:
     """Reading fails as NodeError, writing as AuditError; nobody outside needs SQL's exceptions."""
-    with bench(tmp_path) as broken:
+    with store_harness(tmp_path) as broken:
         broken.sql("DROP TABLE deliveries")
         broken.sql("DROP TABLE audit")
         with pytest.raises(NodeError, match="cannot be read"):
@@ -139,7 +139,7 @@ def test_status_starts_without_sqlalchemy() -> None:
 
 def test_polling_never_walks_a_whole_table(tmp_path: Path) -> None:
     """What is asked several times a second finds its rows by an index, for years."""
-    with bench(tmp_path) as idle:
+    with store_harness(tmp_path) as idle:
         asked = _statements(idle)
         assert len(asked) >= 5
         for statement, values in asked:
@@ -149,7 +149,7 @@ def test_polling_never_walks_a_whole_table(tmp_path: Path) -> None:
             assert not [step for step in plan if step.startswith("SCAN")], (statement, plan)
 
 
-def _statements(idle: Bench) -> list[tuple[str, tuple[object, ...]]]:
+def _statements(idle: StoreHarness) -> list[tuple[str, tuple[object, ...]]]:
     """What the idle node says to its database, again and again."""
     from sqlalchemy import event
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.fakes import START, Bench, bench, refused
+from support.fakes import START, StoreHarness, refused, store_harness
 
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Settlement
@@ -14,12 +14,12 @@ from dicom_node.store.status import read_status
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Bench]:
-    with bench(tmp_path) as made:
+def node(tmp_path: Path) -> Iterator[StoreHarness]:
+    with store_harness(tmp_path) as made:
         yield made
 
 
-def _three_studies(node: Bench) -> None:
+def _three_studies(node: StoreHarness) -> None:
     """One delivered, one refused, one that waits."""
     node.finish(node.work("1.2"), "pacs")
     shipment = node.store.outbox.claim("deliverer-1", node.clock.after(60))
@@ -40,7 +40,7 @@ def _three_studies(node: Bench) -> None:
     node.open_ready()
 
 
-def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
+def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
     """Instances by decision, jobs by status, deliveries by destination; since when work waits."""
     assert read_status(tmp_path) == {
         "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
@@ -61,14 +61,14 @@ def test_status_counts_everything(node: Bench, tmp_path: Path) -> None:
     }
 
 
-def test_status_does_not_wait_for_a_writer(node: Bench, tmp_path: Path) -> None:
+def test_status_does_not_wait_for_a_writer(node: StoreHarness, tmp_path: Path) -> None:
     """While another process is in the middle of a commit, looking is free."""
     node.receive()
     with node.store._engine.connect() as writer, writer.begin():
         assert read_status(tmp_path)["studies"] == 1
 
 
-def test_the_latest_studies_come_first(node: Bench) -> None:
+def test_the_latest_studies_come_first(node: StoreHarness) -> None:
     """Each with its films, what became of them, and where its deliveries stand."""
     _three_studies(node)
     rows = node.store.queries.studies(10)
@@ -83,7 +83,7 @@ def test_the_latest_studies_come_first(node: Bench) -> None:
     assert [row["study_instance_uid"] for row in node.store.queries.studies(1)] == ["1.4"]
 
 
-def test_a_story_ends_with_its_audit_lines(node: Bench) -> None:
+def test_a_story_ends_with_its_audit_lines(node: StoreHarness) -> None:
     """All lines of the study and no other's; an unknown study has no story."""
     _three_studies(node)
     story = node.story("1.3")
