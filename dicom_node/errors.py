@@ -1,24 +1,27 @@
-"""What can go wrong, drawn as a tree: the type says what to do next.
+"""The errors that the node raises on purpose. The type says what the caller does next.
 
 ::
 
     NodeError
-    ├ ConfigError              stop at start-up; lists every mistake
-    ├ DatabaseDamaged          stop at start-up; a person restores a copy, nothing is overwritten
-    ├ ModelError               weights missing or altered; the node does not start
-    ├ Refused                  not ours to read: audit the reason, never retry
+    ├ ConfigError              stop at start-up; the message lists every mistake
+    ├ DatabaseDamaged          stop at start-up; a person restores a backup
+    ├ ModelError               stop at start-up: weights are missing or altered
+    ├ Refused                  do not read this film and do not retry; audit the reason
     │ ├ NotAFrontalChestFilm
     │ └ UnreadablePixels
     ├ DeliveryError
     │ ├ PeerUnavailable        retry with backoff
-    │ └ PeerRefused            the same bytes would be refused again: hold for a person
-    ├ LeaseLost                somebody else owns this work now: drop it, send nothing
-    └ AuditError               no audit, no work: stop accepting
+    │ └ PeerRefused            hold: the same bytes would be refused again
+    ├ LeaseLost                drop the work: another process holds it now
+    ├ StoreWriteError          stop accepting: what is not written down must not be done
+    └ AuditLineAltered         an audit line cannot be read: see `dicom-node audit verify`
+
+Errors that never leave their package are defined there.
 """
 
 
 class NodeError(Exception):
-    """Everything this node raises on purpose."""
+    """Any error that this node raises on purpose; the message is one sentence for a person."""
 
 
 class ConfigError(NodeError):
@@ -26,11 +29,11 @@ class ConfigError(NodeError):
 
 
 class DatabaseDamaged(NodeError):
-    """The database file is not as SQLite wrote it; `database-damaged` stands in the message."""
+    """The database file is damaged; the message begins with `database-damaged`."""
 
 
 class ModelError(NodeError):
-    """A network's weights are missing, altered or unknown to the manifest."""
+    """A network's weights are missing, altered or not in the manifest."""
 
 
 class Refused(NodeError):
@@ -51,11 +54,11 @@ class Refused(NodeError):
 
 
 class NotAFrontalChestFilm(Refused):
-    """The header says this is not one frontal chest radiograph."""
+    """The header says that this is not one frontal chest radiograph."""
 
 
 class UnreadablePixels(Refused):
-    """The pixels cannot be decoded into one grayscale film."""
+    """The pixels cannot be decoded into one grayscale image."""
 
 
 class DeliveryError(NodeError):
@@ -63,16 +66,20 @@ class DeliveryError(NodeError):
 
 
 class PeerUnavailable(DeliveryError):
-    """The peer did not answer, or said "not now"; the same bytes may pass later."""
+    """The peer did not answer, or has no resources now; a later attempt may succeed."""
 
 
 class PeerRefused(DeliveryError):
-    """The peer said no for good (PS3.4 B.2.3 failure); a person must look."""
+    """The peer refused the object with a failure status (PS3.4 B.2.3)."""
 
 
 class LeaseLost(NodeError):
-    """The lease on this work has passed to somebody else."""
+    """Another process holds the lease on this work."""
 
 
-class AuditError(NodeError):
-    """The audit trail cannot be written or does not verify."""
+class StoreWriteError(NodeError):
+    """The database cannot be written; nothing of the step was, its audit lines included."""
+
+
+class AuditLineAltered(NodeError):
+    """An audit line was altered so that it cannot be read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -27,101 +27,97 @@ class Audit(Protocol):
     """The append-only audit log."""
 
     def append(self, *events: AuditEvent) -> None:
-        """Write the events, durably, in order; raises AuditError when that fails."""
+        """Write the events, durably, in order; raises StoreWriteError if that fails."""
 
 
-class Trail(Protocol):
-    """The audit log, read to send it elsewhere."""
+class AuditReader(Protocol):
+    """The audit log as the sender of audit messages reads it."""
 
     def after(self, sequence: int, count: int) -> list[AuditRecord]:
         """At most ``count`` lines that follow this one, oldest first."""
 
     def position(self, name: str) -> int:
-        """The last line sent to ``name``; 0 if none was."""
+        """The last line that was sent to ``name``; 0 if none was."""
 
     def advance(self, name: str, sequence: int) -> None:
-        """Record that ``name`` has every line up to this one."""
+        """Record that every line up to this one was sent to ``name``."""
 
 
 class Inbox(Protocol):
-    """What reception needs to know and to keep."""
+    """The received instances, for reception."""
 
     def find(self, sop_instance_uid: str) -> Instance | None:
-        """The instance received earlier under this UID."""
+        """The instance received earlier under this UID, or None."""
 
     def is_own_result(self, sop_instance_uid: str) -> bool:
-        """Whether this node composed the object of this UID."""
+        """Whether this node composed the object with this UID."""
 
     def add(self, instance: Instance, *events: AuditEvent) -> bool:
-        """Keep the row, wake its study, write the events: one transaction.
+        """Insert the row, update its study and write the events in one transaction.
 
-        False, and nothing written, where the UID is there already (a race lost).
+        False, and nothing written, if another association stored the UID first.
         """
 
 
 class Jobs(Protocol):
-    """The readings to do."""
+    """The queue of readings."""
 
     def open_ready(self, quiet_before: datetime) -> int:
-        """Make a job of every study with undecided instances and none newer than this; how many."""
+        """Make a job of every study with undecided films and none newer than this; how many."""
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
-        """Lease the oldest due job, or None."""
+        """Lease the oldest due job, urgent ones first; None if no job is due."""
 
     def finish(
-        self,
-        job: Job,
-        outcomes: Sequence[FilmOutcome],
-        destinations: Sequence[str],
-        events: Iterable[AuditEvent],
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Sequence[str]
     ) -> None:
-        """Decide the instances, fill the outbox, close the job, write the events: one transaction.
+        """Decide the instances, fill the outbox and close the job in one transaction.
 
-        Raises LeaseLost, and writes nothing, where the job's lease has passed on.
+        Raises LeaseLost, and writes nothing, if another process holds the job now.
         """
 
     def renew(self, job: Job, lease_until: datetime) -> None:
-        """Keep the lease for longer. Raises LeaseLost as `finish` does."""
+        """Extend the lease. Raises LeaseLost as `finish` does."""
 
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
-        """Try again at ``due_at``, or park the job (None). Raises LeaseLost as `finish` does."""
+        """Schedule the next attempt, or park the job (None). Raises LeaseLost as `finish` does."""
 
 
 class Outbox(Protocol):
-    """The objects on their way."""
+    """The queue of deliveries."""
 
     def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
         """Lease everything due for one study and destination, or None."""
 
     def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
-        """Keep the lease for longer, and write the events. Raises LeaseLost where it passed on."""
+        """Extend the lease and write the events; raises LeaseLost if another process holds it."""
 
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
-        """Record how each delivery went, with its audit line: one transaction.
+        """Record what became of each delivery, with its audit line, in one transaction.
 
-        Raises LeaseLost, and writes nothing, where the shipment's lease has passed on.
+        Raises LeaseLost, and writes nothing, if another process holds the shipment now.
         """
 
 
 class Commitments(Protocol):
-    """The accepted objects, until it is known whether they are kept."""
+    """The accepted objects, until it is known whether the destination keeps them."""
 
     def claim(self, owner: str, lease_until: datetime) -> CommitmentQuery | None:
-        """Lease all of a study and destination that are to be asked after, or None."""
+        """Lease all objects of one study and destination that are to be verified now, or None."""
 
     def request(self, query: CommitmentQuery) -> None:
-        """Write down that commitment is asked for now; raises LeaseLost."""
+        """Store the transaction before it is sent; raises LeaseLost."""
 
     def put_off(
         self, query: CommitmentQuery, reason: str, confirm_at: datetime | None, *, asked: bool
     ) -> None:
-        """Ask again at ``confirm_at`` about what is not known yet; None: not any more."""
+        """Verify again at ``confirm_at`` what is not known yet; None: never again."""
 
     def is_open(self, query: CommitmentQuery) -> bool:
         """Whether any object of the query is still unanswered."""
 
     def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
-        """Record a report; False if it answers no request of ours."""
+        """Apply a storage commitment report; False if its transaction is unknown."""
 
     def found(
         self,
@@ -132,52 +128,52 @@ class Commitments(Protocol):
         send_at: datetime | None,
         most: int,
     ) -> None:
-        """Settle a query by what was looked up; with ``send_at`` None missing objects stay open."""
+        """Settle a query by what was found; with ``send_at`` None, missing objects wait."""
 
 
 class CommitmentRequests(Protocol):
-    """The commitments that peers ask the node for."""
+    """The storage commitments that peers request from the node."""
 
     def keep(self, request: CommitmentRequest, *events: AuditEvent) -> None:
-        """Write a request down, durably."""
+        """Store a request, durably."""
 
     def claim(self, owner: str, lease_until: datetime) -> CommitmentRequest | None:
-        """Lease the oldest that is to be reported now, or None."""
+        """Lease the oldest request that is to be answered now, or None."""
 
     def known(self, references: Sequence[Reference]) -> dict[str, tuple[str, Path]]:
-        """SOP class and file of those of the instances that the node has a row of."""
+        """SOP Class UID and file of each SOP Instance UID that the node knows."""
 
     def reported(self, request: CommitmentRequest, kept: int, missing: int) -> None:
-        """Close it; raises LeaseLost."""
+        """Close it: the peer has the answer; raises LeaseLost."""
 
     def put_off(self, request: CommitmentRequest, reason: str, due_at: datetime | None) -> None:
-        """Try again at ``due_at``, or no more (None); raises LeaseLost."""
+        """Try again at ``due_at``, or give up (None); raises LeaseLost."""
 
 
 class Breakers(Protocol):
-    """Destinations that do not answer."""
+    """The circuit breakers of destinations that do not answer."""
 
     def failures(self, destination: str) -> int:
         """How many connections in a row have failed."""
 
     def failed(self, destination: str, reason: str, probe_at: datetime | None) -> None:
-        """Count one more; ``probe_at`` opens the breaker, or keeps it open."""
+        """Count one more failure; with ``probe_at``, open the breaker or keep it open."""
 
     def answered(self, destination: str) -> None:
-        """Close the breaker and forget failures."""
+        """Close the breaker and forget its failures."""
 
     def due(self) -> list[str]:
-        """The open ones to be probed now."""
+        """Destinations whose open breaker is to be probed now."""
 
 
 class Retention(Protocol):
-    """What has been kept long enough."""
+    """Studies that have been kept long enough."""
 
     def removable(self, before: datetime, limit: int) -> list[str]:
-        """Studies, delivered to everybody, that nothing has happened to since."""
+        """Studies unchanged since ``before`` and delivered to every destination."""
 
     def remove(self, study_instance_uid: str, before: datetime) -> bool:
-        """Remove one with its files; False where it may not go any more."""
+        """Remove a study with its files; False if it may not be removed any more."""
 
 
 class Reader(Protocol):
@@ -188,7 +184,7 @@ class Reader(Protocol):
         """Which networks these are."""
 
     def look(self, image: Image) -> Look:
-        """Look at the picture before any network scores it. ModelError where no gate is there."""
+        """Run the gate's network on a film; raises ModelError if the models have no gate."""
 
     def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
         """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too."""
@@ -209,6 +205,7 @@ class Sender(Protocol):
 
 __all__ = [
     "Audit",
+    "AuditReader",
     "Breakers",
     "Clock",
     "CommitmentRequests",
@@ -219,5 +216,4 @@ __all__ = [
     "Reader",
     "Retention",
     "Sender",
-    "Trail",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from dicom_node.errors import AuditError
+from dicom_node.errors import StoreWriteError
 from dicom_node.log import where
 
 if TYPE_CHECKING:
@@ -20,5 +20,5 @@ def record_or_log(audit: Audit, event: AuditEvent) -> None:
     """Write an event to the audit log; if that fails, write an error to the program's log."""
     try:
         audit.append(event)
-    except (OSError, AuditError) as error:
+    except (OSError, StoreWriteError) as error:
         log.error("not audited", kind=event.kind.value, error=where(error))

@@ -1,8 +1,8 @@
-"""Checkpoints of the audit trail: where its chain stood, written outside the database.
+"""Checkpoints of the audit log: a line number and its hash, written outside the database.
 
-Each line's hash covers all lines before it, so one line number with its hash vouches for everything
-up to it. A trail that was cut off at the end, or made anew from some line on, has a whole chain of
-its own; only a checkpoint gives it away. Signed ones (Ed25519) cannot be made without the key.
+Each line's hash covers all lines before it, so one checkpoint covers everything up to its line. An
+audit log that was cut off at the end, or rewritten from some line on, still has a valid chain; only
+a checkpoint reveals it. Signed checkpoints (Ed25519) cannot be forged without the key.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ FILE_NAME = "audit-checkpoints.jsonl"
 
 
 class Chain(Protocol):
-    """The trail as far as checkpoints need it."""
+    """What checkpoints need of the audit log."""
 
     def head(self) -> tuple[int, str]:
-        """Number and hash of the last line; 0 and zeros where there is none."""
+        """Number and hash of the last line; 0 and zeros if the log is empty."""
 
     def hash_at(self, sequence: int) -> str | None:
-        """Hash of a line; None where it is not there."""
+        """Hash of a line, or None if there is no such line."""
 
     def verify(self, after: int = 0) -> list[str]:
-        """Walk the chain after a line; a sentence for each line that was meddled with."""
+        """Walk the chain after a line; return a sentence for each line that was tampered with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Line ``sequence`` of the trail had this hash at this time."""
+    """Line ``sequence`` of the audit log had this hash at this time."""
 
     sequence: int
     hash: str
@@ -61,12 +61,12 @@ class Checkpoint:
 
 
 def folder(config: Config) -> Path:
-    """Where checkpoints are written; best somewhere else than the node's own disk."""
+    """Where checkpoints are written; best on another disk than the data folder."""
     return config.audit.checkpoint_dir or config.node.data_dir / "checkpoints"
 
 
 def write(chain: Chain, config: Config, now: datetime) -> Checkpoint | None:
-    """Append a checkpoint of the trail's last line; None where there is nothing new.
+    """Append a checkpoint of the last audit line; None if there is no new line.
 
     Raises
     ------
@@ -88,13 +88,13 @@ def write(chain: Chain, config: Config, now: datetime) -> Checkpoint | None:
             signature=base64.b64encode(signature).decode(),
         )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {name: getattr(made, name) for name in Checkpoint.__slots__}
-    durable_append(path, json.dumps(told).encode() + b"\n")
+    values = {name: getattr(made, name) for name in Checkpoint.__slots__}
+    durable_append(path, json.dumps(values).encode() + b"\n")
     return made
 
 
 def problems(chain: Chain, config: Config) -> list[str]:
-    """Hold the trail against its checkpoints; a sentence for each that it does not agree with.
+    """Compare the audit log with its checkpoints; return a sentence for each contradiction.
 
     Raises
     ------
@@ -109,13 +109,13 @@ def problems(chain: Chain, config: Config) -> list[str]:
         if key is not None and not _is_signed(each, key):
             found.append(f"checkpoint {number}: its signature is missing or wrong")
         if each.sequence <= last:
-            found.append(f"checkpoint {number}: the trail was shorter than at the one before")
+            found.append(f"checkpoint {number}: the audit log was shorter than at the one before")
         last = each.sequence
         now = chain.hash_at(each.sequence)
         if now is None:
-            found.append(f"line {each.sequence}: missing, and checkpoint {number} has seen it")
+            found.append(f"line {each.sequence}: missing, but checkpoint {number} recorded it")
         elif now != each.hash:
-            found.append(f"line {each.sequence}: not the one that checkpoint {number} has seen")
+            found.append(f"line {each.sequence}: not the one that checkpoint {number} recorded")
     return found
 
 
@@ -125,10 +125,11 @@ def count(config: Config) -> int:
 
 
 def last_valid_checkpoint(chain: Chain, config: Config) -> Checkpoint | None:
-    """The last checkpoint before the first that the trail contradicts; signed if there is a key.
+    """The last checkpoint before the first one that the audit log contradicts.
 
-    It vouches for every line up to its own. The lines after it are chained, and no more; a later
-    checkpoint that agrees saw lines that were made anew.
+    It is signed if a key is configured. It covers every line up to its own; the lines after it are
+    only chained. A checkpoint after a contradicted one proves nothing even if it agrees: it was
+    made from the rewritten lines.
     """
     key = _verifying_key(config)
     signed = (
@@ -141,14 +142,14 @@ def last_valid_checkpoint(chain: Chain, config: Config) -> Checkpoint | None:
 
 
 def alert(found: Sequence[str], **more: object) -> AuditEvent:
-    """Make a line of the trail that tells what was found wrong with it."""
+    """Make the audit event that reports what was found wrong with the audit log."""
     rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    detail = {"reason": f"audit trail: {found[0]}{rest}", **more}
+    detail = {"reason": f"audit log: {found[0]}{rest}", **more}
     return AuditEvent(kind=AuditKind.AUDIT_BROKEN, detail=detail)
 
 
 def _read(path: Path) -> Iterator[Checkpoint | str]:
-    """Every line of the file: a checkpoint, or why it is none."""
+    """Each line of the file: a checkpoint, or a sentence that says what is wrong with it."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -182,7 +183,7 @@ def _signing_key(path: Path) -> Ed25519PrivateKey:
 
 
 def _verifying_key(config: Config) -> Ed25519PublicKey | None:
-    """The public key, else the private one's, else None: nothing is signed here."""
+    """The configured public key, or that of the signing key; None if nothing is signed."""
     path = config.audit.public_key_file
     if path is None:
         private = config.audit.signing_key_file

@@ -1,6 +1,6 @@
-"""The ``dicom-node`` command: parse, call one function, print.
+"""The ``dicom-node`` command: parse the arguments, call one function, print the result.
 
-Nothing heavy is imported here; each command imports what it needs, so that `status` starts at once.
+Nothing heavy is imported here. Each command imports what it needs, so that `status` starts at once.
 """
 
 from dicom_node.cli.app import app, main

@@ -1,4 +1,4 @@
-"""The commands that run something, and the application the others hang on."""
+"""The application with all its commands; `run`, `demo` and `config check`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(audit.audit, name="audit")
 app.add_typer(doctor.doctor, name="doctor")
-config_commands = typer.Typer(no_args_is_help=True, help="Look at the configuration.")
+config_commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 app.add_typer(config_commands, name="config")
 status.register(app)
 studies.register(app)
@@ -34,7 +34,7 @@ conformance.register(app)
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one sentence and exit status 1."""
+    """Run the command line; print a NodeError as one sentence and exit with status 1."""
     try:
         app()
     except NodeError as error:
@@ -47,7 +47,7 @@ def version(
     context: typer.Context,
     show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Answer --version."""
+    """Print the version or the help."""
     if show:
         typer.echo(f"dicom-node {__version__}")
         raise typer.Exit
@@ -57,7 +57,7 @@ def version(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the node: receiver, inference workers and deliverer, until SIGTERM."""
+    """Run the node (receiver, workers and deliverer) until SIGTERM."""
     from dicom_node.log import configure
     from dicom_node.service.supervisor import Supervisor
 
@@ -72,11 +72,13 @@ def run(config: ConfigOption = None) -> None:
 @app.command(hidden=True)
 def role(
     name: Annotated[str, typer.Argument(help="receiver, worker or deliverer")],
-    owner: Annotated[str, typer.Option(help="Name under which this process leases work.")],
-    supervisor: Annotated[int, typer.Option(help="Process id; this process ends with that one.")],
+    owner: Annotated[str, typer.Option(help="Name of this process in its leases.")],
+    supervisor: Annotated[
+        int, typer.Option(help="Process id of the supervisor, with which it ends.")
+    ],
     config: ConfigOption = None,
 ) -> None:
-    """Be one of the node's processes; `run` starts these."""
+    """Run one of the node's processes; `run` starts them."""
     from dicom_node.log import configure
     from dicom_node.service import roles
 
@@ -87,9 +89,9 @@ def role(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for what comes back.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
 ) -> None:
-    """Run the node and a little PACS on loopback, send public radiographs, show the results."""
+    """Run the node and a small PACS on loopback, send public radiographs, show the results."""
     from dicom_node.demo.show import run_demo
 
     raise typer.Exit(run_demo(out))
@@ -100,7 +102,7 @@ def check(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read the configuration; print it with defaults filled in, or every mistake in it."""
+    """Print the configuration with its defaults, or every mistake in it."""
     settings = load(config)
     if as_json:
         print_json(json.loads(settings.model_dump_json()))
@@ -110,4 +112,4 @@ def check(
         typer.echo(
             yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False), nl=False
         )
-        typer.echo("# the configuration is in order", err=True)
+        typer.echo("# the configuration is valid", err=True)

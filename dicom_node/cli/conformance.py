@@ -1,4 +1,4 @@
-"""The command that writes the DICOM Conformance Statement."""
+"""`conformance`: write the DICOM Conformance Statement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dicom_node.errors import NodeError
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the command on the application."""
+    """Add the command to the application."""
     app.command()(conformance)
 
 
@@ -23,7 +23,7 @@ def conformance(
     ] = Path("docs/CONFORMANCE.md"),
     config: ConfigOption = None,
 ) -> None:
-    """Write the DICOM Conformance Statement of the node as it is configured."""
+    """Write the DICOM Conformance Statement of this configuration."""
     from dicom_node.conformance import statement
 
     text = statement(load(config))

@@ -1,4 +1,4 @@
-"""The commands that speak to a destination."""
+"""`echo` and `send`: connect to a destination by hand."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Hang these commands on the application."""
+    """Add the commands to the application."""
     for command in (echo, send):
         app.command()(command)
 
 
 def echo(
-    destination: Annotated[str | None, typer.Argument(help="One; all when left out.")] = None,
-    own: Annotated[bool, typer.Option("--self", help="Ask our own receiver.")] = False,
+    destination: Annotated[str | None, typer.Argument(help="Its name; all if omitted.")] = None,
+    own: Annotated[bool, typer.Option("--self", help="Test the node's own receiver.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Ask a destination, or all of them, whether it is there; exit status 1 where one is not."""
+    """Test the connection to a destination, or to all; exit status 1 if one does not answer."""
     from dicom_node.deliver.senders import Senders
 
     settings = load(config)
     peers: dict[str, Destination] = {each.name: each for each in settings.destinations}
     if own:
-        peers = {"self": _ourselves(settings)}
+        peers = {"self": _own_receiver(settings)}
     elif destination is not None:
         peers = {destination: _named(settings, destination)}
     sender = Senders(
@@ -54,12 +54,12 @@ def echo(
 
 
 def send(
-    destination: Annotated[str, typer.Argument(help="Name of a destination.")],
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.")],
+    destination: Annotated[str, typer.Argument(help="The destination's name.")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Send files to a destination, by its kind; exit status 1 where one was not taken."""
+    """Send files to a destination; exit status 1 if one was not accepted."""
     from dicom_node.cli.read import files_of
     from dicom_node.deliver.senders import Senders
 
@@ -86,8 +86,8 @@ def _answer(answer: dict[str, Any]) -> list[object]:
     return [answer["path"], "none" if status is None else f"0x{status:04X}", answer["reason"]]
 
 
-def _ourselves(config: Config) -> Destination:
-    """Our own receiver, over TLS where it listens to nothing else."""
+def _own_receiver(config: Config) -> Destination:
+    """The node's own receiver, over TLS if it has no plain port."""
     from dicom_node.config import DicomDestination
 
     node, own = config.node, config.tls.certificate_file
@@ -111,4 +111,4 @@ def _named(config: Config, name: str) -> Destination:
         if destination.name == name:
             return destination
     names = ", ".join(each.name for each in config.destinations) or "none"
-    raise NodeError(f"no destination {name} in the configuration (there: {names})")
+    raise NodeError(f"no destination {name} in the configuration (configured: {names})")

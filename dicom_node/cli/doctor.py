@@ -1,4 +1,4 @@
-"""The commands that explain what is wrong with the surroundings."""
+"""`doctor`: check the database and the TLS configuration."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from dicom_node.config import TlsConfig
 
-doctor = typer.Typer(no_args_is_help=True, help="Explain what the node finds around it.")
+doctor = typer.Typer(no_args_is_help=True, help="Check what the node depends on.")
 
 
 @doctor.command("store")
 def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Say whether the database is as it was written, reading only; exit status 1 where it is not.
+    """Check the database for damage without writing to it; exit status 1 if it is damaged.
 
-    Takes a second or so for every hundred MiB; the node may run meanwhile.
+    It takes about a second for every 100 MiB. The node may run meanwhile.
     """
     from dicom_node.store.integrity import damage
 
@@ -35,17 +35,17 @@ def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     else:
         for sentence in found:
             print_line(f"DAMAGED    {sentence}")
-        print_line(f"verdict    {'database-damaged' if found else 'the database is whole'}")
+        print_line(f"verdict    {'database-damaged' if found else 'the database is intact'}")
     if found:
         raise typer.Exit(1)
 
 
 @doctor.command("tls")
 def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Explain our certificate, whom we trust and the profile; exit status 1 where TLS cannot be."""
+    """Show the node's certificate, trusted CAs and TLS profile; exit status 1 on a fault."""
     settings = load(config).tls
     if settings.certificate_file is None and settings.ca_file is None:
-        raise NodeError("no TLS is configured (tls.certificate_file, tls.ca_file)")
+        raise NodeError("TLS is not configured (tls.certificate_file, tls.ca_file)")
     found = examine(settings)
     if as_json:
         print_json(found)
@@ -72,7 +72,7 @@ def sandbox(as_json: JsonOption = False) -> None:
 
 
 def examine(settings: TlsConfig) -> dict[str, Any]:
-    """Everything `doctor tls` tells, JSON-ready."""
+    """Everything that `doctor tls` prints, in JSON values."""
     from dicom_node.domain.clock import utc_now
     from dicom_node.tls.context import PROFILES, client_context, server_context
 
@@ -137,7 +137,9 @@ def _print(found: dict[str, Any]) -> None:
     print_line(f"profile    {found['profile']}")
     print_line(f"library    {found['openssl']}")
     print_line(f"listens    {found['port'] or 'no TLS port'}")
-    print_line(f"callers    {'must show a certificate' if found['mutual'] else 'need none'}")
+    print_line(
+        f"callers    {'must present a certificate' if found['mutual'] else 'need no certificate'}"
+    )
     for title, key in (("ours", "certificates"), ("trusted", "trusted")):
         for each in found[key]:
             print_line(f"{title:10} {each['subject']}, {each['key']}")
@@ -149,4 +151,4 @@ def _print(found: dict[str, Any]) -> None:
     for fault in found["faults"]:
         print_line(f"FAULT      {fault}")
     if not found["faults"]:
-        print_line("verdict    TLS can be")
+        print_line("verdict    TLS is configured correctly")

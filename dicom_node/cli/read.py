@@ -1,4 +1,4 @@
-"""`read`: the node's own pipeline on files, without a network."""
+"""`read`: the node's own pipeline on files, without DICOM networking."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def register(app: typer.Typer) -> None:
 
 
 def read(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the composed objects.")],
     force_stage3: Annotated[
-        bool, typer.Option(help="Run stage 3 below stage 2's threshold too.")
+        bool, typer.Option(help="Run stage 3 even below the threshold of stage 2.")
     ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Read films from files with the node's own pipeline, without a network.
+    """Read films from files with the node's own pipeline, without DICOM networking.
 
     A file that fails does not keep the others from being read; the exit status is then 1.
     """
@@ -66,7 +66,7 @@ def read(
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
-    """Every file named, and every file below every folder named, in order.
+    """Every given file, and every file below each given folder, in order.
 
     Raises
     ------

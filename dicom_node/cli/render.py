@@ -1,4 +1,4 @@
-"""What the commands share: options, and how values are printed for people and programs."""
+"""Options and output that the commands share: JSON for programs, text for people."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 NOT_FOR_DIAGNOSIS = "Research software, not a medical device: NOT FOR DIAGNOSTIC USE."
 
-_PIPED_WIDTH = 160  # characters, where no terminal says how wide it is
+_PIPED_WIDTH = 160  # characters, if the output is not a terminal
 
-_SHOWN_DETAIL = 100  # characters of an audit line's detail; --json has all
+_SHOWN_DETAIL = 100  # characters of an audit line's detail; --json prints all
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", envvar="DICOM_NODE_CONFIG", help="The configuration file."),
+    typer.Option("--config", "-c", envvar="DICOM_NODE_CONFIG", help="Configuration file."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -42,13 +42,13 @@ def _plain(value: object) -> object:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table for people."""
+    """Print a table for people; cells are data and are never interpreted."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")  # a UID cut short is no use to anybody
+        table.add_column(column, overflow="fold")  # UIDs are never cut
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
@@ -69,19 +69,19 @@ def probability(stage: StageSummary | None) -> str:
 
 
 def counts(by_name: Mapping[str, int]) -> str:
-    """Counts by name on one line; ``none`` where all are absent."""
+    """Counts by name on one line; ``none`` if there are none."""
     return ", ".join(f"{count} {name}" for name, count in sorted(by_name.items())) or "none"
 
 
-def print_story(story: Mapping[str, Any]) -> None:
-    """Print films, objects with their deliveries, and the audit lines of one study."""
-    print_line(f"study {story['study_instance_uid']}, revision {story['revision']}")
+def print_study(study: Mapping[str, Any]) -> None:
+    """Print films, results with their deliveries, and the audit lines of one study."""
+    print_line(f"study {study['study_instance_uid']}, revision {study['revision']}")
     print_table(
         NOT_FOR_DIAGNOSIS,
         ["film", "received", "from", "decision", "pneumonia", "COVID-19"],
-        (_film(instance) for instance in story["instances"]),
+        (_film(instance) for instance in study["instances"]),
     )
-    for job in story["jobs"]:
+    for job in study["jobs"]:
         reason = f": {job['last_reason']}" if job["last_reason"] else ""
         print_line(f"reading {job['revision']}: {job['status']}, attempt {job['attempt']}{reason}")
     print_table(
@@ -94,14 +94,14 @@ def print_story(story: Mapping[str, Any]) -> None:
                 result["series_description"],
                 "\n".join(map(_delivery, result["deliveries"])),
             ]
-            for result in story["results"]
+            for result in study["results"]
         ),
     )
-    print_audit(story["audit"])
+    print_audit(study["audit"])
 
 
 def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
-    """Print audit lines, the detail shortened."""
+    """Print audit lines with a shortened detail."""
     print_table(
         "audit",
         ["#", "at", "kind", "detail"],
@@ -130,10 +130,10 @@ def _film(instance: Mapping[str, Any]) -> list[object]:
 
 
 def _delivery(delivery: Mapping[str, Any]) -> str:
-    said = delivery["last_reason"]
+    note = delivery["last_reason"]
     if delivery["committed_by"]:
-        said = f"{delivery['committed_at']:%Y-%m-%d %H:%M:%S}, by {delivery['committed_by']}"
-    reason = f" ({said})" if said else ""
+        note = f"{delivery['committed_at']:%Y-%m-%d %H:%M:%S}, by {delivery['committed_by']}"
+    reason = f" ({note})" if note else ""
     return f"{delivery['destination']}: {delivery['status']}{reason}"
 
 

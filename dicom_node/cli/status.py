@@ -1,4 +1,4 @@
-"""`status`: which processes run, what waits, what is wrong."""
+"""`status`: which processes run, what is waiting, which alarms are on."""
 
 from __future__ import annotations
 
@@ -27,47 +27,48 @@ def register(app: typer.Typer) -> None:
 
 
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Say who is alive and what waits."""
-    from dicom_node.service.alarms import alarms, untold
+    """Show running processes, counts and alarms."""
+    from dicom_node.service.alarms import alarms, unsent
     from dicom_node.service.pidfile import processes
     from dicom_node.store.status import read_status
 
     settings = load(config)
     data_dir = settings.node.data_dir
-    told, alive = read_status(data_dir), processes(data_dir)
+    counted, alive = read_status(data_dir), processes(data_dir)
     now = datetime.now(UTC)
-    queue = _audit_queue(told, now) if settings.audit.repository else None
+    queue = _audit_queue(counted, now) if settings.audit.repository else None
     alarming = alarms(settings, now)
     if queue:
-        alarming += untold(settings, queue["lines"], queue["oldest_seconds"])
+        alarming += unsent(settings, queue["lines"], queue["oldest_seconds"])
     if as_json:
-        print_json({**told, "audit_queue": queue, "processes": alive, "alarms": alarming})
+        print_json({**counted, "audit_queue": queue, "processes": alive, "alarms": alarming})
         return
     print_line(NOT_FOR_DIAGNOSIS)
     for sentence in alarming:
         print_line(f"ALARM      {sentence}")
     print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
-    print_line(f"studies    {told['studies']}")
-    print_line(f"instances  {counts(told['instances'])}")
-    print_line(f"readings   {counts(told['jobs'])}")
-    for destination, by_status in told["deliveries"].items():
+    print_line(f"studies    {counted['studies']}")
+    print_line(f"instances  {counts(counted['instances'])}")
+    print_line(f"readings   {counts(counted['jobs'])}")
+    for destination, by_status in counted["deliveries"].items():
         print_line(f"to {destination:8} {counts(by_status)}")
-    for destination, breaker in told["breakers"].items():
+    for destination, breaker in counted["breakers"].items():
         if breaker["open"]:
             print_line(
                 f"DOWN       {destination} since {breaker['since']}: {breaker['reason']}; "
-                f"next look {breaker['next_probe']}"
+                f"next probe {breaker['next_probe']}"
             )
-    if any(by_status.get("withheld") for by_status in told["deliveries"].values()):
-        print_line("ALARM      objects failed the node's own check and are withheld: see `show`")
-    print_line(f"waiting    since {told['oldest_waiting'] or 'nothing waits'}")
+    if any(by_status.get("withheld") for by_status in counted["deliveries"].values()):
+        print_line("ALARM      results failed the node's own check and are withheld: see `show`")
+    oldest = counted["oldest_waiting"]
+    print_line(f"waiting    {f'since {oldest}' if oldest else 'nothing'}")
     waiting = queue["lines"] if queue else 0
-    rest = f", {waiting} not told to the repository yet" if waiting else ""
-    print_line(f"audit      {told['audit_lines']} lines{rest}")
+    rest = f", {waiting} not sent to the repository yet" if waiting else ""
+    print_line(f"audit      {counted['audit_lines']} lines{rest}")
 
 
-def _audit_queue(told: Status, now: datetime) -> dict[str, int]:
-    """How many lines the audit repository was not told yet, and the age of the oldest."""
-    since = told["audit_untold_since"]
+def _audit_queue(counted: Status, now: datetime) -> dict[str, int]:
+    """How many audit lines the repository does not have yet, and the age of the oldest."""
+    since = counted["audit_unsent_since"]
     age = int((now - datetime.fromisoformat(since)).total_seconds()) if since else 0
-    return {"lines": told["audit_lines"] - told["audit_told"], "oldest_seconds": age}
+    return {"lines": counted["audit_lines"] - counted["audit_sent"], "oldest_seconds": age}

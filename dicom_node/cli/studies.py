@@ -1,4 +1,4 @@
-"""The commands that list studies, show one, and retry, discard or reread its work."""
+"""`studies`, `show`, `retry`, `discard` and `reread`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dicom_node.cli.render import (
     counts,
     print_json,
     print_line,
-    print_story,
+    print_study,
     print_table,
 )
 from dicom_node.config import load
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Hang these commands on the application."""
+    """Add the commands to the application."""
     for command in (studies, show, retry, discard, reread):
         app.command()(command)
 
 
 def studies(
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(help="Number of studies, newest first.")] = 20,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -65,31 +65,31 @@ def show(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Tell the whole story of one study."""
+    """Show films, readings, results, deliveries and audit lines of one study."""
     store = store_of(load(config))
-    story = store.queries.story(study_uid)
-    if story is None:
-        raise NodeError(f"no study {study_uid} has come here")
-    note_reader(store, "show", study_uid)
+    detail = store.queries.study_detail(study_uid)
+    if detail is None:
+        raise NodeError(f"study {study_uid} was never received")
+    record_access(store, "show", study_uid)
     if as_json:
-        print_json(story)
+        print_json(detail)
     else:
-        print_story(story)
+        print_study(detail)
 
 
 def retry(
-    study_uid: Annotated[str | None, typer.Argument(help="Study; all when left out.")] = None,
+    study_uid: Annotated[str | None, typer.Argument(help="A study; all if omitted.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Wake parked readings and held deliveries, and look at destinations that are down."""
+    """Retry parked readings and held deliveries; probe destinations that are down."""
     store = store_of(load(config))
     store.breakers.probe_now()
-    woken = {"readings": store.jobs.retry(study_uid), "deliveries": store.outbox.retry(study_uid)}
+    retried = {"readings": store.jobs.retry(study_uid), "deliveries": store.outbox.retry(study_uid)}
     if as_json:
-        print_json(woken)
+        print_json(retried)
     else:
-        print_line(f"woken: {counts(woken)}")
+        print_line(f"to be retried: {counts(retried)}")
 
 
 def discard(
@@ -97,18 +97,18 @@ def discard(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Give up the parked readings and held deliveries of a study for good."""
+    """Discard the parked readings and held deliveries of a study. This cannot be undone."""
     store = store_of(load(config))
-    dropped = {
+    discarded = {
         "readings": store.jobs.discard(study_uid),
         "deliveries": store.outbox.discard(study_uid),
     }
-    if not any(dropped.values()):
-        raise NodeError(f"nothing of study {study_uid} is parked or held")
+    if not any(discarded.values()):
+        raise NodeError(f"study {study_uid} has no parked reading and no held delivery")
     if as_json:
-        print_json(dropped)
+        print_json(discarded)
     else:
-        print_line(f"discarded: {counts(dropped)}")
+        print_line(f"discarded: {counts(discarded)}")
 
 
 def reread(
@@ -116,10 +116,10 @@ def reread(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Read the films of a study once more, as with other networks or another configuration."""
+    """Read the films of a study again, for example with new networks or another configuration."""
     films = store_of(load(config)).jobs.reread(study_uid)
     if not films:
-        raise NodeError(f"no film of study {study_uid} was read, or one is being read now")
+        raise NodeError(f"study {study_uid} has no film that was read, or is being read now")
     if as_json:
         print_json({"films": films})
     else:
@@ -127,7 +127,7 @@ def reread(
 
 
 def store_of(config: Config) -> Store:
-    """Open the store of a folder some node has run over; looking never makes one."""
+    """Open the store of an existing data folder; raises NodeError instead of creating one."""
     from dicom_node.domain.clock import utc_now
     from dicom_node.store.status import read_status
     from dicom_node.store.store import open_store
@@ -136,8 +136,8 @@ def store_of(config: Config) -> Store:
     return open_store(config.node.data_dir, utc_now)
 
 
-def note_reader(store: Store, command: str, study_uid: str | None = None) -> None:
-    """Write down who is about to be shown lines of the audit trail; AuditError, and none shown."""
+def record_access(store: Store, command: str, study_uid: str | None = None) -> None:
+    """Record who is about to read audit lines; if that raises, none may be shown."""
     from dicom_node.domain.audit import AuditEvent, AuditKind
 
     detail: dict[str, object] = {"command": command, "user": person()}
@@ -147,7 +147,7 @@ def note_reader(store: Store, command: str, study_uid: str | None = None) -> Non
 
 
 def person() -> str:
-    """Login name of whoever runs this command; by number where the system knows no name."""
+    """Login name of the user who runs this command, or ``uid-N`` if there is none."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -16,7 +16,7 @@ from pynetdicom import evt
 from dicom_node.commitment.datasets import read_request
 from dicom_node.commitment.report_address import report_address
 from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, CommitmentRequest
-from dicom_node.errors import AuditError
+from dicom_node.errors import StoreWriteError
 from dicom_node.log import where
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class CommitmentHandler:
             link.record(partial(self._requests.keep, request))
         except ValueError as error:
             return _no(INVALID, str(error)), None
-        except (OSError, AuditError) as error:
+        except (OSError, StoreWriteError) as error:
             log.error("commitment request not recorded", error=where(error))
             return _no(RESOURCES, "cannot store the request now; ask again later"), None
         log.info("commitment requested", objects=len(references), **link.peer)

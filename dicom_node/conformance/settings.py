@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from dicom_node.audit.messages.events import TOLD
+from dicom_node.audit.messages.events import SENT
 from dicom_node.config import Config, DicomDestination, FolderDestination, WebDestination
 from dicom_node.conformance.markdown import heading, table
 from dicom_node.deliver.retry import JITTER_SHARE
@@ -46,7 +46,7 @@ def settings(created: Created) -> Iterator[str]:
         "The audit log is in the node's own database; each line holds a hash of the line before "
         "it. `dicom-node audit export` writes it as JSON. Kinds of lines: "
         f"{', '.join(f'`{kind.value}`' for kind in AuditKind)}. {_repository(config)} Sent are "
-        f"{', '.join(f'`{kind.value}`' for kind in TOLD)}.\n"
+        f"{', '.join(f'`{kind.value}`' for kind in SENT)}.\n"
     )
 
 

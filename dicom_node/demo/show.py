@@ -179,10 +179,10 @@ def _is_settled(store: Store, films: int) -> bool:
 def _film_summary(store: Store, name: str, path: Path) -> dict[str, Any]:
     """What the store knows of one film: refusal or reading, and its results."""
     source = dcmread(path, stop_before_pixels=True)
-    story = store.queries.story(str(source.StudyInstanceUID)) or {}
+    detail = store.queries.study_detail(str(source.StudyInstanceUID)) or {}
     film = next(
         instance
-        for instance in story["instances"]
+        for instance in detail["instances"]
         if instance["sop_instance_uid"] == source.SOPInstanceUID
     )
     objects = [
@@ -192,7 +192,7 @@ def _film_summary(store: Store, name: str, path: Path) -> dict[str, Any]:
             "series_description": result["series_description"],
             "deliveries": {each["destination"]: each["status"] for each in result["deliveries"]},
         }
-        for result in story["results"]
+        for result in detail["results"]
         if result["source_sop_instance_uid"] == source.SOPInstanceUID
     ]
     refusal = film["refusal_code"] and {

@@ -8,12 +8,12 @@ from enum import StrEnum
 
 
 class AuditKind(StrEnum):
-    """What an audit line can tell."""
+    """What can be recorded. The value is stable across releases."""
 
     NODE_STARTED = "node-started"
     NODE_STOPPED = "node-stopped"
-    AUDIT_READ = "audit-read"  # a person printed lines of this trail
-    AUDIT_BROKEN = "audit-broken"  # somebody meddled with it
+    AUDIT_READ = "audit-read"  # a person printed audit lines
+    AUDIT_BROKEN = "audit-broken"  # lines were altered or removed
     PROCESS_STARTED = "process-started"
     PROCESS_EXITED = "process-exited"
     ASSOCIATION_ACCEPTED = "association-accepted"
@@ -22,7 +22,7 @@ class AuditKind(StrEnum):
     TLS_FAILED = "tls-failed"  # a handshake on the TLS port
     TLS_RELOADED = "tls-reloaded"  # the certificate files changed
     TLS_EXPIRING = "tls-expiring"
-    DISK_LOW = "disk-low"  # films are refused from now on
+    DISK_LOW = "disk-low"  # films are rejected from now on
     DISK_RECOVERED = "disk-recovered"
     STUDY_REMOVED = "study-removed"  # delivered and old
     INSTANCE_RECEIVED = "instance-received"
@@ -31,7 +31,7 @@ class AuditKind(StrEnum):
     INSTANCE_DIFFERS = "instance-differs"  # a known SOP Instance UID with other bytes
     OWN_RESULT_RECEIVED = "own-result-received"
     STUDY_READY = "study-ready"
-    STUDY_REREAD = "study-reread"  # a person wants its films read once more
+    STUDY_REREAD = "study-reread"  # a person had its films read again
     FILM_SELECTED = "film-selected"
     FILM_REFUSED = "film-refused"
     FILM_READ = "film-read"
@@ -41,28 +41,28 @@ class AuditKind(StrEnum):
     JOB_PARKED = "job-parked"
     JOB_RETRIED = "job-retried"
     JOB_DISCARDED = "job-discarded"
-    DELIVERY_BEGUN = "delivery-begun"  # the first object is about to go
+    DELIVERY_BEGUN = "delivery-begun"  # the first object is about to be sent
     DELIVERY_ACCEPTED = "delivery-accepted"
     DELIVERY_DEFERRED = "delivery-deferred"
     DELIVERY_HELD = "delivery-held"
     DELIVERY_RETRIED = "delivery-retried"
     DELIVERY_DISCARDED = "delivery-discarded"
     COMMITMENT_REQUESTED = "commitment-requested"  # before the request goes out
-    COMMITMENT_PENDING = "commitment-pending"  # not known yet, or not to be known; the reason says
+    COMMITMENT_PENDING = "commitment-pending"  # no answer yet, or none to be had; the reason says
     DESTINATION_QUERIED = "destination-queried"  # before a C-FIND goes out
     DELIVERY_COMMITTED = "delivery-committed"
-    DELIVERY_MISSED = "delivery-missed"  # accepted, and yet the destination does not have it
-    DESTINATION_DOWN = "destination-down"  # failed too often in a row: left alone for a while
+    DELIVERY_MISSED = "delivery-missed"  # accepted, but the destination does not have it
+    DESTINATION_DOWN = "destination-down"  # too many failures in a row: not used for a while
     DESTINATION_UP = "destination-up"
     PLEDGE_ASKED = "pledge-asked"  # a peer asked the node for storage commitment
-    PLEDGE_REPORTED = "pledge-reported"  # and was told
+    PLEDGE_REPORTED = "pledge-reported"  # and got the answer
     PLEDGE_DEFERRED = "pledge-deferred"
     PLEDGE_GIVEN_UP = "pledge-given-up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """One thing that happened. ``detail`` is JSON-ready and never holds patient identity."""
+    """One thing that happened. ``detail`` holds plain JSON values and never patient identity."""
 
     kind: AuditKind
     study_instance_uid: str | None = None

@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """The wall clock every process of the node uses."""
+    """The clock that every process of the node uses: aware UTC now."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The two state tables: what may become of a job, and of a delivery."""
+"""The two state tables: of a job and of a delivery."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """Where the reading of one study revision stands."""
+    """The state of the reading of one study revision."""
 
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
-    PARKED = "parked"  # failed too often; a person must look
+    PARKED = "parked"  # failed too often; a person decides
     DISCARDED = "discarded"  # by a person
 
 
@@ -27,7 +27,7 @@ class JobEvent(StrEnum):
     DISCARDED = "discarded"
 
 
-# (status, event) -> status. Every pair that is not here is an error.
+# (status, event) -> status. A pair that is not listed is an error.
 JOB_TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
     (JobStatus.WAITING, JobEvent.CLAIMED): JobStatus.RUNNING,
     (JobStatus.RUNNING, JobEvent.FINISHED): JobStatus.DONE,
@@ -40,16 +40,16 @@ JOB_TRANSITIONS: dict[tuple[JobStatus, JobEvent], JobStatus] = {
 
 
 class DeliveryStatus(StrEnum):
-    """Where one object's way to one destination stands."""
+    """The state of one result's delivery to one destination."""
 
     PENDING = "pending"
     SENDING = "sending"
-    SENT = "sent"  # it went out and no answer came; it will go out again
-    ACCEPTED = "accepted"  # the destination answered that it has it
-    COMMITTED = "committed"  # the destination was asked afterwards, and keeps it
-    HELD = "held"  # refused, or tried too often; a person must look
-    DISCARDED = "discarded"  # held before, and given up by a person
-    WITHHELD = "withheld"  # the set failed the node's own check; it begins and stays here
+    SENT = "sent"  # it left and no answer came; it will be sent again
+    ACCEPTED = "accepted"  # the destination answered success
+    COMMITTED = "committed"  # the destination was asked afterwards and keeps it
+    HELD = "held"  # refused or tried too often; a person decides
+    DISCARDED = "discarded"  # held before; a person gave it up
+    WITHHELD = "withheld"  # failed the node's own check; the first and last state
 
 
 class DeliveryEvent(StrEnum):
@@ -61,7 +61,7 @@ class DeliveryEvent(StrEnum):
     UNAVAILABLE = "unavailable"
     REFUSED = "refused"
     COMMITTED = "committed"
-    MISSED = "missed"  # accepted, and yet the destination does not have it
+    MISSED = "missed"  # accepted, but the destination does not have it
     GAVE_UP = "gave-up"
     LEASE_LOST = "lease-lost"
     RETRIED = "retried"

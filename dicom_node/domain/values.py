@@ -1,6 +1,6 @@
-"""What the node keeps and decides: frozen values and enumerations; the state tables beside.
+"""The values that packages exchange: instances, jobs, outcomes, results, deliveries.
 
-Nothing here touches a socket, a clock, a disk or SQL. Times are timezone-aware UTC.
+They are frozen, and nothing here uses a socket, a clock, a disk or SQL. Times are aware UTC.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the commands that only ask for state start without numpy
 
 
 class RefusalCode(StrEnum):
-    """Why a film is not read. The value is stable: it stands in audit lines and JSON."""
+    """Why a film is not read. The value is stable across releases: audit lines and JSON hold it."""
 
     SOP_CLASS = "sop-class"  # not CR, DX or Secondary Capture
     MODALITY = "modality"
@@ -28,13 +28,13 @@ class RefusalCode(StrEnum):
     VIEW = "view"  # lateral or oblique
     SIZE = "size"  # too small, or not the shape of a film
     INTENT = "presentation-intent"
-    IMAGE_TYPE = "image-type"  # somebody's derived result, not a film
+    IMAGE_TYPE = "image-type"  # a derived image, not a film
     PHOTOMETRIC = "photometric"  # colour
     FRAMES = "frames"  # more than one
     UNREADABLE = "unreadable"  # the pixels do not decode
     FILE = "file"  # not a DICOM file, or without the UIDs results refer to
     AGE = "age"  # a child
-    NOT_CHEST = "not-chest"  # the pixels show something else than a chest radiograph
+    NOT_CHEST = "not-chest"  # the pixels do not show a chest radiograph
     NOT_FRONTAL = "not-frontal"  # the pixels show a lateral chest
     ORIENTATION = "orientation"  # not upright in the frame
     POLARITY = "polarity"  # the pixels contradict the MONOCHROME tag
@@ -57,12 +57,12 @@ class Instance:
     sha256: str  # of the data set as it came, hex
     calling_ae_title: str
     received_at: datetime
-    priority: int = 0  # the greater goes first
+    priority: int = 0  # the greater is read first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A coded no, and one sentence for a person."""
+    """Why a film is not read: a code, and one sentence for a person."""
 
     code: RefusalCode
     reason: str
@@ -70,13 +70,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The reading of one study revision: the instances not yet decided on when it was claimed."""
+    """The reading of one study revision: the instances that were undecided when it was claimed."""
 
     id: int
     study_instance_uid: str
     revision: int  # 1 for the first reading of the study
     attempt: int  # 1 for the first try
-    lease: str  # fencing token; only its holder may finish the job
+    lease: str  # fencing token: only its holder may finish the job
     instances: tuple[Instance, ...]
     predecessors: tuple[Result, ...] = ()  # the newest report of each film read before
 
@@ -104,7 +104,7 @@ class CheckFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmOutcome:
-    """What became of one instance: refused with a reason, or read; these are the results.
+    """What became of one instance: refused with a reason, or read with results.
 
     ``reading`` is None if the film was refused. A refusal may have a result: the report that
     says so.
@@ -119,7 +119,7 @@ class FilmOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One object's way to one destination."""
+    """One result's way to one destination."""
 
     id: int
     result: Result
@@ -128,7 +128,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipment:
-    """Everything due for one study at one destination: one association carries it."""
+    """Everything due for one study at one destination, sent over one association."""
 
     study_instance_uid: str
     destination: str
@@ -138,14 +138,14 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """How one delivery of a shipment went, and when to try again (None: not again)."""
+    """What became of one delivery, and when to try again (None: never)."""
 
     delivery_id: int
     event: DeliveryEvent  # ACCEPTED, UNANSWERED, UNAVAILABLE, REFUSED or GAVE_UP
-    status_code: int | None  # DIMSE status, None where no answer came
+    status_code: int | None  # DIMSE status, None if no answer came
     reason: str
     due_at: datetime | None = None
-    confirm: bool = False  # accepted: ask afterwards whether it is kept
+    confirm: bool = False  # accepted: verify afterwards that the destination keeps it
 
 
 class SendOutcome(StrEnum):
@@ -174,10 +174,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A film's pixels as a person would see them: white is dense, one window applied.
+    """A film's pixels as a person would see them: dense is white, one window is applied.
 
     ``pixels`` is (rows, columns) float32 in [0, 1]. ``spacing_mm`` is (row, column) at the detector
-    or the patient plane, None where the header does not say.
+    or the patient plane, None if the header does not say.
     """
 
     pixels: NDArray[np.float32]

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.dicom.uids import is_uid
 from dicom_node.domain.audit import AuditEvent, AuditKind
-from dicom_node.errors import AuditError
+from dicom_node.errors import StoreWriteError
 from dicom_node.fail_points import fail_point
 from dicom_node.log import where
 from dicom_node.receive.store_status import STATUS, SUCCESS, StoreFault, StoreRefused
@@ -61,7 +61,7 @@ class CStoreHandler:
             self._reception.keep(arrival, link)
         except StoreRefused as refusal:
             return self._refuse(refusal, link, sop_instance_uid)
-        except (OSError, AuditError) as error:
+        except (OSError, StoreWriteError) as error:
             log.error(
                 "out of resources", sop_instance_uid=_loggable(sop_instance_uid), error=where(error)
             )
@@ -78,7 +78,7 @@ class CStoreHandler:
         log.warning("instance refused", sop_instance_uid=uid, calling=link.calling, **reason)
         detail = {**link.peer, **reason, "status": f"0x{STATUS[refusal.fault]:04X}"}
         event = AuditEvent(kind=AuditKind.INSTANCE_REFUSED, sop_instance_uid=uid, detail=detail)
-        with suppress(OSError, AuditError):
+        with suppress(OSError, StoreWriteError):
             # Nothing was kept, so a refusal that cannot be audited is still answered, and logged.
             link.record(self._audit.append, event)
         answer = Dataset()

@@ -1,4 +1,4 @@
-"""What is done once an hour, by the process that also delivers."""
+"""The hourly work of the delivering process."""
 
 from __future__ import annotations
 
@@ -10,77 +10,80 @@ import structlog
 
 from dicom_node.audit import checkpoints
 from dicom_node.domain.audit import AuditEvent, AuditKind
-from dicom_node.errors import AuditError, ConfigError
+from dicom_node.errors import ConfigError, StoreWriteError
 from dicom_node.service.alarms import certificates
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
     from dicom_node.ports import Audit, Clock, Retention
 
-_ROUND = 100  # studies looked up at a time
+_ROUND = 100  # studies removed at a time
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
 class Housekeeping:
-    """Examines the trail, vouches for it, warns of certificates, removes what is old."""
+    """Verifies the audit log, writes its checkpoint, checks certificates, removes old studies."""
 
     config: Config
     audit: Audit
     chain: checkpoints.Chain
     retention: Retention
     clock: Clock
-    told: set[str] = field(default_factory=set)  # of certificates and the trail; each once
-    walked: int = 0  # line of the trail up to which it was looked through
+    reported: set[str] = field(default_factory=set)  # sentences; each is reported once
+    verified: int = 0  # audit line up to which the chain was verified
 
     def run(self) -> None:
         """Do all of it."""
         self.verify_new_lines()
-        self.vouch()
+        self.write_checkpoint()
         self.warn_of_certificates()
         self.remove_old_studies()
 
     def verify_new_lines(self) -> None:
-        """Raise an alert where somebody meddled with the trail: all of it at start, then the rest.
+        """Report altered audit lines: verify the whole log at start, then the new lines.
 
-        The alert comes before the next checkpoint, so that it cannot be taken out again.
+        The alert is written before the next checkpoint, which then covers it: it cannot be removed
+        unnoticed.
         """
         last, _ = self.chain.head()
         try:
             held = checkpoints.problems(self.chain, self.config)
         except (OSError, ConfigError) as error:
-            log.error("the audit trail is not held against its checkpoints", reason=str(error))
+            log.error("cannot compare the audit log with its checkpoints", reason=str(error))
             held = []
-        found = [each for each in [*self.chain.verify(self.walked), *held] if each not in self.told]
+        found = [
+            each for each in [*self.chain.verify(self.verified), *held] if each not in self.reported
+        ]
         if found:
-            log.error("audit trail broken", reason=found[0], problems=len(found))
+            log.error("audit log altered", reason=found[0], problems=len(found))
             try:
                 self.audit.append(checkpoints.alert(found))
-            except AuditError:  # the next round finds it again; room is made meanwhile
+            except StoreWriteError:  # a full disk: the next round finds it again
                 return
-            self.told.update(found)
-        self.walked = last
+            self.reported.update(found)
+        self.verified = last
 
-    def vouch(self) -> None:
-        """Write a checkpoint of the audit trail."""
+    def write_checkpoint(self) -> None:
+        """Write a checkpoint of the audit log."""
         try:
             checkpoints.write(self.chain, self.config, self.clock())
         except (OSError, ConfigError) as error:
-            log.error("no checkpoint of the audit trail", reason=str(error))
+            log.error("no checkpoint of the audit log", reason=str(error))
 
     def warn_of_certificates(self) -> None:
-        """Say in the log and the trail which certificates expire: once a day, as days are told."""
+        """Report expiring certificates; once a day each, as the sentence counts days."""
         for sentence in certificates(self.config, self.clock()):
-            if sentence in self.told:
+            if sentence in self.reported:
                 continue
-            self.told.add(sentence)
+            self.reported.add(sentence)
             log.warning("certificate", reason=sentence)
             detail: dict[str, object] = {"reason": sentence}
             self.audit.append(AuditEvent(kind=AuditKind.TLS_EXPIRING, detail=detail))
 
     def remove_old_studies(self) -> None:
-        """Remove films, results and rows of studies that everybody has had for long enough."""
+        """Remove films, results and rows of delivered studies older than ``retention.days``."""
         days = self.config.retention.days
         if days is None:
             return

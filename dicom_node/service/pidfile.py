@@ -1,4 +1,4 @@
-"""Who is alive: a small file the supervisor writes and `dicom-node status` reads."""
+"""Which processes run: a small file that the supervisor writes and `dicom-node status` reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FILE = "processes.json"
 
 
 def publish(data_dir: Path, alive: Mapping[str, int]) -> None:
-    """Write the process ids by name; an empty mapping says that none runs."""
+    """Write the process ids by name; an empty mapping means that none runs."""
     path = data_dir / _FILE
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(alive))
@@ -19,7 +19,7 @@ def publish(data_dir: Path, alive: Mapping[str, int]) -> None:
 
 
 def processes(data_dir: Path) -> dict[str, int]:
-    """Process ids of the node running over this folder, by name; empty where none runs."""
+    """Process ids by name of the node that runs over this folder; empty if none runs."""
     try:
         named: dict[str, int] = json.loads((data_dir / _FILE).read_text())
     except (OSError, ValueError):

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 def role_named(name: str) -> Role:
-    """Turn a word into a role; raises NodeError for another word."""
+    """The role of this name; raises NodeError if there is none."""
     for role in ROLES:
         if role == name:
             return role
@@ -42,15 +42,15 @@ def role_named(name: str) -> Role:
 
 
 def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
-    """Be one of the node's processes until SIGTERM, or until the supervisor is gone.
+    """Run one of the node's processes until SIGTERM, or until the supervisor has exited.
 
-    ``supervisor`` is a process id, and told rather than asked for: by the time a process could ask
-    for its parent, that may be dead, and another process be in its place.
+    ``supervisor`` is its process id. It is passed in, because `getppid()` would return a reaper if
+    the supervisor had already died.
     """
     hide_memory()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor handles Ctrl-C
     threading.Thread(target=_watch_parent, args=(supervisor, stop), daemon=True).start()
     _RUN[role](owner, config, stop)
 
@@ -58,7 +58,7 @@ def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
 def _watch_parent(supervisor: int, stop: threading.Event) -> None:
     while not stop.wait(_PARENT_POLL_SECONDS):
         if os.getppid() != supervisor:
-            log.error("supervisor is gone, stopping")
+            log.error("supervisor exited, stopping")
             stop.set()
 
 
@@ -70,13 +70,15 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
 
     store = open_store(config.node.data_dir, utc_now)
     intake = Intake(store.commitments, config.delivery, utc_now)
-    desk = CommitmentHandler(config, store.pledges, intake)
+    commitment = CommitmentHandler(config, store.commitment_requests, intake)
     own = Equipment(
         manufacturer=config.results.manufacturer,
         model_name=dicom_node.MODEL_NAME,
         serial_number=config.results.station_serial_number,
     )
-    receiver = Receiver(config, store.inbox, store.audit, utc_now, own=own, handlers=desk.handlers)
+    receiver = Receiver(
+        config, store.inbox, store.audit, utc_now, own=own, handlers=commitment.handlers
+    )
     receiver.start()
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
     stop.wait()
@@ -85,7 +87,7 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
 
 
 def _work(owner: str, config: Config, stop: threading.Event) -> None:
-    # Here and nowhere else in the service is torch imported; the other processes stay small.
+    # Only this process imports torch; the others stay small.
     from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
     from dicom_node.service.worker import Worker
@@ -103,13 +105,13 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
 def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.service.deliverer import Queues, Rounds
     from dicom_node.service.housekeeping import Housekeeping
-    from dicom_node.service.scheduler import Ticks, keep_house, scheduler
+    from dicom_node.service.scheduler import Ticks, run_hourly, scheduler
 
     store = open_store(config.node.data_dir, utc_now)
     queues = Queues(
         outbox=store.outbox,
         commitments=store.commitments,
-        commitment_requests=store.pledges,
+        commitment_requests=store.commitment_requests,
         breakers=store.breakers,
         audit=store.audit,
     )
@@ -123,7 +125,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
                 rounds.confirm,
                 rounds.report,
                 rounds.probe,
-                *_telling(config, store),
+                *_audit_messages(config, store),
             ),
             release=store.release,
             repair_clock_skew=lambda: store.repair_clock_skew(_longest_wait(config)),
@@ -137,7 +139,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
         retention=store.retention,
         clock=utc_now,
     )
-    keep_house(ticking, house.run)
+    run_hourly(ticking, house.run)
     ticking.start()
     stop.wait()
     ticking.shutdown(wait=True)  # a delivery under way is finished
@@ -145,7 +147,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
 
 
 def _longest_wait(config: Config) -> timedelta:
-    """Nothing is put off for longer on purpose."""
+    """The longest time by which anything is postponed on purpose."""
     return timedelta(
         seconds=max(
             config.study.quiet_seconds, config.workers.lease_seconds,
@@ -155,24 +157,24 @@ def _longest_wait(config: Config) -> timedelta:
     )  # fmt: skip
 
 
-def _telling(config: Config, store: Store) -> tuple[Callable[[], None], ...]:
-    """What tells the trail to the audit repository, where there is one."""
+def _audit_messages(config: Config, store: Store) -> tuple[Callable[[], None], ...]:
+    """The task that sends audit lines to the repository, if one is configured."""
     if config.audit.repository is None:
         return ()
     from dicom_node.audit.messages.forward import Forwarder
     from dicom_node.audit.messages.message import AuditMessageBuilder
     from dicom_node.deliver.retry import RetryPolicy
 
-    teller = AuditMessageBuilder.of(config, socket.gethostname())
+    builder = AuditMessageBuilder.of(config, socket.gethostname())
     if config.audit.repository.patient == "id":
         from dicom_node.audit.messages.patient import PatientNumbers
 
         data_dir, films = config.node.data_dir, store.queries
         numbers = PatientNumbers(data_dir=data_dir, film_of=films.film_of)
-        teller = replace(teller, patient=numbers.number)
+        builder = replace(builder, patient=numbers.number)
     forwarder = Forwarder(
-        trail=store.audit,
-        teller=teller,
+        lines=store.audit,
+        builder=builder,
         repository=config.audit.repository,
         tls=config.tls,
         policy=RetryPolicy.of(config.delivery),

@@ -1,6 +1,6 @@
-"""The APScheduler ticks: whole studies, due deliveries, leases that ran out.
+"""The APScheduler ticks: studies to open, due deliveries, expired leases.
 
-One process runs them; the state they move is in the store, so a tick that never ran is simply late.
+One process runs them. All state is in the store, so a tick that was missed is only late.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _ASSEMBLE_SECONDS = 0.25  # how late a quiet study may be noticed
 _DELIVER_SECONDS = 0.25  # how late a due delivery may be noticed
-_ASIDE_SECONDS = 0.5  # how late a question, a report or a probe may go out
-_LEASE_SECONDS = 10.0  # how late a lease that ran out may be noticed
+_BACKGROUND_SECONDS = 0.5  # how late a verification, a report or a probe may be
+_LEASE_SECONDS = 10.0  # how late an expired lease may be noticed
 _HOUSEKEEPING_SECONDS = 3600.0
 
 log = structlog.get_logger()
@@ -33,37 +33,35 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticks:
-    """What is done again and again."""
+    """The periodic work."""
 
     study: StudyConfig
     jobs: Jobs
     deliver: Callable[[], object]  # sends everything due, returns when nothing is
-    background_tasks: tuple[
-        Callable[[], object], ...
-    ]  # what else may wait for a peer: a thread for each
-    release: Callable[[], int]  # gives back the leases that ran out; how many
-    repair_clock_skew: Callable[[], int]  # makes due what a wrong clock has put off; how much
+    background_tasks: tuple[Callable[[], object], ...]  # each in a thread: it may wait for a peer
+    release: Callable[[], int]  # frees expired leases; how many
+    repair_clock_skew: Callable[[], int]  # makes due what a wrong clock postponed; how many
     clock: Clock
 
     def assemble(self) -> None:
-        """Make a job of every study that has been quiet long enough."""
+        """Make a job of every study that has been quiet for long enough."""
         if self.jobs.open_ready(self.clock() - timedelta(seconds=self.study.quiet_seconds)):
             fail_point("study.opened")
 
     def sweep_leases(self) -> None:
-        """Give back the work of holders that let their lease run out."""
+        """Free work whose lease expired, and repair what a wrong clock wrote."""
         released = self.release()
         if released:
-            log.warning("leases ran out", released=released)
-        pulled = self.repair_clock_skew()
-        if pulled:
-            log.warning("the clock was ahead, what it put off is due now", rows=pulled)
+            log.warning("leases expired", released=released)
+        repaired = self.repair_clock_skew()
+        if repaired:
+            log.warning("the clock was ahead; postponed work is due now", rows=repaired)
 
 
 def scheduler(ticks: Ticks) -> BackgroundScheduler:
-    """A scheduler with all ticks in it, not yet started.
+    """A scheduler with all ticks, not yet started.
 
-    A tick that is still running is not started again; ticks missed meanwhile become one.
+    A tick that still runs is not started again; the ticks missed meanwhile run once.
     """
     ticking = BackgroundScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -71,16 +69,17 @@ def scheduler(ticks: Ticks) -> BackgroundScheduler:
     )
     ticking.add_job(ticks.assemble, "interval", seconds=_ASSEMBLE_SECONDS)
     ticking.add_job(ticks.deliver, "interval", seconds=_DELIVER_SECONDS)
-    for aside in ticks.background_tasks:
-        ticking.add_job(aside, "interval", seconds=_ASIDE_SECONDS)
+    for task in ticks.background_tasks:
+        ticking.add_job(task, "interval", seconds=_BACKGROUND_SECONDS)
     ticking.add_job(ticks.sweep_leases, "interval", seconds=_LEASE_SECONDS)
     ticking.add_listener(_report, EVENT_JOB_ERROR)
     return ticking
 
 
-def keep_house(ticking: BackgroundScheduler, run: Callable[[], object]) -> None:
-    """Have this done at once, then every hour."""
-    ticking.add_job(run, "interval", seconds=_HOUSEKEEPING_SECONDS, next_run_time=datetime.now(UTC))
+def run_hourly(ticking: BackgroundScheduler, task: Callable[[], object]) -> None:
+    """Run a task now and then every hour."""
+    now = datetime.now(UTC)
+    ticking.add_job(task, "interval", seconds=_HOUSEKEEPING_SECONDS, next_run_time=now)
 
 
 def _report(event: JobExecutionEvent) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor: starts the node's processes, restarts one that dies, drains them on SIGTERM."""
+"""The supervisor: starts the node's processes, restarts one that exits, drains them on SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import structlog
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.clock import utc_now
-from dicom_node.errors import AuditError, NodeError
+from dicom_node.errors import NodeError, StoreWriteError
 from dicom_node.service.pidfile import publish
 from dicom_node.service.roles import ROLES, Role
 from dicom_node.store.integrity import refuse_damaged
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 _LOCK_WAIT_SECONDS = 90.0  # processes of a killed supervisor notice within a second, then drain
 _DRAIN_SECONDS = {"receiver": 15.0, "worker": 60.0, "deliverer": 60.0}
-_STEADY_SECONDS = 30.0  # a process that lived this long starts its backoff anew
+_STEADY_SECONDS = 30.0  # a process that ran this long restarts at the shortest delay
 _LONGEST_BACKOFF_SECONDS = 30.0
 
-# Threads that wait asleep leave the cores to their neighbours; spinning ones slow both threefold.
+# OpenMP threads sleep while they wait; spinning ones slow every process threefold.
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class _Child:
     due: float = 0.0  # monotonic seconds; not started before
 
     def next_start(self, now: float) -> float:
-        """When to start again after an exit at ``now``; quick deaths wait longer each time."""
+        """When to restart after an exit at ``now``; each quick exit doubles the delay."""
         self.failures = 1 if now - self.started > _STEADY_SECONDS else self.failures + 1
         return now + min(_LONGEST_BACKOFF_SECONDS, 0.25 * 2.0 ** (self.failures - 1))
 
@@ -64,13 +64,13 @@ class Supervisor:
     config
         The node's configuration.
     config_path
-        The file it came from, handed to the processes; None where all is default.
+        The file it came from, passed to the processes; None if all settings are defaults.
     """
 
     config: Config
     config_path: Path | None
     children: list[_Child] = field(default_factory=list)
-    troubled: bool = False
+    cannot_write: bool = False
 
     def run(self, stop: threading.Event) -> None:
         """Run the node until ``stop`` is set, then drain.
@@ -78,9 +78,9 @@ class Supervisor:
         Raises
         ------
         NodeError
-            Another node runs over the same data folder, or it cannot be written.
+            Another node runs over the same data folder, or the folder cannot be written.
         DatabaseDamaged
-            What the node knew cannot be trusted; nothing was written.
+            The database file is damaged; nothing was written.
         """
         data_dir = self.config.node.data_dir
         with _lock(data_dir / "node.lock", stop) as lock:
@@ -108,18 +108,21 @@ class Supervisor:
         }
 
     def _tick(self, store: Store, lock: IO[str]) -> None:
-        """Tend; what cannot be written down now, on a full disk, is done when it can be."""
+        """Reap and start processes; if the database cannot be written, do it at a later tick."""
         try:
-            self._tend(store, lock)
-        except (AuditError, OSError) as error:
-            if not self.troubled:
-                log.error("cannot write, the dead stay down", error=str(error))
-            self.troubled = True
+            self._reap_and_start(store, lock)
+        except (StoreWriteError, OSError) as error:
+            if not self.cannot_write:
+                log.error(
+                    "cannot write to the database; exited processes are not restarted",
+                    error=str(error),
+                )
+            self.cannot_write = True
         else:
-            self.troubled = False
+            self.cannot_write = False
 
-    def _tend(self, store: Store, lock: IO[str]) -> None:
-        """Bury the dead, start what is due."""
+    def _reap_and_start(self, store: Store, lock: IO[str]) -> None:
+        """Reap processes that exited and start those that are due."""
         now = time.monotonic()
         for child in self.children:
             if child.process is not None and child.process.poll() is not None:
@@ -133,7 +136,7 @@ class Supervisor:
         detail: dict[str, object] = {"process": child.name, "exit_code": code}
         store.release(child.name)
         store.audit.append(AuditEvent(kind=AuditKind.PROCESS_EXITED, detail=detail))
-        log.error("process died", name=child.name, exit_code=code)
+        log.error("process exited", name=child.name, exit_code=code)
         child.process = None
         child.due = child.next_start(now)
         self._publish()
@@ -143,7 +146,7 @@ class Supervisor:
         command += ["--supervisor", str(os.getpid())]
         if self.config_path is not None:
             command += ["--config", str(self.config_path)]
-        # The lock goes along: while any process of this node lives, no second node starts.
+        # The child inherits the lock: no second node starts while any process of this one runs.
         child.process = subprocess.Popen(  # noqa: S603
             command, pass_fds=[lock.fileno()], env=_ENVIRONMENT
         )
@@ -157,7 +160,7 @@ class Supervisor:
         publish(self.config.node.data_dir, {"supervisor": os.getpid(), **alive})
 
     def _drain(self, store: Store) -> None:
-        """Stop receiving first, then reading, then delivering; each finishes what it is at."""
+        """Stop receiving first, then reading, then delivering; each finishes its current work."""
         log.info("draining")
         for role in ROLES:
             running = [c for c in self.children if c.role == role and c.process is not None]
@@ -177,12 +180,12 @@ class Supervisor:
             log.error("process did not drain, killed", name=child.name)
             child.process.kill()
             child.process.wait()
-        with suppress(AuditError):  # on a full disk the next start does it
+        with suppress(StoreWriteError):  # on a full disk the next start frees them
             store.release(child.name)
 
 
 def _lock(path: Path, stop: threading.Event) -> IO[str]:
-    """Hold the data folder for this node alone."""
+    """Lock the data folder; raises NodeError if another node has it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.open("w")
@@ -195,6 +198,6 @@ def _lock(path: Path, stop: threading.Event) -> IO[str]:
         except BlockingIOError:
             if time.monotonic() > deadline or stop.wait(_POLL_SECONDS):
                 lock.close()
-                raise NodeError(f"another node is running over {path.parent}") from None
+                raise NodeError(f"another node runs over {path.parent}") from None
         else:
             return lock

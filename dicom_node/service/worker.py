@@ -1,4 +1,4 @@
-"""The job runner: claim a study, read its films, put the results in the outbox, or say why not."""
+"""The job runner: claims a study, reads its films, fills the outbox, or records why not."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from dicom_node.ports import Clock, Jobs
 
 _POLL_SECONDS = 0.1  # an empty claim costs well under a millisecond
-_RETRY_SECONDS = 10.0  # a failed reading is tried again after this, times the attempt
+_RETRY_SECONDS = 10.0  # before attempt n + 1: n times this
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Reads studies, one at a time, until told to stop."""
+    """Reads studies, one at a time, until it is stopped."""
 
     owner: str
     config: Config
@@ -49,7 +49,7 @@ class Worker:
                 stop.wait(_POLL_SECONDS)
 
     def step(self) -> bool:
-        """Do one job; False where there was none."""
+        """Do one job; False if there was none."""
         job = self.jobs.claim(self.owner, self._lease_until())
         if job is None:
             return False
@@ -61,9 +61,9 @@ class Worker:
                 self._do(job)
             except LeaseLost:
                 self._drop(attempt_folder(job))
-                log.warning("lease lost, result dropped", attempt=job.attempt)
+                log.warning("lease lost, results discarded", attempt=job.attempt)
             except Exception as error:
-                # The job runner must record whatever went wrong, or the study is lost in silence.
+                # Any error must be recorded, or the study would be lost without a line.
                 log.error("reading failed", attempt=job.attempt, error=where(error))
                 log.debug("reading failed", exc_info=True)
                 self._fail(job, where(error))
@@ -72,8 +72,8 @@ class Worker:
     def _do(self, job: Job) -> None:
         self._clear(job)
         if job.attempt > self.config.workers.max_attempts:
-            # Its earlier attempts ended with the process, not with an error.
-            self.jobs.fail(job, "the worker died each time it read this study", None)
+            # Earlier attempts ended with the process, not with an error.
+            self.jobs.fail(job, "the worker exited each time it read this study", None)
             return
         with ExitStack() as unless_read:
             unless_read.callback(self._drop, attempt_folder(job))
@@ -81,7 +81,7 @@ class Worker:
             unless_read.pop_all()
         destinations = [destination.name for destination in self.config.destinations]
         fail_point("work.finishing")
-        self.jobs.finish(job, outcomes, destinations, ())
+        self.jobs.finish(job, outcomes, destinations)
         fail_point("work.finished")
         log.info(
             "study read",
@@ -118,16 +118,16 @@ class Worker:
         return self.clock() + timedelta(seconds=self.config.workers.lease_seconds)
 
     def _clear(self, job: Job) -> None:
-        """Remove what attempts left that died before this one."""
+        """Remove the files of earlier attempts, whose process exited."""
         study = results_folder(job.study_instance_uid)
         left = list((self.config.node.data_dir / study).glob(f"{job.revision}-*"))
-        # Looked first, then asked: whoever is still the holder saw no folder of a later attempt.
+        # List first, then renew: only if the lease still holds are these folders all older.
         self.jobs.renew(job, self._lease_until())
         for folder in left:
             self._drop(folder)
 
     def _drop(self, folder: Path) -> None:
-        """Remove the objects of an attempt that nobody will know of."""
+        """Remove the objects of an attempt whose results are not recorded."""
         shutil.rmtree(self.config.node.data_dir / folder, ignore_errors=True)
 
     def _fail(self, job: Job, reason: str) -> None:
@@ -137,15 +137,15 @@ class Worker:
         try:
             self.jobs.fail(job, reason, due_at)
         except LeaseLost:
-            log.warning("lease lost, failure dropped", attempt=job.attempt)
+            log.warning("lease lost, failure not recorded", attempt=job.attempt)
 
 
 def results_folder(study_instance_uid: str) -> Path:
-    """Where a study's results lie below the data folder; never a path a peer can choose."""
+    """The folder of a study's results below the data folder; a peer cannot choose it."""
     digest = hashlib.sha256(study_instance_uid.encode()).hexdigest()
     return Path("results") / digest[:2] / digest[:32]
 
 
 def attempt_folder(job: Job) -> Path:
-    """Where one attempt puts its objects: no other writes there, however late it wakes."""
+    """The folder of one attempt's objects; no other attempt writes there, however late."""
     return results_folder(job.study_instance_uid) / f"{job.revision}-{job.lease[:8]}"

@@ -1,23 +1,5 @@
-"""Everything the node remembers. SQL lives here and nowhere else.
+"""Everything the node remembers; the only package that runs SQL.
 
-`open_store` and `Store` come from `dicom_node.store.store` when they are first asked for:
-importing this package costs nothing, so that `dicom-node status` starts without SQLAlchemy.
+Importing it loads nothing: `dicom-node status` must start without SQLAlchemy. `open_store` and
+`Store` are in `dicom_node.store.store`.
 """
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dicom_node.store.store import Store, open_store
-
-__all__ = ["Store", "open_store"]
-
-
-def __getattr__(name: str) -> object:
-    """Load `Store` and `open_store` when they are first asked for (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dicom_node.store import store
-
-    return getattr(store, name)

@@ -1,4 +1,4 @@
-"""The audit trail: append-only, each line's hash covers the line before it."""
+"""The audit log: append-only; each line's hash covers the line before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, desc, insert, select
 
 from dicom_node.domain.audit import AuditEvent, AuditKind, AuditRecord
-from dicom_node.errors import AuditError
+from dicom_node.errors import AuditLineAltered
 from dicom_node.fail_points import fail_point
 from dicom_node.store import schema
 from dicom_node.store.database import reading, writing
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: What the first line chains to.
 GENESIS = "0" * 64
-_PAGE = 1000  # rows read at a time when the whole trail is walked
+_PAGE = 1000  # rows read at a time when the whole log is walked
 
 _LAST = (
     select(schema.audit.c.sequence, schema.audit.c.hash)
@@ -32,18 +32,18 @@ _LAST = (
     .limit(1)
 )
 _INSERT = insert(schema.audit)
-_POSITIONS = schema.trail_positions
+_POSITIONS = schema.audit_positions
 
 
 class AuditLog:
-    """The trail in the database; implements `dicom_node.ports.Audit`."""
+    """The audit log in the database; implements `dicom_node.ports.Audit` and `AuditReader`."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
 
     def append(self, *events: AuditEvent) -> None:
-        """Write the events in one transaction; raises AuditError when that fails."""
+        """Write the events in one transaction; raises StoreWriteError if that fails."""
         with writing(self._engine) as connection:
             write(connection, self._clock(), events)
 
@@ -67,8 +67,8 @@ class AuditLog:
     def after(self, sequence: int, count: int) -> list[AuditRecord]:
         """At most ``count`` lines that follow this one, oldest first.
 
-        In the place of a line that somebody altered comes one that says so: who could silence the
-        trail by spoiling one of its lines would do that first.
+        An altered line is replaced by an AUDIT_BROKEN event. Raising instead would let one spoiled
+        line stop everything after it from being sent.
         """
         line = schema.audit.c.sequence
         query = select(schema.audit).where(line > sequence).order_by(line).limit(count)
@@ -77,25 +77,25 @@ class AuditLog:
         return [_record_or_alert(row, self._clock()) for row in rows]
 
     def head(self) -> tuple[int, str]:
-        """Number and hash of the last line; 0 and zeros where there is none."""
+        """Number and hash of the last line; 0 and zeros if the log is empty."""
         with reading(self._engine) as connection:
             last = connection.execute(_LAST).first()
         return (last.sequence, last.hash) if last else (0, GENESIS)
 
     def hash_at(self, sequence: int) -> str | None:
-        """Hash of a line; None where it is not there."""
+        """Hash of a line, or None if there is no such line."""
         query = select(schema.audit.c.hash).where(schema.audit.c.sequence == sequence)
         with reading(self._engine) as connection:
             return connection.execute(query).scalar()
 
     def position(self, name: str) -> int:
-        """The last line that was told to ``name``; 0 where none was."""
+        """The last line that was sent to ``name``; 0 if none was."""
         query = select(_POSITIONS.c.sequence).where(_POSITIONS.c.name == name)
         with reading(self._engine) as connection:
             return connection.execute(query).scalar() or 0
 
     def advance(self, name: str, sequence: int) -> None:
-        """Note that ``name`` has been told every line up to this one."""
+        """Record that every line up to this one was sent to ``name``."""
         with writing(self._engine) as connection:
             connection.execute(delete(_POSITIONS).where(_POSITIONS.c.name == name))
             connection.execute(insert(_POSITIONS).values(name=name, sequence=sequence))
@@ -105,10 +105,10 @@ class AuditLog:
         return map(_record, self._rows())
 
     def verify(self, after: int = 0) -> list[str]:
-        """Walk the chain; a sentence for every line that was edited, deleted or put in.
+        """Walk the chain; return a sentence for every line that was edited, deleted or inserted.
 
-        ``after`` leaves out the lines up to this one, which were walked before. Lines cut off at
-        the end leave no trace in the table itself: `dicom_node.audit.checkpoints` do.
+        ``after`` skips the lines up to this one, which were verified before. Lines cut off at the
+        end leave no trace in the table; `dicom_node.audit.checkpoints` finds those.
         """
         known = self.hash_at(after) if after else GENESIS
         problems = [f"line {after}: missing"] if known is None else []
@@ -127,7 +127,7 @@ class AuditLog:
         return problems
 
     def _rows(self, after: int = 0) -> Iterator[RowMapping]:
-        """Every row in order, or those after one, a page at a time."""
+        """Every row in order, or those after a line, read a page at a time."""
         page = select(schema.audit).order_by(schema.audit.c.sequence).limit(_PAGE)
         query = page.where(schema.audit.c.sequence > after) if after else page
         while True:
@@ -140,9 +140,9 @@ class AuditLog:
 
 
 def write(connection: Connection, at: datetime, events: Iterable[AuditEvent]) -> None:
-    """Append events inside a transaction that somebody else commits.
+    """Append events inside the caller's transaction.
 
-    One writer at a time may be here: `writing` holds the database's write lock from its start.
+    Only one process can be here: `writing` holds the database's write lock from its start.
     """
     last = connection.execute(_LAST).first()
     newest, previous = (last.sequence, last.hash) if last else (0, GENESIS)
@@ -170,29 +170,29 @@ _HASHED = (
 
 
 def _hash(row: Mapping[Any, Any]) -> str:
-    """SHA-256 over the line before it and everything this line says."""
-    # What only a meddler writes, such as bytes, is no reason not to say so.
-    said = [each.hex() if isinstance(each := row[column], bytes) else each for column in _HASHED]
-    body = _canonical(said)
+    """SHA-256 over the hash of the line before and every column of this line."""
+    # The node writes no bytes; a tampered row may hold them, and must still get a hash.
+    columns = [each.hex() if isinstance(each := row[column], bytes) else each for column in _HASHED]
+    body = _canonical(columns)
     return hashlib.sha256(body.encode()).hexdigest()
 
 
 def _canonical(value: object) -> str:
-    """JSON of one spelling, ASCII only; ValueError for what JSON cannot say (NaN)."""
+    """JSON in one spelling, ASCII only; raises ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _record(row: RowMapping) -> AuditRecord:
-    """A row as a record; AuditError where somebody made it unreadable."""
+    """A row as a record; raises AuditLineAltered if it cannot be read."""
     try:
         return _readable(row)
     except (TypeError, ValueError) as error:
         message = f"audit line {row['sequence']} was altered: {error}; see `audit verify`"
-        raise AuditError(message) from error
+        raise AuditLineAltered(message) from error
 
 
 def _record_or_alert(row: RowMapping, now: datetime) -> AuditRecord:
-    """A row as a record, or as what its hash says of it."""
+    """A row as a record, or an AUDIT_BROKEN record if its hash does not match."""
     try:
         if _hash(row) == row["hash"]:
             return _readable(row)
@@ -225,7 +225,7 @@ def _readable(row: RowMapping) -> AuditRecord:
 
 
 def as_json(record: AuditRecord) -> dict[str, object]:
-    """A line as `--json` and `audit export` print it."""
+    """A line as ``--json`` and `audit export` print it."""
     return {
         "sequence": record.sequence,
         "at": schema.iso(record.at),

@@ -1,6 +1,6 @@
-"""Circuit breakers: which destinations are left alone for a while, and until when.
+"""Circuit breakers: which destinations get nothing for a while, and until when.
 
-A destination without a row, or with a row that was not opened, is asked as usual.
+A destination without a row, or whose row was never opened, is used as usual.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _BREAKERS = schema.breakers
 
 
 def closed(destination: ColumnElement[str]) -> ColumnElement[bool]:
-    """Rows whose destination is asked as usual."""
+    """Rows whose destination has a closed breaker."""
     return ~exists().where(
         _BREAKERS.c.destination == destination, _BREAKERS.c.opened_at.is_not(None)
     )
 
 
 class BreakerTable:
-    """Failures in a row, for each destination."""
+    """Consecutive failures of each destination."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
@@ -44,9 +44,9 @@ class BreakerTable:
             return connection.execute(query).scalar() or 0
 
     def failed(self, destination: str, reason: str, probe_at: datetime | None) -> None:
-        """Count one more failed connection; ``probe_at`` opens the breaker, or keeps it open.
+        """Count one more failed connection; with ``probe_at``, open the breaker or keep it open.
 
-        Writes DESTINATION_DOWN where it opens.
+        Writes DESTINATION_DOWN when it opens.
         """
         now = self._clock()
         with writing(self._engine) as connection:
@@ -68,8 +68,8 @@ class BreakerTable:
                 audit.write(connection, now, [down])
 
     def answered(self, destination: str) -> None:
-        """Close the breaker and forget failures; writes DESTINATION_UP where it was open."""
-        if not self.failures(destination):  # nearly always: nothing is written
+        """Close the breaker and forget its failures; writes DESTINATION_UP if it was open."""
+        if not self.failures(destination):  # nearly always, and then nothing is written
             return
         with writing(self._engine) as connection:
             row = _row(connection, destination)
@@ -80,13 +80,13 @@ class BreakerTable:
                 audit.write(connection, self._clock(), [up])
 
     def probe_now(self) -> None:
-        """Have the open ones probed at once: somebody thinks they are back."""
+        """Make every open breaker due for a probe now."""
         is_open = _BREAKERS.c.opened_at.is_not(None)
         with writing(self._engine) as connection:
             connection.execute(update(_BREAKERS).where(is_open).values(probe_at=self._clock()))
 
     def due(self) -> list[str]:
-        """The open ones to be probed now."""
+        """Destinations whose open breaker is to be probed now."""
         query = select(_BREAKERS.c.destination).where(_BREAKERS.c.probe_at <= self._clock())
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())

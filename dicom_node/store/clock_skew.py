@@ -1,7 +1,8 @@
-"""Times further ahead than anything is put off: the clock was ahead when they were written.
+"""Repair of times that a wrong clock wrote.
 
-A machine that starts with a wrong clock writes rows of a year to come. When the clock is set right
-nothing of them would be due until then.
+A machine whose clock was ahead wrote rows that are due in the future. Once the clock is right,
+nothing in those rows would be due for as long. A time further ahead than the node ever postpones
+anything is therefore wrong, and becomes now.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from sqlalchemy import Column, update
 
 from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.store import schema
-from dicom_node.store.commitment_requests import PENDING, REPORTING
 from dicom_node.store.database import writing
+from dicom_node.store.leases import PENDING, REPORTING
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,18 +24,19 @@ if TYPE_CHECKING:
 
     from dicom_node.ports import Clock
 
-_JOBS, _DELIVERIES, _PLEDGES = schema.jobs.c, schema.deliveries.c, schema.pledges.c
+_JOBS, _DELIVERIES = schema.jobs.c, schema.deliveries.c
+_REQUESTS = schema.commitment_requests.c
 
-# What waits: the column of its time, the column and values that say it waits.
+# What waits: its due time, and the status column with the values that mean waiting.
 _DUE: tuple[tuple[Column[datetime], Column[str] | None, tuple[str, ...]], ...] = (
     (schema.studies.c.last_received_at, None, ()),
     (schema.breakers.c.probe_at, None, ()),
     (_JOBS.due_at, _JOBS.status, (JobStatus.WAITING,)),
     (_DELIVERIES.due_at, _DELIVERIES.status, (DeliveryStatus.PENDING, DeliveryStatus.SENT)),
     (_DELIVERIES.confirm_at, _DELIVERIES.status, (DeliveryStatus.ACCEPTED,)),
-    (_PLEDGES.due_at, _PLEDGES.status, (PENDING,)),
+    (_REQUESTS.due_at, _REQUESTS.status, (PENDING,)),
 )
-# What is held: the same of its lease.
+# What is leased: the same for the end of its lease.
 _HELD: tuple[tuple[Column[datetime], Column[str], tuple[str, ...]], ...] = (
     (_JOBS.lease_until, _JOBS.status, (JobStatus.RUNNING,)),
     (
@@ -42,20 +44,20 @@ _HELD: tuple[tuple[Column[datetime], Column[str], tuple[str, ...]], ...] = (
         _DELIVERIES.status,
         (DeliveryStatus.SENDING, DeliveryStatus.ACCEPTED),
     ),
-    (_PLEDGES.lease_until, _PLEDGES.status, (REPORTING,)),
+    (_REQUESTS.lease_until, _REQUESTS.status, (REPORTING,)),
 )
 
 
 def repair_clock_skew(engine: Engine, clock: Clock, longest: timedelta) -> int:
-    """Make due now what would wait more than ``longest``, and end leases then; how many rows."""
+    """Make due now what would wait longer than ``longest``, shorten leases to it; how many rows."""
     now = clock()
     latest = now + longest
-    pulled = 0
+    repaired = 0
     with writing(engine) as connection:
         for times, becomes in ((_DUE, now), (_HELD, latest)):
             for time, status, waiting in times:
                 late = update(time.table).where(time > latest).values({time.name: becomes})
                 if status is not None:
                     late = late.where(status.in_(waiting))
-                pulled += connection.execute(late).rowcount
-    return pulled
+                repaired += connection.execute(late).rowcount
+    return repaired

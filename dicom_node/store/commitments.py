@@ -1,7 +1,7 @@
-"""What became of accepted objects: whether a destination keeps them; implements `Commitments`.
+"""Whether a destination keeps the objects it accepted; implements `dicom_node.ports.Commitments`.
 
-A question is fenced by a lease, an answer is not: whenever and on whichever association it comes,
-it counts, and counts once.
+A lease protects the query. The answer needs none: it is valid whenever it arrives, on any
+association, and is applied once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sqlalchemy import and_, exists, insert, select, update
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.commitment import BY_COMMITMENT, NO_SUCH_OBJECT, CommitmentQuery, Failure
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryStatus
-from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
-from dicom_node.store.database import FREE, finds, reading, writing
+from dicom_node.store.database import finds, reading, writing
+from dicom_node.store.leases import FREE, QUERIES, next_due
 from dicom_node.store.outbox import leased
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _ACCEPTED = _DELIVERIES.c.status == DeliveryStatus.ACCEPTED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Verdict:
-    """What is said of the objects of one study at one destination."""
+    """What a destination answers about the objects of one study."""
 
     kept: frozenset[str]  # SOP Instance UIDs
     missing: Mapping[str, Failure]  # SOP Instance UID -> why
@@ -45,73 +45,63 @@ class _Verdict:
 
 
 class CommitmentTable:
-    """The accepted deliveries that are still asked after."""
+    """The accepted deliveries that are not verified yet."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
 
     def claim(self, owner: str, lease_until: datetime) -> CommitmentQuery | None:
-        """Lease all accepted objects of a study and destination that are to be asked after."""
-        query = _due(self._clock())
-        if not finds(self._engine, query):
-            return None
-        with writing(self._engine) as connection:
-            oldest = connection.execute(query).first()
-            if oldest is None:
+        """Lease all objects of one study and destination that are to be verified now, or None."""
+        now = self._clock()
+        with next_due(self._engine, _due(now)) as due:
+            if due is None:
                 return None
-            lease = str(uuid.uuid4())
-            connection.execute(
-                update(_DELIVERIES)
-                .where(
-                    _is_due(self._clock()),
-                    _DELIVERIES.c.study_instance_uid == oldest.study_instance_uid,
-                    _DELIVERIES.c.destination == oldest.destination,
-                )
-                .values(owner=owner, lease=lease, lease_until=lease_until)
+            connection, oldest = due
+            rows = and_(
+                _is_due(now),
+                _DELIVERIES.c.study_instance_uid == oldest["study_instance_uid"],
+                _DELIVERIES.c.destination == oldest["destination"],
             )
+            lease = QUERIES.claim(connection, rows, owner, lease_until)
             deliveries = leased(connection, lease)
         return CommitmentQuery(
             transaction_uid=f"2.25.{uuid.uuid4().int}",  # PS3.5 B.2
-            study_instance_uid=oldest.study_instance_uid,
-            destination=oldest.destination,
+            study_instance_uid=oldest["study_instance_uid"],
+            destination=oldest["destination"],
             lease=lease,
-            asked=oldest.asked,
+            asked=oldest["asked"],
             deliveries=deliveries,
         )
 
-    def request(self, inquiry: CommitmentQuery) -> None:
-        """Write down that commitment is asked for now, so that no answer can come too early.
+    def request(self, question: CommitmentQuery) -> None:
+        """Store the transaction before it is sent, so that no answer can come too early.
 
-        Raises LeaseLost, and writes nothing, where the inquiry's lease has passed on.
+        Raises LeaseLost, and writes nothing, if another process holds the query now.
         """
         now = self._clock()
+        work = f"commitment query about study {question.study_instance_uid}"
         with writing(self._engine) as connection:
-            asked = connection.execute(
-                update(_DELIVERIES)
-                .where(_ACCEPTED, _DELIVERIES.c.lease == inquiry.lease)
-                .values(transaction_uid=inquiry.transaction_uid)
-            )
-            if asked.rowcount == 0:
-                raise LeaseLost(f"inquiry about study {inquiry.study_instance_uid}")
+            values = {"transaction_uid": question.transaction_uid}
+            QUERIES.change(connection, question.lease, values, work)
             connection.execute(
                 insert(_COMMITMENTS).values(
-                    transaction_uid=inquiry.transaction_uid,
-                    study_instance_uid=inquiry.study_instance_uid,
-                    destination=inquiry.destination,
+                    transaction_uid=question.transaction_uid,
+                    study_instance_uid=question.study_instance_uid,
+                    destination=question.destination,
                     requested_at=now,
                 )
             )
-            audit.write(connection, now, [_told(AuditKind.COMMITMENT_REQUESTED, inquiry)])
+            audit.write(connection, now, [_event(AuditKind.COMMITMENT_REQUESTED, question)])
 
     def put_off(
-        self, inquiry: CommitmentQuery, reason: str, confirm_at: datetime | None, *, asked: bool
+        self, question: CommitmentQuery, reason: str, confirm_at: datetime | None, *, asked: bool
     ) -> None:
-        """Ask again at ``confirm_at`` about what is not known yet; None: not any more.
+        """Verify again at ``confirm_at`` what is not known yet; None: never again.
 
-        ``asked`` counts this question. Nothing happens where the lease has passed on.
+        ``asked`` counts this query. Does nothing if another process holds the query now.
         """
-        mine = and_(_ACCEPTED, _DELIVERIES.c.lease == inquiry.lease)
+        mine = QUERIES.holding(question.lease)
         with writing(self._engine) as connection:
             moved = connection.execute(
                 update(_DELIVERIES)
@@ -125,19 +115,19 @@ class CommitmentTable:
             )
             if moved.rowcount:
                 due_at = confirm_at and schema.iso(confirm_at)
-                told = _told(AuditKind.COMMITMENT_PENDING, inquiry, reason=reason, due_at=due_at)
-                audit.write(connection, self._clock(), [told])
+                event = _event(AuditKind.COMMITMENT_PENDING, question, reason=reason, due_at=due_at)
+                audit.write(connection, self._clock(), [event])
 
-    def is_open(self, inquiry: CommitmentQuery) -> bool:
-        """Whether anything of the inquiry is still unanswered."""
-        query = select(_DELIVERIES.c.id).where(_ACCEPTED, _DELIVERIES.c.lease == inquiry.lease)
+    def is_open(self, question: CommitmentQuery) -> bool:
+        """Whether any object of the query is still unanswered."""
+        query = select(_DELIVERIES.c.id).where(QUERIES.holding(question.lease))
         return finds(self._engine, query)
 
     def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
-        """Take a storage commitment report in; False, and nothing written, for an unknown one.
+        """Apply a storage commitment report; False, and nothing written, if it is unknown.
 
-        What is missing is sent again at ``send_at``, and held after ``most`` times. That of an
-        older request does not count: the object may have been sent again since.
+        A missing object is sent again at ``send_at``; after ``most`` times it is held. What an
+        older transaction reports missing is ignored: the object may have been sent again since.
         """
         query = select(_COMMITMENTS).where(_COMMITMENTS.c.transaction_uid == report.transaction_uid)
         verdict = _Verdict(
@@ -159,29 +149,27 @@ class CommitmentTable:
 
     def found(
         self,
-        inquiry: CommitmentQuery,
+        question: CommitmentQuery,
         kept: frozenset[str],
         by: str,
         *,
         send_at: datetime | None,
         most: int,
     ) -> None:
-        """Settle an inquiry by what was looked up; ``send_at`` None leaves what is missing."""
+        """Settle a query by what was found; with ``send_at`` None, missing objects wait."""
         missing = {
             each.sop_instance_uid: Failure(reference=each, code=NO_SUCH_OBJECT)
-            for each in inquiry.references
+            for each in question.references
             if send_at and each.sop_instance_uid not in kept
         }
         verdict = _Verdict(kept=kept, missing=missing, by=by)
-        mine = _DELIVERIES.c.lease == inquiry.lease
+        mine = _DELIVERIES.c.lease == question.lease
         self._settle(mine, mine, verdict, send_at or self._clock(), most)
 
     def release(self, owner: str | None = None) -> int:
-        """Give back the inquiries of a dead owner, or all that ran out; how many objects."""
-        late = _DELIVERIES.c.lease_until < self._clock()
-        lost = and_(_ACCEPTED, _DELIVERIES.c.owner == owner if owner else late)
+        """Free the queries of a process that died, or whose lease expired; how many objects."""
         with writing(self._engine) as connection:
-            return connection.execute(update(_DELIVERIES).where(lost).values(**FREE)).rowcount
+            return QUERIES.release(connection, owner, self._clock())
 
     def _settle(
         self,
@@ -194,14 +182,14 @@ class CommitmentTable:
         now = self._clock()
         query = select(_DELIVERIES, may_miss.label("may_miss")).where(which, _ACCEPTED)
         with writing(self._engine) as connection:
-            told = []
+            events = []
             for row in connection.execute(query).mappings().all():
                 uid = row["sop_instance_uid"]
                 if uid in verdict.kept:
-                    told.append(_commit(connection, row, verdict.by, now))
+                    events.append(_commit(connection, row, verdict.by, now))
                 elif uid in verdict.missing and row["may_miss"]:
-                    told.append(_miss(connection, row, verdict.missing[uid], send_at, most))
-            audit.write(connection, now, told)
+                    events.append(_miss(connection, row, verdict.missing[uid], send_at, most))
+            audit.write(connection, now, events)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
@@ -209,7 +197,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
         _ACCEPTED,
         _DELIVERIES.c.confirm_at <= now,
         _DELIVERIES.c.lease.is_(None),
-        ~exists().where(  # one question about the whole shipment, when all of it is there
+        ~exists().where(  # one query about the whole shipment, once all of it has been sent
             _UNDER_WAY.c.status == DeliveryStatus.SENDING,
             _UNDER_WAY.c.study_instance_uid == _DELIVERIES.c.study_instance_uid,
             _UNDER_WAY.c.destination == _DELIVERIES.c.destination,
@@ -232,7 +220,7 @@ def _commit(connection: Connection, row: RowMapping, by: str, now: datetime) -> 
         connection, row, DeliveryEvent.COMMITTED,
         committed_at=now, committed_by=by, last_reason=None,
     )  # fmt: skip
-    return _line(AuditKind.DELIVERY_COMMITTED, row, by=by)
+    return _object_event(AuditKind.DELIVERY_COMMITTED, row, by=by)
 
 
 def _miss(
@@ -241,15 +229,15 @@ def _miss(
     missed = row["missed"] + 1
     values = {"missed": missed, "last_status_code": why.code}
     if missed > most:
-        reason = f"gave up: accepted {missed} times, and not kept: {why.sentence}"
+        reason = f"gave up: accepted {missed} times but not kept: {why.sentence}"
         _move(connection, row, DeliveryEvent.GAVE_UP, last_reason=reason, **values)
-        return _line(AuditKind.DELIVERY_HELD, row, reason=reason)
-    reason = f"accepted, and not kept: {why.sentence}"
+        return _object_event(AuditKind.DELIVERY_HELD, row, reason=reason)
+    reason = f"accepted but not kept: {why.sentence}"
     _move(
         connection, row, DeliveryEvent.MISSED,
         due_at=send_at, attempt=0, accepted_at=None, last_reason=reason, **values,
     )  # fmt: skip
-    return _line(AuditKind.DELIVERY_MISSED, row, reason=reason, due_at=schema.iso(send_at))
+    return _object_event(AuditKind.DELIVERY_MISSED, row, reason=reason, due_at=schema.iso(send_at))
 
 
 def _move(connection: Connection, row: RowMapping, event: DeliveryEvent, **values: object) -> None:
@@ -265,7 +253,7 @@ def _move(connection: Connection, row: RowMapping, event: DeliveryEvent, **value
     )
 
 
-def _line(kind: AuditKind, row: RowMapping, **more: object) -> AuditEvent:
+def _object_event(kind: AuditKind, row: RowMapping, **more: object) -> AuditEvent:
     detail = {
         "destination": row["destination"], "transaction_uid": row["transaction_uid"], **more
     }  # fmt: skip
@@ -277,14 +265,14 @@ def _line(kind: AuditKind, row: RowMapping, **more: object) -> AuditEvent:
     )
 
 
-def _told(kind: AuditKind, inquiry: CommitmentQuery, **more: object) -> AuditEvent:
+def _event(kind: AuditKind, question: CommitmentQuery, **more: object) -> AuditEvent:
     return AuditEvent(
         kind=kind,
-        study_instance_uid=inquiry.study_instance_uid,
+        study_instance_uid=question.study_instance_uid,
         detail={
-            "destination": inquiry.destination,
-            "transaction_uid": inquiry.transaction_uid,
-            "objects": len(inquiry.deliveries),
+            "destination": question.destination,
+            "transaction_uid": question.transaction_uid,
+            "objects": len(question.deliveries),
             **more,
         },
     )

@@ -12,13 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, create_engine,
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from dicom_node.errors import AuditError, NodeError
+from dicom_node.errors import NodeError, StoreWriteError
 
 _BUSY_SECONDS = 30  # several processes write; each write is a few milliseconds
 _READ = {"dicom_node_read": True}
-
-#: The columns of a lease that is given back.
-FREE: dict[str, Any] = {"owner": None, "lease": None, "lease_until": None}
 
 
 def engine_for(path: Path) -> Engine:
@@ -31,24 +28,24 @@ def engine_for(path: Path) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One write transaction: committed at the end, rolled back by any error.
+    """One write transaction: committed at the end, rolled back on any error.
 
     Raises
     ------
-    AuditError
-        The disk or the database does not take it. Every write carries its audit lines, so that
-        the trail could not be written either.
+    StoreWriteError
+        The disk or the database does not accept it. Nothing was written, the audit lines of the
+        same step included.
     """
     try:
         with engine.connect() as connection, connection.begin():
             yield connection
     except SQLAlchemyError as error:
-        raise AuditError(f"{engine.url.database} cannot be written: {error}") from error
+        raise StoreWriteError(f"{engine.url.database} cannot be written: {error}") from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """One consistent look; takes no lock that a writer waits for. NodeError where it fails."""
+    """One consistent snapshot, without a lock that a writer waits for; NodeError if it fails."""
     try:
         with engine.connect().execution_options(**_READ) as connection, connection.begin():
             yield connection
@@ -57,21 +54,21 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def finds(engine: Engine, query: Select[Any]) -> bool:
-    """Whether there is anything to do: asked without a lock, since mostly there is not."""
+    """Whether the query has a row; takes no write lock."""
     with reading(engine) as connection:
         return connection.execute(query).first() is not None
 
 
 def of(column: ColumnElement[str], value: str | None) -> ColumnElement[bool]:
-    """Rows whose column has the value; None means all rows."""
+    """Rows whose column has the value; every row for None."""
     return true() if value is None else column == value
 
 
 def _prepare(raw: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
-    raw.isolation_level = None  # we say BEGIN ourselves
+    raw.isolation_level = None  # `_begin` says which BEGIN
     for pragma in (
         "journal_mode=WAL",
-        "synchronous=FULL",  # a commit is on disk before it is answered for
+        "synchronous=FULL",  # a commit is on disk when it returns
         "foreign_keys=ON",
     ):
         raw.execute(f"PRAGMA {pragma}").close()
@@ -79,6 +76,6 @@ def _prepare(raw: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
 
 def _begin(connection: Connection) -> None:
     options: dict[str, Any] = dict(connection.get_execution_options())
-    # A writer takes its lock at once: one that upgrades later may fail where it cannot wait.
+    # A writer takes its lock at once: SQLite does not wait for a lock that is upgraded later.
     begin = "BEGIN" if options.get("dicom_node_read") else "BEGIN IMMEDIATE"
     connection.exec_driver_sql(begin)

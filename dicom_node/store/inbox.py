@@ -1,4 +1,4 @@
-"""Reception's side of the store; implements `dicom_node.ports.Inbox`."""
+"""Received instances; implements `dicom_node.ports.Inbox`."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _COLUMNS = [schema.instances.c[name] for name in Instance.__dataclass_fields__]
 
 
 class InboxTable:
-    """Received instances."""
+    """The table of received instances."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
 
     def find(self, sop_instance_uid: str) -> Instance | None:
-        """The instance received earlier under this UID."""
+        """The instance received earlier under this UID, or None."""
         query = select(*_COLUMNS).where(schema.instances.c.sop_instance_uid == sop_instance_uid)
         with reading(self._engine) as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else instance_of(row)
 
     def is_own_result(self, sop_instance_uid: str) -> bool:
-        """Whether this node composed the object of this UID."""
+        """Whether this node composed the object with this UID."""
         column = schema.results.c.sop_instance_uid
         with reading(self._engine) as connection:
             return (
@@ -47,9 +47,9 @@ class InboxTable:
             )
 
     def add(self, instance: Instance, *events: AuditEvent) -> bool:
-        """Keep the row, wake its study, write the events: one transaction.
+        """Insert the row, update its study and write the events in one transaction.
 
-        False, and nothing written, where the UID is there already (a race lost).
+        False, and nothing written, if another association stored the UID first.
         """
         known = select(schema.instances.c.sop_instance_uid).where(
             schema.instances.c.sop_instance_uid == instance.sop_instance_uid
@@ -66,14 +66,14 @@ class InboxTable:
 
 
 def instance_of(row: RowMapping) -> Instance:
-    """A row as the value everybody else knows."""
+    """A row as a value."""
     return Instance(
         **{**{column.name: row[column.name] for column in _COLUMNS}, "path": Path(row["path"])}
     )
 
 
 def _touch_study(connection: Connection, instance: Instance) -> None:
-    """Note that something of the study came just now."""
+    """Record when the study last received an instance."""
     table = schema.studies
     touched = connection.execute(
         update(table)

@@ -1,7 +1,7 @@
-"""Whether the database file is as SQLite wrote it: asked before anything is written to it.
+"""Whether the database file is intact, checked before anything is written to it.
 
-Read-only, so that a damaged file stays as it was found. SQLite keeps no checksums: what is found is
-damage to the file's structure; the audit trail's hash chain finds edited lines.
+The check is read-only, so that a damaged file stays as it was found. SQLite keeps no checksums:
+this finds damage to the file's structure; the hash chain of the audit log finds edited lines.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ _MOST = 20  # findings; one bad page makes hundreds
 
 
 def damage(data_dir: Path, *, thorough: bool = False) -> list[str]:
-    """What is wrong with the database; nothing where there is none yet.
+    """What is wrong with the database; empty if it is intact or does not exist yet.
 
-    ``thorough`` also holds each index against its table, which takes several times as long.
-    Raises NodeError where the file cannot be read at all.
+    ``thorough`` also compares each index with its table, which takes several times as long.
+
+    Raises
+    ------
+    NodeError
+        The file cannot be read at all.
     """
     path = data_dir / DATABASE
     if not path.exists():
@@ -33,18 +37,18 @@ def damage(data_dir: Path, *, thorough: bool = False) -> list[str]:
             rows = connection.execute(f"PRAGMA {pragma}({_MOST})").fetchall()
     except sqlite3.OperationalError as error:
         raise NodeError(f"{path} cannot be read: {error}") from error
-    except sqlite3.DatabaseError as error:  # not a database, or too broken to be walked
+    except sqlite3.DatabaseError as error:  # not a database, or too damaged to be read
         return [str(error)]
     found = [line for (text,) in rows for line in str(text).splitlines()]
     return [] if found == ["ok"] else found
 
 
 def refuse_damaged(data_dir: Path) -> None:
-    """Raise DatabaseDamaged where the file cannot be trusted."""
+    """Raise DatabaseDamaged if the file is not intact."""
     found = damage(data_dir)
     if found:
         raise DatabaseDamaged(
             f"database-damaged: {data_dir / DATABASE}: {found[0]} (and {len(found) - 1} more). "
-            "Nothing was written. Keep the folder, restore node.db from a backup, or begin anew "
-            "with an empty data folder; `dicom-node doctor store` tells all of it"
+            "Nothing was written. Keep the folder, restore node.db from a backup, or start again "
+            "with an empty data folder; `dicom-node doctor store` lists all damage"
         )

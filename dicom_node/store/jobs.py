@@ -1,12 +1,10 @@
 """The readings to do; implements `dicom_node.ports.Jobs`.
 
-A claim hands out a lease: a token that every later write about the job must show. Whoever lost it
-changes no row.
+A claim returns a lease; every later write about the job must show it (`dicom_node.store.leases`).
 """
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, insert, or_, select, update
@@ -14,15 +12,15 @@ from sqlalchemy import and_, exists, insert, or_, select, update
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import JOB_TRANSITIONS, JobEvent, JobStatus
 from dicom_node.domain.values import Job
-from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
-from dicom_node.store.database import FREE, finds, of, writing
+from dicom_node.store.database import finds, of, writing
 from dicom_node.store.inbox import UNDECIDED, instance_of
-from dicom_node.store.outcomes import record, told_of
+from dicom_node.store.leases import FREE, READINGS, next_due
+from dicom_node.store.outcomes import events_of, record
 from dicom_node.store.revisions import reopen, reports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select
@@ -41,10 +39,10 @@ class JobTable:
         self._clock = clock
 
     def open_ready(self, quiet_before: datetime) -> int:
-        """Make a job of every study with films nobody decides on yet, and none newer than this.
+        """Make a job of every study with undecided films if none is newer than this.
 
-        A film that comes while a job waits joins it; while one runs it waits for the next
-        revision. Writes STUDY_READY for each.
+        Returns how many. A film that arrives while a job waits joins it; one that arrives while a
+        job runs waits for the next revision. Writes STUDY_READY for each job.
         """
         query = _ready(quiet_before)
         if not finds(self._engine, query):
@@ -56,27 +54,20 @@ class JobTable:
         return len(ready)
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
-        """Lease the oldest due job, one with an urgent film before all others, or None."""
+        """Lease the oldest due job, urgent ones first; None if no job is due."""
         now = self._clock()
-        query = _due(now)
-        if not finds(self._engine, query):
-            return None
-        with writing(self._engine) as connection:
-            row = connection.execute(query).mappings().first()
-            if row is None:
+        with next_due(self._engine, _due(now)) as due:
+            if due is None:
                 return None
-            lease = str(uuid.uuid4())
-            connection.execute(
-                update(_JOBS)
-                .where(_JOBS.c.id == row["id"])
-                .values(
-                    status=JOB_TRANSITIONS[JobStatus.WAITING, JobEvent.CLAIMED],
-                    attempt=row["attempt"] + 1,
-                    owner=owner,
-                    lease=lease,
-                    lease_until=lease_until,
-                    started_at=now,
-                )
+            connection, row = due
+            lease = READINGS.claim(
+                connection,
+                _JOBS.c.id == row["id"],
+                owner,
+                lease_until,
+                status=JOB_TRANSITIONS[JobStatus.WAITING, JobEvent.CLAIMED],
+                attempt=row["attempt"] + 1,
+                started_at=now,
             )
             instances = _take_instances(connection, row["id"], row["study_instance_uid"])
             predecessors = reports(connection, row["study_instance_uid"])
@@ -91,17 +82,18 @@ class JobTable:
         )
 
     def finish(
-        self,
-        job: Job,
-        outcomes: Sequence[FilmOutcome],
-        destinations: Sequence[str],
-        events: Iterable[AuditEvent],
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Sequence[str]
     ) -> None:
-        """Decide the instances, fill the outbox, close the job: one transaction.
+        """Decide the instances, fill the outbox and close the job in one transaction.
 
-        Writes FILM_REFUSED, or FILM_SELECTED, FILM_READ and OBJECTS_COMPOSED for each film, then
-        the events given. Raises LeaseLost, and writes nothing, where the lease has passed on;
-        ValueError where the outcomes are not those of the job's instances, one each.
+        Writes FILM_REFUSED, or FILM_SELECTED, FILM_READ and OBJECTS_COMPOSED for each film.
+
+        Raises
+        ------
+        LeaseLost
+            Another process holds the job now. Nothing is written.
+        ValueError
+            The outcomes are not those of the job's instances, one each.
         """
         _check_complete(job, outcomes)
         now = self._clock()
@@ -109,16 +101,16 @@ class JobTable:
             _settle(connection, job, JobEvent.FINISHED, {"finished_at": now, "last_reason": None})
             for outcome in outcomes:
                 record(connection, job, outcome, destinations, now)
-            told = [event for outcome in outcomes for event in told_of(job, outcome)]
-            audit.write(connection, now, [*told, *events])
+            events = [event for outcome in outcomes for event in events_of(job, outcome)]
+            audit.write(connection, now, events)
 
     def renew(self, job: Job, lease_until: datetime) -> None:
-        """Keep the lease for longer. Raises LeaseLost as `finish` does."""
+        """Extend the lease. Raises LeaseLost as `finish` does."""
         with writing(self._engine) as connection:
             _change(connection, job, {"lease_until": lease_until})
 
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
-        """Try again at ``due_at``, or park the job (None). Raises LeaseLost as `finish` does."""
+        """Schedule the next attempt, or park the job (None). Raises LeaseLost as `finish` does."""
         event = JobEvent.GAVE_UP if due_at is None else JobEvent.FAILED
         kind = AuditKind.JOB_PARKED if due_at is None else AuditKind.JOB_FAILED
         now = self._clock()
@@ -129,35 +121,35 @@ class JobTable:
                 "attempt": job.attempt,
                 "reason": reason,
             }
-            audit.write(connection, now, [_told(kind, job.study_instance_uid, detail)])
+            audit.write(connection, now, [_event(kind, job.study_instance_uid, detail)])
 
     def release(self, owner: str | None = None) -> int:
-        """Give back the leases of a dead owner, or all that ran out; how many."""
-        lost = _JOBS.c.owner == owner if owner else _JOBS.c.lease_until < self._clock()
+        """Return jobs of a process that died, or whose lease expired, to the queue; how many."""
+        lost = READINGS.lost(owner, self._clock())
         return self._move(JobStatus.RUNNING, JobEvent.LEASE_LOST, lost)
 
     def retry(self, study_instance_uid: str | None) -> int:
-        """Wake parked jobs of the study, or of all, with all their attempts ahead; how many."""
+        """Return parked jobs of the study, or of all, to the queue at attempt 0; how many."""
         of_study = of(_JOBS.c.study_instance_uid, study_instance_uid)
         return self._move(
             JobStatus.PARKED, JobEvent.RETRIED, of_study, AuditKind.JOB_RETRIED, attempt=0
         )
 
     def discard(self, study_instance_uid: str) -> int:
-        """Give up the parked jobs of the study for good; how many."""
+        """Discard the parked jobs of the study; how many."""
         of_study = _JOBS.c.study_instance_uid == study_instance_uid
         return self._move(JobStatus.PARKED, JobEvent.DISCARDED, of_study, AuditKind.JOB_DISCARDED)
 
     def reread(self, study_instance_uid: str) -> int:
-        """Open a revision of the study with every film that was read; how many films.
+        """Open a revision with every film of the study that was read; return how many films.
 
-        None, and no revision, where no film was read or the study is being read now.
+        0, and no revision is opened, if no film was read or the study is being read now.
         """
         with writing(self._engine) as connection:
             films = reopen(connection, study_instance_uid)
             if films:
-                told = _told(AuditKind.STUDY_REREAD, study_instance_uid, {"films": films})
-                audit.write(connection, self._clock(), [told])
+                reread = _event(AuditKind.STUDY_REREAD, study_instance_uid, {"films": films})
+                audit.write(connection, self._clock(), [reread])
                 newest = select(_STUDIES.c.revision).where(
                     _STUDIES.c.study_instance_uid == study_instance_uid
                 )
@@ -182,7 +174,7 @@ class JobTable:
             .where(_STUDIES.c.study_instance_uid == study_instance_uid)
             .values(revision=revision)
         )
-        ready = _told(AuditKind.STUDY_READY, study_instance_uid, {"revision": revision})
+        ready = _event(AuditKind.STUDY_READY, study_instance_uid, {"revision": revision})
         audit.write(connection, now, [ready])
 
     def _move(
@@ -193,7 +185,7 @@ class JobTable:
         kind: AuditKind | None = None,
         **values: object,
     ) -> int:
-        """Apply an event to every job of a status; due at once, leased by nobody."""
+        """Apply an event to the chosen jobs of a status: due at once, without a lease."""
         now = self._clock()
         chosen = and_(_JOBS.c.status == status, which)
         with writing(self._engine) as connection:
@@ -206,13 +198,13 @@ class JobTable:
                     .values(status=JOB_TRANSITIONS[status, event], due_at=now, **FREE, **values)
                 )
             if kind is not None:
-                audit.write(connection, now, [_told(kind, study, {}) for study in moved])
+                audit.write(connection, now, [_event(kind, study, {}) for study in moved])
         return len(moved)
 
 
 def _ready(quiet_before: datetime) -> Select[Any]:
-    """Ask the few films nobody has taken first: this runs several times a second for years."""
-    nobodys = select(_INSTANCES.c.study_instance_uid).where(
+    """Start from the few films without a job: this runs several times a second for years."""
+    unclaimed = select(_INSTANCES.c.study_instance_uid).where(
         _INSTANCES.c.decision == UNDECIDED, _INSTANCES.c.job_id.is_(None)
     )
     at_work = exists().where(
@@ -220,7 +212,7 @@ def _ready(quiet_before: datetime) -> Select[Any]:
         _JOBS.c.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),
     )
     return select(_STUDIES.c.study_instance_uid, _STUDIES.c.revision).where(
-        _STUDIES.c.study_instance_uid.in_(nobodys),
+        _STUDIES.c.study_instance_uid.in_(unclaimed),
         ~at_work,
         _STUDIES.c.last_received_at <= quiet_before,
     )
@@ -241,7 +233,7 @@ def _due(now: datetime) -> Select[Any]:
 
 
 def _take_instances(connection: Connection, job_id: int, study_instance_uid: str) -> Any:
-    """The undecided films of the study become this job's, and nobody else's."""
+    """Assign the undecided films of the study to this job and return them."""
     chosen = and_(
         _INSTANCES.c.study_instance_uid == study_instance_uid,
         _INSTANCES.c.decision == UNDECIDED,
@@ -257,26 +249,24 @@ def _take_instances(connection: Connection, job_id: int, study_instance_uid: str
 
 
 def _check_complete(job: Job, outcomes: Sequence[FilmOutcome]) -> None:
-    """A film without an outcome would belong to a finished job and never be read."""
+    """Raise ValueError unless each film has one outcome: without one it would never be read."""
     expected = sorted(instance.sop_instance_uid for instance in job.instances)
     if sorted(outcome.sop_instance_uid for outcome in outcomes) != expected:
         raise ValueError(f"job {job.id} needs one outcome for each of {expected}")
 
 
 def _settle(connection: Connection, job: Job, event: JobEvent, values: dict[str, Any]) -> None:
-    """Move a running job on."""
+    """Apply an event to a running job."""
     status = JOB_TRANSITIONS[JobStatus.RUNNING, event]
     _change(connection, job, {"status": status, **FREE, **values})
 
 
 def _change(connection: Connection, job: Job, values: dict[str, Any]) -> None:
-    """Write to a running job, if the lease shown is still the one in force."""
-    mine = and_(
-        _JOBS.c.id == job.id, _JOBS.c.status == JobStatus.RUNNING, _JOBS.c.lease == job.lease
+    """Write to a running job; raises LeaseLost if its lease is not in force."""
+    READINGS.change(
+        connection, job.lease, values, f"job {job.id} of study {job.study_instance_uid}"
     )
-    if connection.execute(update(_JOBS).where(mine).values(values)).rowcount == 0:
-        raise LeaseLost(f"job {job.id} of study {job.study_instance_uid}")
 
 
-def _told(kind: AuditKind, study_instance_uid: str, detail: dict[str, object]) -> AuditEvent:
+def _event(kind: AuditKind, study_instance_uid: str, detail: dict[str, object]) -> AuditEvent:
     return AuditEvent(kind=kind, study_instance_uid=study_instance_uid, detail=detail)

@@ -1,4 +1,4 @@
-"""Bringing a database to the present schema with Alembic, once, however many processes start."""
+"""Migrates a database to the current schema with Alembic; safe if several processes start."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ HEAD = "0004"
 
 
 def upgrade(engine: Engine, data_dir: Path) -> None:
-    """Migrate to `HEAD` under a lock; costs two SELECTs where there is nothing to do.
+    """Migrate to `HEAD` under a lock; costs two SELECTs if the schema is current.
 
     Raises
     ------
     NodeError
-        A newer version of the node has already migrated this database further.
+        A newer version of the node has migrated this database further. There is no downgrade.
     """
-    # Even the look stands behind the lock: the very first connection makes the file and sets its
-    # journal mode, and SQLite lets nobody wait for that.
+    # Reading the revision needs the lock too: the first connection creates the file and sets its
+    # journal mode, and SQLite does not let a second connection wait for that.
     with (data_dir / "migration.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = _revision(engine)
         if found is not None and found > HEAD:
-            raise NodeError(f"the database is of a newer node (schema {found}, ours is {HEAD})")
+            raise NodeError(
+                f"a newer version of the node wrote this database (schema {found}, this version "
+                f"knows {HEAD}): install that version again or restore a backup"
+            )
         if found != HEAD:
             _run(engine)
 
@@ -46,7 +49,7 @@ def _revision(engine: Engine) -> str | None:
 
 
 def _run(engine: Engine) -> None:
-    # A quarter second of import, needed once in the life of a schema.
+    # Imported here because it takes a quarter of a second and is needed once per schema change.
     from alembic import command
     from alembic.config import Config
 

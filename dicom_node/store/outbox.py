@@ -1,8 +1,7 @@
-"""The objects on their way; implements `dicom_node.ports.Outbox`."""
+"""Results and their way to each destination; implements `dicom_node.ports.Outbox`."""
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,10 @@ from sqlalchemy import and_, select, update
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryStatus
 from dicom_node.domain.values import Delivery, Result, Settlement, Shipment
-from dicom_node.errors import LeaseLost
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
-from dicom_node.store.database import FREE, finds, of, writing
+from dicom_node.store.database import of, writing
+from dicom_node.store.leases import DELIVERIES, FREE, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,83 +41,72 @@ class OutboxTable:
         self._clock = clock
 
     def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
-        """Lease everything due for the study and destination that waited longest, or None.
+        """Lease everything due for the study and destination that has waited longest.
 
-        A destination whose breaker is open is passed over.
+        None if nothing is due. A destination whose breaker is open is skipped.
         """
         now = self._clock()
-        if not finds(self._engine, _oldest_due(now)):
-            return None
-        with writing(self._engine) as connection:
-            oldest = connection.execute(_oldest_due(now)).first()
-            if oldest is None:
+        with next_due(self._engine, _oldest_due(now)) as due:
+            if due is None:
                 return None
-            lease = str(uuid.uuid4())
-            connection.execute(
-                update(_DELIVERIES)
-                .where(
+            connection, oldest = due
+            lease = DELIVERIES.claim(
+                connection,
+                and_(
                     _is_due(now),
-                    _DELIVERIES.c.study_instance_uid == oldest.study_instance_uid,
-                    _DELIVERIES.c.destination == oldest.destination,
-                )
-                .values(
-                    status=DELIVERY_TRANSITIONS[DeliveryStatus.PENDING, DeliveryEvent.CLAIMED],
-                    attempt=_DELIVERIES.c.attempt + 1,
-                    owner=owner,
-                    lease=lease,
-                    lease_until=lease_until,
-                )
+                    _DELIVERIES.c.study_instance_uid == oldest["study_instance_uid"],
+                    _DELIVERIES.c.destination == oldest["destination"],
+                ),
+                owner,
+                lease_until,
+                status=DELIVERY_TRANSITIONS[DeliveryStatus.PENDING, DeliveryEvent.CLAIMED],
+                attempt=_DELIVERIES.c.attempt + 1,
             )
             deliveries = leased(connection, lease)
         return Shipment(
-            study_instance_uid=oldest.study_instance_uid,
-            destination=oldest.destination,
+            study_instance_uid=oldest["study_instance_uid"],
+            destination=oldest["destination"],
             lease=lease,
             deliveries=deliveries,
         )
 
     def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
-        """Keep the lease for longer, and write the events. Raises LeaseLost where it passed on."""
-        mine = and_(
-            _DELIVERIES.c.status == DeliveryStatus.SENDING, _DELIVERIES.c.lease == shipment.lease
-        )
-        renewed = update(_DELIVERIES).where(mine).values(lease_until=lease_until)
+        """Extend the lease and write the events; raises LeaseLost if another process holds it."""
+        work = f"shipment to {shipment.destination}"
         with writing(self._engine) as connection:
-            if connection.execute(renewed).rowcount == 0:
-                raise LeaseLost(f"shipment to {shipment.destination}")
+            DELIVERIES.change(connection, shipment.lease, {"lease_until": lease_until}, work)
             audit.write(connection, self._clock(), events)
 
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
-        """Record how each delivery went, with its audit line: one transaction.
+        """Record what became of each delivery, with its audit line, in one transaction.
 
-        Raises LeaseLost, and writes nothing, where the shipment's lease has passed on.
+        Raises LeaseLost, and writes nothing, if another process holds the shipment now.
         """
         now = self._clock()
         with writing(self._engine) as connection:
             for settlement in settlements:
                 _settle(connection, shipment, settlement, now)
             sent = {delivery.id: delivery for delivery in shipment.deliveries}
-            told = [_told(shipment, sent[each.delivery_id], each) for each in settlements]
-            audit.write(connection, now, told)
+            events = [_event(shipment, sent[each.delivery_id], each) for each in settlements]
+            audit.write(connection, now, events)
 
     def release(self, owner: str | None = None) -> int:
-        """Give back the leases of a dead owner, or all that ran out; how many."""
-        late = _DELIVERIES.c.lease_until < self._clock()
-        lost = _DELIVERIES.c.owner == owner if owner else late
+        """Return deliveries of a process that died, or whose lease expired, to the queue."""
+        lost = DELIVERIES.lost(owner, self._clock())
         with writing(self._engine) as connection:
             return len(
                 self._move(connection, DeliveryStatus.SENDING, DeliveryEvent.LEASE_LOST, lost)
             )
 
     def retry(self, study_instance_uid: str | None) -> int:
-        """Wake held deliveries of the study, or of all, with all attempts ahead; how many."""
+        """Return held deliveries of the study, or of all, to the queue at attempt 0; how many."""
         return self._by_hand(
             DeliveryEvent.RETRIED, AuditKind.DELIVERY_RETRIED, study_instance_uid,
             attempt=0, asked=0, missed=0,
         )  # fmt: skip
 
     def discard(self, study_instance_uid: str) -> int:
-        """Give up the held deliveries of the study for good; how many."""
+        """Discard the held deliveries of the study; how many."""
         return self._by_hand(
             DeliveryEvent.DISCARDED, AuditKind.DELIVERY_DISCARDED, study_instance_uid
         )
@@ -130,11 +118,11 @@ class OutboxTable:
         study_instance_uid: str | None,
         **values: object,
     ) -> int:
-        """What a person decides about held deliveries, with a line for each."""
+        """Apply a person's decision to held deliveries, with an audit line for each."""
         of_study = of(_DELIVERIES.c.study_instance_uid, study_instance_uid)
         with writing(self._engine) as connection:
             moved = self._move(connection, DeliveryStatus.HELD, event, of_study, **values)
-            told = [
+            events = [
                 AuditEvent(
                     kind=kind,
                     study_instance_uid=row["study_instance_uid"],
@@ -143,7 +131,7 @@ class OutboxTable:
                 )
                 for row in moved
             ]
-            audit.write(connection, self._clock(), told)
+            audit.write(connection, self._clock(), events)
         return len(moved)
 
     def _move(
@@ -154,7 +142,7 @@ class OutboxTable:
         which: ColumnElement[bool],
         **values: object,
     ) -> Sequence[RowMapping]:
-        """Apply an event to every delivery of a status; due at once, leased by nobody."""
+        """Apply an event to the chosen deliveries of a status: due at once, without a lease."""
         chosen = and_(_DELIVERIES.c.status == status, which)
         rows = connection.execute(select(_DELIVERIES).where(chosen)).mappings().all()
         if rows:
@@ -189,7 +177,7 @@ def _oldest_due(now: datetime) -> Select[Any]:
 
 
 def leased(connection: Connection, lease: str) -> tuple[Delivery, ...]:
-    """What a lease holds, with the objects."""
+    """The deliveries that a lease holds, with their results."""
     query = (
         select(_DELIVERIES.c.id, _DELIVERIES.c.attempt, _RESULTS)
         .join(_RESULTS, _RESULTS.c.sop_instance_uid == _DELIVERIES.c.sop_instance_uid)
@@ -203,7 +191,7 @@ def leased(connection: Connection, lease: str) -> tuple[Delivery, ...]:
 
 
 def result_of(row: RowMapping) -> Result:
-    """A row as the value everybody else knows."""
+    """A row as a value."""
     return Result(
         sop_instance_uid=row["sop_instance_uid"],
         sop_class_uid=row["sop_class_uid"],
@@ -217,31 +205,24 @@ def result_of(row: RowMapping) -> Result:
 def _settle(
     connection: Connection, shipment: Shipment, settlement: Settlement, now: datetime
 ) -> None:
-    """Move one delivery on, if the lease shown is still the one in force."""
+    """Apply one settlement; raises LeaseLost if the shipment's lease is not in force."""
     status = DELIVERY_TRANSITIONS[DeliveryStatus.SENDING, settlement.event]
-    settled = connection.execute(
-        update(_DELIVERIES)
-        .where(
-            _DELIVERIES.c.id == settlement.delivery_id,
-            _DELIVERIES.c.status == DeliveryStatus.SENDING,
-            _DELIVERIES.c.lease == shipment.lease,
-        )
-        .values(
-            status=status,
-            due_at=settlement.due_at or now,
-            last_status_code=settlement.status_code,
-            last_reason=settlement.reason,
-            accepted_at=now if status is DeliveryStatus.ACCEPTED else None,
-            confirm_at=now if settlement.confirm else None,
-            asked=0,
-            **FREE,
-        )
-    )
-    if settled.rowcount == 0:
-        raise LeaseLost(f"delivery {settlement.delivery_id} to {shipment.destination}")
+    values = {
+        "status": status,
+        "due_at": settlement.due_at or now,
+        "last_status_code": settlement.status_code,
+        "last_reason": settlement.reason,
+        "accepted_at": now if status is DeliveryStatus.ACCEPTED else None,
+        "confirm_at": now if settlement.confirm else None,
+        "asked": 0,
+        **FREE,
+    }
+    work = f"delivery {settlement.delivery_id} to {shipment.destination}"
+    this = _DELIVERIES.c.id == settlement.delivery_id
+    DELIVERIES.change(connection, shipment.lease, values, work, this)
 
 
-def _told(shipment: Shipment, delivery: Delivery, settlement: Settlement) -> AuditEvent:
+def _event(shipment: Shipment, delivery: Delivery, settlement: Settlement) -> AuditEvent:
     code = settlement.status_code
     return AuditEvent(
         kind=_KINDS[settlement.event],

@@ -1,4 +1,4 @@
-"""What a finished job leaves behind: decisions, readings, results, and their deliveries to do."""
+"""Writes what a finished job produced: decisions, readings, results and pending deliveries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def record(
     destinations: Sequence[str],
     now: datetime,
 ) -> None:
-    """Write one film's outcome; results known already keep their rows and their deliveries."""
+    """Write one film's outcome; a result that is stored already keeps its row and deliveries."""
     refusal = outcome.refusal
     connection.execute(
         update(schema.instances)
@@ -45,14 +45,15 @@ def record(
         _insert_deliveries(connection, job, outcome, result, destinations, now)
 
 
-def told_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
+def events_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
     """The audit lines of one film's outcome."""
-    told: list[tuple[AuditKind, dict[str, object]]] = [
+    events: list[tuple[AuditKind, dict[str, object]]] = [
         (AuditKind.FILM_SELECTED, {}),
         (AuditKind.FILM_READ, outcome.reading.as_json() if outcome.reading else {}),
     ]
     if refusal := outcome.refusal:
-        told = [(AuditKind.FILM_REFUSED, {"code": refusal.code.value, "reason": refusal.reason})]
+        refused: dict[str, object] = {"code": refusal.code.value, "reason": refusal.reason}
+        events = [(AuditKind.FILM_REFUSED, refused)]
     if outcome.results:
         composed = [
             {
@@ -62,14 +63,16 @@ def told_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
             }
             for result in outcome.results
         ]
-        told.append((AuditKind.OBJECTS_COMPOSED, {"objects": composed}))
+        events.append((AuditKind.OBJECTS_COMPOSED, {"objects": composed}))
     if outcome.faults:
         faults = [asdict(fault) for fault in outcome.faults]
-        told.append((AuditKind.OBJECTS_WITHHELD, {"faults": faults}))
-    return [_told(job, outcome, kind, detail) for kind, detail in told]
+        events.append((AuditKind.OBJECTS_WITHHELD, {"faults": faults}))
+    return [_event(job, outcome, kind, detail) for kind, detail in events]
 
 
-def _told(job: Job, outcome: FilmOutcome, kind: AuditKind, detail: dict[str, object]) -> AuditEvent:
+def _event(
+    job: Job, outcome: FilmOutcome, kind: AuditKind, detail: dict[str, object]
+) -> AuditEvent:
     return AuditEvent(
         kind=kind,
         study_instance_uid=job.study_instance_uid,
@@ -79,7 +82,7 @@ def _told(job: Job, outcome: FilmOutcome, kind: AuditKind, detail: dict[str, obj
 
 
 def _replace_reading(connection: Connection, job: Job, outcome: FilmOutcome, now: datetime) -> None:
-    """What an earlier revision said of the film stays in the trail."""
+    """Replace the film's reading; earlier ones stay in the audit log."""
     uid = outcome.sop_instance_uid
     connection.execute(delete(schema.readings).where(schema.readings.c.sop_instance_uid == uid))
     if outcome.reading is not None:
@@ -120,7 +123,7 @@ def _insert_deliveries(
     destinations: Sequence[str],
     now: datetime,
 ) -> None:
-    """One bad object withholds its film's whole set: the others refer to it."""
+    """Insert the deliveries; one failed object withholds all results of its film."""
     table = schema.deliveries
     known = (
         connection.execute(

@@ -1,8 +1,8 @@
-"""Removing studies that are delivered and old: their files first, then their rows.
+"""Removes studies that are delivered and old: their files first, then their rows.
 
-Everything of one study happens in one transaction, which nobody else can write beside: no job is
-made of a film that is about to go. A crash between the files and the commit leaves rows whose files
-are gone; the next round finds the study again and finishes.
+One study is one transaction that holds the write lock, so that no job is opened for a film that is
+being removed. After a crash between files and commit the rows are still there without their files;
+the next round finds the study again and finishes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ARRIVED = (DeliveryStatus.COMMITTED, DeliveryStatus.DISCARDED)
 
 
 class RetentionTable:
-    """What may go, and its going."""
+    """Which studies may be removed, and their removal."""
 
     def __init__(self, engine: Engine, clock: Clock, data_dir: Path) -> None:
         self._engine = engine
@@ -41,12 +41,12 @@ class RetentionTable:
         self._data_dir = data_dir
 
     def removable(self, before: datetime, limit: int) -> list[str]:
-        """Studies that nothing has happened to since, and everybody has what he should."""
+        """At most ``limit`` studies, unchanged since ``before`` and delivered everywhere."""
         with reading(self._engine) as connection:
             return list(connection.execute(_removable(before).limit(limit)).scalars())
 
     def remove(self, study_instance_uid: str, before: datetime) -> bool:
-        """Remove a study, with a line in the trail; False where it may not go any more."""
+        """Remove a study and write STUDY_REMOVED; False if it may not be removed any more."""
         only = _removable(before).where(_STUDIES.c.study_instance_uid == study_instance_uid)
         with writing(self._engine) as connection:
             if connection.execute(only).first() is None:
@@ -55,7 +55,7 @@ class RetentionTable:
             results = _paths(connection, _RESULTS, study_instance_uid)
             for path in films:
                 (self._data_dir / path).unlink(missing_ok=True)
-                # Beside it lie other bytes that came under the same UID.
+                # Other bytes received under the same UID lie beside it.
                 for each in (self._data_dir / path.parent).glob(f"{path.stem}.*.dcm"):
                     each.unlink(missing_ok=True)
             for path in results:
@@ -93,7 +93,7 @@ def _removable(before: datetime) -> Select[Any]:
         _DELIVERIES.c.status.in_(_ARRIVED),
         and_(
             _DELIVERIES.c.status == DeliveryStatus.ACCEPTED,
-            _DELIVERIES.c.confirm_at.is_(None),  # nobody will be asked any more
+            _DELIVERIES.c.confirm_at.is_(None),  # it will not be verified any more
         ),
     )
     newest = func.coalesce(_DELIVERIES.c.committed_at, _DELIVERIES.c.accepted_at)
@@ -113,7 +113,7 @@ def _paths(connection: Connection, table: Table, study_instance_uid: str) -> lis
 
 
 def _forget(connection: Connection, study_instance_uid: str) -> None:
-    """Delete the rows of a study, those that point at others first; the trail stays."""
+    """Delete the rows of a study, referring rows first; the audit lines stay."""
     films = select(_INSTANCES.c.sop_instance_uid).where(
         _INSTANCES.c.study_instance_uid == study_instance_uid
     )
@@ -126,5 +126,5 @@ def _forget(connection: Connection, study_instance_uid: str) -> None:
 def _remove_empty(folder: Path) -> None:
     try:
         folder.rmdir()
-    except OSError:  # something else lies there; it is not ours to judge
+    except OSError:  # it holds another file
         return

@@ -1,4 +1,4 @@
-"""Reading a study again: which of its reports stand, and which films are read once more."""
+"""Reading a study again: its earlier reports, and the films that are read once more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JOBS, _INSTANCES = schema.jobs.c, schema.instances.c
 
 
 def reports(connection: Connection, study_instance_uid: str) -> tuple[Result, ...]:
-    """The newest report of each film; one that was withheld is known to nobody else."""
+    """The newest report of each film, leaving out withheld ones, which no destination has."""
     withheld = exists().where(
         _DELIVERIES.sop_instance_uid == _RESULTS.sop_instance_uid,
         _DELIVERIES.status == DeliveryStatus.WITHHELD,
@@ -50,7 +50,7 @@ def reports(connection: Connection, study_instance_uid: str) -> tuple[Result, ..
 
 
 def reopen(connection: Connection, study_instance_uid: str) -> int:
-    """Make the films that were read undecided again; how many, none while the study is at work."""
+    """Make the study's read films undecided again; how many, 0 if a job waits or runs."""
     at_work = select(_JOBS.id).where(
         _JOBS.study_instance_uid == study_instance_uid,
         _JOBS.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),

@@ -1,4 +1,4 @@
-"""The tables. The only DDL beside the migrations, which a test holds against this."""
+"""The tables. A test compares the migrations with them."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time as ISO 8601 text of fixed width, which sorts as it reads."""
+    """An aware UTC time as ISO 8601 text of fixed width, so that text order is time order."""
 
     impl = String(32)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        """Write it."""
+        """Convert to text."""
         return None if value is None else iso(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        """Read it."""
+        """Convert from text."""
         return None if value is None else datetime.fromisoformat(value)
 
 
 def iso(at: datetime) -> str:
-    """ISO 8601 in UTC with microseconds, always: 2026-01-02T03:04:05.000000+00:00."""
+    """ISO 8601 in UTC, always with microseconds: 2026-01-02T03:04:05.000000+00:00."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -146,9 +146,9 @@ deliveries = Table(
     Column("last_status_code", Integer),  # DIMSE status of the last attempt
     Column("last_reason", Text),
     Column("accepted_at", UtcTime),
-    Column("confirm_at", UtcTime),  # accepted: when to ask whether it is kept; null: not any more
+    Column("confirm_at", UtcTime),  # accepted: when to verify; null: not any more
     Column("transaction_uid", UID),  # of the newest request for commitment
-    Column("asked", Integer, nullable=False, default=0, server_default="0"),  # times in vain
+    Column("asked", Integer, nullable=False, default=0, server_default="0"),  # times unanswered
     Column("missed", Integer, nullable=False, default=0, server_default="0"),  # times not kept
     Column("committed_at", UtcTime),
     Column("committed_by", String(16)),  # commitment, query or file
@@ -158,7 +158,7 @@ deliveries = Table(
     Index(None, "study_instance_uid", "destination"),
 )
 
-# Each storage commitment this node asked for: an answer to an older request counts, too.
+# Each storage commitment this node requested; an answer to an older one is valid too.
 commitments = Table(
     "commitments",
     metadata,
@@ -168,8 +168,8 @@ commitments = Table(
     Column("requested_at", UtcTime, nullable=False),
 )
 
-# Each storage commitment a peer asked this node for.
-pledges = Table(
+# Each storage commitment a peer requested. The table keeps its name of version 0.1.0.
+commitment_requests = Table(
     "pledges",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -193,13 +193,14 @@ breakers = Table(
     metadata,
     Column("destination", String(64), primary_key=True),
     Column("failures", Integer, nullable=False),  # in a row
-    Column("opened_at", UtcTime),  # null: closed, work goes there
-    Column("probe_at", UtcTime),  # open: when to ask whether it is back
+    Column("opened_at", UtcTime),  # null: closed
+    Column("probe_at", UtcTime),  # open: when to test the connection
     Column("last_reason", Text, nullable=False),
     Index(None, "probe_at"),
 )
 
-trail_positions = Table(  # how far the audit trail has been told to others
+# Up to which audit line each receiver of audit messages has them.
+audit_positions = Table(
     "trail_positions",
     metadata,
     Column("name", String(64), primary_key=True),

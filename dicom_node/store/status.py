@@ -1,6 +1,6 @@
-"""The counts `dicom-node status` shows, by plain SQL: importing SQLAlchemy takes longer.
+"""The counts of `dicom-node status`, by plain SQL because importing SQLAlchemy takes longer.
 
-Read-only: looking never creates a database nor waits for a writer.
+Read-only: it creates no database and waits for no writer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ DATABASE = "node.db"
 
 
 class Breaker(TypedDict):
-    """A destination that did not answer of late; left alone where it is open."""
+    """A destination whose last connections failed; nothing is sent to it while ``open``."""
 
     open: bool
     failures: int  # in a row
@@ -26,21 +26,21 @@ class Breaker(TypedDict):
 
 
 class Status(TypedDict):
-    """How much of everything there is, JSON-ready."""
+    """How much of everything there is, in JSON values."""
 
     instances: dict[str, int]  # decision -> how many
     studies: int
     jobs: dict[str, int]  # status -> how many
     deliveries: dict[str, dict[str, int]]  # destination -> status -> how many
-    breakers: dict[str, Breaker]  # destination -> failed connections in a row; none: it answers
-    oldest_waiting: str | None  # ISO 8601: since when the oldest job or delivery is due
+    breakers: dict[str, Breaker]  # destination -> failures; absent if it answers
+    oldest_waiting: str | None  # ISO 8601: when the oldest waiting job or delivery was due
     audit_lines: int
-    audit_told: int  # up to this line, to the audit repository where there is one
-    audit_untold_since: str | None  # ISO 8601: time of the oldest line that was not told
+    audit_sent: int  # the last line that the audit repository has
+    audit_unsent_since: str | None  # ISO 8601: time of the oldest line that it does not have
 
 
 def read_status(data_dir: Path) -> Status:
-    """Count; raises NodeError where there is no database, or none of ours."""
+    """Count; raises NodeError if there is no database, or none of this node's."""
     path = data_dir / DATABASE
     if not path.exists():
         raise NodeError(f"no node has run over {data_dir} yet")
@@ -56,7 +56,7 @@ def _count(connection: sqlite3.Connection) -> Status:
     by_destination = "SELECT destination, status, count(*) FROM deliveries GROUP BY 1, 2"
     for destination, status, count in connection.execute(by_destination):
         deliveries.setdefault(destination, {})[status] = count
-    told = _told(connection)
+    sent = _last_sent(connection)
     return Status(
         instances=dict(
             connection.execute("SELECT decision, count(*) FROM instances GROUP BY 1").fetchall()
@@ -71,22 +71,22 @@ def _count(connection: sqlite3.Connection) -> Status:
             "UNION ALL SELECT due_at FROM deliveries WHERE status IN ('pending', 'sent'))",
         ),
         audit_lines=_one(connection, "SELECT coalesce(max(sequence), 0) FROM audit"),
-        audit_told=told,
-        audit_untold_since=_one(
+        audit_sent=sent,
+        audit_unsent_since=_one(
             connection,
             "SELECT at FROM audit WHERE sequence > ? ORDER BY sequence LIMIT 1",
-            told,
+            sent,
         ),
     )
 
 
-def _told(connection: sqlite3.Connection) -> int:
-    # A database that no node of this version has opened yet does not have the table.
+def _last_sent(connection: sqlite3.Connection) -> int:
+    # A database that this version has not opened yet lacks the table.
     if not _has(connection, "trail_positions"):
         return 0
     query = "SELECT coalesce(max(sequence), 0) FROM trail_positions WHERE name = 'repository'"
-    told: int = _one(connection, query)
-    return told
+    sent: int = _one(connection, query)
+    return sent
 
 
 def _has(connection: sqlite3.Connection, table: str) -> bool:
@@ -111,5 +111,5 @@ def _breakers(connection: sqlite3.Connection) -> dict[str, Breaker]:
 
 
 def _one(connection: sqlite3.Connection, query: str, *values: int) -> Any:
-    """The first value of the first row; None where there is no row."""
+    """The first value of the first row, or None if there is no row."""
     return (connection.execute(query, values).fetchone() or (None,))[0]

@@ -1,4 +1,4 @@
-"""Opening the node's database: migrated if it is older, refused if it is newer."""
+"""Opens the node's database: migrates an older one, refuses a newer one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from dicom_node.errors import AuditError, NodeError
+from dicom_node.errors import NodeError, StoreWriteError
 from dicom_node.store import clock_skew, migrations
 from dicom_node.store.audit import AuditLog
 from dicom_node.store.breakers import BreakerTable
-from dicom_node.store.commitment_requests import PledgeTable
+from dicom_node.store.commitment_requests import CommitmentRequestTable
 from dicom_node.store.commitments import CommitmentTable
 from dicom_node.store.database import engine_for
 from dicom_node.store.inbox import InboxTable
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The node's memory, a room for each who needs one."""
+    """The node's database, one object for each use of it."""
 
     inbox: InboxTable
     jobs: JobTable
     outbox: OutboxTable
     commitments: CommitmentTable
-    pledges: PledgeTable
+    commitment_requests: CommitmentRequestTable
     breakers: BreakerTable
     retention: RetentionTable
     audit: AuditLog
@@ -47,21 +47,21 @@ class Store:
     _clock: Clock
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._engine.dispose()
 
     def release(self, owner: str | None = None) -> int:
-        """Give back every lease of a dead owner, or all that ran out; how many."""
-        leased = (self.jobs, self.outbox, self.commitments, self.pledges)
+        """Free the leases of a process that died, or all expired ones; how many."""
+        leased = (self.jobs, self.outbox, self.commitments, self.commitment_requests)
         return sum(each.release(owner) for each in leased)
 
     def repair_clock_skew(self, longest: timedelta) -> int:
-        """Make due what a clock that was ahead has put off for more than this; how many rows."""
+        """Make due what a wrong clock postponed by more than ``longest``; how many rows."""
         return clock_skew.repair_clock_skew(self._engine, self._clock, longest)
 
 
 def open_store(data_dir: Path, clock: Clock) -> Store:
-    """Open the database of a data folder, making or migrating it where needed.
+    """Open the database of a data folder; create or migrate it if needed.
 
     Raises
     ------
@@ -72,14 +72,14 @@ def open_store(data_dir: Path, clock: Clock) -> Store:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         migrations.upgrade(engine, data_dir)
-    except (OSError, SQLAlchemyError, AuditError) as error:
+    except (OSError, SQLAlchemyError, StoreWriteError) as error:
         raise NodeError(f"{data_dir / DATABASE} cannot be used: {error}") from error
     return Store(
         inbox=InboxTable(engine, clock),
         jobs=JobTable(engine, clock),
         outbox=OutboxTable(engine, clock),
         commitments=CommitmentTable(engine, clock),
-        pledges=PledgeTable(engine, clock),
+        commitment_requests=CommitmentRequestTable(engine, clock),
         breakers=BreakerTable(engine, clock),
         retention=RetentionTable(engine, clock, data_dir),
         audit=AuditLog(engine, clock),

@@ -1,7 +1,7 @@
-"""The read side for the command line: studies, and the whole story of one.
+"""What the command line shows: the list of studies, and everything about one.
 
-Plain dicts under the names of the columns; times are aware datetimes. The counts of
-`dicom-node status` are in `dicom_node.store.status`.
+Rows are dicts by column name; times are aware datetimes. The counts of `dicom-node status` are in
+`dicom_node.store.status`.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
 
 
 class Queries:
-    """What an administrator may ask."""
+    """What an administrator may ask for."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._audit = AuditLog(engine, clock)
 
     def studies(self, limit: int) -> list[dict[str, Any]]:
-        """The latest studies, newest first: what came, what was read, what was delivered."""
+        """The latest studies, newest first, with counts of instances, readings and deliveries."""
         with reading(self._engine) as connection:
             rows = connection.execute(_studies(limit)).mappings().all()
             return [{**row, **_work(connection, row["study_instance_uid"])} for row in rows]
 
     def film_of(self, study_instance_uid: str) -> Path | None:
-        """A film of the study, relative to the data folder; None where none is left."""
+        """A film of the study, relative to the data folder; None if there is none."""
         films = schema.instances.c
         query = select(films.path).where(films.study_instance_uid == study_instance_uid).limit(1)
         with reading(self._engine) as connection:
             path = connection.execute(query).scalar()
         return None if path is None else Path(path)
 
-    def story(self, study_instance_uid: str) -> dict[str, Any] | None:
-        """Everything about one study, or None where it never came."""
+    def study_detail(self, study_instance_uid: str) -> dict[str, Any] | None:
+        """Everything about one study, or None if it was never received."""
         with reading(self._engine) as connection:
             study = _rows(connection, schema.studies, study_instance_uid)
             if not study:
                 return None
-            told = {
+            detail = {
                 **study[0],
                 "instances": _rows(connection, schema.instances, study_instance_uid),
                 "jobs": _rows(connection, schema.jobs, study_instance_uid),
@@ -59,16 +59,16 @@ class Queries:
             }
             summaries = _summaries(connection, study_instance_uid)
             deliveries = _rows(connection, schema.deliveries, study_instance_uid)
-        for instance in told["instances"]:
+        for instance in detail["instances"]:
             instance["reading"] = summaries.get(instance["sop_instance_uid"])
-        for result in told["results"]:
+        for result in detail["results"]:
             result["deliveries"] = [
                 delivery
                 for delivery in deliveries
                 if delivery["sop_instance_uid"] == result["sop_instance_uid"]
             ]
-        told["audit"] = [as_json(record) for record in self._audit.of_study(study_instance_uid)]
-        return told
+        detail["audit"] = [as_json(record) for record in self._audit.of_study(study_instance_uid)]
+        return detail
 
 
 def _studies(limit: int) -> Select[Any]:

@@ -173,10 +173,10 @@ class StoreHarness:
 
     def finish(self, job: Job, *destinations: str) -> None:
         outcomes = [read(film.sop_instance_uid) for film in job.instances]
-        self.store.jobs.finish(job, outcomes, destinations, ())
+        self.store.jobs.finish(job, outcomes, destinations)
 
-    def story(self, study: str = "1.2") -> dict[str, Any]:
-        story = self.store.queries.story(study)
+    def study_detail(self, study: str = "1.2") -> dict[str, Any]:
+        story = self.store.queries.study_detail(study)
         assert story is not None
         return story
 

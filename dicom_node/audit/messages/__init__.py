@@ -1,1 +1,1 @@
-"""The audit trail told to an audit repository: DICOM Audit Messages over syslog (PS3.15 A.5)."""
+"""Sends audit lines to an audit repository: DICOM Audit Messages over syslog (PS3.15 A.5)."""

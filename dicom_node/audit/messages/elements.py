@@ -55,7 +55,7 @@ def participating(  # noqa: PLR0913 - the fields of A.5.1
     root: ET.Element, identity: str, type_role: tuple[str, str], kind: Code, *,
     system: str = "DCM", name: str | None = None, query: str | None = None,
 ) -> ET.Element:  # fmt: skip
-    """Add a participating object; the schema wants a name or a query (base64)."""
+    """Add a participating object; the schema requires a name or a query (base64)."""
     found = ET.SubElement(
         root, "ParticipantObjectIdentification",
         ParticipantObjectID=legal(identity),
@@ -77,7 +77,7 @@ def detail(parent: ET.Element, kind: str, value: str) -> None:
 
 
 def contents(parent: ET.Element, counts: Mapping[str, int], instance: str | None = None) -> None:
-    """Add how many instances of each SOP class; ``instance`` names the only one."""
+    """Add the number of instances of each SOP class; ``instance`` names a single one."""
     description = ET.SubElement(parent, "ParticipantObjectDescription")
     for uid, count in counts.items():
         values = {"UID": uid} if uid else {}
@@ -89,5 +89,5 @@ def contents(parent: ET.Element, counts: Mapping[str, int], instance: str | None
 
 
 def legal(text: str) -> str:
-    """Replace what XML 1.0 cannot hold; others gave us some of these words."""
+    """Replace what XML 1.0 cannot hold: some of these words come from peers."""
     return "".join(each if each.isprintable() else "?" for each in text)

@@ -1,4 +1,4 @@
-"""Which lines of the audit trail are told to a repository, and as which event of PS3.15 A.5.3."""
+"""Which audit lines are sent to the repository, and as which event of PS3.15 A.5.3."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dicom_node.domain.audit import AuditKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Code: TypeAlias = tuple[str, str]  # value and meaning; of DCM (PS3.16 CID 400 to 403) if not said
+Code: TypeAlias = tuple[str, str]  # value and meaning, by default of DCM (PS3.16 CID 400 to 403)
 
 APPLICATION_ACTIVITY = ("110100", "Application Activity")
 AUDIT_LOG_USED = ("110101", "Audit Log Used")
@@ -34,7 +34,7 @@ SOURCE = ("110153", "Source Role ID")
 STUDY_UID = ("110180", "Study Instance UID")
 SOP_CLASS_UID = ("110181", "SOP Class UID")
 NODE_ID = ("110182", "Node ID")
-PATIENT_NUMBER = ("2", "Patient Number")  # of RFC-3881, as the next
+PATIENT_NUMBER = ("2", "Patient Number")  # of RFC-3881, like the next
 URI = ("12", "URI")
 
 _SUCCESS, _MINOR_FAILURE, _MAJOR_FAILURE = "0", "4", "12"  # EventOutcomeIndicator
@@ -42,7 +42,7 @@ _SUCCESS, _MINOR_FAILURE, _MAJOR_FAILURE = "0", "4", "12"  # EventOutcomeIndicat
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a line is to a repository."""
+    """The PS3.15 event that an audit line becomes."""
 
     what: Code
     action: str  # EventActionCode: Create, Read, Delete, Execute
@@ -50,8 +50,8 @@ class Event:
     outcome: str = _SUCCESS
 
 
-#: The lines that are told. The others are of no concern to a repository.
-TOLD: Mapping[AuditKind, Event] = {
+#: The audit lines that are sent. PS3.15 A.5.3 has no event for the others.
+SENT: Mapping[AuditKind, Event] = {
     AuditKind.NODE_STARTED: Event(APPLICATION_ACTIVITY, "E", _START),
     AuditKind.NODE_STOPPED: Event(APPLICATION_ACTIVITY, "E", _STOP),
     AuditKind.AUDIT_READ: Event(AUDIT_LOG_USED, "R"),
@@ -67,6 +67,6 @@ TOLD: Mapping[AuditKind, Event] = {
     ),
     AuditKind.TLS_FAILED: Event(SECURITY_ALERT, "E", _NODE_AUTHENTICATION, _MINOR_FAILURE),
     AuditKind.TLS_RELOADED: Event(SECURITY_ALERT, "E", _SECURITY_CONFIGURATION),
-    # No type of CID 403 says "audit trail altered"; major: security may be compromised.
+    # CID 403 has no type for an altered audit log; major: security may be compromised.
     AuditKind.AUDIT_BROKEN: Event(SECURITY_ALERT, "E", _OBJECT_SECURITY, _MAJOR_FAILURE),
 }

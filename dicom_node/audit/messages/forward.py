@@ -1,4 +1,4 @@
-"""The trail told to the repository, in its order; the trail itself is the queue."""
+"""Sends audit lines to the repository in their order; the audit log itself is the queue."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from dicom_node.config import RepositoryConfig, TlsConfig
     from dicom_node.deliver.retry import RetryPolicy
     from dicom_node.domain.audit import AuditRecord
-    from dicom_node.ports import Clock, Trail
+    from dicom_node.ports import AuditReader, Clock
 
-REPOSITORY = "repository"  # the name of its place in the trail
+REPOSITORY = "repository"  # the name of its position in the audit log
 _LINES = 200  # read at a time
 _SECONDS = 15.0  # for each step of a connection
 
@@ -30,16 +30,16 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, kw_only=True)
 class Forwarder:
-    """Tells every line once the connection took it; a crash or an outage may tell some twice.
+    """Sends each line until a connection accepts it; a crash may send some lines twice.
 
     Parameters
     ----------
     policy
-        How long the repository is left alone after each failure in a row.
+        How long to wait after each consecutive failure.
     """
 
-    trail: Trail
-    teller: AuditMessageBuilder
+    lines: AuditReader
+    builder: AuditMessageBuilder
     repository: RepositoryConfig
     tls: TlsConfig
     policy: RetryPolicy
@@ -49,38 +49,38 @@ class Forwarder:
     not_before: datetime | None = field(default=None)
 
     def forward(self) -> None:
-        """Tell what has not been told, until nothing is left or it fails."""
+        """Send what was not sent, until nothing is left or sending fails."""
         if self.not_before is not None and self.clock() < self.not_before:
             return
-        while lines := self._untold():
-            told = [
-                frame(line.at, self.teller.host, message)
+        while lines := self._unsent():
+            frames = [
+                frame(line.at, self.builder.host, message)
                 for line in lines
-                if (message := self.teller.message(line)) is not None
+                if (message := self.builder.message(line)) is not None
             ]
-            if told and (failure := self._send(told)) is not None:
-                self._leave_alone(failure)
+            if frames and (failure := self._send(frames)) is not None:
+                self._back_off(failure)
                 return
-            self.trail.advance(REPOSITORY, lines[-1].sequence)
+            self.lines.advance(REPOSITORY, lines[-1].sequence)
             if self.failures:
                 log.info("audit repository is back")
             self.failures, self.not_before = 0, None
 
-    def _untold(self) -> list[AuditRecord]:
+    def _unsent(self) -> list[AuditRecord]:
         try:
-            return self.trail.after(self.trail.position(REPOSITORY), _LINES)
+            return self.lines.after(self.lines.position(REPOSITORY), _LINES)
         except NodeError as error:
-            self._leave_alone(str(error))
+            self._back_off(str(error))
             return []
 
-    def _send(self, told: list[bytes]) -> str | None:
+    def _send(self, frames: list[bytes]) -> str | None:
         try:
-            return send(told, self.repository, self.tls, _SECONDS)
-        except ConfigError as error:  # a file of `tls` is gone
+            return send(frames, self.repository, self.tls, _SECONDS)
+        except ConfigError as error:  # a file of `tls` is missing
             return str(error)
 
-    def _leave_alone(self, failure: str) -> None:
+    def _back_off(self, failure: str) -> None:
         self.failures += 1
         wait: timedelta = self.policy.delay(self.failures, self.jitter())
         self.not_before = self.clock() + wait
-        log.warning("audit trail not told", reason=failure, failures=self.failures)
+        log.warning("audit messages not sent", reason=failure, failures=self.failures)

@@ -1,7 +1,7 @@
-"""An audit line as a DICOM Audit Message, PS3.15 A.5.
+"""Turns an audit line into a DICOM Audit Message, PS3.15 A.5.
 
-The trail holds no patient's identity. Where A.5.3 wants a patient there is one whose number is
-"withheld", or, where the configuration says so, what `dicom_node.audit.messages.patient` finds.
+The audit log holds no patient identity. Where A.5.3 requires a patient, the patient number is
+"withheld", or, if so configured, the one that `dicom_node.audit.messages.patient` finds.
 """
 
 from __future__ import annotations
@@ -26,61 +26,61 @@ UNKNOWN = "unknown"
 
 
 def withheld(_study_instance_uid: str) -> str:
-    """A patient's number where none is told."""
+    """The patient number if none may be sent."""
     return "withheld"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditMessageBuilder:
-    """Makes messages of lines, for one node.
+    """Makes the audit messages of one node.
 
     Parameters
     ----------
-    trail
-        The URI of the audit trail.
+    log_uri
+        The URI of the audit log.
     patient
-        Number of a study's patient, as it is told.
+        Study Instance UID -> the patient number to send.
     """
 
     ae_title: str
     host: str  # this machine's name
-    trail: str
+    log_uri: str
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     patient: Callable[[str], str] = withheld
 
     @classmethod
     def of(cls, config: Config, host: str) -> AuditMessageBuilder:
-        """For this configuration."""
+        """Make a builder for a configuration."""
         return cls(
             ae_title=config.node.ae_title,
             host=host,
-            trail=f"file://{host}{config.node.data_dir.resolve()}/node.db#audit",
+            log_uri=f"file://{host}{config.node.data_dir.resolve()}/node.db#audit",
             destinations={each.name: each for each in config.destinations},
         )
 
     def message(self, line: AuditRecord) -> bytes | None:
-        """Make the line an AuditMessage, XML in UTF-8; None where it is not told."""
-        told, event = ev.TOLD.get(line.event.kind), line.event
-        if told is None:
+        """The line as an AuditMessage, XML in UTF-8; None if it is not to be sent."""
+        spec, event = ev.SENT.get(line.event.kind), line.event
+        if spec is None:
             return None
         root = ET.Element("AuditMessage")
         what = ET.SubElement(
             root, "EventIdentification",
-            EventActionCode=told.action,
+            EventActionCode=spec.action,
             EventDateTime=line.at.isoformat(timespec="milliseconds"),
-            EventOutcomeIndicator=told.outcome,
+            EventOutcomeIndicator=spec.outcome,
         )  # fmt: skip
-        el.code(what, "EventID", told.what)
-        if told.kind is not None:
-            el.code(what, "EventTypeCode", told.kind)
+        el.code(what, "EventID", spec.what)
+        if spec.kind is not None:
+            el.code(what, "EventTypeCode", spec.kind)
         if event.kind is AuditKind.INSTANCE_REFUSED and "reason" in event.detail:
             reason = el.legal(str(event.detail["reason"]))
             ET.SubElement(what, "EventOutcomeDescription").text = reason
-        for participant in self._participants(event, told.what):
+        for participant in self._participants(event, spec.what):
             el.active(root, participant)
         source = ET.SubElement(root, "AuditSourceIdentification", AuditSourceID=self._name)
         ET.SubElement(source, "AuditSourceTypeCode", {"csd-code": "4"})  # application server
-        self._objects(root, event, told.what)
+        self._objects(root, event, spec.what)
         made: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
         return made
 
@@ -96,7 +96,7 @@ class AuditMessageBuilder:
             yield _caller(event, is_requestor=True)
             yield self._self(ev.DESTINATION, is_requestor=False)
         else:
-            if "address" in event.detail:  # A.5.3.11: whom an alert is about has requested nothing
+            if "address" in event.detail:  # A.5.3.11: the subject of an alert requested nothing
                 yield _caller(event, is_requestor=False)
             if "user" in event.detail:
                 yield Participant(user=f"{event.detail['user']}@{self.host}", is_requestor=True)
@@ -127,7 +127,7 @@ class AuditMessageBuilder:
 
     def _objects(self, root: ET.Element, event: AuditEvent, what: ev.Code) -> None:
         if what == ev.AUDIT_LOG_USED:
-            self._trail(root)
+            self._log(root)
         elif what == ev.SECURITY_ALERT:
             self._alert(root, event)
         elif what == ev.QUERY:
@@ -135,16 +135,16 @@ class AuditMessageBuilder:
         elif what != ev.APPLICATION_ACTIVITY:
             self._study(root, event)
 
-    def _trail(self, root: ET.Element) -> ET.Element:
+    def _log(self, root: ET.Element) -> ET.Element:
         security = (el.SYSTEM_OBJECT, el.SECURITY_RESOURCE)
         return el.participating(
-            root, self.trail, security, ev.URI, system="RFC-3881", name="Security Audit Log"
+            root, self.log_uri, security, ev.URI, system="RFC-3881", name="Security Audit Log"
         )
 
     def _alert(self, root: ET.Element, event: AuditEvent) -> None:
         reason = event.detail.get("reason")
         if event.kind is AuditKind.AUDIT_BROKEN:
-            subject = self._trail(root)
+            subject = self._log(root)
         elif reason:
             security = (el.SYSTEM_OBJECT, el.SECURITY_RESOURCE)
             subject = el.participating(root, self._name, security, ev.NODE_ID, name=self._name)
@@ -180,7 +180,7 @@ def _caller(event: AuditEvent, *, is_requestor: bool) -> Participant:
 
 
 def _query(root: ET.Element, event: AuditEvent) -> None:
-    """Tell what was asked, PS3.15 A.5.3.10: UIDs only."""
+    """Add the query, PS3.15 A.5.3.10; it holds UIDs only."""
     found = el.participating(
         root, str(event.detail["sop_class_uid"]), (el.SYSTEM_OBJECT, el.REPORT), ev.SOP_CLASS_UID,
         query=str(event.detail["query"]),

@@ -1,6 +1,6 @@
-"""The patient's number of a study, for repositories that need it: from a film in the spool.
+"""The patient number of a study, for repositories that need it: read from a film in the spool.
 
-It is read when a message is made and kept nowhere, neither in the trail nor in the database.
+It is read when a message is made; neither the audit log nor the database keeps it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _TAGS = ["SpecificCharacterSet", "PatientID"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientNumbers:
-    """Looks patients' numbers up.
+    """Looks up patient numbers.
 
     Parameters
     ----------
     film_of
-        A film of a study, relative to ``data_dir``; None where none is left.
+        A film of a study, relative to ``data_dir``; None if there is none.
     """
 
     data_dir: Path
     film_of: Callable[[str], Path | None]
 
     def number(self, study_instance_uid: str) -> str:
-        """Patient ID (0010,0020) of the study; "unknown" where it has none, or no film any more."""
+        """Patient ID (0010,0020) of the study; "unknown" if it has none or its films are gone."""
         path = self.film_of(study_instance_uid)
         if path is None:
             return UNKNOWN

@@ -1,4 +1,4 @@
-"""Syslog over TLS: RFC 5424 messages in RFC 5425 frames, as PS3.15 A.6 wants them sent."""
+"""Syslog over TLS: RFC 5424 messages in RFC 5425 frames, as PS3.15 A.6 requires."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def frame(at: datetime, host: str, content: bytes) -> bytes:
 def send(
     frames: Sequence[bytes], to: RepositoryConfig, tls: TlsConfig, seconds: float
 ) -> str | None:
-    """Send the frames over a connection of their own; why that failed, or None.
+    """Send the frames over a new connection; return why that failed, or None.
 
-    Syslog has no answers. So the connection is ended with TLS's own farewell, and only when the
-    other side has ended it too, having read what came before, do the frames count as sent.
+    Syslog has no answers. The connection is therefore closed with TLS close_notify, and the frames
+    count as sent only once the other side, having read them, has closed it too.
     """
     try:
         with (
@@ -44,14 +44,14 @@ def send(
             ) as secure,
         ):
             secure.sendall(b"".join(frames))
-            _farewell(secure)
+            _close(secure)
     except OSError as error:  # ssl.SSLError is one
         return meaning(error) if isinstance(error, ssl.SSLError) else type(error).__name__
     return None
 
 
-def _farewell(secure: ssl.SSLSocket) -> None:
+def _close(secure: ssl.SSLSocket) -> None:
     try:
         secure.unwrap()
     except ssl.SSLEOFError:
-        return  # it hung up without a farewell of its own, after ours
+        return  # it closed the connection without close_notify, after ours

@@ -1,4 +1,4 @@
-"""What a meddler with the audit trail leaves behind, whatever he does."""
+"""Every way to tamper with the audit log leaves something that verification finds."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def test_a_trail_cut_off_or_made_anew_is_found(node: StoreHarness, tmp_path: Pat
     checkpoints.write(node.store.audit, settings, START)
     node.sql("DELETE FROM audit WHERE sequence >= 5")
     assert node.store.audit.verify() == []
-    assert found(node, settings) == ["line 6: missing, and checkpoint 1 has seen it"]
+    assert found(node, settings) == ["line 6: missing, but checkpoint 1 recorded it"]
     node.clock.tick(1)
     rewrite(node, 4, 5)
     assert node.store.audit.verify() == []
-    assert found(node, settings) == ["line 6: not the one that checkpoint 1 has seen"]
+    assert found(node, settings) == ["line 6: not the one that checkpoint 1 recorded"]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -169,7 +169,7 @@ def test_a_start_looks_through_the_trail_and_raises_one_alert(
     for _ in range(3):
         keeping.run()
     [reason] = alerts(node)
-    assert reason == "audit trail: line 2: content does not match its hash (and 1 more)"
+    assert reason == "audit log: line 2: content does not match its hash (and 1 more)"
     last_valid_checkpoint = checkpoints.last_valid_checkpoint(node.store.audit, settings)
     assert last_valid_checkpoint is not None
     assert last_valid_checkpoint.sequence == 7  # the alert is under the checkpoint
@@ -196,7 +196,7 @@ def test_each_round_looks_through_what_is_new(
     node.sql(meddling)
     keeping.run()
     [reason] = alerts(node)
-    assert reason.startswith(f"audit trail: {found}")
+    assert reason.startswith(f"audit log: {found}")
 
 
 def test_an_alert_that_cannot_be_written_comes_later(node: StoreHarness, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_an_alert_that_cannot_be_written_comes_later(node: StoreHarness, tmp_pat
     node.sql("DROP TRIGGER full")
     assert alerts(node) == []
     keeping.run()
-    assert alerts(node) == ["audit trail: line 2 to 2: missing"]
+    assert alerts(node) == ["audit log: line 2 to 2: missing"]
 
 
 def test_only_a_checkpoint_that_agrees_vouches(node: StoreHarness, tmp_path: Path) -> None:

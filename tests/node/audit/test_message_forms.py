@@ -13,7 +13,7 @@ from pydicom.sr._concepts_dict import concepts
 from support.film import film, write
 from support.peer import destination
 
-from dicom_node.audit.messages.events import TOLD
+from dicom_node.audit.messages.events import SENT
 from dicom_node.audit.messages.message import AuditMessageBuilder
 from dicom_node.audit.messages.patient import PatientNumbers
 from dicom_node.config import Config
@@ -37,7 +37,7 @@ DETAILS: dict[AuditKind, dict[str, Any]] = {
     AuditKind.DESTINATION_QUERIED: {"destination": "pacs", **QUERY},
     AuditKind.ASSOCIATION_REJECTED: {**CALLER, "calling": "BAD\x00AE", "reason": "calling"},
     AuditKind.TLS_FAILED: {"address": "10.0.0.9", "reason": "no certificate"},
-    AuditKind.AUDIT_BROKEN: {"reason": "audit trail: line 3 to 3: missing", "user": "ada"},
+    AuditKind.AUDIT_BROKEN: {"reason": "audit log: line 3 to 3: missing", "user": "ada"},
 }
 NO_STUDY = (  # what A.5.3 wants no study for
     AuditKind.NODE_STARTED, AuditKind.NODE_STOPPED, AuditKind.ASSOCIATION_REJECTED,
@@ -46,13 +46,13 @@ NO_STUDY = (  # what A.5.3 wants no study for
 NO_INSTANCE = (*NO_STUDY, AuditKind.AUDIT_READ, AuditKind.DELIVERY_BEGUN, AuditKind.STUDY_REMOVED)
 
 
-def teller(**more: Any) -> AuditMessageBuilder:
+def builder(**more: Any) -> AuditMessageBuilder:
     config = Config.model_validate(
         {"node": {"ae_title": "AINODE", "data_dir": "/data"}, "destinations": [destination(4242)]}
     )
     made = AuditMessageBuilder.of(config, "xray-ai")
     return AuditMessageBuilder(
-        ae_title=made.ae_title, host=made.host, trail=made.trail,
+        ae_title=made.ae_title, host=made.host, log_uri=made.log_uri,
         destinations=made.destinations, **more,
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ def told(
         detail=DETAILS.get(kind, {}),
     )
     line = AuditRecord(sequence=1, at=AT, event=event, previous_hash="0", hash="1")
-    message = (by or teller()).message(line)
+    message = (by or builder()).message(line)
     assert message is not None
     return etree.fromstring(message)
 
@@ -93,7 +93,7 @@ def alert(subject: etree._Element) -> str:
 
 
 @pytest.mark.parametrize("study", [True, False])
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize("kind", SENT)
 def test_every_message_is_valid(kind: AuditKind, study: bool) -> None:
     """Against the schema of A.5.1, whatever a peer has put into its words."""
     SCHEMA.assertValid(told(kind, study=study))
@@ -112,7 +112,7 @@ def test_the_schema_finds_what_is_wrong() -> None:
     assert not SCHEMA.validate(root)
 
 
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize("kind", SENT)
 def test_every_code_is_one_of_the_standard(kind: AuditKind) -> None:
     """With the meaning that PS3.16 gives it."""
     listed: dict[str, Any] = concepts["DCM"]
@@ -122,7 +122,7 @@ def test_every_code_is_one_of_the_standard(kind: AuditKind) -> None:
         assert known[each.get("csd-code")] == each.get("originalText")
 
 
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize("kind", SENT)
 def test_nobody_or_one_is_the_requestor(kind: AuditKind) -> None:
     """PS3.15 A.5.2: never several."""
     assert [requests for *_, requests in users(told(kind))].count("true") <= 1
@@ -165,7 +165,7 @@ def test_a_broken_trail_is_a_major_alert_about_the_trail() -> None:
     assert ("ada@xray-ai", None, "true") in users(root)
     [log] = objects(root)
     assert log.get("ParticipantObjectID") == "file://xray-ai/data/node.db#audit"
-    assert alert(log) == "audit trail: line 3 to 3: missing"
+    assert alert(log) == "audit log: line 3 to 3: missing"
 
 
 def test_whoever_an_alert_is_about_requested_nothing() -> None:
@@ -186,7 +186,7 @@ def test_the_patient_is_named_by_number_where_that_is_configured(tmp_path: Path)
     (tmp_path / "damaged.dcm").write_bytes(b"DICM")
     films = {"1.2": Path("film.dcm"), "1.3": Path("damaged.dcm"), "1.4": Path("gone.dcm")}
     numbers = PatientNumbers(data_dir=tmp_path, film_of=films.get)
-    root = told(AuditKind.FILM_READ, by=teller(patient=numbers.number))
+    root = told(AuditKind.FILM_READ, by=builder(patient=numbers.number))
     SCHEMA.assertValid(root)
     patient = objects(root)[1]
     assert patient.get("ParticipantObjectID") == "PAT-7"

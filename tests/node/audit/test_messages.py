@@ -37,7 +37,7 @@ RECEIVED = AuditEvent(
 STARTED = AuditEvent(kind=AuditKind.NODE_STARTED, detail={"port": 104})
 
 
-def teller() -> AuditMessageBuilder:
+def builder() -> AuditMessageBuilder:
     config = Config.model_validate(
         {"node": {"ae_title": "AINODE"}, "destinations": [destination(4242)]}
     )
@@ -46,7 +46,7 @@ def teller() -> AuditMessageBuilder:
 
 def told(event: AuditEvent) -> ET.Element:
     line = AuditRecord(sequence=1, at=AT, event=event, previous_hash="0", hash="1")
-    message = teller().message(line)
+    message = builder().message(line)
     assert message is not None
     return ET.fromstring(message)  # noqa: S314 - our own
 
@@ -159,7 +159,7 @@ def test_what_is_of_no_concern_is_not_told() -> None:
     line = AuditRecord(
         sequence=1, at=AT, event=AuditEvent(kind=AuditKind.STUDY_READY), previous_hash="", hash=""
     )
-    assert teller().message(line) is None
+    assert builder().message(line) is None
 
 
 def test_a_frame_is_counted_in_octets() -> None:
@@ -179,8 +179,8 @@ def node(tmp_path: Path) -> Iterator[StoreHarness]:
 
 def forwarder(node: StoreHarness, tmp_path: Path, port: int) -> Forwarder:
     return Forwarder(
-        trail=node.store.audit,
-        teller=teller(),
+        lines=node.store.audit,
+        builder=builder(),
         repository=RepositoryConfig(host="127.0.0.1", port=port),
         tls=identity(tmp_path, "node"),
         policy=RetryPolicy(
@@ -250,7 +250,7 @@ def test_a_patients_number_is_told_and_not_written_down(
     numbers = PatientNumbers(data_dir=tmp_path, film_of=node.store.queries.film_of)
     with SyslogServer(identity(tmp_path, "logs")) as server:
         telling = forwarder(node, tmp_path, server.port)
-        telling.teller = replace(telling.teller, patient=numbers.number)
+        telling.builder = replace(telling.builder, patient=numbers.number)
         telling.forward()
         [message] = server.messages
     patient = message.findall("ParticipantObjectIdentification")[1]

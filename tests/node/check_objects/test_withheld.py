@@ -39,7 +39,7 @@ def node(tmp_path: Path) -> Iterator[StoreHarness]:
 def withheld(node: StoreHarness) -> StoreHarness:
     """A node that composed two objects for a film, one of them bad."""
     job = node.work()
-    node.store.jobs.finish(job, [replace(read(FILM), faults=(FAULT,))], ["pacs", "research"], ())
+    node.store.jobs.finish(job, [replace(read(FILM), faults=(FAULT,))], ["pacs", "research"])
     return node
 
 

@@ -27,7 +27,7 @@ from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import FilmOutcome, Instance, Refusal, RefusalCode, Settlement
 from dicom_node.domain.values import Result as Made
 from dicom_node.errors import NodeError
-from dicom_node.store import Store, open_store
+from dicom_node.store.store import Store, open_store
 
 STUDY = "1.2.840.9"
 
@@ -114,7 +114,7 @@ def _read_one_refuse_one_hold_the_result(store: Store) -> None:
         ),
         FilmOutcome(sop_instance_uid="1.2.2", refusal=refusal, reading=None),
     ]
-    store.jobs.finish(job, outcomes, ["pacs"], ())
+    store.jobs.finish(job, outcomes, ["pacs"])
     shipment = store.outbox.claim("deliverer-1", later)
     assert shipment is not None
     refused = Settlement(
@@ -127,7 +127,7 @@ def _read_one_refuse_one_hold_the_result(store: Store) -> None:
 
 
 def test_status_counts_everything(site: Site) -> None:
-    """Films, readings and deliveries are counted by where they stand; nobody is alive."""
+    """Films, readings and deliveries are counted by where they stand; no process runs."""
     _read_one_refuse_one_hold_the_result(site.store)
     status = site.json("status")
     assert status["instances"] == {"read": 1, "refused": 1}
@@ -138,7 +138,7 @@ def test_status_counts_everything(site: Site) -> None:
 
 
 def test_studies_lists_a_line_a_study(site: Site) -> None:
-    """Read and refused films and deliveries stand in the line."""
+    """Read and refused films and deliveries are in the row."""
     _read_one_refuse_one_hold_the_result(site.store)
     (row,) = site.json("studies")
     assert (row["study_instance_uid"], row["read"], row["refused"]) == (STUDY, 1, 1)
@@ -146,24 +146,24 @@ def test_studies_lists_a_line_a_study(site: Site) -> None:
     assert "1 held" in site.run("studies").output
 
 
-def test_show_tells_the_whole_story(site: Site) -> None:
+def test_show_prints_everything_about_a_study(site: Site) -> None:
     """Reasons, probabilities, objects, deliveries and audit lines are all there."""
     _read_one_refuse_one_hold_the_result(site.store)
-    story = site.json("show", STUDY)
-    by_uid = {instance["sop_instance_uid"]: instance for instance in story["instances"]}
+    detail = site.json("show", STUDY)
+    by_uid = {instance["sop_instance_uid"]: instance for instance in detail["instances"]}
     assert by_uid["1.2.2"]["refusal_code"] == "view"
     assert by_uid["1.2.1"]["reading"]["pneumonia"]["probability"] == 0.9
-    assert story["results"][0]["deliveries"][0]["status"] == "held"
+    assert detail["results"][0]["deliveries"][0]["status"] == "held"
     assert {"study-ready", "film-read", "film-refused", "delivery-held"} <= {
-        line["kind"] for line in story["audit"]
+        line["kind"] for line in detail["audit"]
     }
-    told = site.run("show", STUDY).output
-    assert "NOT FOR DIAGNOSTIC USE" in told
-    assert "lateral" in told
+    output = site.run("show", STUDY).output
+    assert "NOT FOR DIAGNOSTIC USE" in output
+    assert "lateral" in output
 
 
-def test_an_unknown_study_is_said_so(site: Site) -> None:
-    """A typing error in a UID is not an empty story."""
+def test_an_unknown_study_is_an_error(site: Site) -> None:
+    """A typing error in a UID is not an empty page."""
     done = site.run("show", "1.2.3.4.5")
     assert isinstance(done.exception, NodeError)
 
@@ -177,7 +177,7 @@ def test_retry_wakes_what_is_held_once(site: Site) -> None:
 
 
 def test_discard_gives_up_what_is_held(site: Site) -> None:
-    """For good, with a line for each object; where nothing is held, that is a mistake."""
+    """For good, with a line for each object; if nothing is held, that is an error."""
     _read_one_refuse_one_hold_the_result(site.store)
     assert site.json("discard", STUDY) == {"readings": 0, "deliveries": 1}
     assert site.json("status")["deliveries"] == {"pacs": {"discarded": 1}}
@@ -217,7 +217,7 @@ def test_audit_verifies_and_exports(site: Site) -> None:
 
 
 def test_audit_verify_fails_where_a_line_was_edited(site: Site) -> None:
-    """Somebody who changes a row in the database is found out, by exit status too."""
+    """A row that was edited in the database is found; the exit status is 1."""
     site.store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail={"port": 1}))
     site.json("audit", "checkpoint")
     database = sqlite3.connect(site.folder / "data" / "node.db")
@@ -227,32 +227,32 @@ def test_audit_verify_fails_where_a_line_was_edited(site: Site) -> None:
     done = site.run("audit", "verify")
     assert done.exit_code == 1
     assert "line 1" in done.output
-    assert "no checkpoint vouches" in done.output
+    assert "no checkpoint covers" in done.output
     assert site.store.audit.tail(1)[0].event.kind is AuditKind.AUDIT_BROKEN
 
 
-def test_audit_verify_says_how_far_the_last_checkpoint_vouches(site: Site) -> None:
+def test_audit_verify_says_how_far_the_last_checkpoint_covers(site: Site) -> None:
     """The lines after it are chained and no more; without a checkpoint, all of them."""
     site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
-    assert "no checkpoint vouches for any of its 3 lines" in site.run("audit", "verify").output
+    assert "no checkpoint covers any of its 3 lines" in site.run("audit", "verify").output
     site.json("audit", "checkpoint")
     site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 2)
     verified = site.json("audit", "verify")
-    assert (verified["lines"], verified["vouched"]["line"]) == (5, 3)
-    told = site.run("audit", "verify").output
-    assert "lines 1 to 3 of 5 are vouched for by an unsigned checkpoint" in told
-    assert "2 after them are only chained" in told
+    assert (verified["lines"], verified["covered"]["line"]) == (5, 3)
+    output = site.run("audit", "verify").output
+    assert "lines 1 to 3 of 5 are covered by an unsigned checkpoint" in output
+    assert "2 after them are only chained" in output
 
 
-def test_a_checkpoint_over_a_cut_trail_raises_an_alert(site: Site) -> None:
-    """The line that tells of it is covered by the checkpoint; exit status 1."""
+def test_a_checkpoint_of_a_cut_audit_log_raises_an_alert(site: Site) -> None:
+    """The alert is covered by the checkpoint; exit status 1."""
     site.store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)
     site.json("audit", "checkpoint")
     with closing(sqlite3.connect(site.folder / "data" / "node.db")) as database, database:
         database.execute("DELETE FROM audit WHERE sequence >= 2")
     done = site.run("audit", "checkpoint")
     assert done.exit_code == 1
-    assert "BROKEN     line 3: missing, and checkpoint 1 has seen it" in done.output
+    assert "BROKEN     line 3: missing, but checkpoint 1 recorded it" in done.output
     [alert] = site.store.audit.tail(1)
     assert (alert.sequence, alert.event.kind) == (2, AuditKind.AUDIT_BROKEN)
 
@@ -266,10 +266,10 @@ def test_a_checkpoint_over_a_cut_trail_raises_an_alert(site: Site) -> None:
         (["show", STUDY], "show"),
     ],
 )
-def test_whoever_reads_the_trail_is_written_into_it(
+def test_who_reads_the_audit_log_is_recorded_in_it(
     site: Site, words: list[str], command: str
 ) -> None:
-    """Before anything is shown: where that cannot be written, nothing is."""
+    """Before anything is printed; if it cannot be recorded, nothing is printed."""
     _read_one_refuse_one_hold_the_result(site.store)
     assert site.run(*words).exit_code == 0
     [line] = site.store.audit.tail(1)
@@ -302,8 +302,8 @@ def test_lines_that_wait_for_the_repository_are_counted_and_alarm_when_old(site:
     assert status["alarms"] == []
     settings["audit"]["repository"]["late_minutes"] = 15
     path.write_text(yaml.safe_dump(settings))
-    told = site.run("status").output
-    assert "ALARM      the audit repository logs was not told 2 lines, the oldest 20 min" in told
+    output = site.run("status").output
+    assert "ALARM      2 audit lines were not sent to the repository logs, the oldest 20" in output
     site.store.audit.advance("repository", 3)
     assert site.json("status")["audit_queue"] == {"lines": 0, "oldest_seconds": 0}
     assert site.json("status")["alarms"] == []

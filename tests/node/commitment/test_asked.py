@@ -54,7 +54,7 @@ def config(tmp_path: Path, peer: CommittingPeer) -> Config:
 @pytest.fixture
 def receiver(node: StoreHarness, config: Config) -> Iterator[Receiver]:
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    handler = CommitmentHandler(config, node.store.pledges, intake)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
     memory = MemoryStore()
     running = Receiver(config, memory, node.store.audit, node.clock, handlers=handler.handlers)
     running.start()
@@ -84,7 +84,7 @@ def request(*references: tuple[str, str]) -> Dataset:
 def reporter(node: StoreHarness, config: Config) -> Reporter:
     return Reporter(
         owner="deliverer-1",
-        requests=node.store.pledges,
+        requests=node.store.commitment_requests,
         config=config,
         policy=RetryPolicy.of(config.delivery),
         clock=node.clock,
@@ -150,7 +150,7 @@ def test_a_peer_that_is_away_is_told_later(
     peer.start()
     assert reporter(node, config).report_due() == 0
     node.clock.tick(5)
-    assert node.store.pledges.claim("deliverer-1", node.clock.after(60)) is not None
+    assert node.store.commitment_requests.claim("deliverer-1", node.clock.after(60)) is not None
     assert node.store.release("deliverer-1") == 1
     assert reporter(node, config).report_due() == 1
     assert len(peer.heard) == 1
@@ -181,7 +181,7 @@ def test_a_calling_peer_with_a_port_is_no_stranger(
     known = config.node.model_copy(update={"allowed_calling": (modality,)})
     config = config.model_copy(update={"node": known, "destinations": ()})
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    handler = CommitmentHandler(config, node.store.pledges, intake)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
     running = Receiver(
         config, MemoryStore(), node.store.audit, node.clock, handlers=handler.handlers
     )

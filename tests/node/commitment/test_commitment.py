@@ -90,7 +90,7 @@ def listening(node: StoreHarness, folder: Path, *peers: DicomDestination) -> Ite
     own = config.node.model_copy(update={"port": 0, "host": "127.0.0.1"})
     config = config.model_copy(update={"node": own, "delivery": DELIVERY})
     intake = Intake(node.store.commitments, DELIVERY, node.clock)
-    handler = CommitmentHandler(config, node.store.pledges, intake)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
     memory = MemoryStore()
     receiver = Receiver(config, memory, memory, node.clock, handlers=handler.handlers)
     receiver.start()
@@ -192,12 +192,12 @@ def test_what_is_not_kept_is_sent_again(node: StoreHarness, tmp_path: Path) -> N
         asking = confirmer(node, destination(peer.port), commitment_attempts=1)
         asking.confirm_due()
         assert statuses(node) == ["pending", "committed"]
-        assert "accepted, and not kept: 0x0112 no such object instance" in reasons(node)
+        assert "accepted but not kept: 0x0112 no such object instance" in reasons(node)
         node.clock.tick(5)
         settle(node)
         asking.confirm_due()
     assert statuses(node) == ["held", "committed"]
-    assert "gave up: accepted 2 times, and not kept: 0x0112 no such object instance" in (
+    assert "gave up: accepted 2 times but not kept: 0x0112 no such object instance" in (
         reasons(node)
     )
     assert node.kinds()[-1] is AuditKind.DELIVERY_HELD

@@ -39,7 +39,7 @@ from support.receiving import (
 from dicom_node.config import CallingPeer
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.values import Instance
-from dicom_node.errors import AuditError, ConfigError
+from dicom_node.errors import ConfigError, StoreWriteError
 from dicom_node.receive.access import AccessList
 from dicom_node.receive.arrival import Arrival
 from dicom_node.receive.association_request import parse
@@ -228,7 +228,8 @@ def test_a_disk_that_fills_up_while_bytes_come_is_answered(
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(AuditError("no audit log"), 0xA700), (ZeroDivisionError("bug"), 0x0110)]
+    ("error", "status"),
+    [(StoreWriteError("no audit log"), 0xA700), (ZeroDivisionError("bug"), 0x0110)],
 )
 def test_no_row_no_success(
     node: Receiver, store: MemoryStore, error: Exception, status: int
@@ -252,7 +253,7 @@ def test_a_refusal_is_answered_even_if_it_cannot_be_audited(
     """If the refusal cannot be audited either, the peer still gets it."""
 
     def fail(*_: AuditEvent) -> None:
-        raise AuditError("no audit log")
+        raise StoreWriteError("no audit log")
 
     monkeypatch.setattr(store, "append", fail)
     assert send(node.ports[0], without("PixelData")) == 0xA900

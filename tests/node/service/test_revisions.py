@@ -65,7 +65,9 @@ class Node:
 
     def reports(self) -> list[Dataset]:
         """All so far, in the order they were composed."""
-        rows = [row for row in self.harness.story(STUDY)["results"] if row["modality"] == "SR"]
+        rows = [
+            row for row in self.harness.study_detail(STUDY)["results"] if row["modality"] == "SR"
+        ]
         rows.sort(key=lambda row: row["composed_at"])
         return [dcmread(self.folder / row["path"]) for row in rows]
 
@@ -105,4 +107,4 @@ def test_a_film_read_again_has_a_new_report_that_names_the_old(node: Node) -> No
     old, new = node.reports()
     assert new.SOPInstanceUID != old.SOPInstanceUID
     assert _predecessors(new) == [old.SOPInstanceUID]
-    assert len(node.harness.story(STUDY)["results"]) % 2 == 0
+    assert len(node.harness.study_detail(STUDY)["results"]) % 2 == 0

@@ -61,10 +61,10 @@ def test_a_death_that_cannot_be_written_down_is_told_when_it_can_be(tmp_path: Pa
         for _ in range(3):
             running._tick(made.store, lock)
         assert child.process is dead
-        assert running.troubled
+        assert running.cannot_write
         with closing(made.store._engine.raw_connection()) as raw:
             raw.cursor().execute("PRAGMA query_only=OFF")
-        running._tend(made.store, lock)
+        running._reap_and_start(made.store, lock)
         assert child.due > 0
         assert made.kinds() == [AuditKind.PROCESS_EXITED]
 

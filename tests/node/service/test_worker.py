@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,6 @@ import pytest
 from support.fakes import reading_summary
 
 from dicom_node.config import Config
-from dicom_node.domain.audit import AuditEvent
 from dicom_node.domain.values import FilmOutcome, Instance, Job, Refusal, RefusalCode, Result
 from dicom_node.errors import LeaseLost
 from dicom_node.service.worker import Worker, attempt_folder, results_folder
@@ -35,11 +34,7 @@ class OneJob:
         return job
 
     def finish(
-        self,
-        job: Job,
-        outcomes: Sequence[FilmOutcome],
-        destinations: Sequence[str],
-        events: Iterable[AuditEvent],
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Sequence[str]
     ) -> None:
         if self.lease_lost:
             raise LeaseLost

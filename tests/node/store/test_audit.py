@@ -10,7 +10,7 @@ import pytest
 from support.fakes import START, FakeClock, StoreHarness, store_harness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
-from dicom_node.errors import AuditError
+from dicom_node.errors import AuditLineAltered, StoreWriteError
 from dicom_node.store.audit import GENESIS, as_json
 from dicom_node.store.store import open_store
 
@@ -104,16 +104,16 @@ def test_a_line_made_unreadable_is_named(node: StoreHarness, column: str) -> Non
     node.store.audit.append(EVENT, EVENT)
     node.sql(f"UPDATE audit SET {column} = 'x' WHERE sequence = 2")  # noqa: S608
     assert len(node.store.audit.verify()) == 1
-    with pytest.raises(AuditError, match="audit line 2"):
+    with pytest.raises(AuditLineAltered, match="audit line 2"):
         node.store.audit.tail(1)
 
 
 def test_what_cannot_be_written_is_an_error(node: StoreHarness) -> None:
     """No trail, no work: the caller is told, and nothing else of its transaction stays."""
     node.sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
-    with pytest.raises(AuditError, match="full"):
+    with pytest.raises(StoreWriteError, match="full"):
         node.store.audit.append(EVENT)
-    with pytest.raises(AuditError):
+    with pytest.raises(StoreWriteError):
         node.receive()
     assert node.rows("instances") == node.rows("studies") == []
 

@@ -294,7 +294,7 @@ def test_no_write_about_work_is_taken_from_who_lost_it(node: StoreHarness) -> No
     until = node.clock.after(LEASE)
     outcomes = [read(film.sop_instance_uid) for film in job.instances]
     writes: list[Callable[[], object]] = [
-        lambda: node.store.jobs.finish(job, outcomes, ["pacs"], ()),
+        lambda: node.store.jobs.finish(job, outcomes, ["pacs"]),
         lambda: node.store.jobs.fail(job, "why", None),
         lambda: node.store.jobs.renew(job, until),
     ]

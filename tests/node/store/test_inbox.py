@@ -53,8 +53,8 @@ def test_each_film_wakes_its_study(node: StoreHarness) -> None:
     node.receive(number=1)
     node.clock.tick(3)
     node.receive(number=2)
-    story = node.story()
-    assert (story["first_received_at"], story["last_received_at"]) == (START, node.clock.now)
+    detail = node.study_detail()
+    assert (detail["first_received_at"], detail["last_received_at"]) == (START, node.clock.now)
 
 
 def test_own_results_are_known_by_their_uid(node: StoreHarness) -> None:

@@ -25,7 +25,7 @@ def _finish(node: StoreHarness, job: Job, *, withheld: bool = False) -> list[str
     if withheld:
         fault = CheckFailure(sop_instance_uid="2.25.1", rule="value", message="odd")
         outcomes = [replace(outcome, faults=(fault,)) for outcome in outcomes]
-    node.store.jobs.finish(job, outcomes, ["pacs"], ())
+    node.store.jobs.finish(job, outcomes, ["pacs"])
     return [outcome.results[1].sop_instance_uid for outcome in outcomes]
 
 
@@ -71,7 +71,7 @@ def test_what_the_new_revision_says_is_what_is_shown(node: StoreHarness) -> None
     _finish(node, node.work())
     node.store.jobs.reread("1.2")
     _finish(node, node.claim())
-    (film,) = node.story()["instances"]
+    (film,) = node.study_detail()["instances"]
     assert (film["decision"], film["reading"].pneumonia.probability) == ("read", 0.2)
     assert node.kinds().count(AuditKind.FILM_READ) == 2
 
@@ -85,7 +85,7 @@ def test_a_wish_to_read_again_is_audited(node: StoreHarness) -> None:
 
 def test_refused_films_stay_refused(node: StoreHarness) -> None:
     """Nothing was read, so there is nothing to read again."""
-    node.store.jobs.finish(node.work(), [refused("1.2.1")], ["pacs"], ())
+    node.store.jobs.finish(node.work(), [refused("1.2.1")], ["pacs"])
     before = node.dump()
     assert node.store.jobs.reread("1.2") == 0
     assert node.dump() == before

@@ -14,11 +14,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from support.fakes import FakeClock, StoreHarness, store_harness
 
-from dicom_node.errors import AuditError, NodeError
-from dicom_node.store import migrations, open_store
+from dicom_node.errors import NodeError, StoreWriteError
+from dicom_node.store import migrations
 from dicom_node.store.database import writing
 from dicom_node.store.schema import metadata
 from dicom_node.store.status import read_status
+from dicom_node.store.store import open_store
 
 
 def test_the_migrations_make_exactly_the_tables_the_code_speaks_of(tmp_path: Path) -> None:
@@ -93,10 +94,10 @@ def test_opening_again_keeps_everything_and_asks_alembic_nothing(
 
 
 def test_a_database_of_a_newer_node_is_refused(tmp_path: Path) -> None:
-    """An older node does not touch what it does not understand."""
+    """The error names both schemas; nothing is written."""
     with store_harness(tmp_path) as made:
         made.sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(NodeError, match="newer node"):
+    with pytest.raises(NodeError, match="newer version of the node"):
         open_store(tmp_path, FakeClock())
 
 
@@ -116,13 +117,13 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_database_that_went_away_is_an_error_of_ours(tmp_path: Path) -> None:
-    """Reading fails as NodeError, writing as AuditError; nobody outside needs SQL's exceptions."""
+    """Reading raises NodeError, writing StoreWriteError: callers need no SQL exceptions."""
     with store_harness(tmp_path) as broken:
         broken.sql("DROP TABLE deliveries")
         broken.sql("DROP TABLE audit")
         with pytest.raises(NodeError, match="cannot be read"):
             broken.store.audit.verify()
-        with pytest.raises(AuditError, match="cannot be written"):
+        with pytest.raises(StoreWriteError, match="cannot be written"):
             broken.receive()
         assert broken.store.inbox.find("1.2.1") is None
 
@@ -162,7 +163,7 @@ def _statements(idle: StoreHarness) -> list[tuple[str, tuple[object, ...]]]:
     event.listen(idle.store._engine, "before_cursor_execute", hear)
     idle.open_ready()
     store = idle.store
-    for queue in (store.jobs, store.outbox, store.commitments, store.pledges):
+    for queue in (store.jobs, store.outbox, store.commitments, store.commitment_requests):
         queue.claim("worker-1", idle.clock.after(1))
         queue.release()
     store.breakers.due()

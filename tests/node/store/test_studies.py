@@ -34,7 +34,7 @@ def _three_studies(node: StoreHarness) -> None:
         ],
     )
     node.clock.tick()
-    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], ["pacs"], ())
+    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], ["pacs"])
     node.clock.tick()
     node.receive("1.4")
     node.open_ready()
@@ -44,8 +44,8 @@ def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
     """Instances by decision, jobs by status, deliveries by destination; since when work waits."""
     assert read_status(tmp_path) == {
         "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
-        "oldest_waiting": None, "audit_lines": 0, "audit_told": 0,
-        "audit_untold_since": None,
+        "oldest_waiting": None, "audit_lines": 0, "audit_sent": 0,
+        "audit_unsent_since": None,
     }  # fmt: skip
     _three_studies(node)
     assert read_status(tmp_path) == {
@@ -56,8 +56,8 @@ def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
         "breakers": {},
         "oldest_waiting": node.clock.now.isoformat(timespec="microseconds"),
         "audit_lines": len(node.kinds()),
-        "audit_told": 0,
-        "audit_untold_since": START.isoformat(timespec="microseconds"),
+        "audit_sent": 0,
+        "audit_unsent_since": START.isoformat(timespec="microseconds"),
     }
 
 
@@ -84,11 +84,11 @@ def test_the_latest_studies_come_first(node: StoreHarness) -> None:
 
 
 def test_a_story_ends_with_its_audit_lines(node: StoreHarness) -> None:
-    """All lines of the study and no other's; an unknown study has no story."""
+    """All lines of the study and no other's; an unknown study has no detail."""
     _three_studies(node)
-    story = node.story("1.3")
-    assert [line["kind"] for line in story["audit"]] == [
+    detail = node.study_detail("1.3")
+    assert [line["kind"] for line in detail["audit"]] == [
         "instance-received", "study-ready", "film-refused",
     ]  # fmt: skip
-    assert story["results"] == []
-    assert node.store.queries.story("1.9") is None
+    assert detail["results"] == []
+    assert node.store.queries.study_detail("1.9") is None
