@@ -1,4 +1,4 @@
-# `make demo` and `make test` are the two commands; the rest is for people who work on the node.
+# `make demo` and `make test` are the two main commands; the others are for developers.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 ROUNDS ?=
 
-.PHONY: demo test check bench interop judges crash fuzz soak train clean
+.PHONY: demo test check bench interop judges crash fuzz soak train lock dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -23,30 +23,48 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m bench --write docs/BENCHMARKS.md
 
-# Real PACS, viewers and validators against the node; they are installed first, which root must do (Debian).
+# The node against real PACS, viewers and validators, which are installed first; needs root (Debian).
 # STRICT=1: a program that could not be installed is a failure. ROUNDS='3d --pictures docs/viewers': docs/VIEWERS.md.
 interop judges: $(VENV)/.demo
 	PYTHONPATH=.:tests $(BIN)/python -m interop $(ROUNDS)
 
-# Each of the node's processes is killed at each of its seams; what was lost, and what came twice. KILLS=20 for fewer.
+# Kill the node's processes at every fail point, and count what was lost or sent twice. KILLS=20 for fewer.
 crash: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m crash --kills $(or $(KILLS),200)
 
-# Ten minutes for each thing that strangers' bytes reach first; SECONDS=60 for a minute.
+# Ten minutes of fuzzing for each parser of untrusted bytes; SECONDS=60 for a minute.
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	for target in header film wire; do \
 		PYTHONPATH=.:tests $(BIN)/python -m fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; done
 
-# An hour of mixed load with faults, its figures and picture in runs/soak; MINUTES=10 for less.
+# An hour of mixed load with faults; figures and a plot in runs/soak; MINUTES=10 for less.
 soak: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m soak --minutes $(or $(MINUTES),60)
 
 # DATA=/path/to/data make train: all three stages one after the other, then weights, cards and numbers.
-# Each stage goes on where an interrupted one stopped.
+# An interrupted stage resumes.
 train: $(VENV)/.dev
-	@test -n "$(DATA)" || { echo "say where the films are: DATA=/path/to/data make train"; exit 2; }
+	@test -n "$(DATA)" || { echo "DATA must name the folder of the films: DATA=/path/to/data make train"; exit 2; }
 	$(TRAIN) all --data $(DATA) --out runs
+
+# Pin every package by version and hash. torch is pinned in requirements/torch.txt by hand.
+UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --override requirements/torch.txt --no-emit-package torch --custom-compile-command "make lock"
+TORCH ?= --torch-backend cpu
+
+lock: $(VENV)/.release
+	$(UV) $(TORCH) pyproject.toml -o requirements/node.txt
+	$(UV) $(TORCH) --extra dev pyproject.toml -o requirements/dev.txt
+
+# The wheel, and a CycloneDX bill of materials of what it is installed with.
+dist: $(VENV)/.release
+	rm -rf dist
+	$(BIN)/python -m build --wheel --outdir dist
+	cat requirements/torch.txt requirements/node.txt > dist/locked.txt
+	$(BIN)/cyclonedx-py requirements dist/locked.txt --pyproject pyproject.toml --of JSON --output-reproducible \
+		-o dist/dicom-node.cdx.json
+	rm dist/locked.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -59,6 +77,10 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.release: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[release]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) demo build dist *.egg-info

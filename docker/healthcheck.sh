@@ -1,3 +1,3 @@
 #!/bin/sh
-# Healthy means: our own receiver answers a C-ECHO.
+# Healthy: our own receiver answers C-ECHO.
 exec dicom-node echo --self
