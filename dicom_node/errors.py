@@ -6,7 +6,6 @@
     ├ ConfigError              stop at start-up; the message lists every mistake
     ├ DatabaseDamaged          stop at start-up; a person restores a backup
     ├ ModelError               stop at start-up: weights are missing or altered
-    ├ StoreRefused             answer C-STORE with the failure status; nothing is stored
     ├ Refused                  do not read this film and do not retry; audit the reason
     │ ├ NotAFrontalChestFilm
     │ └ UnreadablePixels
