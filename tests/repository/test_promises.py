@@ -59,7 +59,7 @@ def test_what_train_takes_of_the_node_is_allowed_by_the_contract() -> None:
 def test_the_tree_of_errors_is_complete() -> None:
     """`errors.py` draws each of its errors under its parent."""
     assert _drawn(errors.__doc__ or "") == {
-        name: value.__base__.__name__ if value is not NodeError else ""
+        name: getattr(value.__base__, "__name__", "") if value is not NodeError else ""
         for name, value in vars(errors).items()
         if isinstance(value, type)
     }
