@@ -62,8 +62,8 @@ class Inbox(Protocol):
 class Jobs(Protocol):
     """The queue of readings."""
 
-    def open_ready(self, quiet_before: datetime) -> int:
-        """Make a job of every study with undecided films and none newer than this; how many."""
+    def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
+        """Make a job of every study whose films were quiet, or have waited too long; how many."""
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
         """Lease the oldest due job, urgent ones first; None if no job is due."""

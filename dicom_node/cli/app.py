@@ -13,7 +13,7 @@ import typer
 
 from dicom_node import __version__
 from dicom_node.cli import audit, conformance, destinations, doctor, read, status, studies
-from dicom_node.cli.render import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json
+from dicom_node.cli.render import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json, printable
 from dicom_node.config import load
 from dicom_node.errors import NodeError
 
@@ -38,7 +38,8 @@ def main() -> None:
     try:
         app()
     except NodeError as error:
-        sys.stderr.write(f"dicom-node: {error}\n")
+        sentence = "\n".join(map(printable, str(error).splitlines()))
+        sys.stderr.write(f"dicom-node: {sentence}\n")
         sys.exit(1)
 
 

@@ -71,7 +71,8 @@ def audit_verify(as_json: JsonOption = False, config: ConfigOption = None) -> No
             }
         )
     else:
-        print_line("\n".join(problems) or f"the chain is intact and agrees with {seen} checkpoints")
+        for sentence in problems or [f"the chain is intact and agrees with {seen} checkpoints"]:
+            print_line(sentence)
         print_line(_covered(valid, last))
     if problems:
         raise typer.Exit(1)

@@ -15,6 +15,8 @@ from dicom_node.domain.reading import ReadingSummary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from rich.text import Text
+
     from dicom_node.domain.reading import StageSummary
 
 NOT_FOR_DIAGNOSIS = "Research software, not a medical device: NOT FOR DIAGNOSTIC USE."
@@ -31,8 +33,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+    """Print one JSON document on standard output, in ASCII: it cannot act on a terminal."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
 
 
 def _plain(value: object) -> object:
@@ -50,14 +52,29 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for column in columns:
         table.add_column(column, overflow="fold")  # UIDs are never cut
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(_cell(value) for value in row))
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     Console(width=width).print(table)
 
 
+def _cell(value: object) -> Text:
+    """A cell as `Text`, which is not markup; the items of a list are its lines."""
+    from rich.text import Text
+
+    lines = value if isinstance(value, list) else ["" if value is None else value]
+    return Text("\n".join(printable(str(line)) for line in lines))
+
+
 def print_line(text: str) -> None:
     """Print one line on standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal acts on: control and bidirectional characters become ``\x1b``."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def probability(stage: StageSummary | None) -> str:
@@ -92,7 +109,7 @@ def print_study(study: Mapping[str, Any]) -> None:
                 result["sop_instance_uid"],
                 result["modality"],
                 result["series_description"],
-                "\n".join(map(_delivery, result["deliveries"])),
+                list(map(_delivery, result["deliveries"])),
             ]
             for result in study["results"]
         ),

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show running processes, counts and alarms."""
-    from dicom_node.service.alarms import alarms, unsent
+    from dicom_node.service.alarms import alarms, unread, unsent
     from dicom_node.service.pidfile import processes
     from dicom_node.store.status import read_status
 
@@ -37,7 +37,9 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     counted, alive = read_status(data_dir), processes(data_dir)
     now = datetime.now(UTC)
     queue = _audit_queue(counted, now) if settings.audit.repository else None
+    oldest = counted["oldest_undecided"]
     alarming = alarms(settings, now)
+    alarming += unread(settings, datetime.fromisoformat(oldest) if oldest else None, now)
     if queue:
         alarming += unsent(settings, queue["lines"], queue["oldest_seconds"])
     if as_json:
@@ -47,6 +49,13 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     for sentence in alarming:
         print_line(f"ALARM      {sentence}")
     print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
+    _print_counts(counted)
+    waiting = queue["lines"] if queue else 0
+    rest = f", {waiting} not sent to the repository yet" if waiting else ""
+    print_line(f"audit      {counted['audit_lines']} lines{rest}")
+
+
+def _print_counts(counted: Status) -> None:
     print_line(f"studies    {counted['studies']}")
     print_line(f"instances  {counts(counted['instances'])}")
     print_line(f"readings   {counts(counted['jobs'])}")
@@ -62,9 +71,6 @@ def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         print_line("ALARM      results failed the node's own check and are withheld: see `show`")
     oldest = counted["oldest_waiting"]
     print_line(f"waiting    {f'since {oldest}' if oldest else 'nothing'}")
-    waiting = queue["lines"] if queue else 0
-    rest = f", {waiting} not sent to the repository yet" if waiting else ""
-    print_line(f"audit      {counted['audit_lines']} lines{rest}")
 
 
 def _audit_queue(counted: Status, now: datetime) -> dict[str, int]:

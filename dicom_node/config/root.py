@@ -67,6 +67,7 @@ class StudyConfig(Section):
     """When a study is read."""
 
     quiet_seconds: Annotated[float, Field(ge=0)] = 5.0
+    longest_wait_seconds: Annotated[float, Field(gt=0)] = 60.0
 
 
 class SelectConfig(Section):

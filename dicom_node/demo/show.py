@@ -205,7 +205,7 @@ def _film_summary(store: Store, name: str, path: Path) -> dict[str, Any]:
         "study_instance_uid": film["study_instance_uid"],
         "sop_instance_uid": film["sop_instance_uid"],
         "refusal": refusal,
-        "reading": film["reading"],
+        "reading": film["reading"] and film["reading"].as_json(),
         "objects": objects,
     }
 

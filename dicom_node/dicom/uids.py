@@ -19,6 +19,11 @@ _NAMESPACE = uuid.UUID("6d0f3c1e-2b57-5f0a-9a43-6f6b8f1f7c25")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _UID_LENGTH = 64
 
+#: SOP Classes of instances whose pixels may be read: CR, DX (for presentation, for processing), SC
+FILM_CLASSES = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{suffix}" for suffix in ("1", "1.1", "1.1.1", "7")
+)
+
 
 def is_uid(text: str) -> bool:
     """Whether the text is a UID. Anything else must reach neither a path nor a log."""

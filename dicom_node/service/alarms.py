@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dicom_node.config import Config
 
 MIB = 2**20
+_UNREAD_WAITS = 10  # times study.longest_wait_seconds
 
 
 def alarms(config: Config, now: datetime) -> list[str]:
@@ -25,6 +26,16 @@ def disk(config: Config) -> list[str]:
     if free >= least:
         return []
     return [f"films are rejected: {free} MiB free below {data_dir}, spool.min_free_mb is {least}"]
+
+
+def unread(config: Config, oldest: datetime | None, now: datetime) -> list[str]:
+    """An alarm if a film has waited for its reading far longer than it should."""
+    if oldest is None:
+        return []
+    seconds = (now - oldest).total_seconds()
+    if seconds <= _UNREAD_WAITS * config.study.longest_wait_seconds:
+        return []
+    return [f"a film has waited {seconds / 60:.0f} minutes to be read: see `studies`"]
 
 
 def unsent(config: Config, lines: int, oldest_seconds: int) -> list[str]:

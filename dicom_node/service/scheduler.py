@@ -44,8 +44,11 @@ class Ticks:
     clock: Clock
 
     def assemble(self) -> None:
-        """Make a job of every study that has been quiet for long enough."""
-        if self.jobs.open_ready(self.clock() - timedelta(seconds=self.study.quiet_seconds)):
+        """Make a job of every study that was quiet, or has waited, for long enough."""
+        now = self.clock()
+        quiet_before = now - timedelta(seconds=self.study.quiet_seconds)
+        overdue_before = now - timedelta(seconds=self.study.longest_wait_seconds)
+        if self.jobs.open_ready(quiet_before, overdue_before):
             fail_point("study.opened")
 
     def sweep_leases(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, insert, or_, select, update
 
+from dicom_node.dicom.uids import FILM_CLASSES
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import JOB_TRANSITIONS, JobEvent, JobStatus
 from dicom_node.domain.values import Job
@@ -38,13 +39,17 @@ class JobTable:
         self._engine = engine
         self._clock = clock
 
-    def open_ready(self, quiet_before: datetime) -> int:
-        """Make a job of every study with undecided films if none is newer than this.
+    def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
+        """Make a job of every study whose undecided films were quiet, or have waited too long.
 
-        Returns how many. A film that arrives while a job waits joins it; one that arrives while a
-        job runs waits for the next revision. Writes STUDY_READY for each job.
+        A study is quiet if none of its films is newer than ``quiet_before``; instances that are
+        never read do not count, so they cannot delay it. A study with a film older than
+        ``overdue_before`` is opened even if films still arrive.
+
+        A film that arrives while a job waits joins it; one that arrives while a job runs waits for
+        the next revision. Returns how many jobs it made, and writes STUDY_READY for each.
         """
-        query = _ready(quiet_before)
+        query = _ready(quiet_before, overdue_before)
         if not finds(self._engine, query):
             return 0
         with writing(self._engine) as connection:
@@ -202,11 +207,18 @@ class JobTable:
         return len(moved)
 
 
-def _ready(quiet_before: datetime) -> Select[Any]:
+def _ready(quiet_before: datetime, overdue_before: datetime | None) -> Select[Any]:
     """Start from the few films without a job: this runs several times a second for years."""
-    unclaimed = select(_INSTANCES.c.study_instance_uid).where(
-        _INSTANCES.c.decision == UNDECIDED, _INSTANCES.c.job_id.is_(None)
+    waiting = and_(_INSTANCES.c.decision == UNDECIDED, _INSTANCES.c.job_id.is_(None))
+    unclaimed = select(_INSTANCES.c.study_instance_uid).where(waiting)
+    of_study = and_(waiting, _INSTANCES.c.study_instance_uid == _STUDIES.c.study_instance_uid)
+    film = and_(of_study, _INSTANCES.c.sop_class_uid.in_(FILM_CLASSES))
+    quiet = or_(
+        _STUDIES.c.last_received_at <= quiet_before,
+        and_(exists().where(film), ~exists().where(film, _INSTANCES.c.received_at > quiet_before)),
     )
+    if overdue_before is not None:
+        quiet = or_(quiet, exists().where(of_study, _INSTANCES.c.received_at <= overdue_before))
     at_work = exists().where(
         _JOBS.c.study_instance_uid == _STUDIES.c.study_instance_uid,
         _JOBS.c.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),
@@ -214,7 +226,7 @@ def _ready(quiet_before: datetime) -> Select[Any]:
     return select(_STUDIES.c.study_instance_uid, _STUDIES.c.revision).where(
         _STUDIES.c.study_instance_uid.in_(unclaimed),
         ~at_work,
-        _STUDIES.c.last_received_at <= quiet_before,
+        quiet,
     )
 
 

@@ -33,7 +33,8 @@ class Status(TypedDict):
     jobs: dict[str, int]  # status -> how many
     deliveries: dict[str, dict[str, int]]  # destination -> status -> how many
     breakers: dict[str, Breaker]  # destination -> failures; absent if it answers
-    oldest_waiting: str | None  # ISO 8601: when the oldest waiting job or delivery was due
+    oldest_waiting: str | None  # ISO 8601: when the oldest film, job or delivery began to wait
+    oldest_undecided: str | None  # ISO 8601: when the oldest film arrived that is not read yet
     audit_lines: int
     audit_sent: int  # the last line that the audit repository has
     audit_unsent_since: str | None  # ISO 8601: time of the oldest line that it does not have
@@ -68,7 +69,14 @@ def _count(connection: sqlite3.Connection) -> Status:
         oldest_waiting=_one(
             connection,
             "SELECT min(due_at) FROM (SELECT due_at FROM jobs WHERE status = 'waiting' "
-            "UNION ALL SELECT due_at FROM deliveries WHERE status IN ('pending', 'sent'))",
+            "UNION ALL SELECT due_at FROM deliveries WHERE status IN ('pending', 'sent') "
+            "UNION ALL SELECT received_at FROM instances "
+            "WHERE decision = 'undecided' AND job_id IS NULL)",
+        ),
+        oldest_undecided=_one(
+            connection,
+            "SELECT min(received_at) FROM instances LEFT JOIN jobs ON jobs.id = job_id "
+            "WHERE decision = 'undecided' AND (job_id IS NULL OR jobs.status != 'parked')",
         ),
         audit_lines=_one(connection, "SELECT coalesce(max(sequence), 0) FROM audit"),
         audit_sent=sent,

@@ -332,7 +332,7 @@ def test_send_stores_files_and_folders(site: Site, pacs: Peer) -> None:
 
 def test_config_check_prints_the_configuration_or_every_mistake(site: Site) -> None:
     """Defaults are filled in; a mistake is an error."""
-    assert site.json("config", "check")["study"] == {"quiet_seconds": 5.0}
+    assert site.json("config", "check")["study"]["quiet_seconds"] == 5.0
     assert "quiet_seconds: 5.0" in site.run("config", "check").output
     (site.folder / "config.yaml").write_text("node: {port: 0}\nstudy: {quiet_seconds: x}")
     error = str(site.run("config", "check").exception)

@@ -16,10 +16,12 @@ class Shelf:
 
     def __init__(self) -> None:
         self.quiet_before: list[datetime] = []
+        self.overdue_before: datetime | None = None
         self.released = 0
 
-    def open_ready(self, quiet_before: datetime) -> int:
+    def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
         self.quiet_before.append(quiet_before)
+        self.overdue_before = overdue_before
         return 0
 
     def release(self, owner: str | None = None) -> int:
@@ -44,6 +46,7 @@ def test_a_study_is_ready_when_it_was_quiet_for_the_configured_time() -> None:
     shelf = Shelf()
     _ticks(shelf).assemble()
     assert shelf.quiet_before == [NOW - timedelta(seconds=7)]
+    assert shelf.overdue_before == NOW - timedelta(seconds=60)
 
 
 def test_leases_that_ran_out_go_back() -> None:

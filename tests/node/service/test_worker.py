@@ -50,7 +50,7 @@ class OneJob:
             raise LeaseLost
         self.failed.append((reason, due_at))
 
-    def open_ready(self, quiet_before: datetime) -> int:
+    def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
         return 0
 
     def release(self, owner: str | None = None) -> int:
