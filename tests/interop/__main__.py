@@ -1,4 +1,4 @@
-"""``make interop``: hold the node against programs that know nothing of it.
+"""``make interop``: test the node with independent programs.
 
 ``PYTHONPATH=.:tests python -m interop [ROUND...] [--json] [--pictures FOLDER]``
 """
@@ -31,19 +31,21 @@ _BROWSER = ("chromium", "ohif", "playwright")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Install the judges, run them, print what they say; exit status 1 where one says no."""
+    """Install the programs, run them, print their findings; exit status 1 if one finds a fault."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("judges: told to stop"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interop: terminated"))
     progress = Console(stderr=True)
-    progress.print(f"judges are kept below {install.CACHE}; artefacts go to {given.out}")
+    progress.print(f"programs are kept in {install.CACHE}; results go to {given.out}")
     missing = install.ready()
     verdicts: list[Verdict] = []
     if lacking := _NEEDED & set(missing):
         why = tuple(missing[name] for name in sorted(lacking))
         verdicts.append(Verdict("round trip", "all", "SKIP", why))
     else:
-        for one in _judge(given.rounds, given.out, missing):
-            progress.print(f"{one.outcome}  {one.judge:16} {one.case}", *one.why[:3], markup=False)
+        for one in _run_rounds(given.rounds, given.out, missing):
+            progress.print(
+                f"{one.outcome}  {one.program:16} {one.case}", *one.why[:3], markup=False
+            )
             verdicts.append(one)
         if given.pictures:
             pictures.make(given.out, given.pictures)
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(failed(verdicts, given.strict))
 
 
-def _judge(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> Iterator[Verdict]:
+def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> Iterator[Verdict]:
     try:
         models_dir, sick, well = tuned_models(out / "tuning")
     except _BROKEN as error:
@@ -78,7 +80,7 @@ def _broken(case: str, error: Exception) -> Verdict:
 def _play(
     one: Round, out: Path, models_dir: Path, missing: Mapping[str, str], *, is_last: bool
 ) -> Iterator[Verdict]:
-    """One round: a fresh PACS, a fresh node, all films at once, then every judge on every case."""
+    """Run one round: a new PACS, a new node, all films at once, then every program on every case."""
     with ExitStack() as servers_up:
         dicom = free_port()
         (out / "node").mkdir(parents=True)
@@ -91,11 +93,11 @@ def _play(
             write(case.film, out / "sent" / f"{case.study}.dcm")
         pacs.send(out / "sent")
         roundtrip.settle(pacs, node, len(one.cases))
-        yield roundtrip.judge_pacs(one, pacs, node)
+        yield roundtrip.check_pacs(one, pacs, node)
         for case in one.cases:
             yield from _case(one, case, pacs, out, missing)
         if is_last:
-            yield storm.judge(f"{one.name}: the port", node, out / "storm")
+            yield storm.check(f"{one.name}: the port", node, out / "storm")
 
 
 def _case(
@@ -104,15 +106,15 @@ def _case(
     name = f"{one.name}: {case.name}"
     folder = out / case.name.replace(", ", "-").replace(" ", "-")
     back, source = roundtrip.collect(pacs, case, folder)
-    yield roundtrip.judge(name, case.answer, back, source)
+    yield roundtrip.check(name, case.answer, back, source)
     if not back:
         return
-    yield from validators.judge(name, back, source, missing)
+    yield from validators.check(name, back, source, missing)
     yield roundtrip.preview(name, pacs, back)
-    yield _looked_at(name, case, pacs, source, back, folder / "ohif", missing)
+    yield _viewed(name, case, pacs, source, back, folder / "ohif", missing)
 
 
-def _looked_at(
+def _viewed(
     name: str,
     case: Case,
     pacs: servers.Orthanc,
@@ -123,20 +125,22 @@ def _looked_at(
 ) -> Verdict:
     if lacking := [missing[tool] for tool in _BROWSER if tool in missing]:
         return Verdict("ohif", name, "SKIP", tuple(lacking))
-    return viewer.judge(name, case.answer, pacs, source, back, out)
+    return viewer.check(name, case.answer, pacs, source, back, out)
 
 
 def _parser() -> argparse.ArgumentParser:
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    parser = argparse.ArgumentParser(prog="interop", description="Hold the node against others.")
+    parser = argparse.ArgumentParser(
+        prog="interop", description="Test the node with independent programs."
+    )
     parser.add_argument("rounds", nargs="*", metavar="ROUND", help="3d, comprehensive, ...; all")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", type=_new_folder, default=f"runs/interop/{stamp}",
                         metavar="FOLDER", help="folder for films and results")  # fmt: skip
     parser.add_argument("--pictures", type=Path, metavar="FOLDER",
-                        help="where to put small pictures of what the viewers showed")  # fmt: skip
+                        help="folder for small screenshots of the viewers")  # fmt: skip
     parser.add_argument("--strict", action="store_true", default=os.environ.get("STRICT") == "1",
-                        help="a judge that is not here is a failure; also STRICT=1")  # fmt: skip
+                        help="a missing program is a failure; also STRICT=1")  # fmt: skip
     return parser
 
 

@@ -1,7 +1,7 @@
-"""What the node is held to: phantoms sent by a PACS in every route, with every class of report.
+"""The cases: phantoms that a PACS sends by every route, with every class of report.
 
-No patient is in it. The networks say what they like about a phantom, so the thresholds of a copy
-of the manifest are put where one phantom is positive, stage 3 included, and the other negative.
+No patient is involved. What the networks make of a phantom is arbitrary, so a copy of the manifest
+gets thresholds for which one phantom is positive, stage 3 included, and the other negative.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ import models
 Answer: TypeAlias = Literal["positive", "negative", "refused"]
 
 _SHAPE = 640, 560
-_LEAST_STAGE3 = 0.0001  # below every probability: whoever gets to stage 3 is positive there
+_LEAST_STAGE3 = 0.0001  # below every probability: a film that reaches stage 3 is positive there
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A study of one film, and what the node should answer."""
+    """A study of one film, and the expected answer."""
 
     name: str
     film: Dataset
@@ -45,7 +45,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One configuration of the node, one way of routing."""
+    """One configuration of the node and one route."""
 
     name: str
     route: Route
@@ -57,7 +57,7 @@ class Round:
         sections: dict[str, Any] = {
             "models": {"dir": str(models_dir)},
             "workers": {"threads": 1},
-            "gate": {"enabled": False},  # it may well see that a phantom is no patient
+            "gate": {"enabled": False},  # it may recognise that a phantom is not a patient
             "results": {"presentation_state": True, "parametric_maps": True},
         }
         return {**sections, **self.sections}
@@ -116,7 +116,7 @@ _OTHER_CLASSES: tuple[tuple[str, Route], ...] = (
 
 
 def _case(name: str, answer: Answer, seed: int, **elements: Any) -> Case:
-    patient_id = re.sub(r"\W+", "-", name)  # OHIF asks Orthanc for it, who finds none with a space
+    patient_id = re.sub(r"\W+", "-", name)  # Orthanc finds no Patient ID with a space
     made = film(**{"picture": phantom(*_SHAPE, seed), "PatientID": patient_id, **elements})
     return Case(name, made, answer)
 
@@ -150,7 +150,7 @@ def tuned_models(folder: Path) -> tuple[Path, int, int]:
     )
     (low, well), (high, sick) = says
     if high - low < 0.01:
-        raise RuntimeError(f"the networks hold two phantoms for the same: {low}, {high}")
+        raise RuntimeError(f"the networks do not distinguish the two phantoms: {low}, {high}")
     copy = folder / "models"
     shutil.copytree(Path(models.__file__).parent, copy, ignore=shutil.ignore_patterns("*.py"))
     manifest = yaml.safe_load((copy / "manifest.yaml").read_text())

@@ -1,4 +1,4 @@
-"""Bring the judges to this machine: Debian packages, and two packages from npm kept in a cache."""
+"""Install the programs: Debian packages, and two packages from npm that are kept in a cache."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 1800
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Something a judge needs: commands or files that prove it is here, packages that bring it."""
+    """A program: commands or files that prove it is installed, and the packages that contain it."""
 
     name: str
     proofs: tuple[str, ...]
@@ -53,7 +53,7 @@ def ready() -> dict[str, str]:
     Returns
     -------
     dict
-        Why a tool is not here, by its name; empty when all are.
+        Tool -> why it is missing; empty if all are installed.
     """
     missing = {tool.name: why for tool in TOOLS if (why := _debian(tool))}
     for name, install in (("ohif", _ohif), ("playwright", _playwright)):
@@ -83,7 +83,7 @@ def _update() -> str | None:
 
 
 def _ohif() -> str | None:
-    """The viewer as its authors built it: the package holds a ``dist`` folder."""
+    """Install the viewer as its authors built it: the package has a ``dist`` folder."""
     if (OHIF / "index.html").is_file():
         return None
     NPM.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def _ohif() -> str | None:
         return said
     with tarfile.open(NPM / f"ohif-app-{_OHIF_VERSION}.tgz") as archive:
         archive.extractall(NPM / "ohif", filter="data")
-    return None if (OHIF / "index.html").is_file() else "the npm package holds no dist/index.html"
+    return None if (OHIF / "index.html").is_file() else "the npm package has no dist/index.html"
 
 
 def _playwright() -> str | None:
@@ -105,7 +105,7 @@ def _playwright() -> str | None:
 
 
 def _run(*command: str) -> str | None:
-    """Run an installer; its last words where it fails."""
+    """Run an installer; return the end of its output if it fails."""
     try:
         done = subprocess.run(
             command,

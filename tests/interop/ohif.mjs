@@ -1,4 +1,4 @@
-// node ohif.mjs TASK.json: open series of a study in OHIF, one page each; what was seen goes to stdout.
+// node ohif.mjs TASK.json: open series of a study in OHIF, one page each; the findings go to stdout.
 // TASK: {base, study, out, npm, chromium, series: [{number, name, until}]}
 // until: picture, colour, labels (annotations with text), or page (nothing to wait for)
 import { createRequire } from 'node:module';
@@ -8,7 +8,7 @@ const task = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 const { chromium } = createRequire(`${task.npm}/`)('playwright-core');
 const PATIENCE = 180_000; // ms to load: the machine may be busy, and Chromium draws without a GPU
 const DRAWS_WITHIN = 90_000;
-const ATTEMPTS = 3; // OHIF on a busy machine now and then opens a report and forgets to draw it
+const ATTEMPTS = 3; // on a busy machine OHIF sometimes opens a report without drawing it
 const PAGE_SETTLES = 15_000;
 
 // What the viewport shows; runs inside the page.

@@ -1,4 +1,4 @@
-"""Small pictures of a run, for the documentation."""
+"""Small screenshots of a run, for the documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLOURS = 256
 
 
 def make(run: Path, folder: Path) -> None:
-    """Shrink the screenshots of the first round's positive film, and draw its report's page."""
+    """Shrink the screenshots of the first round's positive film, and render its report's page."""
     folder.mkdir(parents=True, exist_ok=True)
     case = next((run / "3d").glob("positive*"))
     page = case / "SR-1.html"

@@ -1,4 +1,4 @@
-"""A PACS routes films to the node; what comes back must join its study, once, and stay."""
+"""A PACS routes films to the node; the results must join their study, once, and not loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 from support.running import RunningNode
 
-#: Nothing may come for this long, in seconds: a PACS that sends everything back makes no loop.
+#: Nothing must arrive for this long, in seconds: a PACS that sends everything back makes no loop.
 QUIET_SECONDS = 12.0
 PATIENCE_SECONDS = 900.0
 
@@ -52,7 +52,7 @@ _NEVER_OF_A_REFUSED_FILM = {"SC", "SEG", "GSPS", "PMAP"}
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """An object that came back: in the PACS, and as a file."""
+    """A returned object: its ID in the PACS, and its file."""
 
     orthanc_id: str
     path: Path
@@ -66,7 +66,7 @@ def kind_of(sop_class: UID) -> str:
 
 
 def settle(pacs: Orthanc, node: RunningNode, studies: int) -> None:
-    """Wait until the node has answered every study and nothing more comes."""
+    """Wait until the node has answered every study and nothing more arrives."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     seen, since = None, time.monotonic()
     while time.monotonic() < deadline:
@@ -91,7 +91,7 @@ def _idle(node: RunningNode, studies: int) -> bool:
 
 
 def collect(pacs: Orthanc, case: Case, folder: Path) -> tuple[list[Back], Path]:
-    """Bring what came back, and the film, out of the PACS.
+    """Fetch the results and the film from the PACS.
 
     Returns
     -------
@@ -124,12 +124,12 @@ def _instances(pacs: Orthanc, study: str) -> Iterator[str]:
                 yield from pacs.get(f"/series/{series}")["Instances"]
 
 
-def judge(case: str, answer: str, back: list[Back], source: Path) -> Verdict:
-    """Hold what came back against the film it belongs to."""
+def check(case: str, answer: str, back: list[Back], source: Path) -> Verdict:
+    """Compare the results with their film."""
     film = dcmread(source)
     results = [dcmread(one.path) for one in back]
     kinds = Counter(one.kind for one in back)
-    wrong = [f"no {kind} came back" for kind in sorted(_WANTED[answer] - set(kinds))]
+    wrong = [f"no {kind} was returned" for kind in sorted(_WANTED[answer] - set(kinds))]
     if answer == "refused":
         wrong += [
             f"{kind} of a refused film" for kind in sorted(_NEVER_OF_A_REFUSED_FILM & set(kinds))
@@ -145,7 +145,7 @@ def judge(case: str, answer: str, back: list[Back], source: Path) -> Verdict:
 
 
 def _strange(film: Dataset, ds: Dataset) -> Iterator[str]:
-    """What does not fit between a result and its film."""
+    """Differences between a result and its film."""
     for keyword in _IDENTITY:
         if str(film.get(keyword, "")) != str(ds.get(keyword, "")):
             yield f"{keyword} differs from the film's"
@@ -163,8 +163,8 @@ def _references(ds: Dataset) -> set[str]:
     }
 
 
-def judge_pacs(one: Round, pacs: Orthanc, node: RunningNode) -> Verdict:
-    """The PACS as a whole: every store job went well, no study was invented, nothing is stuck."""
+def check_pacs(one: Round, pacs: Orthanc, node: RunningNode) -> Verdict:
+    """The PACS as a whole: every store job succeeded, no study was added, nothing is stuck."""
     studies = len(one.cases)
     wrong = [
         f"Orthanc's job: {job.get('ErrorDescription')}"
@@ -177,18 +177,18 @@ def judge_pacs(one: Round, pacs: Orthanc, node: RunningNode) -> Verdict:
         wrong.append(f"the node was not done in {PATIENCE_SECONDS:.0f} s")
     status = node.cli("status", "--json")
     if held := sum(counts.get("held", 0) for counts in status["deliveries"].values()):
-        wrong.append(f"{held} objects are held back by the node")
+        wrong.append(f"{held} deliveries are held")
     if parked := status["jobs"].get("parked"):
         wrong.append(f"{parked} readings are parked")
     if node.run("audit", "verify").returncode:
         wrong.append("the audit chain does not verify")
     if one.route == "dumb" and "own-result-received" not in node.run("audit", "export").stdout:
-        wrong.append("none of our results was sent back to us: the route proves nothing")
+        wrong.append("none of our results was sent back to the node: the route proves nothing")
     return verdict("round trip", f"{one.name}: {one.route} route", wrong)
 
 
 def preview(case: str, pacs: Orthanc, back: list[Back]) -> Verdict:
-    """Ask for a picture of everything; it may be declined; nothing may fall over."""
+    """Request a preview of every object; it may be declined, but nothing may crash."""
     wrong: list[str] = []
     for one in back:
         try:

@@ -1,4 +1,4 @@
-"""The other side: a real PACS on loopback, and a web server that shows it in a real viewer."""
+"""A real PACS on loopback, and a web server that shows it in a real viewer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.peer import free_port
 
 Route: TypeAlias = Literal["smart", "instance", "dumb"]
 
-AE_TITLE = "JUDGEPACS"
+AE_TITLE = "INTEROPPACS"
 
 # How a PACS sends films on by itself. `store` is asynchronous: an Orthanc job.
 _LUA = """
@@ -49,7 +49,7 @@ function OnStoredInstance(id, tags, metadata, origin)
   if film(tags) then store(id) end
 end
 """,
-    # everything, our own results too, whenever the study is stable
+    # everything, including our own results, whenever the study is stable
     "dumb": """
 function OnStableStudy(id, tags, metadata) store(id) end
 """,
@@ -58,7 +58,7 @@ function OnStableStudy(id, tags, metadata) store(id) end
 
 @dataclass(frozen=True, slots=True)
 class Orthanc:
-    """A running Orthanc and its doors."""
+    """A running Orthanc and its ports."""
 
     http: int
     dicom: int
@@ -70,11 +70,11 @@ class Orthanc:
             return bytes(answer.read())
 
     def get(self, path: str) -> Any:
-        """GET what is JSON."""
+        """GET JSON."""
         return json.loads(self.fetch(path))
 
     def alive(self) -> bool:
-        """Whether its process is there and answers."""
+        """Whether its process runs and answers."""
         try:
             return self.process.poll() is None and bool(self.get("/system"))
         except OSError:

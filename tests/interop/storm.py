@@ -1,6 +1,6 @@
-"""Rough treatment of the node's port: DCMTK's senders, broken clients, sockets that hang.
+"""Stress on the node's port: DCMTK's senders, broken clients, hanging sockets.
 
-After each wave DCMTK's echoscu must be answered, and while sockets hang as well.
+After each wave, and while sockets hang, DCMTK's echoscu must be answered.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from support.running import RunningNode
 
 _STORESCU = ("storescu", "-R", "-pdu", "4096", "-aec", "DICOM_NODE", "127.0.0.1")
 _SENDERS, _FILMS_EACH = 8, 3
-_HANGING = 40  # sockets; half of them say nothing, half send a byte now and then
+_HANGING = 40  # sockets; half of them are silent, half send a byte now and then
 _FUZZ_ROUNDS = 100
 _RECOVERY_SECONDS = 60
 _MORE_FILES_OR_THREADS = 30
 
 
-def judge(case: str, node: RunningNode, folder: Path) -> Verdict:
-    """Wave after wave; the complaints of each."""
+def check(case: str, node: RunningNode, folder: Path) -> Verdict:
+    """Run wave after wave and collect the complaints."""
     folder.mkdir(parents=True)
     receiver = next(pid for name, pid in node.pids().items() if name.startswith("receiver"))
     before = _size(receiver)
@@ -52,7 +52,7 @@ def judge(case: str, node: RunningNode, folder: Path) -> Verdict:
 
 
 def _senders(port: int, folder: Path) -> Iterator[str]:
-    """Many associations at once; films of hands, so that nothing is read."""
+    """Many concurrent associations with films of hands, which are not read."""
     for sender in range(_SENDERS):
         for number in range(_FILMS_EACH):
             hand = film(phantom(256, 256), BodyPartExamined="HAND", window=None)
@@ -145,7 +145,7 @@ def _later_words(path: bytes) -> Iterator[bytes]:
 
 
 def _hang(port: int, _folder: Path) -> Iterator[str]:
-    """Sockets that say nothing, or a byte at a time; others are served meanwhile."""
+    """Sockets that are silent or send single bytes; other clients are served meanwhile."""
     with ExitStack() as open_sockets:
         hanging = [open_sockets.enter_context(_connect(port)) for _ in range(_HANGING)]
         for byte in wire.request()[:6]:
@@ -158,7 +158,7 @@ def _hang(port: int, _folder: Path) -> Iterator[str]:
 
 
 def _fuzz(port: int, _folder: Path) -> Iterator[str]:
-    """Valid messages with a few bytes changed; the same ones every time."""
+    """Valid messages with a few bytes changed, the same in every run."""
     chance = random.Random(1)
     for _ in range(_FUZZ_ROUNDS):
         associate = chance.random() < 0.5
@@ -175,7 +175,7 @@ def _fuzz(port: int, _folder: Path) -> Iterator[str]:
 
 
 def _talk(port: int, data: bytes, *, associate: bool, wait: float = 2.0) -> None:
-    """Say it and hang up; whatever the answer is, the node has to live on."""
+    """Send the bytes and disconnect; the node must survive, whatever it answers."""
     with suppress(OSError), _connect(port) as peer:
         if associate:
             peer.sendall(wire.request())

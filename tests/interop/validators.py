@@ -1,4 +1,4 @@
-"""Programs that read files and complain: dicom3tools, PixelMed, DCMTK, GDCM."""
+"""Programs that validate files: dicom3tools, PixelMed, DCMTK, GDCM."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PIXELMED = (
     "com.pixelmed.validate.DicomSRValidator",
 )
 
-# PixelMed tries TID 1410's rows on every group beside a region group, those of TID 1501 as well.
+# PixelMed applies the rows of TID 1410 to every group next to a region group, even to TID 1501.
 _PIXELMED_NOISE = re.compile(
     r"^Error: Template 1410 PlanarROIMeasurements/.*\[Row [57]\].*Missing conditional content item"
 )
@@ -37,7 +37,7 @@ def _run(*command: str | Path) -> tuple[int, str]:
 
 
 def _dciodvfy(one: Back) -> Iterator[str]:
-    """Each IOD's attributes by type. Its exit status says nothing; its lines do."""
+    """Check each IOD's attributes by type. The exit status is meaningless; the lines count."""
     status, said = _run("dciodvfy", "-new", one.path)
     lines = said.splitlines()
     if status not in (0, 1):
@@ -48,7 +48,7 @@ def _dciodvfy(one: Back) -> Iterator[str]:
 
 
 def _pixelmed(one: Back) -> Iterator[str]:
-    """A report's template and context groups; a plain text report has no template."""
+    """Check a report's template and context groups; a plain text report has no template."""
     _, said = _run(*_PIXELMED, one.path)
     if "IOD validation complete" not in said:
         yield f"it did not finish: {said.strip()[-300:]}"
@@ -61,11 +61,11 @@ def _pixelmed(one: Back) -> Iterator[str]:
     if "Found Root Template TID_1500" not in said:
         yield "the root template is not TID 1500"
     if any(re.match(r"Warning: 1: .*not in template", line) for line in lines):
-        yield "the title is in no template: nothing below it was checked"
+        yield "the title is not in the template: nothing below it was checked"
 
 
 def _dsr2html(one: Back) -> Iterator[str]:
-    """A report becomes a page with words in it."""
+    """A report becomes an HTML page with text."""
     page = one.path.with_suffix(".html")
     status, said = _run("dsr2html", "+U8", one.path, page)
     if status or re.search(r"^E:", said, re.MULTILINE):
@@ -75,7 +75,7 @@ def _dsr2html(one: Back) -> Iterator[str]:
 
 
 def _dcmtk(one: Back) -> Iterator[str]:
-    """DCMTK dumps everything, draws pictures, and checks presentation states."""
+    """DCMTK dumps every object, renders images and checks presentation states."""
     status, said = _run("dcmdump", "-q", one.path)
     if status:
         yield f"dcmdump: {said.strip()[-300:]}"
@@ -92,7 +92,7 @@ def _dcmtk(one: Back) -> Iterator[str]:
 
 
 def _gdcm(one: Back) -> Iterator[str]:
-    """Programs built on GDCM survive it; that GDCM does not know a class is no complaint."""
+    """Programs built on GDCM survive the object; GDCM need not know its class."""
     status, said = _run("gdcminfo", one.path)
     if status < 0 or status >= 128:
         yield f"gdcminfo died: {said.strip()[-300:]}"
@@ -102,8 +102,8 @@ def _is_plain_text(one: Back) -> bool:
     return "BasicTextSR" in _run("dcmdump", "-q", "+P", "SOPClassUID", one.path)[1]
 
 
-# Judge -> the tool it needs, the kinds it looks at (all where empty), and the judge.
-JUDGES: Mapping[str, tuple[str, tuple[str, ...], Callable[[Back], Iterator[str]]]] = {
+# Validator -> the tool it needs, the kinds it checks (empty: all), and its function.
+VALIDATORS: Mapping[str, tuple[str, tuple[str, ...], Callable[[Back], Iterator[str]]]] = {
     "dciodvfy": ("dicom3tools", (), _dciodvfy),
     "pixelmed": ("pixelmed", ("SR",), _pixelmed),
     "dsr2html": ("dcmtk", ("SR", "KOS"), _dsr2html),
@@ -112,11 +112,11 @@ JUDGES: Mapping[str, tuple[str, tuple[str, ...], Callable[[Back], Iterator[str]]
 }
 
 
-def judge(
+def check(
     case: str, back: Sequence[Back], source: Path, missing: Mapping[str, str]
 ) -> Iterator[Verdict]:
-    """Every judge on every object of a case."""
-    for name, (tool, kinds, complain) in JUDGES.items():
+    """Run every validator on every object of a case."""
+    for name, (tool, kinds, complain) in VALIDATORS.items():
         if why := missing.get(tool):
             yield Verdict(name, case, "SKIP", (why,))
             continue
@@ -130,15 +130,15 @@ def judge(
 
 
 def _comparable(film: Path) -> list[Path]:
-    """The film, where its text can be compared byte by byte with ours, which is UTF-8."""
+    """The film, if its text can be compared byte by byte with ours, which is UTF-8."""
     ds = dcmread(film, specific_tags=["SpecificCharacterSet"])
     return [film] if ds.get("SpecificCharacterSet") == "ISO_IR 192" else []
 
 
 def _dcentvfy(paths: Sequence[Path]) -> Iterator[str]:
-    """Patient, study and series say the same in all objects; its warnings count.
+    """All objects agree on patient, study and series; warnings count, too.
 
-    But for one: the Accession Number in a report's request items is not the study's.
+    One is ignored: the Accession Number in a report's request items is not the study's.
     """
     _, said = _run("dcentvfy", *paths)
     lines = (line for line in said.splitlines() if line.startswith(("Error", "Warning")))

@@ -1,4 +1,4 @@
-"""What a judge said about a case, and how the whole run is shown."""
+"""The outcome of each program for each case, and how a whole run is printed."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _STYLES = {"PASS": "green", "FAIL": "bold red", "SKIP": "yellow"}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judge on one case; ``why`` holds the judge's own words."""
+    """The outcome of one program for one case; ``why`` quotes the program."""
 
-    judge: str
+    program: str
     case: str
     outcome: Literal["PASS", "FAIL", "SKIP"]
     why: tuple[str, ...] = ()
 
 
-def verdict(judge: str, case: str, complaints: Iterable[str]) -> Verdict:
-    """Pass where nobody complains."""
+def verdict(program: str, case: str, complaints: Iterable[str]) -> Verdict:
+    """PASS if there are no complaints, else FAIL."""
     why = tuple(complaints)
-    return Verdict(judge, case, "FAIL" if why else "PASS", why)
+    return Verdict(program, case, "FAIL" if why else "PASS", why)
 
 
 def failed(verdicts: Iterable[Verdict], strict: bool) -> bool:
-    """Whether the run as a whole failed; a skip counts where ``strict``."""
+    """Whether the run as a whole failed; with ``strict`` a skip counts as a failure."""
     outcomes = Counter(one.outcome for one in verdicts)
     return bool(outcomes["FAIL"] or not outcomes["PASS"] or (strict and outcomes["SKIP"]))
 
@@ -42,20 +42,20 @@ def as_json(verdicts: Sequence[Verdict], strict: bool) -> dict[str, Any]:
 
 
 def show(verdicts: Sequence[Verdict], console: Console) -> None:
-    """Print a table of judge x case, then every reason."""
-    judges = list(dict.fromkeys(one.judge for one in verdicts))
-    cells = {(one.case, one.judge): one.outcome for one in verdicts}
-    table = Table("case", *judges, title="Judges")
+    """Print a table of programs and cases, then every reason."""
+    programs = list(dict.fromkeys(one.program for one in verdicts))
+    cells = {(one.case, one.program): one.outcome for one in verdicts}
+    table = Table("case", *programs, title="Interoperability")
     for column in table.columns:
         column.no_wrap = True
     for case in dict.fromkeys(one.case for one in verdicts):
-        row = [cells.get((case, judge), "") for judge in judges]
+        row = [cells.get((case, program), "") for program in programs]
         table.add_row(case, *(f"[{_STYLES[cell]}]{cell}" if cell else "" for cell in row))
     console.print(table)
     for one in verdicts:
         if one.outcome != "PASS":
             style = _STYLES[one.outcome]
-            console.print(f"[{style}]{one.outcome}[/] {one.judge}, {one.case}", highlight=False)
+            console.print(f"[{style}]{one.outcome}[/] {one.program}, {one.case}", highlight=False)
             for line in one.why:
                 console.print(f"     {escape(line)}", highlight=False)
     counted = Counter[str](one.outcome for one in verdicts)

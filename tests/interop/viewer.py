@@ -1,4 +1,4 @@
-"""OHIF in Chromium over a PACS that holds the results: is what should be seen drawn?"""
+"""OHIF in Chromium on a PACS with the results: is everything drawn that should be?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pydicom.uid import BasicTextSRStorage
 _SCRIPT = Path(__file__).with_name("ohif.mjs")
 _SECONDS_A_SERIES = 1500  # three attempts, each with its own patience
 
-# What is waited for in the viewport, by kind. OHIF lists GSPS, KOS and PMAP and does not draw them.
+# What to wait for in the viewport, by kind. OHIF lists GSPS, KOS and PMAP and does not draw them.
 _UNTIL = {"film": "picture", "SC": "colour", "SEG": "colour", "SR": "labels"}
 
 _LEAST_COLOUR = {"SC": 0.001, "SEG": 0.02}  # share of the canvas: some heat; two lungs
@@ -28,12 +28,12 @@ _LEAST_CHANGE = 0.0005  # share of the viewport: a thin contour is more
 _SEEN = 40  # grey levels, or levels of a channel
 
 
-def judge(
+def check(
     case: str, answer: str, pacs: Orthanc, source: Path, back: Sequence[Back], out: Path
 ) -> Verdict:
-    """Open the film and each kind of result; of a negative or refused film only the report.
+    """Open the film and each kind of result; for a negative or refused film only the report.
 
-    Screenshots are left in ``out``, of the page and of the viewport (``.pane.png``).
+    Screenshots of the page and of the viewport are saved in ``out`` (``.pane.png``).
     """
     kinds = ("SC", "SEG", "SR") if answer == "positive" else ("SR",)
     chosen = {one.kind: one.path for one in reversed(back) if one.kind in kinds}
@@ -100,7 +100,7 @@ def _not_drawn(seen: dict[str, Any], answer: str, out: Path) -> Iterator[str]:
     if name == "film" and _pixels(pane).std() < 5:
         yield "the picture is flat"
     if seen["loading"]:
-        yield "it loads for ever"
+        yield "it never finishes loading"
     elif name in ("SC", "SEG") and seen["colour"] < _LEAST_COLOUR[name]:
         yield f"too little colour is drawn: {seen['colour']:.2%} of the picture"
     if answer == "positive" and name in ("SEG", "SR") and _change(pane, film) < _LEAST_CHANGE:

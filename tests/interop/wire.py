@@ -1,4 +1,4 @@
-"""Bytes on a DICOM wire, made by hand so that they can be wrong (PS3.8 9.3, PS3.7 E.1)."""
+"""DICOM messages made by hand, so that they can be malformed (PS3.8 9.3, PS3.7 E.1)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def request(
     largest: int = 16384,
     user: bytes | None = None,
 ) -> bytes:
-    """A-ASSOCIATE-RQ; ``user`` None says the usual, ``largest`` PDU included."""
+    """A-ASSOCIATE-RQ; ``user`` None: usual User Information with ``largest`` as maximum PDU."""
     if user is None:
         user = item(0x50, item(0x51, struct.pack(">I", largest)) + item(0x52, b"1.2.3.4"))
     head = struct.pack(">HH", version, 0) + called + calling + bytes(32)
@@ -47,7 +47,7 @@ def value(number: int, flags: int, body: bytes) -> bytes:
 
 
 def message(number: int, command: bytes, data: bytes = b"") -> bytes:
-    """A command, and a data set after it where there is one."""
+    """A command, followed by a data set if there is one."""
     after = pdu(4, value(number, 2, data)) if data else b""
     return pdu(4, value(number, 3, command)) + after
 
@@ -74,7 +74,7 @@ def store(sop_instance: bytes) -> bytes:
 
 
 def data_set(sop_instance: bytes, rest: bytes = b"") -> bytes:
-    """A data set with the least a receiver asks for."""
+    """A data set with the least that a receiver requires."""
     return b"".join(
         (
             element(0x08, 0x16, CR),

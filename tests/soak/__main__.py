@@ -1,4 +1,4 @@
-"""``make soak``: an hour of mixed load with faults against a node as users run it.
+"""``make soak``: an hour of mixed load with faults against a node as installed.
 
 ``PYTHONPATH=.:tests python -m soak [--minutes 60] [--out DIR] [--json]``
 
@@ -31,7 +31,7 @@ from support.peer import destination
 from support.running import RunningNode, running_node
 
 _SAMPLE_SECONDS = 10.0
-_SETTLE_SECONDS = 900.0  # the longest wait, in the end, for what is still under way
+_SETTLE_SECONDS = 900.0  # longest wait at the end for unfinished work
 _SECTIONS: dict[str, Any] = {
     "study": {"quiet_seconds": 2.0},
     "delivery": {"first_retry_seconds": 0.5, "max_retry_seconds": 5.0},
@@ -42,9 +42,9 @@ _SECTIONS: dict[str, Any] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it and say how it went."""
+    """Run the soak and print its summary."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("soak: told to stop"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("soak: terminated"))
     given.out.mkdir(parents=True, exist_ok=True)
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="soak-", dir=given.out) as folder:
@@ -125,7 +125,7 @@ def _watch(
 
 
 def _settle(running: RunningNode, node: Node) -> dict[str, Any]:
-    """Wait until nothing is under way; what is, in the end."""
+    """Wait until all work is finished; return what is not."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while (rest := _under_way(running, node)) or node.ledger.outstanding():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What goes wrong during the soak: one fault after the other, for as long as it lasts."""
+"""The faults of a soak, one after the other until it ends."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from dicom_node.service.pidfile import processes
 
 _QUIET_SECONDS = 40.0  # between two faults
 _FAULT_SECONDS = 20.0
-_MORTAL = "worker-2"  # worker-1 lives through, so that its memory can be watched
+_MORTAL = "worker-2"  # worker-1 is never killed, so that its memory can be measured
 
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """A PACS that is down, slow, full or breaks off; processes that are killed."""
+    """A PACS that is down, slow, full or aborts; processes that are killed."""
 
     node: Node
     data_dir: Path
     seconds: float  # of the run; the deliverer is killed at each third
 
     def run(self) -> None:
-        """Until the run is over."""
+        """Cause faults until the run is over."""
         thirds = [time.monotonic() + self.seconds * part / 3 for part in (1, 2)]
         while True:
             for fault in self._faults():
@@ -51,25 +51,25 @@ class Faults:
         )
 
     def pacs_down(self) -> None:
-        """Nobody listens at its port."""
+        """Nothing listens at its port."""
         self.node.pacs.stop()
         self._lasts("PACS down")
         self.node.pacs.start()
 
     def pacs_slow(self) -> None:
-        """A second before each answer."""
+        """Each answer comes a second late."""
         self.node.pacs.delay_seconds = 1.0
         self._lasts("PACS slow")
         self.node.pacs.delay_seconds = 0.0
 
     def pacs_full(self) -> None:
-        """It refuses, out of resources."""
+        """It refuses objects: out of resources."""
         self.node.pacs.answer = 0xA700
         self._lasts("PACS refuses with 0xA700")
         self.node.pacs.answer = 0x0000
 
     def pacs_breaks_off(self) -> None:
-        """It keeps the object, and aborts instead of saying so."""
+        """It stores the object and aborts instead of answering."""
         self.node.pacs.breaks_off = True
         self._lasts("PACS stores and aborts")
         self.node.pacs.breaks_off = False
@@ -95,7 +95,7 @@ class Faults:
 
 
 def decoders(workers: set[int]) -> list[int]:
-    """The decoding children of these processes."""
+    """The decoder processes of these processes."""
     found = []
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Who calls the node during the soak: modalities, a router, a commitment asker, an attacker."""
+"""The callers of a soak: modalities, an archive, a router, a commitment SCU, an attacker."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, Reference
 
 _TIMEOUT_SECONDS = 60.0
 _OUT_OF_RESOURCES = 0xA7  # of a status: send again later
-_MOST_OUTSTANDING = 16  # reports owed; beyond, no new film: a modality has its own pace
-_FRESH_SECONDS = 240.0  # films come twice for so long; the node keeps them for longer
+_MOST_OUTSTANDING = 16  # reports outstanding; with more, no new film is sent
+_FRESH_SECONDS = 240.0  # a film is sent twice within this time; the node keeps it for longer
 
 
 @dataclass(slots=True)
 class Node:
-    """Where the node listens, and what is known of its answers."""
+    """The node's address and its answers so far."""
 
     port: int
     ledger: Ledger
@@ -52,17 +52,17 @@ class Node:
     store_seconds: list[float] = field(default_factory=list)  # until Success
     echo_seconds: list[float] = field(default_factory=list)
     did: Counter[str] = field(default_factory=Counter)
-    pledged: set[str] = field(default_factory=set)  # transactions whose report is owed to the PACS
+    requested: set[str] = field(default_factory=set)  # transactions that need a report
     sent: deque[tuple[float, Dataset]] = field(default_factory=lambda: deque(maxlen=50))
 
     def fresh(self) -> list[Dataset]:
-        """Films of the last minutes."""
+        """The films of the last minutes."""
         since = time.monotonic() - _FRESH_SECONDS
         return [ds for at, ds in list(self.sent) if at > since]
 
 
 def callers(node: Node) -> dict[str, Callable[[], None]]:
-    """Each caller by name; all run until `Node.stop`."""
+    """Each caller by name; all of them run until `Node.stop`."""
     return {
         "CR_ROOM": lambda: _films(node, "CR_ROOM", _plain_films(), 45.0),
         "DX_ROOM": lambda: _films(node, "DX_ROOM", _compressed_films(), 55.0),
@@ -77,7 +77,7 @@ def callers(node: Node) -> dict[str, Callable[[], None]]:
 
 @contextmanager
 def association(node: Node, calling: str, sop_class: str, syntax: str) -> Iterator[Any]:
-    """One association with the node; ConnectionError where there is none."""
+    """Open an association with the node; raises ConnectionError if that fails."""
     ae = AE(calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = _TIMEOUT_SECONDS
     ae.connection_timeout = 10
@@ -94,7 +94,7 @@ def association(node: Node, calling: str, sop_class: str, syntax: str) -> Iterat
 
 
 def send(node: Node, calling: str, ds: Dataset) -> bool:
-    """C-STORE a film until the node has it or refuses it for good, as a modality does."""
+    """C-STORE a film until the node accepts it or refuses it for good, as a modality does."""
     for _ in range(20):
         with suppress(ConnectionError, RuntimeError):
             syntax = str(ds.file_meta.TransferSyntaxUID)
@@ -117,8 +117,8 @@ def send(node: Node, calling: str, ds: Dataset) -> bool:
 
 
 def unreported(node: Node) -> set[str]:
-    """Commitments the node said Success to and has not reported on."""
-    return node.pledged - {report.transaction_uid for report in node.pacs.heard}
+    """Commitment requests that the node accepted and has not reported on."""
+    return node.requested - {report.transaction_uid for report in node.pacs.heard}
 
 
 def _films(node: Node, calling: str, films: list[Dataset], pause: float) -> None:
@@ -127,20 +127,20 @@ def _films(node: Node, calling: str, films: list[Dataset], pause: float) -> None
         if node.ledger.outstanding() > _MOST_OUTSTANDING:
             continue
         drawn = chance.choice(films)
-        ds = _anew(drawn)
+        ds = _with_new_uids(drawn)
         if send(node, calling, ds):
             node.did[f"films by {calling}"] += 1
             node.sent.append((time.monotonic(), ds))
         if chance.random() < 0.1:  # a late film of the same study: a second revision
             node.stop.wait(8.0)
-            late = _anew(drawn)
+            late = _with_new_uids(drawn)
             late.StudyInstanceUID = ds.StudyInstanceUID
             if send(node, calling, late):
                 node.did["late films"] += 1
 
 
 def _again_and_again(node: Node) -> None:
-    """Films of the last minutes once more, and the node's own results, as a router does."""
+    """Send recent films and the node's own results again, as a router does."""
     chance = random.Random(1)
     while not node.stop.wait(chance.uniform(10.0, 40.0)):
         if films := node.fresh():
@@ -154,7 +154,7 @@ def _again_and_again(node: Node) -> None:
 
 
 def _ask_commitment(node: Node) -> None:
-    """N-ACTION for films the node took; its reports go to the PACS."""
+    """Request commitment for films the node accepted; its reports go to the PACS."""
     while not node.stop.wait(30.0):
         references = tuple(
             Reference(sop_class_uid=str(ds.SOPClassUID), sop_instance_uid=str(ds.SOPInstanceUID))
@@ -172,7 +172,7 @@ def _ask_commitment(node: Node) -> None:
                     asked, 1, StorageCommitmentPushModel, PUSH_MODEL_INSTANCE
                 )
             if said.get("Status") == 0x0000:
-                node.pledged.add(transaction)
+                node.requested.add(transaction)
                 node.did["commitments asked of the node"] += 1
 
 
@@ -186,11 +186,11 @@ def _echo(node: Node) -> None:
             if assoc.send_c_echo().get("Status") == 0x0000:
                 node.echo_seconds.append(time.monotonic() - began)
                 continue
-        node.did["C-ECHO in vain"] += 1
+        node.did["C-ECHO failed"] += 1
 
 
 def _attack(node: Node) -> None:
-    """Bytes that are no DICOM, almost DICOM, or DICOM with a few bytes changed."""
+    """Send bytes that are not DICOM, almost DICOM, or DICOM with a few bytes changed."""
     chance = random.Random(2)
     while not node.stop.wait(chance.uniform(0.5, 3.0)):
         valid = wire.message(3, wire.store(b"1.2.7"), wire.data_set(b"1.2.7"))
@@ -210,7 +210,7 @@ def _attack(node: Node) -> None:
 
 
 def _hang(node: Node) -> None:
-    """Ten sockets at a time that say nothing, or a byte now and then, for twenty seconds."""
+    """Open ten sockets that are silent or send single bytes for twenty seconds."""
     while not node.stop.wait(90.0):
         sockets = []
         for _ in range(10):
@@ -231,8 +231,8 @@ def _socket(node: Node) -> socket.socket:
     return socket.create_connection(("127.0.0.1", node.port), timeout=5)
 
 
-def _anew(drawn: Dataset) -> Dataset:
-    """The same picture under new UIDs."""
+def _with_new_uids(drawn: Dataset) -> Dataset:
+    """The same image with new UIDs."""
     ds = copy.deepcopy(drawn)
     ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
     ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -252,7 +252,7 @@ def _compressed_films() -> list[Dataset]:
 
 
 def _other_films() -> list[Dataset]:
-    """What is not read: a hand, a lateral film; one cut off, one blank from its middle."""
+    """Images that are not read: a hand, a lateral, a cropped film, one blank from the middle."""
     cut = film(kind="dx", syntax=RLELossless)
     cut.PixelData = cut.PixelData[: len(cut.PixelData) // 4 * 2]
     blank = film(kind="dx", syntax=JPEG2000Lossless)

@@ -1,4 +1,4 @@
-"""The PACS of the soak: it misbehaves on command, and keeps a ledger instead of files."""
+"""The PACS of the soak: it misbehaves on command, and records results instead of keeping files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ from support.commitment_pacs import CommittingPeer, Style
 if TYPE_CHECKING:
     from pynetdicom.events import Event
 
-_COMING_BACK = 8  # objects kept whole, for sending them back to the node
+_COMING_BACK = 8  # complete objects kept, to be sent back to the node
 
 
 @dataclass(slots=True)
 class Account:
-    """One study: what the node answered Success for, and what came of it."""
+    """One study: what the node answered Success for, and the results that arrived."""
 
-    answered: dict[str, float] = field(default_factory=dict)  # film's UID -> when, first time
-    reported: list[float] = field(default_factory=list)  # when each report came
+    answered: dict[str, float] = field(
+        default_factory=dict
+    )  # film's UID -> time of the first Success
+    reported: list[float] = field(default_factory=list)  # time at which each report arrived
     objects: dict[str, str] = field(default_factory=dict)  # result's UID -> SHA-256
-    roles: Counter[str] = field(default_factory=Counter)  # what each object is, once for each UID
-    changed: int = 0  # objects that came again under their UID with other bytes
+    roles: Counter[str] = field(
+        default_factory=Counter
+    )  # kind of each object, counted once per UID
+    changed: int = 0  # objects that arrived again with other bytes
 
 
 class Ledger:
-    """Films the node took on one side, results the PACS took on the other; by study.
+    """Films that the node accepted and results that the PACS accepted, by study.
 
     A film that was answered Success is owed one report, be it of a refusal. The same object sent
     again under its UID is no second one: a PACS keeps it once. Studies that hostile callers made up
@@ -43,16 +47,16 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.accounts: dict[str, Account] = {}
-        self.again = 0  # objects that came once more, byte for byte
+        self.again = 0  # objects that arrived again with the same bytes
 
     def answered(self, study: str, film: str, at: float) -> None:
-        """The node said Success to a film."""
+        """Record that the node answered Success for a film."""
         with self._lock:
             account = self.accounts.setdefault(study, Account())
             account.answered.setdefault(film, at)
 
     def stored(self, ds: Dataset, digest: str, at: float) -> None:
-        """The PACS said Success to a result."""
+        """Record that the PACS answered Success for a result."""
         with self._lock:
             account = self.accounts.setdefault(str(ds.StudyInstanceUID), Account())
             uid = str(ds.SOPInstanceUID)
@@ -66,22 +70,22 @@ class Ledger:
                 account.reported.append(at)
 
     def outstanding(self) -> int:
-        """Reports that are owed and have not come."""
+        """Number of reports that are due and have not arrived."""
         with self._lock:
             return sum(_owing(account) for account in self.accounts.values())
 
     def lost(self) -> list[str]:
-        """Studies of which a film was taken and no report came."""
+        """Studies with an accepted film and no report."""
         with self._lock:
             return [study for study, each in self.accounts.items() if _owing(each)]
 
     def twice(self) -> list[str]:
-        """Studies with more results of a kind than films, or with results that changed."""
+        """Studies with more results of a kind than films, or with changed results."""
         with self._lock:
             return [study for study, each in self.accounts.items() if _doubled(each)]
 
     def waits(self) -> list[float]:
-        """Seconds from the answer to a film to its report, where a study has one film."""
+        """Seconds from Success for a film to its report, for studies of one film."""
         with self._lock:
             return [
                 each.reported[0] - next(iter(each.answered.values()))
@@ -90,7 +94,7 @@ class Ledger:
             ]
 
     def counts(self) -> dict[str, int]:
-        """What the summary begins with."""
+        """The counts at the head of the summary."""
         with self._lock:
             accounts = self.accounts.values()
             return {
@@ -102,7 +106,7 @@ class Ledger:
 
 
 def role(ds: Dataset) -> str:
-    """What one film has one of."""
+    """The kind of a result; a film has one result of each."""
     return f"{ds.Modality} {ds.SOPClassUID} {ds.get('InstanceNumber')}"
 
 
@@ -117,13 +121,13 @@ def _doubled(account: Account) -> bool:
 
 
 class LedgerPacs(CommittingPeer):
-    """A `CommittingPeer` that writes down what it takes instead of keeping it."""
+    """A `CommittingPeer` that records what it accepts instead of storing it."""
 
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         super().__init__(folder, Style.SAME)
         self.ledger = ledger
         self.latest: list[Dataset] = []
-        self.breaks_off = False  # take the object, then A-ABORT instead of an answer
+        self.breaks_off = False  # store the object, then A-ABORT instead of answering
         self.answer = 0x0000
 
     def __enter__(self) -> LedgerPacs:
@@ -131,7 +135,7 @@ class LedgerPacs(CommittingPeer):
         return self
 
     def store(self, event: Event) -> int:
-        """Answer as told; what is taken stands in the ledger."""
+        """Answer as configured; record what is accepted."""
         if self.delay_seconds:
             time.sleep(self.delay_seconds)
         if self.answer:

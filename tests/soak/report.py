@@ -1,4 +1,4 @@
-"""What a soak says in the end: figures, a verdict, a picture."""
+"""The summary of a soak: figures, verdict, plot."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Report:
     commit: str
     counts: dict[str, int]
     did: dict[str, int]
-    seconds: dict[str, list[float]]  # what took how long
+    seconds: dict[str, list[float]]  # durations by kind
     trends: list[Trend]
     disks: list[Disk]
     lost: list[str]
     twice: list[str]
-    unsettled: dict[str, Any]  # what the node itself still had to do
+    unsettled: dict[str, Any]  # work that the node had not finished
 
     @property
     def complaints(self) -> list[str]:
-        """Why it failed; empty where it did not."""
+        """Why it failed; empty if it passed."""
         said = [f"{trend.name}: {trend.measure} grows" for trend in self.trends if trend.grows]
         if not self.trends:
             said.append("too few samples to say whether anything grows")
@@ -55,7 +55,7 @@ class Report:
         return values | {"complaints": self.complaints}
 
     def show(self, console: Console) -> None:
-        """The tables, for people."""
+        """Print the tables."""
         console.print(f"{self.minutes:.0f} minutes, {self.machine}, commit {self.commit}")
         counted = Table("what", "count", title="Traffic and faults")
         for name, count in (self.counts | dict(sorted(self.did.items()))).items():
@@ -103,7 +103,7 @@ _DISK = ("database", "log", "spool", "results")
 
 
 def plot(samples: Sequence[Sample], disks: Sequence[Disk], path: Path) -> None:
-    """Everything over time as a picture."""
+    """Plot everything over time."""
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -1,4 +1,4 @@
-"""What the node takes of the machine over time, and whether that grows."""
+"""Resources of the node over time, and whether they grow."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dicom_node.service.pidfile import processes
 
 MEASURES = ("memory", "descriptors", "threads")
 
-# What a life may gain after its warm-up. Memory: this, or the share of it, whichever is more.
-TOLERANCE = {"memory": 16.0, "descriptors": 4.0, "threads": 2.0}  # MB, and how many
+# Allowed growth of a process after its warm-up. Memory: this or its share, whichever is more.
+TOLERANCE = {"memory": 16.0, "descriptors": 4.0, "threads": 2.0}  # MB; number
 _MEMORY_SHARE = 0.05
 
-# A life's first part is warm-up: caches fill, the first film of each kind comes, pools are made.
+# The first part of a process's life is warm-up: caches and pools fill.
 _WARM_UP_SHARE, _LEAST_WARM_UP, _LONGEST_WARM_UP = 0.25, 300.0, 600.0  # seconds
 _FEWEST_SAMPLES = 12
 
@@ -50,11 +50,11 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """One measure over the longest life of one process, warm-up left out."""
+    """One measure over the longest life of one process, without its warm-up."""
 
     name: str
     measure: str
-    minutes: float  # that were looked at
+    minutes: float  # evaluated
     first: float  # median of the first quarter
     last: float  # median of the last quarter
     gained: float  # Theil-Sen slope times the minutes
@@ -62,7 +62,7 @@ class Trend:
 
     @property
     def grows(self) -> bool:
-        """Both ways of looking say so."""
+        """Whether both measures exceed the tolerance."""
         return min(self.gained, self.last - self.first) > self.tolerance
 
 
@@ -109,7 +109,7 @@ def append(path: Path, samples: Iterable[Sample]) -> None:
 
 
 def trends(samples: Iterable[Sample]) -> list[Trend]:
-    """Each measure of each process that lived long enough to tell."""
+    """Each measure of each process that lived long enough."""
     lives: defaultdict[tuple[str, int], list[Sample]] = defaultdict(list)
     for each in samples:
         lives[each.name, each.pid].append(each)
@@ -156,6 +156,6 @@ def _size(paths: Iterable[Path]) -> float:
     total = 0
     with suppress(OSError):
         for path in paths:
-            with suppress(OSError):  # it went while we looked
+            with suppress(OSError):  # it ended meanwhile
                 total += path.stat().st_size if path.is_file() else 0
     return total / 1e6

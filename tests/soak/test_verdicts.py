@@ -1,4 +1,4 @@
-"""The verdicts of a soak: what counts as lost, as twice, as growth."""
+"""The verdict of a soak: what counts as lost, as twice, as growth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _life(
     *, memory: float = 300.0, gained: float = 0.0, leaked: int = 0, pid: int = 7, minutes: int = 60,
     began: float = 0.0,
 ) -> list[Sample]:  # fmt: skip
-    """Six samples a minute that jump about; a cache fills in the first fifth."""
+    """Six noisy samples a minute; a cache fills in the first fifth."""
     chance = random.Random(pid)
     count = 6 * minutes
     return [
@@ -38,7 +38,7 @@ def _growing(samples: list[Sample]) -> list[str]:
 
 
 def test_noise_and_a_cache_that_fills_are_no_growth() -> None:
-    """What a process takes in its first minutes, and what jumps about, is allowed."""
+    """Growth in the first minutes, and noise, are allowed."""
     assert len(trends(_life())) == 3
     assert _growing(_life()) == []
 
@@ -47,19 +47,19 @@ def test_noise_and_a_cache_that_fills_are_no_growth() -> None:
     ("life", "grows"), [({"gained": 60.0}, ["memory"]), ({"leaked": 12}, ["descriptors"])]
 )
 def test_a_slow_leak_is_growth(life: dict[str, int], grows: list[str]) -> None:
-    """A megabyte or a fifth of a descriptor a minute shows within the hour."""
+    """A megabyte or a fifth of a descriptor per minute is detected within an hour."""
     assert _growing(_life(**life)) == grows
 
 
 def test_a_killed_process_and_its_successor_are_two_lives() -> None:
-    """The longest life is judged; a successor that needs more from its start is no growth."""
+    """The longest life counts; a successor that starts with more memory is no growth."""
     lives = [*_life(pid=7, minutes=30), *_life(pid=8, minutes=30, began=1800.0, memory=900.0)]
     assert _growing(lives) == []
     assert {trend.minutes > 25 for trend in trends(lives)} == {False}
 
 
-def test_a_life_of_a_few_minutes_is_not_judged() -> None:
-    """Loading the networks is no growth, and who died young never did anything else."""
+def test_a_life_of_a_few_minutes_does_not_count() -> None:
+    """Loading the networks is no growth, and a short-lived process did little else."""
     assert trends(_life(minutes=6, gained=900.0)) == []
 
 
@@ -80,7 +80,7 @@ def _ledger(*results: Dataset, films: int = 1) -> Ledger:
 
 
 def test_a_film_answered_success_and_no_report_is_lost() -> None:
-    """Pictures alone do not settle it."""
+    """Pictures without a report do not count."""
     ledger = _ledger(_result("9.1", "OT"))
     assert (ledger.lost(), ledger.twice(), ledger.outstanding()) == ([STUDY], [], 1)
 
@@ -92,7 +92,7 @@ def test_two_films_of_a_study_need_two_reports() -> None:
 
 
 def test_a_whole_set_is_neither_lost_nor_twice() -> None:
-    """Also where a film was sent twice, and an object went out again under its UID."""
+    """A film sent twice and an object sent again under its UID change nothing."""
     ledger = _ledger(_result("9.1"), _result("9.2", "OT", 1), _result("9.3", "OT", 2))
     ledger.answered(STUDY, f"{FILM}0", at=2.0)
     ledger.stored(_result("9.1"), digest="same", at=9.0)
@@ -106,14 +106,14 @@ def test_a_second_report_under_another_uid_is_twice() -> None:
 
 
 def test_other_bytes_under_a_uid_are_twice() -> None:
-    """Whoever has the first has something else than whoever has the second."""
+    """The first recipient would have another object than the second."""
     ledger = _ledger(_result("9.1"))
     ledger.stored(_result("9.1"), digest="other", at=9.0)
     assert ledger.twice() == [STUDY]
 
 
-def test_results_of_a_study_nobody_of_ours_sent_are_not_in_the_books() -> None:
-    """Whatever hostile bytes were taken for a film, they are no modality's."""
+def test_results_of_a_study_that_no_modality_sent_are_not_counted() -> None:
+    """Hostile bytes that were accepted as a film belong to no modality."""
     ledger = _ledger(_result("9.1"), films=0)
     assert (ledger.lost(), ledger.twice()) == ([], [])
 
@@ -136,7 +136,7 @@ def test_a_good_hour_has_no_complaints_and_a_bad_one_has_all_of_them() -> None:
 
 
 def test_samples_go_to_a_file_as_they_come(tmp_path: Path) -> None:
-    """A soak that is broken off leaves what it measured; one heading, a line a sample."""
+    """An interrupted soak leaves its samples: one header, one line each."""
     for sample in _life(minutes=1)[:2]:
         append(tmp_path / "samples.csv", [sample])
     lines = (tmp_path / "samples.csv").read_text().splitlines()
