@@ -80,7 +80,7 @@ def _broken(case: str, error: Exception) -> Verdict:
 def _play(
     one: Round, out: Path, models_dir: Path, missing: Mapping[str, str], *, is_last: bool
 ) -> Iterator[Verdict]:
-    """Run one round: a new PACS, a new node, all films at once, then every program on every case."""
+    """Run one round: a new PACS and node, all films at once, then all programs on all cases."""
     with ExitStack() as servers_up:
         dicom = free_port()
         (out / "node").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""docs/CONFORMANCE.md is what the code says of itself."""
+"""docs/CONFORMANCE.md is what the code generates."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ def page() -> str:
 
 
 def test_the_page_is_what_the_code_prints(page: str) -> None:
-    """Whoever changes what is on the wire writes the statement anew."""
+    """After a change on the wire the statement must be generated again."""
     assert PAGE.read_text() == page, "run `dicom-node conformance`, and read what changed"
 
 
 def test_it_has_the_sections_of_the_template(page: str) -> None:
-    """In their order."""
+    """All sections of PS3.2 Annex N, in their order."""
     shown = re.findall(r"^#+ (.+)$", page, re.M)
     assert [heading for heading in shown if heading in HEADINGS] == list(HEADINGS)
 
 
 def test_it_says_that_this_is_research(page: str) -> None:
-    """A statement is read by people who buy."""
+    """People who decide on a purchase read the statement."""
     assert "not a medical device" in page
 
 
@@ -125,12 +125,12 @@ def test_a_site_gets_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_where_values_come_from_is_found_by_looking(page: str, row: str) -> None:
-    """The patient is copied, the maker configured, the UID made, some values fixed."""
+    """The patient is COPIED, the manufacturer CONFIG, the UID AUTO, some values FIXED."""
     assert row in page
 
 
 def test_the_command_writes_it(tmp_path: Path, page: str) -> None:
-    """To a file, its folder made."""
+    """It writes the file and creates its folder."""
     file = tmp_path / "docs" / "CONFORMANCE.md"
     _run(tmp_path, config.Config(), str(file))
     assert file.read_text() == page
