@@ -36,7 +36,7 @@ def point(ds: Dataset, lineage: Lineage, instances: Iterable[Dataset]) -> None:
 
 
 def succeed(ds: Dataset, lineage: Lineage) -> None:
-    """List the study's earlier reports as predecessor documents, if there are any."""
+    """List the film's earlier reports as predecessor documents, if there are any."""
     earlier = []
     for result in lineage.context.predecessors:
         document = Dataset()

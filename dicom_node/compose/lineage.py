@@ -34,7 +34,7 @@ class Context:
     ae_title: str
     at: datetime  # when the film was read, aware; the objects carry its wall-clock time
     revision: int = 1  # of the study
-    predecessors: tuple[Result, ...] = ()  # reports of the study's earlier revisions
+    predecessors: tuple[Result, ...] = ()  # earlier reports of the same film
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ class AuditKind(StrEnum):
     DISK_LOW = "disk-low"  # films are rejected from now on
     DISK_RECOVERED = "disk-recovered"
     STUDY_REMOVED = "study-removed"  # delivered and old
+    STUDY_ERASED = "study-erased"  # by a person
     INSTANCE_RECEIVED = "instance-received"
     INSTANCE_REFUSED = "instance-refused"
     INSTANCE_DUPLICATE = "instance-duplicate"

@@ -5,6 +5,7 @@ They are frozen, and nothing here uses a socket, a clock, a disk or SQL. Times a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -78,7 +79,8 @@ class Job:
     attempt: int  # 1 for the first try
     lease: str  # fencing token: only its holder may finish the job
     instances: tuple[Instance, ...]
-    predecessors: tuple[Result, ...] = ()  # the newest report of each film read before
+    #: SOP Instance UID of a film that was read before -> its newest report
+    predecessors: Mapping[str, Result] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from dicom_node.domain.values import FilmOutcome
 from dicom_node.errors import LeaseLost
 from dicom_node.fail_points import fail_point
 from dicom_node.log import where
+from dicom_node.store.folders import results_folder
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -94,11 +94,12 @@ class Worker:
         instance = job.instances[index]
         data_dir = self.config.node.data_dir
         folder = attempt_folder(job)
+        earlier = job.predecessors.get(instance.sop_instance_uid)
         outcome = self.pipeline.read(
             data_dir / instance.path,
             data_dir / folder,
             revision=job.revision,
-            predecessors=job.predecessors,
+            predecessors=(earlier,) if earlier else (),
         )
         for fault in outcome.faults:
             log.error(
@@ -138,12 +139,6 @@ class Worker:
             self.jobs.fail(job, reason, due_at)
         except LeaseLost:
             log.warning("lease lost, failure not recorded", attempt=job.attempt)
-
-
-def results_folder(study_instance_uid: str) -> Path:
-    """The folder of a study's results below the data folder; a peer cannot choose it."""
-    digest = hashlib.sha256(study_instance_uid.encode()).hexdigest()
-    return Path("results") / digest[:2] / digest[:32]
 
 
 def attempt_folder(job: Job) -> Path:

@@ -1,4 +1,4 @@
-"""Removes studies that are delivered and old: their files first, then their rows.
+"""Removes studies, delivered and old ones or at a person's command: files first, then rows.
 
 One study is one transaction that holds the write lock, so that no job is opened for a film that is
 being removed. After a crash between files and commit the rows are still there without their files;
@@ -7,6 +7,7 @@ the next round finds the study again and finishes.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.fail_points import fail_point
 from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing
+from dicom_node.store.folders import results_folder
 from dicom_node.store.inbox import UNDECIDED
 
 if TYPE_CHECKING:
@@ -51,28 +53,55 @@ class RetentionTable:
         with writing(self._engine) as connection:
             if connection.execute(only).first() is None:
                 return False
-            films = _paths(connection, _INSTANCES, study_instance_uid)
-            results = _paths(connection, _RESULTS, study_instance_uid)
-            for path in films:
-                (self._data_dir / path).unlink(missing_ok=True)
-                # Other bytes received under the same UID lie beside it.
-                for each in (self._data_dir / path.parent).glob(f"{path.stem}.*.dcm"):
-                    each.unlink(missing_ok=True)
-            for path in results:
-                (self._data_dir / path).unlink(missing_ok=True)
-            for folder in {path.parent for path in results}:
-                _remove_empty(self._data_dir / folder)
-                _remove_empty(self._data_dir / folder.parent)
-            fail_point("retention.removed-files")
-            _forget(connection, study_instance_uid)
-            removed = AuditEvent(
-                kind=AuditKind.STUDY_REMOVED,
-                study_instance_uid=study_instance_uid,
-                detail={"films": len(films), "results": len(results)},
-            )
-            audit.write(connection, self._clock(), [removed])
+            counts = self._delete(connection, study_instance_uid)
+            event = _event(AuditKind.STUDY_REMOVED, study_instance_uid, counts)
+            audit.write(connection, self._clock(), [event])
         fail_point("retention.removed")
         return True
+
+    def erase(self, study_instance_uid: str, user: str) -> dict[str, int] | None:
+        """Remove a study whatever its state, and write STUDY_ERASED.
+
+        A process that works on the study loses its lease, and records and sends nothing more.
+
+        Returns
+        -------
+        dict or None
+            How many ``films`` and ``results`` were removed; None if the study is unknown.
+        """
+        known = select(_STUDIES).where(_STUDIES.c.study_instance_uid == study_instance_uid)
+        with writing(self._engine) as connection:
+            if connection.execute(known).first() is None:
+                return None
+            counts = self._delete(connection, study_instance_uid)
+            shutil.rmtree(self._data_dir / results_folder(study_instance_uid), ignore_errors=True)
+            event = _event(AuditKind.STUDY_ERASED, study_instance_uid, counts, user=user)
+            audit.write(connection, self._clock(), [event])
+        return counts
+
+    def _delete(self, connection: Connection, study_instance_uid: str) -> dict[str, int]:
+        """Delete a study's files and rows; return how many films and results."""
+        films = _paths(connection, _INSTANCES, study_instance_uid)
+        results = _paths(connection, _RESULTS, study_instance_uid)
+        for path in films:
+            (self._data_dir / path).unlink(missing_ok=True)
+            # Other bytes received under the same UID lie beside it.
+            for each in (self._data_dir / path.parent).glob(f"{path.stem}.*.dcm"):
+                each.unlink(missing_ok=True)
+        for path in results:
+            (self._data_dir / path).unlink(missing_ok=True)
+        for folder in {path.parent for path in results}:
+            _remove_empty(self._data_dir / folder)
+            _remove_empty(self._data_dir / folder.parent)
+        fail_point("retention.removed-files")
+        _forget(connection, study_instance_uid)
+        return {"films": len(films), "results": len(results)}
+
+
+def _event(
+    kind: AuditKind, study_instance_uid: str, counts: dict[str, int], **more: str
+) -> AuditEvent:
+    return AuditEvent(kind=kind, study_instance_uid=study_instance_uid, detail={**counts, **more})
 
 
 def _removable(before: datetime) -> Select[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, select, update
@@ -11,6 +10,7 @@ from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.domain.values import Result
 from dicom_node.store import schema
 from dicom_node.store.inbox import UNDECIDED
+from dicom_node.store.outbox import result_of
 from dicom_node.store.outcomes import READ
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ _RESULTS, _DELIVERIES = schema.results.c, schema.deliveries.c
 _JOBS, _INSTANCES = schema.jobs.c, schema.instances.c
 
 
-def reports(connection: Connection, study_instance_uid: str) -> tuple[Result, ...]:
-    """The newest report of each film, leaving out withheld ones, which no destination has."""
+def reports(connection: Connection, study_instance_uid: str) -> dict[str, Result]:
+    """The newest report of each film by its SOP Instance UID; withheld ones were never sent."""
     withheld = exists().where(
         _DELIVERIES.sop_instance_uid == _RESULTS.sop_instance_uid,
         _DELIVERIES.status == DeliveryStatus.WITHHELD,
@@ -35,18 +35,7 @@ def reports(connection: Connection, study_instance_uid: str) -> tuple[Result, ..
         )
         .order_by(_RESULTS.composed_at, _RESULTS.sop_instance_uid)
     ).mappings()
-    newest = {row["source_sop_instance_uid"]: row for row in rows}
-    return tuple(
-        Result(
-            sop_instance_uid=row["sop_instance_uid"],
-            sop_class_uid=row["sop_class_uid"],
-            series_instance_uid=row["series_instance_uid"],
-            modality=row["modality"],
-            series_description=row["series_description"],
-            path=Path(row["path"]),
-        )
-        for row in newest.values()
-    )
+    return {row["source_sop_instance_uid"]: result_of(row) for row in rows}
 
 
 def reopen(connection: Connection, study_instance_uid: str) -> int:

@@ -45,6 +45,15 @@ class Queries:
             path = connection.execute(query).scalar()
         return None if path is None else Path(path)
 
+    def films(self) -> dict[str, list[Path]]:
+        """Files below the data folder by Study Instance UID, of every instance of every study."""
+        films: dict[str, list[Path]] = {}
+        query = select(schema.instances.c.study_instance_uid, schema.instances.c.path)
+        with reading(self._engine) as connection:
+            for study, path in connection.execute(query):
+                films.setdefault(study, []).append(Path(path))
+        return films
+
     def study_detail(self, study_instance_uid: str) -> dict[str, Any] | None:
         """Everything about one study, or None if it was never received."""
         with reading(self._engine) as connection:

@@ -62,6 +62,7 @@ SENT: Mapping[AuditKind, Event] = {
     AuditKind.DELIVERY_ACCEPTED: Event(TRANSFERRED, "C"),
     AuditKind.DESTINATION_QUERIED: Event(QUERY, "E"),
     AuditKind.STUDY_REMOVED: Event(DELETED, "D"),
+    AuditKind.STUDY_ERASED: Event(DELETED, "D"),
     AuditKind.ASSOCIATION_REJECTED: Event(
         SECURITY_ALERT, "E", _NODE_AUTHENTICATION, _MINOR_FAILURE
     ),

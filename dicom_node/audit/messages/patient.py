@@ -36,10 +36,13 @@ class PatientNumbers:
     def number(self, study_instance_uid: str) -> str:
         """Patient ID (0010,0020) of the study; "unknown" if it has none or its films are gone."""
         path = self.film_of(study_instance_uid)
-        if path is None:
-            return UNKNOWN
-        try:
-            ds = dcmread(self.data_dir / path, stop_before_pixels=True, specific_tags=_TAGS)
-            return str(ds.get("PatientID") or UNKNOWN)
-        except (OSError, *MALFORMED):
-            return UNKNOWN
+        return UNKNOWN if path is None else patient_number(self.data_dir / path) or UNKNOWN
+
+
+def patient_number(film: Path) -> str:
+    """Patient ID (0010,0020) of a film; empty if it has none or cannot be read."""
+    try:
+        ds = dcmread(film, stop_before_pixels=True, specific_tags=_TAGS)
+        return str(ds.get("PatientID") or "").strip()
+    except (OSError, *MALFORMED):
+        return ""

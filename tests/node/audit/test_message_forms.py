@@ -37,13 +37,17 @@ DETAILS: dict[AuditKind, dict[str, Any]] = {
     AuditKind.DESTINATION_QUERIED: {"destination": "pacs", **QUERY},
     AuditKind.ASSOCIATION_REJECTED: {**CALLER, "calling": "BAD\x00AE", "reason": "calling"},
     AuditKind.TLS_FAILED: {"address": "10.0.0.9", "reason": "no certificate"},
+    AuditKind.STUDY_ERASED: {"films": 1, "results": 2, "user": "ada"},
     AuditKind.AUDIT_BROKEN: {"reason": "audit log: line 3 to 3: missing", "user": "ada"},
 }
 NO_STUDY = (  # what A.5.3 wants no study for
     AuditKind.NODE_STARTED, AuditKind.NODE_STOPPED, AuditKind.ASSOCIATION_REJECTED,
     AuditKind.TLS_FAILED, AuditKind.TLS_RELOADED, AuditKind.AUDIT_BROKEN,
 )  # fmt: skip
-NO_INSTANCE = (*NO_STUDY, AuditKind.AUDIT_READ, AuditKind.DELIVERY_BEGUN, AuditKind.STUDY_REMOVED)
+NO_INSTANCE = (
+    *NO_STUDY, AuditKind.AUDIT_READ, AuditKind.DELIVERY_BEGUN, AuditKind.STUDY_REMOVED,
+    AuditKind.STUDY_ERASED,
+)  # fmt: skip
 
 
 def builder(**more: Any) -> AuditMessageBuilder:

@@ -87,15 +87,15 @@ def _predecessors(report: Dataset) -> list[str]:
     ]
 
 
-def test_the_report_of_a_late_film_names_the_earlier_film_s(node: Node) -> None:
-    """Who opens the later one learns that there is more."""
+def test_the_report_of_a_late_film_does_not_supersede_another_film_s(node: Node) -> None:
+    """A film that joins a study replaces nothing that was said of the others."""
     node.receive(1)
     node.work()
     node.receive(2)
     node.work()
     first, late = node.reports()
     assert _predecessors(first) == []
-    assert _predecessors(late) == [first.SOPInstanceUID]
+    assert _predecessors(late) == []
 
 
 def test_a_film_read_again_has_a_new_report_that_names_the_old(node: Node) -> None:

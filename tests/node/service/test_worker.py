@@ -14,7 +14,8 @@ from support.fakes import reading_summary
 from dicom_node.config import Config
 from dicom_node.domain.values import FilmOutcome, Instance, Job, Refusal, RefusalCode, Result
 from dicom_node.errors import LeaseLost
-from dicom_node.service.worker import Worker, attempt_folder, results_folder
+from dicom_node.service.worker import Worker, attempt_folder
+from dicom_node.store.folders import results_folder
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -150,8 +151,9 @@ def test_a_study_is_read_and_its_results_go_to_every_destination() -> None:
 
 
 def test_the_pipeline_is_told_which_revision_it_reads_and_what_came_before() -> None:
-    """Else a late film's report could not name its predecessors."""
-    worker = _worker(OneJob(replace(_job(), revision=2, predecessors=(RESULT,))))
+    """The film's own earlier report is its predecessor; another film's report is not."""
+    earlier = {_job().instances[0].sop_instance_uid: RESULT, "1.2.99": RESULT}
+    worker = _worker(OneJob(replace(_job(), revision=2, predecessors=earlier)))
     worker.step()
     told = worker.pipeline.told  # type: ignore[attr-defined]
     assert told == [{"revision": 2, "predecessors": (RESULT,)}]

@@ -36,20 +36,21 @@ def _outcome(film: str, revision: int) -> FilmOutcome:
 
 
 def _named(job: Job) -> list[str]:
-    return [report.sop_instance_uid for report in job.predecessors]
+    return [report.sop_instance_uid for report in job.predecessors.values()]
 
 
-def test_the_first_reading_has_no_predecessor_and_a_late_film_s_has_the_earlier_reports(
+def test_the_first_reading_has_no_predecessor_and_a_later_one_has_the_reports_by_film(
     node: StoreHarness,
 ) -> None:
     """Reports only, not the pictures; and only those of the same study."""
     first = node.work("1.2", number=1)
-    assert first.predecessors == ()
+    assert first.predecessors == {}
     reports = _finish(node, first)
     _finish(node, node.work("1.3", number=1))
     late = node.work("1.2", number=2)
     assert (late.revision, _named(late)) == (2, reports)
-    assert {report.modality for report in late.predecessors} == {"SR"}
+    assert list(late.predecessors) == ["1.2.1"]
+    assert {report.modality for report in late.predecessors.values()} == {"SR"}
 
 
 def test_a_study_is_read_again_with_every_film_that_was_read(node: StoreHarness) -> None:
@@ -67,7 +68,7 @@ def test_a_study_is_read_again_with_every_film_that_was_read(node: StoreHarness)
 
 
 def test_what_the_new_revision_says_is_what_is_shown(node: StoreHarness) -> None:
-    """The old verdict stays in the trail."""
+    """The old reading stays in the audit log."""
     _finish(node, node.work())
     node.store.jobs.reread("1.2")
     _finish(node, node.claim())
@@ -76,8 +77,8 @@ def test_what_the_new_revision_says_is_what_is_shown(node: StoreHarness) -> None
     assert node.kinds().count(AuditKind.FILM_READ) == 2
 
 
-def test_a_wish_to_read_again_is_audited(node: StoreHarness) -> None:
-    """Who looks at the trail sees why there are two revisions."""
+def test_reading_again_is_audited(node: StoreHarness) -> None:
+    """The audit log says why there are two revisions."""
     _finish(node, node.work())
     node.store.jobs.reread("1.2")
     assert node.kinds()[-2:] == [AuditKind.STUDY_REREAD, AuditKind.STUDY_READY]
@@ -104,7 +105,7 @@ def test_a_study_at_work_is_not_opened_twice(node: StoreHarness, running: bool) 
     assert node.dump() == before
 
 
-def test_a_report_that_was_withheld_is_nobody_s_predecessor(node: StoreHarness) -> None:
+def test_a_withheld_report_is_no_predecessor(node: StoreHarness) -> None:
     """No archive knows it; the one before it still stands."""
     reports = _finish(node, node.work())
     node.store.jobs.reread("1.2")
