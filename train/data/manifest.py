@@ -13,8 +13,12 @@ from pathlib import Path
 
 NAME = "manifest.csv"
 
-#: Labels. Stage 2: normal against the others; stage 3: the others. Anything else teaches nothing.
+#: Labels. Stage 2: normal against the others; stage 3: the others.
 NORMAL, PNEUMONIA, COVID = "normal", "pneumonia", "covid"
+#: Radiologists saw no lung opacity, and the film is not normal: neither side of stage 2.
+NOT_NORMAL = "not-normal"
+#: Labels mined from report text begin with this: they teach, choose and judge nothing.
+TEXT = "text-"
 
 #: Lung-mask conventions: radiologists' outline of the aerated lung, or the field behind the heart.
 AERATED, FIELD = "aerated", "field"
@@ -30,6 +34,8 @@ class Row:
     split: str = ""  # train, val, test, or a name of the data set's own
     label: str = ""
     pathogen: str = ""
+    findings: str = ""  # mined from report text
+    radiologist: str = ""  # what radiologists said of the film: normal, opacity, not-normal
     view: str = ""  # PA, AP, lateral...
     age: str = ""  # years
     sex: str = ""  # M, F
@@ -38,6 +44,8 @@ class Row:
     source: str = ""
     subsource: str = ""
     licence: str = ""
+    lung_mask: str = ""  # of a labelled film; `mask` is of a row that teaches stage 1
+    infection_mask: str = ""  # drawn by people: where the pneumonia is
 
 
 # Columns of the folder-pair layout that have another name there.
@@ -79,6 +87,6 @@ def _rows(path: Path, names: dict[str, str], prefix: str) -> Iterator[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
             values = {f.name: line.get(names.get(f.name, f.name)) or "" for f in fields(Row)}
-            for name in ("path", "mask"):
+            for name in ("path", "mask", "lung_mask", "infection_mask"):
                 values[name] = "|".join(prefix + one for one in values[name].split("|") if one)
             yield Row(**values)

@@ -1,10 +1,13 @@
-"""Reading publishers' tables."""
+"""Reading publishers' tables and pairing films with masks."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+
+from train.data.manifest import Row
 
 
 def lines(path: Path, *, delimiter: str = ",") -> Iterator[dict[str, str]]:
@@ -19,7 +22,7 @@ def years(text: str) -> str:
     digits = text.strip().upper().removesuffix("YRS").removesuffix("Y").strip()
     try:
         return str(int(float(digits)))
-    except ValueError:
+    except (ValueError, OverflowError):
         return ""
 
 
@@ -27,3 +30,16 @@ def sex(text: str) -> str:
     """M or F; empty for anything else."""
     letter = text.strip()[:1].upper()
     return letter if letter in ("M", "F") else ""
+
+
+def if_there(path: Path, folder: Path) -> str:
+    """The path relative to ``folder``, or empty if there is no such file."""
+    return path.relative_to(folder).as_posix() if path.is_file() else ""
+
+
+def with_lung_row(row: Row, convention: str) -> list[Row]:
+    """A labelled film, and the same film once more for stage 1 if it has a lung mask."""
+    if not row.lung_mask:
+        return [row]
+    lungs = replace(row, mask=row.lung_mask, convention=convention, lung_mask="", infection_mask="")
+    return [row, lungs]
