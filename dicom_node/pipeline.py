@@ -63,7 +63,7 @@ class Pipeline:
             source = pixels.read_dataset(path)
         except Refused as error:
             return FilmOutcome(sop_instance_uid="", refusal=_why(error), reading=None)
-        context = self._context(revision, predecessors)
+        context = self._context(revision, predecessors, force_stage3=force_stage3)
         started = perf_counter()
         image = self._select(source)
         decode_seconds = perf_counter() - started
@@ -132,13 +132,16 @@ class Pipeline:
             faults=faults,
         )
 
-    def _context(self, revision: int, predecessors: tuple[Result, ...]) -> compose.Context:
+    def _context(
+        self, revision: int, predecessors: tuple[Result, ...], *, force_stage3: bool
+    ) -> compose.Context:
         return compose.Context(
             report=self.config.report,
             results=self.config.results,
             config_digest=self.config.digest,
             ae_title=self.config.node.ae_title,
             at=self.clock().astimezone(),
+            force_stage3=force_stage3,
             revision=revision,
             predecessors=predecessors,
         )

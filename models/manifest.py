@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -107,7 +108,12 @@ class Manifest(_Strict):
     def identity(self) -> ModelIdentity:
         """Which networks these are."""
         digests = {name: entry.sha256 for name, entry in self.entries().items()}
-        return ModelIdentity(version=self.version, digests=digests, h2_variant=self.h2)
+        return ModelIdentity(
+            version=self.version,
+            digests=digests,
+            h2_variant=self.h2,
+            manifest=hashlib.sha256(self.model_dump_json().encode()).hexdigest(),
+        )
 
 
 def read_manifest(directory: Path) -> Manifest:

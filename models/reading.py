@@ -145,10 +145,11 @@ class ModelIdentity:
     version: str
     digests: dict[str, str]  # network name -> sha256 of its weights file, hex
     h2_variant: str  # "cam" or "paper-eq1"
+    manifest: str = ""  # sha256 of all the manifest says: thresholds, temperatures, limits; hex
 
     @property
     def digest(self) -> str:
-        """One SHA-256 over version, variant and every network's digest."""
-        parts = [self.version, self.h2_variant]
+        """One SHA-256 over everything that decides: weights and manifest."""
+        parts = [self.version, self.h2_variant, self.manifest]
         parts += [f"{name}={digest}" for name, digest in sorted(self.digests.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

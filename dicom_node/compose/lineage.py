@@ -33,6 +33,7 @@ class Context:
     config_digest: str
     ae_title: str
     at: datetime  # when the film was read, aware; the objects carry its wall-clock time
+    force_stage3: bool = False  # whether stage 3 ran below stage 2's threshold too
     revision: int = 1  # of the study
     predecessors: tuple[Result, ...] = ()  # earlier reports of the same film
 
@@ -63,6 +64,8 @@ class Lineage:
             source_sop_instance_uid=str(self.source.SOPInstanceUID),
             model_digest=self.model.digest,
             config_digest=self.context.config_digest,
+            software_version=dicom_node.__version__,
+            force_stage3=self.context.force_stage3,
             revision=self.context.revision,
         )
 

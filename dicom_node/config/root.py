@@ -194,8 +194,15 @@ class Config(Section):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the sections that change the objects made of a film."""
-        parts = self.model_dump_json(include={"gate", "report", "results"})
+        """SHA-256 over everything that can change a byte of the objects made of a film.
+
+        The model manifest has a digest of its own, so the folder of the models does not count.
+        """
+        shaping: dict[str, Any] = {
+            "node": {"ae_title"}, "select": True, "gate": True, "report": True, "results": True,
+            "models": set(ModelsConfig.model_fields) - {"dir"},
+        }  # fmt: skip
+        parts = self.model_dump_json(include=shaping)
         return hashlib.sha256(parts.encode()).hexdigest()
 
 

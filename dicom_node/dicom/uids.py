@@ -40,6 +40,8 @@ class Root:
     source_sop_instance_uid: str
     model_digest: str
     config_digest: str
+    software_version: str
+    force_stage3: bool = False
     revision: int = 1
 
     def uid(self, kind: str) -> str:
@@ -48,6 +50,8 @@ class Root:
             self.source_sop_instance_uid,
             self.model_digest,
             self.config_digest,
+            self.software_version,
+            "force-stage3" if self.force_stage3 else "",
             kind,
             str(self.revision),
         )

@@ -1,5 +1,8 @@
 """Each object is written, read back and held against the standard's own tables."""
 
+from __future__ import annotations
+
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from itertools import pairwise
@@ -267,14 +270,18 @@ def test_without_its_code_stage_3_calls_nothing_present_or_absent() -> None:
 
 @pytest.mark.parametrize("kind", ["positive", "negative", "refused"])
 def test_the_report_reads_as_it_always_did(kind: str) -> None:
-    """The golden trees; look at each change of them as an archive's administrator would."""
+    """The golden trees; look at each change of them as an archive's administrator would.
+
+    Derived UIDs change with every version, by design, and stand as ``2.25.*``.
+    """
     source = fixed_film()
     if kind == "refused":
         report = refusal_report(source)
     else:
         report = composed(source, getattr(readings, kind)(readings.frame(320, 288)))[-1]
     golden = Path(__file__).with_name(f"report_{kind}.txt")
-    assert "\n".join(tree(report)) + "\n" == golden.read_text(encoding="utf-8")
+    shown = re.sub(r"2\.25\.\d+", "2.25.*", "\n".join(tree(report))) + "\n"
+    assert shown == golden.read_text(encoding="utf-8")
 
 
 def test_a_refusal_is_a_preliminary_unverified_document_without_any_number(tmp_path: Path) -> None:
