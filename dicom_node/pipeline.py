@@ -14,13 +14,17 @@ from dicom_node.errors import Refused
 from dicom_node.fail_points import fail_point
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydicom import Dataset
 
     from dicom_node.config import Config
     from dicom_node.ports import Clock, Reader
     from models.reading import HeatCheck, Reading, StageResult
+
+
+# Notes of an image that say what was unusual about its pixels.
+_UNUSUAL = ("aspect", "mirrored", "decoding", "header")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,7 @@ class Pipeline:
             reading=summary(
                 reading,
                 seconds,
-                polarity=image.notes.get("polarity"),
+                notes=image.notes,
                 config_digest=self.config.digest,
             ),
             results=results,
@@ -148,7 +152,7 @@ class Pipeline:
 
 
 def summary(
-    reading: Reading, seconds: dict[str, float], *, polarity: str | None, config_digest: str
+    reading: Reading, seconds: dict[str, float], *, notes: Mapping[str, str], config_digest: str
 ) -> ReadingSummary:
     """Summarise a reading: probabilities to 6 decimal places, all else to 4."""
     return ReadingSummary(
@@ -159,8 +163,9 @@ def summary(
         model_version=reading.model.version,
         model_digests=reading.model.digests,
         seconds={name: round(value, 4) for name, value in seconds.items()},
-        polarity=polarity,
+        polarity=notes.get("polarity"),
         config_digest=config_digest,
+        notes={name: notes[name] for name in _UNUSUAL if name in notes},
     )
 
 
@@ -179,6 +184,7 @@ def entry(path: Path, outcome: FilmOutcome | str) -> dict[str, object]:
         "error": error,
         "refusal": {"code": refusal.code.value, "reason": refusal.reason} if refusal else None,
         "polarity": reading.get("polarity"),
+        "notes": reading.get("notes"),
         "lungs": reading.get("lungs"),
         "pneumonia": reading.get("pneumonia"),
         "covid19": reading.get("covid19"),

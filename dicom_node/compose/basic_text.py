@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import highdicom as hd
@@ -27,8 +28,8 @@ def basic_text(lineage: Lineage, text: str) -> Dataset:
     return container
 
 
-def narrative(reading: Reading, *, polarity_corrected: bool) -> str:
-    """Say in sentences what the coded report says."""
+def narrative(reading: Reading, remarks: Sequence[str] = ()) -> str:
+    """Say in sentences what the coded report says; ``remarks`` are about the film."""
     sentences = [verdict("Pneumonia", reading.pneumonia)]
     if reading.covid19 is None:
         sentences.append("COVID-19 was not looked for: pneumonia is below its threshold.")
@@ -36,8 +37,7 @@ def narrative(reading: Reading, *, polarity_corrected: bool) -> str:
         sentences.append(verdict("COVID-19", reading.covid19))
     if reading.heat_check and not reading.heat_check.reliable:
         sentences.append(unreliable(reading.heat_check))
-    if polarity_corrected:
-        sentences.append("The film was read with black and white exchanged.")
+    sentences += remarks
     model = reading.model
     sentences.append(f"Model {model.version}, sha256 {model.digest}.")
     sentences.append("Research software, not for diagnostic use.")

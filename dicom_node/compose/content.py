@@ -7,7 +7,7 @@ its finding, because OHIF shows nothing but the name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,7 +71,7 @@ class _Writer:
     lineage: Lineage
     reading: Reading
     explanation: Explanation
-    polarity_corrected: bool
+    remarks: Sequence[str]
 
     def groups(self) -> Iterator[Group]:
         reading, explanation = self.reading, self.explanation
@@ -85,7 +85,7 @@ class _Writer:
             stage = _COVID19 if coded else _COVID19_UNCODED
             yield self.decision(stage, reading.covid19)
             yield from self.heat(stage, explanation.covid19)
-        yield accepted(self.lineage, polarity_corrected=self.polarity_corrected)
+        yield accepted(self.lineage, self.remarks)
 
     def decision(self, stage: _Stage, result: StageResult) -> Group:
         """Write a TID 1501 group: a stage's decision about the whole film."""
@@ -183,10 +183,10 @@ class _Writer:
 
 
 def content(
-    lineage: Lineage, reading: Reading, explanation: Explanation, *, polarity_corrected: bool
+    lineage: Lineage, reading: Reading, explanation: Explanation, remarks: Sequence[str]
 ) -> Dataset:
-    """Return the root container of the report."""
-    writer = _Writer(lineage, reading, explanation, polarity_corrected)
+    """Return the root container of the report; ``remarks`` are sentences about the film."""
+    writer = _Writer(lineage, reading, explanation, remarks)
     return root(lineage, writer.groups())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -9,6 +11,7 @@ from pydicom.dataset import Dataset
 from dicom_node import explain
 from dicom_node.compose.basic_text import basic_text, narrative
 from dicom_node.compose.content import content
+from dicom_node.compose.film_pixels import as_read, on_film, remarks
 from dicom_node.compose.key_objects import key_objects
 from dicom_node.compose.lineage import Context, Lineage
 from dicom_node.compose.parametric_map import parametric_maps
@@ -49,12 +52,17 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
         language=results.language,
     )
     explanation = explain.explain(image, reading, style)
+    header, said = as_read(source, image), remarks(image)
+    moved = header is not source
+    if moved:
+        image, reading = on_film(image, reading)
+        explanation = explain.outlined(reading, explanation.overlays, style.max_regions)
     pictures: list[Dataset] = []
     masks: list[Dataset] = []
     others: list[Dataset] = []
     if results.secondary_capture:
         pictures = [
-            secondary_capture(lineage, overlay, number)
+            secondary_capture(replace(lineage, source=header), overlay, number, moved=moved)
             for number, overlay in enumerate(explanation.overlays, 1)
         ]
     if results.segmentation:
@@ -64,7 +72,7 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
     if results.presentation_state:
         others.append(presentation_state(lineage, image, reading, explanation))
     images = [*pictures, *masks, *others]
-    document = report(lineage, "sr", _words(lineage, image, reading, explanation), images)
+    document = report(lineage, "sr", _words(lineage, reading, explanation, said), images)
     if not results.key_objects:
         return [*images, document]
     key = [document, *pictures[:1], *masks]  # the first picture is the overview
@@ -93,13 +101,12 @@ def compose_refusal(
 
 
 def _words(
-    lineage: Lineage, image: Image, reading: Reading, explanation: explain.Explanation
+    lineage: Lineage, reading: Reading, explanation: explain.Explanation, said: Sequence[str]
 ) -> Dataset:
     """Build the report's content: coded, or a narrative for viewers that only print text."""
-    corrected = image.notes.get("polarity") == "corrected"
     if lineage.context.report.sop_class == "basic_text":
-        return basic_text(lineage, narrative(reading, polarity_corrected=corrected))
-    return content(lineage, reading, explanation, polarity_corrected=corrected)
+        return basic_text(lineage, narrative(reading, said))
+    return content(lineage, reading, explanation, said)
 
 
 def write(ds: Dataset, path: Path) -> None:

@@ -7,6 +7,7 @@ is the identity. It therefore repeats the window and the inversion with which th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import highdicom as hd
@@ -24,6 +25,7 @@ from dicom_node.compose.sanitize import clean
 from dicom_node.dicom.header import number, text
 from dicom_node.explain import palette
 from dicom_node.explain.regions import outline
+from dicom_node.pixels.geometry import pixel_ratio
 from dicom_node.pixels.grayscale import byte_order, look_up_table
 
 if TYPE_CHECKING:
@@ -72,8 +74,14 @@ def _whole(source: Dataset) -> Dataset:
     if spacing:
         area.PresentationPixelSpacing = spacing
     else:
-        area.PresentationPixelAspectRatio = [1, 1]
+        area.PresentationPixelAspectRatio = _aspect(source)
     return area
+
+
+def _aspect(source: Dataset) -> list[int]:
+    """Vertical and horizontal size of a pixel as whole numbers, IS."""
+    ratio = Fraction(pixel_ratio(source)).limit_denominator(1000)
+    return [ratio.numerator, ratio.denominator]
 
 
 def _grayscale(ds: Dataset, source: Dataset, image: Image) -> None:

@@ -6,7 +6,7 @@ the whole film, because OHIF crashes on a group without coordinates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import highdicom as hd
@@ -70,15 +70,9 @@ def refused(lineage: Lineage, refusal: Refusal) -> Group:
     return _gate(lineage, codes.UNFIT, [finding], [parameter], sentence(refusal))
 
 
-def accepted(lineage: Lineage, *, polarity_corrected: bool) -> Group:
-    """Write the group that says the film is usable, and whether its polarity was corrected."""
-    text = None
-    if polarity_corrected:
-        text = (
-            "The pixels contradict the photometric interpretation: "
-            "the film was read with black and white exchanged."
-        )
-    return _gate(lineage, codes.FIT, [], [], text)
+def accepted(lineage: Lineage, remarks: Sequence[str]) -> Group:
+    """Write the group that says the film is usable, and what was done to it before reading."""
+    return _gate(lineage, codes.FIT, [], [], " ".join(remarks) or None)
 
 
 def _gate(

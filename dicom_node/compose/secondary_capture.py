@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 _JPEG_QUALITY = 92
 
 
-def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) -> Dataset:
-    """Build the object that holds one picture, encoded as ``results.encoding`` says."""
+def secondary_capture(
+    lineage: Lineage, overlay: Overlay, instance_number: int, *, moved: bool = False
+) -> Dataset:
+    """Build the object that holds one picture, encoded as ``results.encoding`` says.
+
+    ``moved``: the film was read in other pixels than its own.
+    """
     ds = lineage.derive(series.SECONDARY_CAPTURE, f"sc-{overlay.kind}", instance_number)
     request = clean(lineage.source, ["RequestAttributesSequence"])
     if request.get("RequestAttributesSequence"):
@@ -37,7 +42,7 @@ def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) 
     source_reference.orient(ds, lineage.source)
     source_reference.lossy(ds, lineage.source)
     source_reference.refer(ds, lineage.source)
-    _descend(ds, lineage.source, overlay)
+    _descend(ds, lineage.source, overlay, moved=moved)
     _space(ds, lineage.source, overlay.factor)
     _pixels(ds, overlay)
     if lineage.context.results.encoding == "jpeg":
@@ -47,13 +52,13 @@ def secondary_capture(lineage: Lineage, overlay: Overlay, instance_number: int) 
     return ds
 
 
-def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
+def _descend(ds: Dataset, source: Dataset, overlay: Overlay, *, moved: bool) -> None:
     """Name the film this picture was derived from, and how (PS3.3 C.7.6.1.1.3)."""
     ds.DerivationDescription = overlay.description[:1024]  # ST
     # the film is at the top left, so pixels that were not scaled keep their position
-    film = source_reference.source_item(source, same_pixels=overlay.factor == 1)
+    film = source_reference.source_item(source, same_pixels=overlay.factor == 1 and not moved)
     ds.SourceImageSequence = Sequence([film])
-    if overlay.factor != 1:
+    if overlay.factor != 1 or moved:
         ds.DerivationCodeSequence = Sequence([item(codes.RESAMPLING)])
 
 

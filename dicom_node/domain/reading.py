@@ -43,6 +43,7 @@ class ReadingSummary:
     seconds: Mapping[str, float] = field(default_factory=dict)  # step -> wall time
     polarity: str | None = None  # what the gate did about a wrong polarity; None: nothing
     config_digest: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)  # what was unusual about the pixels
 
     def as_json(self) -> dict[str, object]:
         """The summary in plain JSON values."""
@@ -55,6 +56,7 @@ class ReadingSummary:
             "seconds": dict(self.seconds),
             "polarity": self.polarity,
             "config_digest": self.config_digest,
+            "notes": dict(self.notes),
         }
 
     @classmethod
@@ -72,4 +74,5 @@ class ReadingSummary:
             seconds=values["seconds"],
             polarity=values.get("polarity"),
             config_digest=values.get("config_digest"),
+            notes=values.get("notes") or {},
         )

@@ -175,6 +175,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """The film's own pixels, where the image that was read has others."""
+
+    rows: int
+    columns: int
+    mirrored: bool = False  # the film is stored as a mirror image, left and right exchanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """A film's pixels as a person would see them: dense is white, one window is applied.
 
@@ -184,6 +193,7 @@ class Image:
 
     pixels: NDArray[np.float32]
     spacing_mm: tuple[float, float] | None
+    geometry: Geometry | None = None  # None: these are the film's own pixels
     notes: dict[str, str] = field(
         default_factory=dict
     )  # e.g. {"window": "header", "inverted": "yes"}

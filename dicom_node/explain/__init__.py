@@ -23,7 +23,7 @@ from dicom_node.explain.regions import Polygon, Region, hull, regions
 from dicom_node.explain.scene import Scene, unreliable
 from models.reading import FloatMap, Reading
 
-__all__ = ["Explanation", "Overlay", "Polygon", "Region", "Style", "explain", "regions"]
+__all__ = ["Explanation", "Overlay", "Polygon", "Region", "Style", "explain", "outlined", "regions"]
 
 _PALETTE_NOTE = (
     f"inferno colours, opacity in proportion to the relative activation from 0 to 1, nothing below "
@@ -91,21 +91,26 @@ def explain(image: Image, reading: Reading, style: Style) -> Explanation:
     views = _views(reading, words)
     shown = views if reading.pneumonia.positive or reading.covid19 else {"h2": views["h2"]}
     singles = [_single(kind, view, scene, style) for kind, view in shown.items()]
+    return outlined(reading, (_panels(scene, views, style), *singles), style.max_regions)
+
+
+def outlined(reading: Reading, overlays: tuple[Overlay, ...], max_regions: int) -> Explanation:
+    """Outline lungs and regions in the pixels of the reading's frame, beside these pictures."""
     covid19 = reading.covid19 is not None and reading.covid19.positive
     return Explanation(
-        overlays=(_panels(scene, views, style), *singles),
+        overlays=overlays,
         lungs=hull(reading.lungs.mask, reading.frame),
-        pneumonia=_outlines(reading, reading.h2, style, reading.pneumonia.positive),
-        covid19=_outlines(reading, reading.h3, style, covid19),
+        pneumonia=_outlines(reading, reading.h2, max_regions, reading.pneumonia.positive),
+        covid19=_outlines(reading, reading.h3, max_regions, covid19),
     )
 
 
 def _outlines(
-    reading: Reading, heat: FloatMap | None, style: Style, positive: bool
+    reading: Reading, heat: FloatMap | None, max_regions: int, positive: bool
 ) -> tuple[Region, ...]:
     if heat is None or not positive:
         return ()
-    return regions(heat, reading.frame, style.max_regions)
+    return regions(heat, reading.frame, max_regions)
 
 
 def _views(reading: Reading, words: Words) -> dict[str, _View]:

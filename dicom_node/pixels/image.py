@@ -11,6 +11,7 @@ from dicom_node.dicom.header import number, numbers, text
 from dicom_node.domain.values import Image
 from dicom_node.pixels.decode import decode, meaning
 from dicom_node.pixels.files import quiet
+from dicom_node.pixels.geometry import spacing, straighten
 from dicom_node.pixels.grayscale import Counts, Table, logarithm, modality, stretch, voi
 from dicom_node.pixels.layout import Layout, Stored
 
@@ -27,7 +28,8 @@ def to_image(ds: Dataset) -> Image:
         ``notes`` says where the window came from (``window``: header, lut or pixels), whether the
         stored values were inverted (``inverted``), ``transfer_syntax`` and ``decoder``, and, only
         if they apply, ``logarithm``, ``polarity`` (the header contradicts itself), ``decoding``
-        (with errors) and ``header`` (what the compressed stream says otherwise).
+        (with errors), ``header`` (what the compressed stream says otherwise), ``aspect`` and
+        ``mirrored`` (see `dicom_node.pixels.geometry`).
 
     Raises
     ------
@@ -47,7 +49,11 @@ def to_image(ds: Dataset) -> Image:
             notes["decoding"] = "with errors"
         if decoded.layout.differs:
             notes["header"] = f"contradicts the stream: {', '.join(decoded.layout.differs)}"
-        return Image(pixels=pixels, spacing_mm=_spacing(ds), notes=notes)
+        pixels, geometry, changes = straighten(pixels, ds)
+        between = spacing(ds, ("PixelSpacing", "ImagerPixelSpacing"))
+        if between is not None and "aspect" in changes:
+            between = min(between), min(between)
+        return Image(pixels=pixels, spacing_mm=between, geometry=geometry, notes=notes | changes)
 
 
 def _count(stored: Stored) -> Counts:
@@ -119,12 +125,3 @@ def _for_processing(ds: Dataset) -> bool:
 
 def _is_linear(ds: Dataset) -> bool:
     return _for_processing(ds) and text(ds, "PixelIntensityRelationship") == "LIN"
-
-
-def _spacing(ds: Dataset) -> tuple[float, float] | None:
-    """Spacing of (rows, columns) in millimetres; None if it is missing or not positive."""
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        spacing = numbers(ds, keyword)
-        if len(spacing) == 2 and min(spacing) > 0:
-            return spacing[0], spacing[1]
-    return None

@@ -18,6 +18,7 @@ from pydicom.uid import (
 from dicom_node.config import SelectConfig
 from dicom_node.dicom.header import number, text
 from dicom_node.domain.values import Refusal, RefusalCode
+from dicom_node.pixels.geometry import pixel_ratio
 from dicom_node.pixels.kinds import refuse_colour, refuse_frames
 from dicom_node.select_images.answers import code_value, says_chest, says_frontal
 from dicom_node.select_images.vocabulary import COMPRESSION, RESULTS, found
@@ -146,12 +147,13 @@ def _frames(ds: Dataset, config: SelectConfig) -> Refusal | None:
 
 
 def _size(ds: Dataset, config: SelectConfig) -> Refusal | None:
-    short, long = sorted((number(ds, "Rows", 0), number(ds, "Columns", 0)))
-    if short < config.min_side:
-        reason = f"{short:g} pixels on the short side are fewer than {config.min_side}"
+    rows, columns = number(ds, "Rows", 0), number(ds, "Columns", 0)
+    if min(rows, columns) < config.min_side:
+        reason = f"{min(rows, columns):g} pixels on the short side are fewer than {config.min_side}"
         return _no(RefusalCode.SIZE, reason)
+    short, long = sorted((rows * pixel_ratio(ds), columns))
     if long > config.max_aspect * short:
-        reason = f"{long:g} by {short:g} pixels are too long for a chest"
+        reason = f"a film of {long / short:.1f} to 1 is too long for a chest"
         return _no(RefusalCode.SIZE, reason)
     return None
 
