@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 ROUNDS ?=
 
-.PHONY: demo test check bench interop judges crash fuzz soak train lock dist clean
+.PHONY: demo test check bench interop judges crash fuzz field soak train lock dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -37,6 +37,10 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	for target in header film wire; do \
 		PYTHONPATH=.:tests $(BIN)/python -m fuzz $$target --seconds $(or $(SECONDS),600) || exit 1; done
+
+# Every DICOM file of the installed public collections, and of FOLDERS='...', through the pipeline.
+field: $(VENV)/.dev
+	PYTHONPATH=.:tests $(BIN)/python -W ignore -m field $(FOLDERS) --write docs/FIELD.md
 
 # An hour of mixed load with faults; figures and a plot in runs/soak; MINUTES=10 for less.
 soak: $(VENV)/.dev
