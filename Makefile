@@ -68,6 +68,8 @@ dist: $(VENV)/.release
 	cat requirements/torch.txt requirements/node.txt > dist/locked.txt
 	$(BIN)/cyclonedx-py requirements dist/locked.txt --pyproject pyproject.toml --of JSON --output-reproducible \
 		-o dist/dicom-node.cdx.json
+	$(BIN)/python -c "import json, dicom_node; p = 'dist/dicom-node.cdx.json'; d = json.load(open(p)); \
+		d['metadata']['component']['version'] = dicom_node.__version__; json.dump(d, open(p, 'w'), indent=2)"
 	rm dist/locked.txt
 
 $(VENV)/bin/python:
