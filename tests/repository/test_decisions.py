@@ -49,7 +49,7 @@ def _internals(path: Path) -> set[str]:
         if not isinstance(node, ast.Attribute):
             continue
         owner = getattr(node.value, "attr", None) or getattr(node.value, "id", "")
-        owner = owner.lstrip("_")
+        owner = str(owner).lstrip("_")
         if owner in {"dul", "acse"}:
             found.add(f"{owner}.{node.attr}")
         elif node.attr == "dimse" and owner == "assoc":
