@@ -1,4 +1,4 @@
-"""Numbers about decisions, against numbers done by hand."""
+"""Numbers about decisions, against numbers by hand, scipy and scikit-learn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.metrics as sklearn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from train.evaluation import metrics
@@ -23,6 +26,24 @@ from train.evaluation import metrics
 def test_auc_by_hand(scores: list[float], positive: list[int], expected: float) -> None:
     """AUC is the share of pairs in the right order, ties half."""
     assert metrics.auc(np.array(scores, float), np.array(positive, bool)) == expected
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    scores=st.lists(st.integers(0, 9), min_size=2, max_size=40),
+    seed=st.integers(0, 99),
+)
+def test_auc_and_brier_are_scikit_learns(scores: list[int], seed: int) -> None:
+    """Faster, and the same number, with ties as well."""
+    positive = np.random.default_rng(seed).random(len(scores)) < 0.5
+    positive[:2] = False, True
+    probabilities = np.array(scores) / 10
+    assert metrics.auc(probabilities, positive) == pytest.approx(
+        sklearn.roc_auc_score(positive, probabilities)
+    )
+    assert metrics.brier(probabilities, positive) == pytest.approx(
+        sklearn.brier_score_loss(positive, probabilities)
+    )
 
 
 def test_auc_of_one_class_is_no_number() -> None:
@@ -61,9 +82,9 @@ def test_films_of_one_patient_count_as_one_in_a_share() -> None:
 
 
 def test_the_calibration_error_of_a_calibrated_network_may_be_nothing() -> None:
-    """Noise alone is no error: what is told is nearer the truth, inside its own interval."""
+    """Noise alone is no error: the value is nearer the truth, and inside its interval."""
     rng = np.random.default_rng(2)
-    plain, told = [], []
+    plain, mirrored = [], []
     for _ in range(20):
         said = rng.uniform(0.05, 0.95, 80)
         true = rng.random(80) < said
@@ -74,13 +95,13 @@ def test_the_calibration_error_of_a_calibrated_network_may_be_nothing() -> None:
         found = metrics.mirrored(ece, [str(i) for i in range(80)], draws=60)
         assert found.low <= found.value <= found.high
         plain.append(ece(np.arange(80)))
-        told.append(found)
-    assert np.mean([one.value for one in told]) < 0.75 * np.mean(plain)
-    assert sum(one.low < 0.005 for one in told) > 10
+        mirrored.append(found)
+    assert np.mean([one.value for one in mirrored]) < 0.75 * np.mean(plain)
+    assert sum(one.low < 0.005 for one in mirrored) > 10
 
 
-def test_a_calibration_error_that_is_there_is_told() -> None:
-    """Probabilities that are all 0.3 too high."""
+def test_a_calibration_error_that_is_there_is_found() -> None:
+    """Probabilities that are all 0.3 too high have an error of 0.3."""
     rng = np.random.default_rng(3)
     said = rng.uniform(0.4, 0.9, 400)
     true = rng.random(400) < said - 0.3
@@ -99,8 +120,8 @@ def test_the_threshold_separates_what_can_be_separated() -> None:
     assert metrics.youden(probabilities, positive, np.ones(5)) == pytest.approx(0.5)
 
 
-def test_the_steady_threshold_depends_less_on_who_happened_to_come() -> None:
-    """Hospitals with the same patients by and large choose thresholds that lie closer together."""
+def test_the_steady_threshold_depends_less_on_the_sample() -> None:
+    """Over samples of one population it varies less than the plain threshold."""
     rng = np.random.default_rng(5)
     positive, ones = np.arange(40) % 2 == 0, np.ones(40)
     names = [str(i) for i in range(40)]
@@ -123,6 +144,6 @@ def test_temperature_undoes_overconfidence() -> None:
 
 
 def test_even_weights_give_every_group_the_same_say() -> None:
-    """Three films of one group weigh as much as one of another."""
+    """Three films of one group weigh as much as one film of another."""
     weights = metrics.even_weights([("a",), ("a",), ("a",), ("b",)])
     assert weights[:3].sum() == pytest.approx(weights[3])

@@ -34,22 +34,33 @@ def cascade() -> Cascade:
     )
 
 
-def test_nobody_is_scored_by_who_saw_him() -> None:
-    """Whole groups go to a fold, and each fold has both sides."""
+def test_no_film_is_scored_by_a_regression_that_saw_its_patient() -> None:
+    """What only identifies the patient helps nothing; what shows the disease does."""
     rng = np.random.default_rng(0)
     groups = [f"p{i // 2}" for i in range(60)]
     positive = np.array([i // 2 % 3 == 0 for i in range(60)])
-    fold = linear.folds_of(groups, positive, 5)
-    assert all(len({fold[i] for i in range(60) if groups[i] == g}) == 1 for g in groups)
-    assert all(0 < positive[fold == k].mean() < 1 for k in range(5))
-    noise = linear.cross_validated(rng.normal(size=(60, 40)), positive, groups, ridge=0.1)
-    assert metrics.auc(noise, positive) < 0.8  # a fit on its own films would say 1.0
-    told = linear.cross_validated(positive[:, None] + rng.normal(0, 0.1, (60, 1)), positive, groups)
-    assert metrics.auc(told, positive) == 1.0
+    patient = np.repeat(rng.normal(size=(30, 60)), 2, axis=0)  # the same for both films
+    blind = linear.cross_validated(patient, positive, groups, ridge=0.1)
+    assert metrics.auc(linear.fit(patient, positive).score(patient), positive) == 1.0
+    assert metrics.auc(blind, positive) < 0.8
+    shown = positive[:, None] + rng.normal(0, 0.1, (60, 1))
+    assert metrics.auc(linear.cross_validated(shown, positive, groups), positive) == 1.0
+
+
+def test_the_regression_minimises_what_its_docstring_says() -> None:
+    """At the fit, the gradient of weighted log loss and penalty vanishes."""
+    rng = np.random.default_rng(1)
+    x, weights, ridge = rng.normal(2.0, 3.0, (80, 5)), rng.uniform(0.5, 2.0, 80), 0.05
+    positive = x[:, 0] + rng.normal(0, 3, 80) > 2.0
+    line = linear.fit(x, positive, ridge, weights)
+    off = weights / weights.sum() * (1 / (1 + np.exp(-line.score(x))) - positive)
+    slope = ((x - line.mean) / line.deviation).T @ off + ridge * line.weights
+    assert np.abs(slope).max() < 1e-4
+    assert abs(off.sum()) < 1e-4
 
 
 def test_calibration_of_what_is_true_is_zero() -> None:
-    """And of its opposite one; equal parts; a curve from corner to corner."""
+    """The opposite has an error of one; parts are equal; the ROC runs from corner to corner."""
     truth = np.arange(40) % 5 < 3
     sure: metrics.Floats = truth.astype(np.float64)
     assert metrics.expected_calibration_error(sure, truth) == 0.0
