@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ class Pipeline:
     config: Config
     reader: Reader
     clock: Clock
+    secret: bytes = field(default=b"", repr=False)  # of the node: its UIDs are derived with it
 
     def read(
         self,
@@ -43,6 +44,7 @@ class Pipeline:
         force_stage3: bool = False,
         revision: int = 1,
         predecessors: tuple[Result, ...] = (),
+        key: str = "",
     ) -> FilmOutcome:
         """Read the film at ``path`` and write its results to ``out``.
 
@@ -55,7 +57,10 @@ class Pipeline:
         force_stage3
             Run stage 3 below stage 2's threshold too.
         revision, predecessors
-            Which reading of its study this is, and the reports of the earlier ones.
+            Which reading of its study this is, and the film's reports of the earlier ones.
+        key
+            What the UIDs of the results are derived from, if not the SOP Instance UID: two films
+            under one UID need two.
 
         Returns
         -------
@@ -67,7 +72,7 @@ class Pipeline:
             source = pixels.read_dataset(path)
         except Refused as error:
             return FilmOutcome(sop_instance_uid="", refusal=_why(error), reading=None)
-        context = self._context(revision, predecessors, force_stage3=force_stage3)
+        context = replace(self._context(revision, predecessors, force_stage3=force_stage3), key=key)
         started = perf_counter()
         image = self._select(source)
         decode_seconds = perf_counter() - started
@@ -148,6 +153,7 @@ class Pipeline:
             force_stage3=force_stage3,
             revision=revision,
             predecessors=predecessors,
+            secret=self.secret,
         )
 
 

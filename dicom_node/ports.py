@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from dicom_node.domain.audit import AuditEvent, AuditRecord
+from dicom_node.domain.conflicts import Conflict, PatientKey
 from dicom_node.domain.values import Answer, FilmOutcome, Image, Instance, Job, Settlement, Shipment
 
 if TYPE_CHECKING:
@@ -52,7 +53,18 @@ class Inbox(Protocol):
     def is_own_result(self, sop_instance_uid: str) -> bool:
         """Whether this node composed the object with this UID."""
 
-    def add(self, instance: Instance, *events: AuditEvent) -> bool:
+    def conflicts(self, sop_instance_uid: str) -> list[Conflict]:
+        """The objects that arrived under this UID after the first one, oldest first."""
+
+    def add_conflict(self, conflict: Conflict, *events: AuditEvent) -> None:
+        """Record such an object and the events: one transaction."""
+
+    def patient_of(self, study_instance_uid: str) -> PatientKey | None:
+        """The patient of a study; None for a study that is not known."""
+
+    def add(
+        self, instance: Instance, *events: AuditEvent, patient: PatientKey | None = None
+    ) -> bool:
         """Insert the row, update its study and write the events in one transaction.
 
         False, and nothing written, if another association stored the UID first.

@@ -98,6 +98,8 @@ def print_study(study: Mapping[str, Any]) -> None:
         ["film", "received", "from", "decision", "pneumonia", "COVID-19"],
         (_film(instance) for instance in study["instances"]),
     )
+    for conflict in study["conflicts"]:
+        print_line(_conflict(conflict, study["study_instance_uid"]))
     for job in study["jobs"]:
         reason = f": {job['last_reason']}" if job["last_reason"] else ""
         print_line(f"reading {job['revision']}: {job['status']}, attempt {job['attempt']}{reason}")
@@ -126,6 +128,17 @@ def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
             [line["sequence"], line["at"][:19], line["kind"], _short(line["detail"])]
             for line in lines
         ),
+    )
+
+
+def _conflict(conflict: Mapping[str, Any], study: str) -> str:
+    """A sentence about two objects under one SOP Instance UID."""
+    first, second = conflict["kept_study_instance_uid"], conflict["study_instance_uid"]
+    other = "" if first == second else f" in study {first if second == study else second}"
+    return (
+        f"CONFLICT   two objects under {conflict['sop_instance_uid']}{other}: the second, "
+        f"{conflict['received_at']:%Y-%m-%d %H:%M:%S} from {conflict['calling_ae_title']}, "
+        f"{conflict['outcome']}"
     )
 
 

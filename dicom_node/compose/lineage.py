@@ -7,7 +7,7 @@ have becomes empty if the standard allows it, and an illegal value is repaired o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -36,6 +36,8 @@ class Context:
     force_stage3: bool = False  # whether stage 3 ran below stage 2's threshold too
     revision: int = 1  # of the study
     predecessors: tuple[Result, ...] = ()  # earlier reports of the same film
+    key: str = ""  # derives the UIDs in place of the film's SOP Instance UID
+    secret: bytes = field(default=b"", repr=False)  # of the node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +63,13 @@ class Lineage:
     def root(self) -> uids.Root:
         """Everything the objects' UIDs are derived from."""
         return uids.Root(
-            source_sop_instance_uid=str(self.source.SOPInstanceUID),
+            source_sop_instance_uid=self.context.key or str(self.source.SOPInstanceUID),
             model_digest=self.model.digest,
             config_digest=self.context.config_digest,
             software_version=dicom_node.__version__,
             force_stage3=self.context.force_stage3,
             revision=self.context.revision,
+            secret=self.context.secret,
         )
 
     @property

@@ -29,6 +29,7 @@ from dicom_node.config.root import (
 from dicom_node.config.sections import (
     AuditConfig,
     PriorityConfig,
+    ReceiveConfig,
     RepositoryConfig,
     RetentionConfig,
     Section,
@@ -50,6 +51,7 @@ __all__ = [
     "ModelsConfig",
     "NodeConfig",
     "PriorityConfig",
+    "ReceiveConfig",
     "ReportConfig",
     "RepositoryConfig",
     "ResultsConfig",

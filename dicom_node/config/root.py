@@ -19,6 +19,7 @@ from dicom_node.config.sections import (
     AuditConfig,
     Port,
     PriorityConfig,
+    ReceiveConfig,
     RetentionConfig,
     Section,
     SpoolConfig,
@@ -158,6 +159,7 @@ class Config(Section):
     node: NodeConfig = NodeConfig()
     tls: TlsConfig = TlsConfig()
     spool: SpoolConfig = SpoolConfig()
+    receive: ReceiveConfig = ReceiveConfig()
     priority: PriorityConfig = PriorityConfig()
     retention: RetentionConfig = RetentionConfig()
     audit: AuditConfig = AuditConfig()

@@ -49,6 +49,14 @@ class TlsConfig(Section):
         return self
 
 
+class ReceiveConfig(Section):
+    """What happens to objects that contradict earlier ones."""
+
+    conflict: Literal["keep-first", "refuse", "read-both"] = "keep-first"
+    max_versions: Annotated[int, Field(ge=1)] = 4
+    check_patient: bool = True
+
+
 class RetentionConfig(Section):
     """How long films and results are kept after delivery."""
 

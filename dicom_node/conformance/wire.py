@@ -54,6 +54,8 @@ _FAULTS = {
     StoreFault.MISSING_UID: "The data set has no Study or no Series Instance UID",
     StoreFault.NO_PIXELS: "The data set is an image without Pixel Data",
     StoreFault.SHORT_PIXELS: "Pixel Data is shorter than rows and columns say",
+    StoreFault.DUPLICATE: "Another object has this SOP Instance UID (`receive.conflict`)",
+    StoreFault.PATIENT: "Patient ID, its issuer or the birth date differ from the study's",
     StoreFault.RESOURCES: "The disk or the database cannot store it now",
     StoreFault.INTERNAL: "An unexpected error; it is in the log",
 }

@@ -7,10 +7,12 @@ on inputs and never on pixels, because floating point differs between machines. 
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Never changes: another value gives every object another UID.
 _NAMESPACE = uuid.UUID("6d0f3c1e-2b57-5f0a-9a43-6f6b8f1f7c25")
@@ -34,7 +36,12 @@ def is_uid(text: str) -> bool:
 class Root:
     """What the UIDs of one film's objects are derived from.
 
-    ``revision`` starts at 1; a later one means a new set of objects for the same film.
+    Parameters
+    ----------
+    revision
+        Starts at 1; a later one means a new set of objects for the same film.
+    secret
+        The node's; without one, as in `dicom-node read`, everyone can derive the UIDs.
     """
 
     source_sop_instance_uid: str
@@ -43,10 +50,11 @@ class Root:
     software_version: str
     force_stage3: bool = False
     revision: int = 1
+    secret: bytes = field(default=b"", repr=False)
 
     def uid(self, kind: str) -> str:
         """The UID of this root's object, series or tracked finding called ``kind``."""
-        return _named(
+        parts = (
             self.source_sop_instance_uid,
             self.model_digest,
             self.config_digest,
@@ -55,6 +63,7 @@ class Root:
             kind,
             str(self.revision),
         )
+        return _signed(self.secret, *parts) if self.secret else _named(*parts)
 
 
 def device(manufacturer: str, station_serial_number: str, model_digest: str) -> str:
@@ -64,3 +73,42 @@ def device(manufacturer: str, station_serial_number: str, model_digest: str) -> 
 
 def _named(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, json.dumps(parts)).int}"
+
+
+def alias(sop_instance_uid: str, sha256: str) -> str:
+    """The key of a second object under one SOP Instance UID, derived from its bytes."""
+    return _named("alias", sop_instance_uid, sha256)
+
+
+def is_derived(uid: str, secret: bytes) -> bool:
+    """Whether a node with this secret derived the UID."""
+    number = uid.removeprefix("2.25.")
+    if number == uid or not number.isdecimal() or (value := int(number)) >= 1 << 128:
+        return False
+    name = _name_bits(value)
+    return hmac.compare_digest(_uuid8(name, _tag(secret, name)).to_bytes(16), value.to_bytes(16))
+
+
+# A UUID of version 8 (RFC 9562 5.8) has 122 bits of its own: here a name of 74 bits, derived from
+# the inputs, and 48 bits that only the node's secret gives for this name.
+_TAG_BITS = 48
+_LOW_BITS = 62  # below the variant: 14 bits of the name, then the tag
+
+
+def _signed(secret: bytes, *parts: str) -> str:
+    digest = hmac.new(secret, json.dumps(parts).encode(), hashlib.sha256).digest()
+    name = int.from_bytes(digest[:10]) >> 6
+    return f"2.25.{_uuid8(name, _tag(secret, name))}"
+
+
+def _tag(secret: bytes, name: int) -> int:
+    return int.from_bytes(hmac.new(secret, b"uid" + name.to_bytes(10), hashlib.sha256).digest()[:6])
+
+
+def _uuid8(name: int, tag: int) -> int:
+    high, middle, low = name >> 26, name >> 14 & 0xFFF, name & 0x3FFF
+    return high << 80 | 8 << 76 | middle << 64 | 2 << _LOW_BITS | low << _TAG_BITS | tag
+
+
+def _name_bits(value: int) -> int:
+    return value >> 80 << 26 | (value >> 64 & 0xFFF) << 14 | value >> _TAG_BITS & 0x3FFF

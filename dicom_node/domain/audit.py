@@ -29,6 +29,7 @@ class AuditKind(StrEnum):
     INSTANCE_RECEIVED = "instance-received"
     INSTANCE_REFUSED = "instance-refused"
     INSTANCE_DUPLICATE = "instance-duplicate"
+    CONNECTIONS_CUT = "connections-cut"  # too many silent ones
     INSTANCE_DIFFERS = "instance-differs"  # a known SOP Instance UID with other bytes
     OWN_RESULT_RECEIVED = "own-result-received"
     STUDY_READY = "study-ready"

@@ -77,7 +77,12 @@ class CStoreHandler:
         reason = {"fault": refusal.fault.value, "reason": refusal.reason}
         log.warning("instance refused", sop_instance_uid=uid, calling=link.calling, **reason)
         detail = {**link.peer, **reason, "status": f"0x{STATUS[refusal.fault]:04X}"}
-        event = AuditEvent(kind=AuditKind.INSTANCE_REFUSED, sop_instance_uid=uid, detail=detail)
+        event = AuditEvent(
+            kind=AuditKind.INSTANCE_REFUSED,
+            study_instance_uid=refusal.study_instance_uid,
+            sop_instance_uid=uid,
+            detail=detail,
+        )
         with suppress(OSError, StoreWriteError):
             # Nothing was kept, so a refusal that cannot be audited is still answered, and logged.
             link.record(self._audit.append, event)

@@ -6,7 +6,6 @@ decided later, by the selection, which gives a reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
@@ -17,23 +16,6 @@ from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
     from dicom_node.receive.header_scan import Header
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Equipment:
-    """The General Equipment (PS3.3 C.7.5.1) that this node's results carry."""
-
-    manufacturer: str
-    model_name: str
-    serial_number: str
-
-    def made(self, header: Header) -> bool:
-        """Whether an object of this header was made by this node."""
-        return (header.manufacturer, header.model_name, header.serial_number) == (
-            self.manufacturer,
-            self.model_name,
-            self.serial_number,
-        )
 
 
 def check_command(sop_class_uid: str, sop_instance_uid: str, abstract_syntax: str) -> None:

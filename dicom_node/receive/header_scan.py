@@ -8,7 +8,7 @@ claims more bytes than arrived is an error.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -35,9 +35,9 @@ _PIXEL_DATA = 0x7FE00010
 _WANTED = {
     0x00080016: "sop_class_uid",
     0x00080018: "sop_instance_uid",
-    0x00080070: "manufacturer",
-    0x00081090: "model_name",
-    0x00181000: "serial_number",
+    0x00100020: "patient_id",
+    0x00100021: "patient_id_issuer",
+    0x00100030: "birth_date",
     0x0020000D: "study_instance_uid",
     0x0020000E: "series_instance_uid",
     0x00280002: "samples_per_pixel",
@@ -57,9 +57,9 @@ class Header:
     sop_instance_uid: str = ""
     study_instance_uid: str = ""
     series_instance_uid: str = ""
-    manufacturer: str = ""
-    model_name: str = ""
-    serial_number: str = ""
+    patient_id: str = field(default="", repr=False)
+    patient_id_issuer: str = field(default="", repr=False)
+    birth_date: str = field(default="", repr=False)
     photometric: str = ""
     priority: str = ""
     samples_per_pixel: int | None = None

@@ -16,24 +16,28 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from dicom_node.dicom import uids
 from dicom_node.dicom.files import durable_rename, sync_folder
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey
 from dicom_node.domain.values import Instance
 from dicom_node.fail_points import fail_point
 from dicom_node.receive.checks import check_identity, check_pixels
 from dicom_node.receive.header_scan import Header, read_header
+from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
+    from dicom_node.config import ReceiveConfig
     from dicom_node.ports import Audit, Clock, Inbox
     from dicom_node.receive.arrival import Arrival
     from dicom_node.receive.associations import Link
-    from dicom_node.receive.checks import Equipment
     from dicom_node.receive.priority import PriorityRule
 
 INCOMING = Path("spool/incoming")
 INSTANCES = Path("spool/instances")
 
 _LOCKS = 64  # two UIDs may share one, and wait a few milliseconds
+_REFUSED_ROWS = 20  # conflicts of one UID in the database; further ones are only audited
 
 log = structlog.get_logger()
 
@@ -77,25 +81,27 @@ class Spool:
         durable_rename(arrival.path, target)
 
 
-class Reception:
-    """Decides what happens to a data set that has arrived.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How reception decides on objects: by configuration and by the node's secret."""
 
-    Parameters
-    ----------
-    own
-        The equipment of this node's results; None: they are recognised by UID alone.
-    """
+    receive: ReceiveConfig
+    priority: PriorityRule
+    secret: bytes
+
+
+class Reception:
+    """Decides what happens to a data set that has arrived."""
 
     def __init__(
-        self, spool: Spool, inbox: Inbox, audit: Audit, clock: Clock, own: Equipment | None,
-        priority: PriorityRule,
-    ) -> None:  # fmt: skip
+        self, spool: Spool, inbox: Inbox, audit: Audit, clock: Clock, rules: Rules
+    ) -> None:
         self._spool = spool
         self._inbox = inbox
         self._audit = audit
         self._clock = clock
-        self._own = own
-        self._priority = priority
+        self._rules = rules
+        self._study_locks = [threading.Lock() for _ in range(_LOCKS)]
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     def keep(self, arrival: Arrival, link: Link) -> None:
@@ -104,7 +110,7 @@ class Reception:
         Raises
         ------
         StoreRefused
-            The object is not what the command announced, or incomplete.
+            The object is not what the command announced, incomplete, or contradicts earlier ones.
         OSError
             The disk cannot store it.
         """
@@ -115,30 +121,59 @@ class Reception:
             arrival.path,
             arrival.data_set_offset,
             arrival.transfer_syntax_uid,
-            self._priority.tag,
+            self._rules.priority.tag,
         )
         check_identity(header, arrival.sop_class_uid, arrival.sop_instance_uid)
-        if self._is_own(header):
+        if self._is_own(header.sop_instance_uid):
             self._record(AuditKind.OWN_RESULT_RECEIVED, header, arrival, link)
             return
         check_pixels(header, arrival.transfer_syntax_uid)
-        with self._locks[hash(header.sop_instance_uid) % _LOCKS]:
+        with (
+            self._study_locks[hash(header.study_instance_uid) % _LOCKS],
+            self._locks[hash(header.sop_instance_uid) % _LOCKS],
+        ):
+            self._decide(header, arrival, link)
+
+    def _is_own(self, sop_instance_uid: str) -> bool:
+        """Whether this node made the object: it is in the database, or its UID was derived here.
+
+        What an object says of its manufacturer proves nothing: Success must mean that it is kept.
+        """
+        derived = uids.is_derived(sop_instance_uid, self._rules.secret)
+        return derived or self._inbox.is_own_result(sop_instance_uid)
+
+    def _decide(self, header: Header, arrival: Arrival, link: Link) -> None:
+        known = self._inbox.find(header.sop_instance_uid)
+        if known is None:
+            patient = self._patient(header)
+            path = instance_path(header.sop_instance_uid)
+            instance = self._instance(header, arrival, link, header.sop_instance_uid, path)
+            received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link)
+            if self._add(instance, patient, arrival, link, received):
+                return
             known = self._inbox.find(header.sop_instance_uid)
-            if known is None and not self._add(header, arrival, link):
-                known = self._inbox.find(header.sop_instance_uid)
-            if known is not None:
-                self._keep_again(known, header, arrival, link)
+        if known is not None:
+            self._keep_again(known, header, arrival, link)
 
-    def _is_own(self, header: Header) -> bool:
-        by_equipment = self._own is not None and self._own.made(header)
-        return by_equipment or self._inbox.is_own_result(header.sop_instance_uid)
+    def _patient(self, header: Header) -> PatientKey:
+        """The patient of the object; raises StoreRefused if the study has another one."""
+        patient = PatientKey.of(
+            self._rules.secret, header.patient_id, header.patient_id_issuer, header.birth_date
+        )
+        known = self._inbox.patient_of(header.study_instance_uid)
+        if self._rules.receive.check_patient and known is not None and not known.agrees(patient):
+            raise StoreRefused(
+                StoreFault.PATIENT,
+                "the study belongs to another patient",
+                header.study_instance_uid,
+            )
+        return patient
 
-    def _add(self, header: Header, arrival: Arrival, link: Link) -> bool:
-        path = instance_path(header.sop_instance_uid)
-        self._spool.place(arrival, path)
-        fail_point("receive.renamed")
-        instance = Instance(
-            sop_instance_uid=header.sop_instance_uid,
+    def _instance(
+        self, header: Header, arrival: Arrival, link: Link, key: str, path: Path
+    ) -> Instance:
+        return Instance(
+            sop_instance_uid=key,
             sop_class_uid=header.sop_class_uid,
             study_instance_uid=header.study_instance_uid,
             series_instance_uid=header.series_instance_uid,
@@ -148,23 +183,70 @@ class Reception:
             sha256=arrival.sha256,
             calling_ae_title=link.calling,
             received_at=self._clock(),
-            priority=self._priority.of(header, link.calling),
+            priority=self._rules.priority.of(header, link.calling),
         )
-        received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link)
-        return link.record(partial(self._inbox.add, instance), received)
+
+    def _add(
+        self, instance: Instance, patient: PatientKey, arrival: Arrival, link: Link,
+        event: AuditEvent,
+    ) -> bool:  # fmt: skip
+        self._spool.place(arrival, instance.path)
+        fail_point("receive.renamed")
+        return link.record(partial(self._inbox.add, instance, patient=patient), event)
 
     def _keep_again(self, known: Instance, header: Header, arrival: Arrival, link: Link) -> None:
-        """Handle a UID that is known already: the first object under it stays."""
-        if known.sha256 == arrival.sha256:
+        """Handle a UID that is known already: the same bytes, or a conflict."""
+        earlier = self._inbox.conflicts(header.sop_instance_uid)
+        kept = [each for each in earlier if each.outcome is not ConflictOutcome.REFUSED]
+        if arrival.sha256 in {known.sha256, *(each.sha256 for each in kept)}:
             self._record(AuditKind.INSTANCE_DUPLICATE, header, arrival, link)
             return
-        path = instance_path(header.sop_instance_uid, beside=arrival.sha256)
-        self._spool.place(arrival, path)
-        self._record(
+        patient = self._patient(header)
+        policy = self._rules.receive.conflict
+        beside = instance_path(header.sop_instance_uid, beside=arrival.sha256)
+        if policy == "refuse" or len(kept) + 1 >= self._rules.receive.max_versions:
+            if len(earlier) < _REFUSED_ROWS:
+                self._conflict(known, header, arrival, link, ConflictOutcome.REFUSED, None)
+            raise StoreRefused(
+                StoreFault.DUPLICATE, "another object has this SOP Instance UID",
+                header.study_instance_uid,
+            )  # fmt: skip
+        if policy == "read-both":
+            key = uids.alias(header.sop_instance_uid, arrival.sha256)
+            received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link, read_as=key)
+            instance = self._instance(header, arrival, link, key, beside)
+            self._add(instance, patient, arrival, link, received)
+            self._conflict(known, header, arrival, link, ConflictOutcome.READ, beside)
+            return
+        self._spool.place(arrival, beside)
+        self._conflict(known, header, arrival, link, ConflictOutcome.KEPT, beside)
+
+    def _conflict(
+        self, known: Instance, header: Header, arrival: Arrival, link: Link,
+        outcome: ConflictOutcome, path: Path | None,
+    ) -> None:  # fmt: skip
+        conflict = Conflict(
+            sop_instance_uid=header.sop_instance_uid,
+            study_instance_uid=header.study_instance_uid,
+            kept_study_instance_uid=known.study_instance_uid,
+            sha256=arrival.sha256,
+            calling_ae_title=link.calling,
+            received_at=self._clock(),
+            outcome=outcome,
+            path=path,
+        )
+        log.warning(
+            "another object under a known SOP Instance UID", calling=link.calling,
+            sop_instance_uid=header.sop_instance_uid, outcome=outcome.value,
+        )  # fmt: skip
+        event = _event(
             AuditKind.INSTANCE_DIFFERS, header, arrival, link,
-            path=str(path), known_sha256=known.sha256,
+            outcome=outcome.value, path=str(path) if path else "",
+            known_sha256=known.sha256,
+            known_study_instance_uid=known.study_instance_uid,
             known_transfer_syntax_uid=known.transfer_syntax_uid,
         )  # fmt: skip
+        link.record(partial(self._inbox.add_conflict, conflict), event)
 
     def _record(
         self, kind: AuditKind, header: Header, arrival: Arrival, link: Link, **more: str

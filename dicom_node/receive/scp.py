@@ -18,13 +18,12 @@ from dicom_node.receive.access import AccessList
 from dicom_node.receive.arrival import SpoolingDimse
 from dicom_node.receive.associations import Link, Links, Rejection
 from dicom_node.receive.c_store import CStoreHandler
-from dicom_node.receive.checks import Equipment
 from dicom_node.receive.contexts import supported_contexts
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.listeners import TlsServer, accept, listen
 from dicom_node.receive.priority import PriorityRule
-from dicom_node.receive.reception import Reception, Spool
+from dicom_node.receive.reception import Reception, Rules, Spool
 from dicom_node.receive.store_status import SUCCESS
 from dicom_node.receive.upper_layer import UpperLayer
 from dicom_node.receive.user_identity import UserIdentities
@@ -62,9 +61,8 @@ class Receiver:
         The node's configuration; a port of 0 takes a free one.
     inbox, audit, clock
         Where instances and audit events go, and the current time.
-    own
-        The General Equipment of this node's results, by which they are recognised after their
-        UIDs were removed from the database.
+    secret
+        The node's, with which the UIDs of its results are derived.
     handlers
         Given the associations, returns pynetdicom handlers for other services.
     """
@@ -76,7 +74,7 @@ class Receiver:
         audit: Audit,
         clock: Clock,
         *,
-        own: Equipment | None = None,
+        secret: bytes = b"",
         handlers: MoreHandlers | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
@@ -91,7 +89,8 @@ class Receiver:
         self._access = AccessList(node)
         self._identities = UserIdentities(node.users_file)
         self._links = Links()
-        reception = Reception(self._spool, inbox, audit, clock, own, PriorityRule(config.priority))
+        rules = Rules(receive=config.receive, priority=PriorityRule(config.priority), secret=secret)
+        reception = Reception(self._spool, inbox, audit, clock, rules)
         self._c_store = CStoreHandler(reception, self._links, audit)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
         self._watchdog = AssociationWatchdog(self._links, audit, self._artim, limits)

@@ -23,6 +23,8 @@ class StoreFault(StrEnum):
     MISSING_UID = "missing-uid"  # no Study or Series Instance UID
     NO_PIXELS = "no-pixels"
     SHORT_PIXELS = "short-pixels"  # fewer bytes than rows x columns x ... require
+    DUPLICATE = "duplicate-uid"  # another object has this SOP Instance UID
+    PATIENT = "patient-mismatch"  # the study belongs to another patient
     RESOURCES = "resources"  # the disk or the database cannot store it now
     INTERNAL = "internal"
 
@@ -40,6 +42,8 @@ STATUS: dict[StoreFault, int] = {
     StoreFault.INSTANCE_MISMATCH: 0xA900,
     StoreFault.MISSING_UID: 0xA900,
     StoreFault.NO_PIXELS: 0xA900,
+    StoreFault.DUPLICATE: 0x0111,  # Duplicate SOP Instance, PS3.7 C.5.5
+    StoreFault.PATIENT: 0xC001,  # Error: Cannot understand
     StoreFault.RESOURCES: 0xA700,  # Refused: Out of Resources
     StoreFault.INTERNAL: 0x0110,  # Processing failure
 }
@@ -54,9 +58,14 @@ class StoreRefused(NodeError):
         Determines the status.
     reason
         For the peer's Error Comment (0000,0902): at most 64 characters, no patient identity.
+    study_instance_uid
+        The study that the refusal concerns, if the data set was read that far.
     """
 
-    def __init__(self, fault: StoreFault, reason: str) -> None:
+    def __init__(
+        self, fault: StoreFault, reason: str, study_instance_uid: str | None = None
+    ) -> None:
         super().__init__(f"{fault}: {reason}")
         self.fault = fault
         self.reason = reason
+        self.study_instance_uid = study_instance_uid

@@ -16,7 +16,26 @@ _UNREAD_WAITS = 10  # times study.longest_wait_seconds
 
 def alarms(config: Config, now: datetime) -> list[str]:
     """One sentence for each alarm, the worst first."""
-    return [*disk(config), *certificates(config, now)]
+    return [*disk(config), *reception(config, now), *certificates(config, now)]
+
+
+_RECEPTION = {
+    "instance-differs": "{} objects came under a SOP Instance UID that another object has",
+    "patient-mismatch": "{} objects were refused: their study belongs to another patient",
+    "quota": "{} objects were refused: their sender has reached its quota",
+    "connections-cut": "silent connections were cut, {} times",
+    "locked-out": "{} callers were locked out after wrong passcodes",
+}
+
+
+def reception(config: Config, now: datetime) -> list[str]:
+    """What reception refused or could not keep apart in the last 24 hours."""
+    from dicom_node.store.recent import recent_problems
+
+    return [
+        f"{_RECEPTION[name].format(count)} in the last 24 hours: see `audit tail` and `show`"
+        for name, count in recent_problems(config.node.data_dir, now).items()
+    ]
 
 
 def disk(config: Config) -> list[str]:

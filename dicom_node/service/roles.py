@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import structlog
 
-import dicom_node
 from dicom_node.confine import hide_memory
 from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError
+from dicom_node.store.secret import node_secret
 from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
@@ -65,19 +65,18 @@ def _watch_parent(supervisor: int, stop: threading.Event) -> None:
 def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.commitment.intake import Intake
     from dicom_node.commitment.receive import CommitmentHandler
-    from dicom_node.receive.checks import Equipment
     from dicom_node.receive.scp import Receiver
 
     store = open_store(config.node.data_dir, utc_now)
     intake = Intake(store.commitments, config.delivery, utc_now)
     commitment = CommitmentHandler(config, store.commitment_requests, intake)
-    own = Equipment(
-        manufacturer=config.results.manufacturer,
-        model_name=dicom_node.MODEL_NAME,
-        serial_number=config.results.station_serial_number,
-    )
     receiver = Receiver(
-        config, store.inbox, store.audit, utc_now, own=own, handlers=commitment.handlers
+        config,
+        store.inbox,
+        store.audit,
+        utc_now,
+        secret=node_secret(config.node.data_dir),
+        handlers=commitment.handlers,
     )
     receiver.start()
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
@@ -96,7 +95,8 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
     reader = CascadeReader(config.models.dir, config.workers.threads)
     reader.warm_up()
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
-    pipeline = Pipeline(config=config, reader=reader, clock=utc_now)
+    secret = node_secret(config.node.data_dir)
+    pipeline = Pipeline(config=config, reader=reader, clock=utc_now, secret=secret)
     worker = Worker(owner=owner, config=config, jobs=store.jobs, pipeline=pipeline, clock=utc_now)
     worker.run(stop)
     store.close()

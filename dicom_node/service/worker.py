@@ -100,6 +100,7 @@ class Worker:
             data_dir / folder,
             revision=job.revision,
             predecessors=(earlier,) if earlier else (),
+            key=instance.sop_instance_uid,
         )
         for fault in outcome.faults:
             log.error(

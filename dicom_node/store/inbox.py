@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 
 from dicom_node.domain.audit import AuditEvent
+from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey
 from dicom_node.domain.values import Instance
 from dicom_node.fail_points import fail_point
 from dicom_node.store import audit, schema
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 UNDECIDED = "undecided"
 _COLUMNS = [schema.instances.c[name] for name in Instance.__dataclass_fields__]
+
+
+_CONFLICT = set(Conflict.__dataclass_fields__) - {"outcome", "path"}
 
 
 class InboxTable:
@@ -46,7 +50,39 @@ class InboxTable:
                 is not None
             )
 
-    def add(self, instance: Instance, *events: AuditEvent) -> bool:
+    def conflicts(self, sop_instance_uid: str) -> list[Conflict]:
+        """The objects that arrived under this UID after the first one, oldest first."""
+        table = schema.conflicts
+        query = (
+            select(table).where(table.c.sop_instance_uid == sop_instance_uid).order_by(table.c.id)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [
+            Conflict(
+                **{name: row[name] for name in _CONFLICT},
+                outcome=ConflictOutcome(row["outcome"]),
+                path=Path(row["path"]) if row["path"] else None,
+            )
+            for row in rows
+        ]
+
+    def add_conflict(self, conflict: Conflict, *events: AuditEvent) -> None:
+        """Record such an object and the events: one transaction."""
+        path = conflict.path.as_posix() if conflict.path else None
+        values = {**asdict(conflict), "outcome": conflict.outcome.value, "path": path}
+        with writing(self._engine) as connection:
+            connection.execute(insert(schema.conflicts).values(values))
+            audit.write(connection, self._clock(), events)
+
+    def patient_of(self, study_instance_uid: str) -> PatientKey | None:
+        """The patient of a study; None for a study that is not known."""
+        with reading(self._engine) as connection:
+            return _patient_of(connection, study_instance_uid)
+
+    def add(
+        self, instance: Instance, *events: AuditEvent, patient: PatientKey | None = None
+    ) -> bool:
         """Insert the row, update its study and write the events in one transaction.
 
         False, and nothing written, if another association stored the UID first.
@@ -57,7 +93,7 @@ class InboxTable:
         with writing(self._engine) as connection:
             if connection.execute(known).first() is not None:
                 return False
-            _touch_study(connection, instance)
+            _touch_study(connection, instance, patient)
             values = {**asdict(instance), "path": instance.path.as_posix(), "decision": UNDECIDED}
             connection.execute(insert(schema.instances).values(values))
             audit.write(connection, self._clock(), events)
@@ -72,13 +108,24 @@ def instance_of(row: RowMapping) -> Instance:
     )
 
 
-def _touch_study(connection: Connection, instance: Instance) -> None:
-    """Record when the study last received an instance."""
+def _patient_of(connection: Connection, study_instance_uid: str) -> PatientKey | None:
+    table = schema.studies.c
+    query = select(table.patient_key).where(table.study_instance_uid == study_instance_uid)
+    key = connection.execute(query).scalar()
+    return PatientKey.read(key) if key else None
+
+
+def _touch_study(connection: Connection, instance: Instance, patient: PatientKey | None) -> None:
+    """Record when the study last received an instance, and its patient."""
     table = schema.studies
+    known = _patient_of(connection, instance.study_instance_uid)
+    if known is not None:
+        patient = known.completed(patient) if patient else known
+    key = str(patient) if patient else None
     touched = connection.execute(
         update(table)
         .where(table.c.study_instance_uid == instance.study_instance_uid)
-        .values(last_received_at=instance.received_at)
+        .values(last_received_at=instance.received_at, patient_key=key)
     )
     if touched.rowcount == 0:
         connection.execute(
@@ -87,5 +134,6 @@ def _touch_study(connection: Connection, instance: Instance) -> None:
                 first_received_at=instance.received_at,
                 last_received_at=instance.received_at,
                 revision=0,
+                patient_key=key,
             )
         )

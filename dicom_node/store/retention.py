@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, exists, func, or_, select
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.conflicts import ConflictOutcome
 from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.fail_points import fail_point
 from dicom_node.store import audit, schema
@@ -71,7 +72,8 @@ class RetentionTable:
         """
         known = select(_STUDIES).where(_STUDIES.c.study_instance_uid == study_instance_uid)
         with writing(self._engine) as connection:
-            if connection.execute(known).first() is None:
+            beside = _kept_beside(connection, study_instance_uid)
+            if connection.execute(known).first() is None and not beside:
                 return None
             counts = self._delete(connection, study_instance_uid)
             shutil.rmtree(self._data_dir / results_folder(study_instance_uid), ignore_errors=True)
@@ -87,7 +89,10 @@ class RetentionTable:
             (self._data_dir / path).unlink(missing_ok=True)
             # Other bytes received under the same UID lie beside it.
             for each in (self._data_dir / path.parent).glob(f"{path.stem}.*.dcm"):
-                each.unlink(missing_ok=True)
+                if not _is_kept(connection, each.relative_to(self._data_dir), study_instance_uid):
+                    each.unlink(missing_ok=True)
+        for path in _kept_beside(connection, study_instance_uid):
+            (self._data_dir / path).unlink(missing_ok=True)
         for path in results:
             (self._data_dir / path).unlink(missing_ok=True)
         for folder in {path.parent for path in results}:
@@ -141,6 +146,24 @@ def _paths(connection: Connection, table: Table, study_instance_uid: str) -> lis
     return [Path(path) for path in connection.execute(query).scalars()]
 
 
+def _kept_beside(connection: Connection, study_instance_uid: str) -> list[Path]:
+    """The objects of the study that were kept beside another study's object."""
+    table = schema.conflicts.c
+    query = select(table.path).where(
+        table.study_instance_uid == study_instance_uid,
+        table.outcome == ConflictOutcome.KEPT,
+    )
+    return [Path(path) for path in connection.execute(query).scalars()]
+
+
+def _is_kept(connection: Connection, path: Path, study_instance_uid: str) -> bool:
+    """Whether the file is a film of another study."""
+    other = exists().where(
+        _INSTANCES.c.path == path.as_posix(), _INSTANCES.c.study_instance_uid != study_instance_uid
+    )
+    return bool(connection.execute(select(other)).scalar())
+
+
 def _forget(connection: Connection, study_instance_uid: str) -> None:
     """Delete the rows of a study, referring rows first; the audit lines stay."""
     films = select(_INSTANCES.c.sop_instance_uid).where(
@@ -148,6 +171,15 @@ def _forget(connection: Connection, study_instance_uid: str) -> None:
     )
     readings = schema.readings
     connection.execute(delete(readings).where(readings.c.sop_instance_uid.in_(films)))
+    conflicts = schema.conflicts
+    connection.execute(
+        delete(conflicts).where(
+            or_(
+                conflicts.c.study_instance_uid == study_instance_uid,
+                conflicts.c.kept_study_instance_uid == study_instance_uid,
+            )
+        )
+    )
     for table in (_DELIVERIES, schema.commitments, _RESULTS, _INSTANCES, _JOBS, _STUDIES):
         connection.execute(delete(table).where(table.c.study_instance_uid == study_instance_uid))
 

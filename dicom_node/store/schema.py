@@ -59,6 +59,7 @@ studies = Table(
     Column("first_received_at", UtcTime, nullable=False),
     Column("last_received_at", UtcTime, nullable=False),
     Column("revision", Integer, nullable=False, default=0),  # of the newest job
+    Column("patient_key", String(64)),  # `PatientKey`; NULL for a study of an older version
     Index(None, "last_received_at"),
 )
 
@@ -102,6 +103,23 @@ instances = Table(
     Column("job_id", Integer, ForeignKey("jobs.id")),  # the job that decides on it
     Index(None, "study_instance_uid"),
     Index(None, "decision", "job_id"),
+)
+
+conflicts = Table(
+    "conflicts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", UID, nullable=False),
+    Column("study_instance_uid", UID, nullable=False),  # of the second object
+    Column("kept_study_instance_uid", UID, nullable=False),  # of the first
+    Column("sha256", String(64), nullable=False),
+    Column("calling_ae_title", String(16), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("outcome", String(16), nullable=False),  # `ConflictOutcome`
+    Column("path", Text),
+    Index(None, "sop_instance_uid"),
+    Index(None, "study_instance_uid"),
+    Index(None, "kept_study_instance_uid"),
 )
 
 readings = Table(
@@ -219,4 +237,5 @@ audit = Table(
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index(None, "study_instance_uid"),
+    Index(None, "kind", "at"),
 )

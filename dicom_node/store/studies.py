@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, desc, func, select
+from sqlalchemy import case, desc, func, or_, select
 
 from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.states import DeliveryStatus
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Select, Table
 
     from dicom_node.ports import Clock
+
+
+#: A study of which every object was kept beside another one, or refused.
+_UNKNOWN_STUDY: dict[str, Any] = {
+    "first_received_at": None,
+    "last_received_at": None,
+    "revision": 0,
+}
 
 
 class Queries:
@@ -58,10 +66,13 @@ class Queries:
         """Everything about one study, or None if it was never received."""
         with reading(self._engine) as connection:
             study = _rows(connection, schema.studies, study_instance_uid)
-            if not study:
+            conflicts = _conflicts(connection, study_instance_uid)
+            if not study and not conflicts:
                 return None
             detail = {
-                **study[0],
+                **(_without_key(study[0]) if study else _UNKNOWN_STUDY),
+                "study_instance_uid": study_instance_uid,
+                "conflicts": conflicts,
                 "instances": _rows(connection, schema.instances, study_instance_uid),
                 "jobs": _rows(connection, schema.jobs, study_instance_uid),
                 "results": _rows(connection, schema.results, study_instance_uid),
@@ -126,6 +137,22 @@ def _work(connection: Connection, study_instance_uid: str) -> dict[str, Any]:
 
 def _rows(connection: Connection, table: Table, study_instance_uid: str) -> list[dict[str, Any]]:
     query = select(table).where(table.c.study_instance_uid == study_instance_uid)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _without_key(study: dict[str, Any]) -> dict[str, Any]:
+    """A study without the digest of its patient, which is for the node alone."""
+    return {name: value for name, value in study.items() if name != "patient_key"}
+
+
+def _conflicts(connection: Connection, study_instance_uid: str) -> list[dict[str, Any]]:
+    """Conflicts of objects of the study, whichever of the two belongs to it."""
+    table = schema.conflicts
+    concerned = or_(
+        table.c.study_instance_uid == study_instance_uid,
+        table.c.kept_study_instance_uid == study_instance_uid,
+    )
+    query = select(table).where(concerned).order_by(table.c.id)
     return [dict(row) for row in connection.execute(query).mappings()]
 
 

@@ -22,12 +22,12 @@ from support.film import film, phantom
 
 from dicom_node.config import Config, NodeConfig, SpoolConfig, TlsConfig
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.conflicts import Conflict, PatientKey
 from dicom_node.domain.values import Instance
-from dicom_node.receive.checks import Equipment
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.scp import Receiver
 
-OWN = Equipment(manufacturer="dicom-node project", model_name="dicom-node", serial_number="7")
+SECRET = bytes(range(32))
 VERIFICATION = "1.2.840.10008.1.1"
 
 
@@ -43,6 +43,8 @@ class MemoryStore:
         self.rows: dict[str, Instance] = {}
         self.events: list[AuditEvent] = []
         self.own: set[str] = set()
+        self.found: list[Conflict] = []
+        self.patients: dict[str, PatientKey] = {}
         self.before_add: Callable[[Instance], object] = lambda _: None
         self._lock = threading.Lock()
 
@@ -52,12 +54,28 @@ class MemoryStore:
     def is_own_result(self, sop_instance_uid: str) -> bool:
         return sop_instance_uid in self.own
 
-    def add(self, instance: Instance, *events: AuditEvent) -> bool:
+    def conflicts(self, sop_instance_uid: str) -> list[Conflict]:
+        return [each for each in self.found if each.sop_instance_uid == sop_instance_uid]
+
+    def add_conflict(self, conflict: Conflict, *events: AuditEvent) -> None:
+        with self._lock:
+            self.found.append(conflict)
+            self.events += events
+
+    def patient_of(self, study_instance_uid: str) -> PatientKey | None:
+        return self.patients.get(study_instance_uid)
+
+    def add(
+        self, instance: Instance, *events: AuditEvent, patient: PatientKey | None = None
+    ) -> bool:
         self.before_add(instance)
         with self._lock:
             if instance.sop_instance_uid in self.rows:
                 return False
             self.rows[instance.sop_instance_uid] = instance
+            if patient is not None:
+                known = self.patients.get(instance.study_instance_uid, patient)
+                self.patients[instance.study_instance_uid] = known.completed(patient)
             self.events += events
             return True
 
@@ -81,7 +99,7 @@ def receiver(
     if tls.port is not None:
         tls = tls.model_copy(update={"port": 0})
     config = Config().model_copy(update={"node": own, "tls": tls, "spool": spool})
-    running = Receiver(config, store, store, now, own=OWN, limits=limits)
+    running = Receiver(config, store, store, now, secret=SECRET, limits=limits)
     running.start()
     try:
         yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -59,3 +60,30 @@ def test_a_derived_uid_is_a_legal_uid() -> None:
 def test_a_node_with_other_networks_is_another_device() -> None:
     """The device observer in a report changes with the model."""
     assert uids.device("maker", "0", "aa") != uids.device("maker", "0", "ab")
+
+
+SECRET = bytes(range(32))
+OURS = replace(ROOT, secret=SECRET)
+
+
+def test_a_node_recognises_the_uids_it_derived_and_no_other() -> None:
+    """With its secret; a UID of another node, a random or a damaged one is not its own."""
+    uid = OURS.uid("sr")
+    assert uids.is_derived(uid, SECRET)
+    assert not uids.is_derived(uid, bytes(32))
+    assert not uids.is_derived(ROOT.uid("sr"), SECRET)
+    number = int(uid.removeprefix("2.25."))
+    assert not any(uids.is_derived(f"2.25.{number ^ 1 << bit}", SECRET) for bit in range(128))
+    for text in ("", "2.25.", "2.25.x", "1.2.3", "2.25.0", f"2.25.{1 << 128}", f"2.25.{'9' * 60}"):
+        assert not uids.is_derived(text, SECRET)
+
+
+def test_a_uid_with_a_secret_is_a_legal_uuid() -> None:
+    """A UUID of version 8 (RFC 9562, PS3.5 B.2), the same each time; no secret is printed."""
+    uid = OURS.uid("sr")
+    assert UID(uid).is_valid
+    made = uuid.UUID(int=int(uid.removeprefix("2.25.")))
+    assert (made.version, made.variant) == (8, "specified in RFC 4122")
+    assert replace(ROOT, secret=SECRET).uid("sr") == uid
+    assert OURS.uid("sc") != uid
+    assert "secret" not in repr(OURS)

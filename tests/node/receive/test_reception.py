@@ -10,17 +10,20 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
-from support.receiving import OWN, MemoryStore, encoded, now, small_film
+from support.receiving import SECRET, MemoryStore, encoded, now, small_film
 
-from dicom_node.config import PriorityConfig, SpoolConfig
+import dicom_node
+from dicom_node.config import PriorityConfig, ReceiveConfig, SpoolConfig
+from dicom_node.dicom import uids
 from dicom_node.domain.audit import AuditKind
+from dicom_node.domain.conflicts import ConflictOutcome
 from dicom_node.domain.values import Instance
 from dicom_node.receive.arrival import Arrival
 from dicom_node.receive.associations import Link
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.priority import PriorityRule
-from dicom_node.receive.reception import Reception, Spool, instance_path
-from dicom_node.receive.store_status import StoreRefused
+from dicom_node.receive.reception import Reception, Rules, Spool, instance_path
+from dicom_node.receive.store_status import STATUS, StoreFault, StoreRefused
 
 CR = str(ComputedRadiographyImageStorage)
 
@@ -28,14 +31,17 @@ CR = str(ComputedRadiographyImageStorage)
 class ReceptionHarness:
     """A reception over a folder, and arrivals put before it by hand."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **receive: object) -> None:
         self.data_dir = data_dir
         self.store = MemoryStore()
+        rules = Rules(
+            receive=ReceiveConfig.model_validate(receive),
+            priority=PriorityRule(PriorityConfig()),
+            secret=SECRET,
+        )
         self.spool = Spool(data_dir=data_dir)
         self.spool.prepare()
-        self.reception = Reception(
-            self.spool, self.store, self.store, now, OWN, PriorityRule(PriorityConfig())
-        )
+        self.reception = Reception(self.spool, self.store, self.store, now, rules)
         self.link = Link(address="10.0.0.1", calling="MODALITY", called="AINODE")
         self._count = 0
 
@@ -109,17 +115,108 @@ def test_the_same_bytes_again_are_kept_once(harness: ReceptionHarness) -> None:
 
 
 def test_other_bytes_under_a_known_uid_are_kept_beside(harness: ReceptionHarness) -> None:
-    """The first object stays what the UID names; the second is kept and recorded."""
+    """keep-first: the first object stays what the UID names; the second is kept and recorded."""
     first = small_film()
     second = small_film(SOPInstanceUID=first.SOPInstanceUID, PatientName="Corrected^Name")
     for ds in (first, second, second):
         harness.keep(ds)
-    differs = [e for e in harness.store.events if e.kind is AuditKind.INSTANCE_DIFFERS]
-    assert len(differs) == 2
-    beside = Path(str(differs[0].detail["path"]))
-    assert harness.files() == {instance_path(first.SOPInstanceUID), beside}
-    assert dcmread(harness.data_dir / beside).PatientName == "Corrected^Name"
+    assert harness.store.kinds()[2:] == [AuditKind.INSTANCE_DIFFERS, AuditKind.INSTANCE_DUPLICATE]
+    [conflict] = harness.store.found
+    assert conflict.outcome is ConflictOutcome.KEPT
+    assert conflict.path is not None
+    assert harness.files() == {instance_path(first.SOPInstanceUID), conflict.path}
+    assert dcmread(harness.data_dir / conflict.path).PatientName == "Corrected^Name"
     assert dcmread(harness.data_dir / instance_path(first.SOPInstanceUID)) == first
+
+
+def test_other_bytes_under_a_known_uid_may_be_refused(tmp_path: Path) -> None:
+    """refuse: 0x0111, and the conflict is recorded."""
+    harness = ReceptionHarness(tmp_path, conflict="refuse")
+    first = small_film()
+    harness.keep(first)
+    with pytest.raises(StoreRefused, match="duplicate-uid"):
+        harness.keep(small_film(SOPInstanceUID=first.SOPInstanceUID, PatientName="Corrected^Name"))
+    harness.keep(first)
+    assert STATUS[StoreFault.DUPLICATE] == 0x0111
+    assert [each.outcome for each in harness.store.found] == [ConflictOutcome.REFUSED]
+    assert harness.files() == {instance_path(first.SOPInstanceUID)}
+
+
+def test_other_bytes_under_a_known_uid_may_be_read_too(tmp_path: Path) -> None:
+    """read-both: the second film has a row of its own study, under a key that retries keep."""
+    harness = ReceptionHarness(tmp_path, conflict="read-both")
+    first = small_film()
+    second = small_film(
+        SOPInstanceUID=first.SOPInstanceUID, StudyInstanceUID="1.2.3.4", PatientID="OTHER"
+    )
+    for ds in (first, second, second):
+        harness.keep(ds)
+    one, other = harness.store.rows.values()
+    assert (one.study_instance_uid, other.study_instance_uid) == (first.StudyInstanceUID, "1.2.3.4")
+    assert other.sop_instance_uid == uids.alias(first.SOPInstanceUID, other.sha256)
+    assert dcmread(harness.data_dir / other.path) == second
+    assert [each.outcome for each in harness.store.found] == [ConflictOutcome.READ]
+
+
+@pytest.mark.parametrize("conflict", ["keep-first", "read-both"])
+def test_the_versions_of_a_uid_are_limited(tmp_path: Path, conflict: str) -> None:
+    """A peer cannot fill the disk under one UID."""
+    harness = ReceptionHarness(tmp_path, conflict=conflict, max_versions=3)
+    refused: list[StoreFault] = []
+    for number in range(30):
+        try:
+            harness.keep(
+                small_film(
+                    SOPInstanceUID="1.2.3", StudyInstanceUID="1.2", PatientComments=str(number)
+                )
+            )
+        except StoreRefused as error:
+            refused.append(error.fault)
+    assert refused == [StoreFault.DUPLICATE] * 27
+    assert len(harness.files()) == 3
+    assert len(harness.store.found) <= 20
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [
+        ({}, True),
+        ({"PatientName": "Other^Spelling"}, True),
+        ({"PatientID": "OTHER"}, False),
+        ({"PatientID": ""}, False),
+        ({"IssuerOfPatientID": "ELSEWHERE"}, False),
+        ({"IssuerOfPatientID": ""}, True),
+        ({"PatientBirthDate": "19700101"}, False),
+        ({"PatientBirthDate": ""}, True),
+    ],
+    ids=str,
+)
+def test_a_study_has_one_patient(
+    harness: ReceptionHarness, changes: dict[str, str], taken: bool
+) -> None:
+    """Patient ID, issuer and birth date must agree; a name may be spelled in another way."""
+    known = {
+        "StudyInstanceUID": "1.2.3",
+        "IssuerOfPatientID": "HERE",
+        "PatientBirthDate": "19500101",
+    }
+    harness.keep(small_film(seed=1, **known))
+    second = small_film(seed=2, **{**known, **changes})
+    if taken:
+        harness.keep(second)
+    else:
+        with pytest.raises(StoreRefused, match="patient-mismatch") as caught:
+            harness.keep(second)
+        assert caught.value.study_instance_uid == "1.2.3"
+    assert (second.SOPInstanceUID in harness.store.rows) is taken
+
+
+def test_the_check_of_the_patient_can_be_switched_off(tmp_path: Path) -> None:
+    """`receive.check_patient: false`, for a site that merges patients in its archive."""
+    harness = ReceptionHarness(tmp_path, check_patient=False)
+    harness.keep(small_film(seed=1, StudyInstanceUID="1.2.3", PatientID="A"))
+    harness.keep(small_film(seed=2, StudyInstanceUID="1.2.3", PatientID="B"))
+    assert len(harness.store.rows) == 2
 
 
 def test_one_of_many_at_once_is_kept(harness: ReceptionHarness) -> None:
@@ -161,27 +258,32 @@ def test_a_resend_repairs_a_crash_before_the_row(harness: ReceptionHarness) -> N
     assert harness.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_RECEIVED]
 
 
-@pytest.mark.parametrize("by", ["uid", "equipment"])
+@pytest.mark.parametrize("by", ["database", "derivation"])
 def test_our_own_results_go_nowhere(harness: ReceptionHarness, by: str) -> None:
-    """A result of ours that comes back is known by its UID, or by the equipment it names."""
-    ds = small_film()
-    if by == "uid":
-        harness.store.own.add(ds.SOPInstanceUID)
-    else:
-        ds.Manufacturer, ds.ManufacturerModelName = OWN.manufacturer, OWN.model_name
-        ds.DeviceSerialNumber = OWN.serial_number
+    """A result that comes back is recognised by its UID, after its row was removed too."""
+    root = uids.Root(
+        source_sop_instance_uid="1.2",
+        model_digest="a",
+        config_digest="b",
+        software_version="1",
+        secret=SECRET,
+    )
+    uid = "1.2.3" if by == "database" else root.uid("overview")
+    if by == "database":
+        harness.store.own.add(uid)
+    ds = small_film(SOPInstanceUID=uid)
     harness.keep(ds)
     assert harness.store.kinds()[1:] == [AuditKind.OWN_RESULT_RECEIVED]
     assert harness.store.rows == {}
     assert harness.files() == set()
 
 
-def test_another_nodes_result_is_not_ours(harness: ReceptionHarness) -> None:
-    """The serial number distinguishes two nodes of one make."""
-    ds = small_film(DeviceSerialNumber="8")
-    ds.Manufacturer, ds.ManufacturerModelName = OWN.manufacturer, OWN.model_name
+def test_a_film_that_claims_to_be_of_this_node_is_kept(harness: ReceptionHarness) -> None:
+    """Success means kept: the equipment that an object names proves nothing."""
+    ds = small_film(DeviceSerialNumber="0")
+    ds.Manufacturer, ds.ManufacturerModelName = "dicom-node project", dicom_node.MODEL_NAME
     harness.keep(ds)
-    assert harness.store.rows
+    assert list(harness.store.rows) == [ds.SOPInstanceUID]
 
 
 def test_a_refused_object_leaves_nothing(harness: ReceptionHarness) -> None:

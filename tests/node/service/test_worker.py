@@ -156,7 +156,8 @@ def test_the_pipeline_is_told_which_revision_it_reads_and_what_came_before() -> 
     worker = _worker(OneJob(replace(_job(), revision=2, predecessors=earlier)))
     worker.step()
     told = worker.pipeline.told  # type: ignore[attr-defined]
-    assert told == [{"revision": 2, "predecessors": (RESULT,)}]
+    key = _job().instances[0].sop_instance_uid
+    assert told == [{"revision": 2, "predecessors": (RESULT,), "key": key}]
 
 
 def test_a_file_without_a_uid_keeps_the_uid_it_was_received_under() -> None:

@@ -10,6 +10,7 @@ import pytest
 from support.fakes import START, FakeClock, StoreHarness, instance, result, store_harness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey
 from dicom_node.store.store import open_store
 
 RECEIVED = AuditEvent(kind=AuditKind.INSTANCE_RECEIVED)
@@ -55,6 +56,40 @@ def test_each_film_wakes_its_study(node: StoreHarness) -> None:
     node.receive(number=2)
     detail = node.study_detail()
     assert (detail["first_received_at"], detail["last_received_at"]) == (START, node.clock.now)
+
+
+def test_a_study_keeps_its_patient_as_digests(node: StoreHarness) -> None:
+    """What the first object lacks is completed by a later one; no value can be read from it."""
+    secret = bytes(32)
+    first = PatientKey.of(secret, "P-1", "", "")
+    later = PatientKey.of(secret, "P-1", "HERE", "19500101")
+    assert node.store.inbox.add(instance(number=1), RECEIVED, patient=first)
+    assert node.store.inbox.add(instance(number=2), RECEIVED, patient=later)
+    assert node.store.inbox.patient_of(instance().study_instance_uid) == later
+    assert node.store.inbox.patient_of("1.2.99") is None
+    assert "P-1" not in repr(node.rows("studies"))
+    assert PatientKey.of(b"\1" * 32, "P-1", "", "") != first
+
+
+def test_a_conflict_is_in_the_detail_of_both_studies(node: StoreHarness) -> None:
+    """Also of the one of which no object was kept."""
+    conflict = Conflict(
+        sop_instance_uid="1.2.3",
+        study_instance_uid="1.2.98",
+        kept_study_instance_uid="1.2.99",
+        sha256="ab",
+        calling_ae_title="CR1",
+        received_at=START,
+        outcome=ConflictOutcome.REFUSED,
+        path=None,
+    )
+    node.store.inbox.add_conflict(conflict, RECEIVED)
+    assert node.store.inbox.conflicts("1.2.3") == [conflict]
+    for study in ("1.2.98", "1.2.99"):
+        shown = node.store.queries.study_detail(study)
+        assert shown is not None
+        assert [each["outcome"] for each in shown["conflicts"]] == ["refused"]
+    assert node.store.queries.study_detail("1.2.97") is None
 
 
 def test_own_results_are_known_by_their_uid(node: StoreHarness) -> None:

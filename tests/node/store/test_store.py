@@ -42,9 +42,11 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
         engine = made.store._engine
         made.finish(made.work(), "pacs")
         with writing(engine) as connection:
-            for table in ("commitments", "pledges", "breakers", "trail_positions"):
+            for table in ("commitments", "pledges", "breakers", "trail_positions", "conflicts"):
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
+            connection.exec_driver_sql("DROP INDEX ix_audit_kind_at")
+            connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN patient_key")
             connection.exec_driver_sql("ALTER TABLE instances DROP COLUMN priority")
             for column in ("confirm_at", "transaction_uid", "asked", "missed", "committed_at",
                            "committed_by"):  # fmt: skip

@@ -1,0 +1,86 @@
+"""A second object under a known SOP Instance UID, and the patient of a study as digests."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+
+class ConflictOutcome(StrEnum):
+    """What happened to the second object."""
+
+    KEPT = "kept-beside"  # on disk, never read
+    REFUSED = "refused"
+    READ = "read"  # has a row of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """An object that arrived under the SOP Instance UID of another one."""
+
+    sop_instance_uid: str
+    study_instance_uid: str  # of the second object
+    kept_study_instance_uid: str  # of the first
+    sha256: str
+    calling_ae_title: str
+    received_at: datetime
+    outcome: ConflictOutcome
+    path: Path | None  # relative to node.data_dir
+
+
+@dataclass(frozen=True, slots=True)
+class PatientKey:
+    """Digests of Patient ID, its issuer and the birth date; empty for an empty value.
+
+    With the node's secret, so that a copy of the database does not reveal who the patients are.
+    """
+
+    number: str
+    issuer: str
+    birth_date: str
+
+    @classmethod
+    def of(cls, secret: bytes, number: str, issuer: str, birth_date: str) -> PatientKey:
+        """Derive the key from the values of a header, without their padding."""
+        values = (number, issuer, birth_date)
+        return cls(*(_digest(secret, each.strip()) for each in values))
+
+    @classmethod
+    def read(cls, text: str) -> PatientKey:
+        """Parse what ``str`` wrote."""
+        return cls(*text.split("/"))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.issuer}/{self.birth_date}"
+
+    def agrees(self, other: PatientKey) -> bool:
+        """Whether both may be one patient.
+
+        The Patient ID must be the same. Issuer and birth date are often left out, so they only
+        count if both have one.
+        """
+        return (
+            self.number == other.number
+            and _compatible(self.issuer, other.issuer)
+            and _compatible(self.birth_date, other.birth_date)
+        )
+
+    def completed(self, other: PatientKey) -> PatientKey:
+        """Fill what this key lacks with the values of another that agrees."""
+        return PatientKey(
+            self.number, self.issuer or other.issuer, self.birth_date or other.birth_date
+        )
+
+
+def _digest(secret: bytes, value: str) -> str:
+    if not value:
+        return ""
+    return hmac.new(secret, value.encode(), hashlib.sha256).hexdigest()[:20]
+
+
+def _compatible(one: str, other: str) -> bool:
+    return not one or not other or one == other
