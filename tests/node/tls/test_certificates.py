@@ -98,7 +98,7 @@ def test_a_full_disk_is_an_alarm(tmp_path: Path) -> None:
     """`status` says why films are refused."""
     config = load(None, {"DICOM_NODE__NODE__DATA_DIR": str(tmp_path)})
     full = config.model_copy(update={"spool": SpoolConfig(min_free_mb=10**9)})
-    assert "films are refused" in alarms(full, NOW)[0]
+    assert "films are rejected" in alarms(full, NOW)[0]
 
 
 @pytest.mark.parametrize(
