@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, P_DATA_TF
 
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.receive import association_request
 from dicom_node.receive.association_request import NotUnderstood
 
@@ -112,7 +113,7 @@ class UpperLayer:
             self._why = "a PDU before the association request"
         try:
             return self._decode(data)
-        except Exception:
+        except (*MALFORMED, AssertionError):  # pynetdicom asserts the length of items
             self._give_up(_INVALID_PARAMETER, "a PDU that cannot be decoded")
             raise
 
