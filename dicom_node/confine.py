@@ -65,7 +65,7 @@ _NUMBERS: dict[str, tuple[int, dict[str, int]]] = {
 _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446  # the same on both machines
 # Landlock ABI -> rights on files that it can take away (all bits up to this one)
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-_NOBODY = 65534
+_OTHER_USER = 65534  # owns no files and runs no other process
 
 
 def hide_memory() -> bool:
@@ -97,7 +97,7 @@ def confine(keep: Iterable[int], *, memory: int, cpu_seconds: int) -> list[str]:
     kept = sorted({0, 1, 2, *keep})
     for low, high in zip(kept, [*kept[1:], 1 << 16], strict=True):
         os.closerange(low + 1, high)
-    if os.geteuid() == 0 and not _become_nobody():
+    if os.geteuid() == 0 and not _change_user():
         missing.append("unprivileged user")
     if not hide_memory():
         missing.append("no core dumps")
@@ -112,11 +112,11 @@ def confine(keep: Iterable[int], *, memory: int, cpu_seconds: int) -> list[str]:
     return missing
 
 
-def _become_nobody() -> bool:
+def _change_user() -> bool:
     try:
         os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresgid(_OTHER_USER, _OTHER_USER, _OTHER_USER)
+        os.setresuid(_OTHER_USER, _OTHER_USER, _OTHER_USER)
     except OSError:  # in a container without CAP_SETUID
         return False
     return True

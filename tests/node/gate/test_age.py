@@ -108,7 +108,7 @@ def test_a_value_without_a_year_is_no_date(value: str) -> None:
 def test_a_child_by_date_of_birth_is_refused(
     age_given: str, born: str, when: dict[str, str]
 ) -> None:
-    """The year alone proves a child; without another date nobody is older than today."""
+    """The year alone proves a child; without another date, today is compared."""
     assert refused(PatientAge=age_given, PatientBirthDate=born, **when)
 
 
