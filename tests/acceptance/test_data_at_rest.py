@@ -1,0 +1,54 @@
+"""Files of a node are those that docs/DEPLOYMENT.md lists, and patients are only where it says."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+from support.film import film, write
+from support.peer import Peer, destination
+from support.running import running_node
+
+PAGE = (Path(__file__).parents[2] / "docs" / "DEPLOYMENT.md").read_text()
+_NAME, _NUMBER, _BIRTH = "Restingplace^Quaxo", "QX-4711-0815", "19510203"
+
+
+def _table() -> dict[str, bool]:
+    """Path below the data folder -> whether it identifies patients."""
+    table = PAGE.split("<!-- data: begin -->")[1].split("<!-- data: end -->")[0]
+    rows = re.findall(r"^\| (`.+?`) \| [^|]+ \| ([^|]+) \| [^|]+ \|$", table, re.M)
+    return {
+        path: answer.strip() == "yes"
+        for paths, answer in rows
+        for path in re.findall(r"`([^`]+)`", paths)
+    }
+
+
+def test_every_file_is_listed_and_patients_are_only_where_the_page_says(tmp_path: Path) -> None:
+    """A hand film is refused with a report; then every file is searched for its patient."""
+    (tmp_path / "node").mkdir()
+    source = film(
+        BodyPartExamined="HAND", PatientName=_NAME, PatientID=_NUMBER, PatientBirthDate=_BIRTH
+    )
+    with (
+        Peer(tmp_path / "pacs") as pacs,
+        running_node(tmp_path / "node", [destination(pacs.port)]) as node,
+    ):
+        assert node.send([write(source, tmp_path / "film.dcm")]) == [0x0000]
+        node.wait_until(pacs.instances, seconds=300)
+        found = {
+            path.relative_to(node.data_dir).as_posix(): path.read_bytes()
+            for path in node.data_dir.rglob("*")
+            if path.is_file()
+        }
+        log = node.log()
+    table = _table()
+    for name, content in found.items():
+        [row] = [path for path in table if fnmatch(name, f"{path}*" if path[-1] == "/" else path)]
+        if not table[row]:
+            for secret in (_NAME, _NAME.partition("^")[0], _NUMBER):
+                assert secret.encode() not in content, name
+    assert any(_NUMBER.encode() in content for content in found.values()), "the search finds it"
+    assert _NUMBER not in log
+    assert _NAME.partition("^")[0] not in log
