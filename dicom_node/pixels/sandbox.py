@@ -47,10 +47,16 @@ class DecoderDied(RuntimeError):
 
 
 class Sandbox:
-    """One decoder process, started when it is first needed; safe to use from any thread."""
+    """One decoder process, started when it is first needed; safe to use from any thread.
+
+    Attributes
+    ----------
+    seconds
+        Time limit of one film.
+    """
 
     def __init__(self, seconds: float = SECONDS) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._greeted = False
@@ -96,7 +102,7 @@ class Sandbox:
             process, late = self._alive(), threading.Event()
             try:
                 self._greet(process)
-                with self._time_limit(process, self._seconds) as late:
+                with self._time_limit(process, self.seconds) as late:
                     send(cast("RawIOBase", process.stdin), words, content)  # bufsize=0: raw
                     return receive(cast("RawIOBase", process.stdout), LARGEST)
             except (OSError, EOFError, ValueError) as error:

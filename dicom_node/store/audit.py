@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 #: What the first line chains to.
 GENESIS = "0" * 64
-_PAGE = 1000  # rows read at a time when the whole log is walked
 
 _LAST = (
     select(schema.audit.c.sequence, schema.audit.c.hash)
@@ -38,9 +37,10 @@ _POSITIONS = schema.audit_positions
 class AuditLog:
     """The audit log in the database; implements `dicom_node.ports.Audit` and `AuditReader`."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, rows_at_a_time: int = 1000) -> None:
         self._engine = engine
         self._clock = clock
+        self._rows_at_a_time = rows_at_a_time  # when the whole log is walked
 
     def append(self, *events: AuditEvent) -> None:
         """Write the events in one transaction; raises StoreWriteError if that fails."""
@@ -128,7 +128,7 @@ class AuditLog:
 
     def _rows(self, after: int = 0) -> Iterator[RowMapping]:
         """Every row in order, or those after a line, read a page at a time."""
-        page = select(schema.audit).order_by(schema.audit.c.sequence).limit(_PAGE)
+        page = select(schema.audit).order_by(schema.audit.c.sequence).limit(self._rows_at_a_time)
         query = page.where(schema.audit.c.sequence > after) if after else page
         while True:
             with reading(self._engine) as connection:

@@ -93,10 +93,10 @@ def test_a_decoder_that_crashes_costs_its_film_and_nothing_else(sandbox: Sandbox
     assert sandbox.pid not in (None, pid)
 
 
-def test_a_decoder_that_hangs_is_ended(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_hangs_is_ended(sandbox: Sandbox) -> None:
     """Past its time limit the process is killed and the film is refused."""
     stopped(sandbox)
-    monkeypatch.setattr(sandbox, "_seconds", 0.3)
+    sandbox.seconds = 0.3
     started = time.monotonic()
     with pytest.raises(UnreadablePixels, match="took too long"):
         to_image(compressed())
@@ -149,16 +149,16 @@ def test_a_header_that_claims_to_be_huge_is_refused_before_anything_is_asked(
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
 def test_truncated_streams_do_not_kill_the_reader(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, syntax: UID, share: float
+    sandbox: Sandbox, syntax: UID, share: float
 ) -> None:
     """A truncated stream decodes or is refused; a truncated JPEG-LS stream hangs its decoder."""
     ds = compressed(syntax)
     to_image(ds)
-    monkeypatch.setattr(sandbox, "_seconds", 1.0)
+    sandbox.seconds = 1.0
     ds.PixelData = ds.PixelData[: int(len(ds.PixelData) * share)]
     with suppress(UnreadablePixels):
         to_image(ds)
-    monkeypatch.setattr(sandbox, "_seconds", 5.0)
+    sandbox.seconds = 5.0
     to_image(compressed())
 
 

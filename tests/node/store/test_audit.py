@@ -11,7 +11,7 @@ from support.fakes import START, FakeClock, StoreHarness, store_harness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import AuditLineAltered, StoreWriteError
-from dicom_node.store.audit import GENESIS, as_json
+from dicom_node.store.audit import GENESIS, AuditLog, as_json
 from dicom_node.store.store import open_store
 
 EVENT = AuditEvent(
@@ -58,14 +58,12 @@ def test_several_processes_write_one_chain(tmp_path: Path) -> None:
         store.close()
 
 
-def test_a_long_trail_is_walked_in_pages(
-    node: StoreHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_log_is_walked_in_pages(node: StoreHarness) -> None:
     """Lines on both sides of a page's edge are seen once."""
-    monkeypatch.setattr("dicom_node.store.audit._PAGE", 4)
-    node.store.audit.append(*[EVENT] * 12)
-    assert [line.sequence for line in node.store.audit.all()] == list(range(1, 13))
-    assert node.store.audit.verify() == []
+    log = AuditLog(node.store._engine, node.clock, rows_at_a_time=4)
+    log.append(*[EVENT] * 12)
+    assert [line.sequence for line in log.all()] == list(range(1, 13))
+    assert log.verify() == []
 
 
 @pytest.mark.parametrize(
