@@ -91,6 +91,9 @@ class Jobs(Protocol):
     def renew(self, job: Job, lease_until: datetime) -> None:
         """Extend the lease. Raises LeaseLost as `finish` does."""
 
+    def split(self, job: Job) -> None:
+        """Move half of the films to a new job; both are due now. Raises LeaseLost as `finish`."""
+
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
         """Schedule the next attempt, or park the job (None). Raises LeaseLost as `finish` does."""
 

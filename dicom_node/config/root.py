@@ -104,6 +104,7 @@ class WorkersConfig(Section):
     threads: Annotated[int, Field(ge=1)] = 2
     lease_seconds: Annotated[float, Field(gt=0)] = 300.0
     max_attempts: Annotated[int, Field(ge=1)] = 5
+    film_memory_mb: Annotated[int, Field(ge=256)] = 4096  # MiB
 
 
 class ReportConfig(Section):

@@ -40,6 +40,7 @@ class AuditKind(StrEnum):
     OBJECTS_COMPOSED = "objects-composed"
     OBJECTS_WITHHELD = "objects-withheld"  # the node's own check failed them
     JOB_FAILED = "job-failed"
+    JOB_SPLIT = "job-split"  # it failed: its films are read in two jobs from now on
     JOB_PARKED = "job-parked"
     JOB_RETRIED = "job-retried"
     JOB_DISCARDED = "job-discarded"

@@ -89,11 +89,14 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
     # Only this process imports torch; the others stay small.
     from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
+    from dicom_node.service.memory import limit_growth
     from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now)
     reader = CascadeReader(config.models.dir, config.workers.threads)
     reader.warm_up()
+    if not limit_growth(config.workers.film_memory_mb):
+        log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
     secret = node_secret(config.node.data_dir)
     pipeline = Pipeline(config=config, reader=reader, clock=utc_now, secret=secret)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.1  # an empty claim costs well under a millisecond
 _RETRY_SECONDS = 10.0  # before attempt n + 1: n times this
+_ATTEMPTS_TOGETHER = 2  # then a study's films are read in two jobs: one film may fail the others
 
 log = structlog.get_logger()
 
@@ -71,7 +72,12 @@ class Worker:
 
     def _do(self, job: Job) -> None:
         self._clear(job)
-        if job.attempt > self.config.workers.max_attempts:
+        most = self.config.workers.max_attempts
+        if len(job.instances) > 1 and job.attempt > min(most, _ATTEMPTS_TOGETHER):
+            log.warning("films are read in two jobs", films=len(job.instances))
+            self.jobs.split(job)
+            return
+        if job.attempt > most:
             # Earlier attempts ended with the process, not with an error.
             self.jobs.fail(job, "the worker exited each time it read this study", None)
             return
@@ -134,7 +140,7 @@ class Worker:
 
     def _fail(self, job: Job, reason: str) -> None:
         due_at = None
-        if job.attempt < self.config.workers.max_attempts:
+        if job.attempt < self.config.workers.max_attempts or len(job.instances) > 1:
             due_at = self.clock() + timedelta(seconds=_RETRY_SECONDS * job.attempt)
         try:
             self.jobs.fail(job, reason, due_at)

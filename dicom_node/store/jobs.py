@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, exists, insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
-from dicom_node.dicom.uids import FILM_CLASSES
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import JOB_TRANSITIONS, JobEvent, JobStatus
 from dicom_node.domain.values import Job
 from dicom_node.store import audit, schema
 from dicom_node.store.database import finds, of, writing
+from dicom_node.store.due import next_jobs, ready_studies
 from dicom_node.store.inbox import UNDECIDED, instance_of
 from dicom_node.store.leases import FREE, READINGS, next_due
 from dicom_node.store.outcomes import events_of, record
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Engine, Select
+    from sqlalchemy import ColumnElement, Connection, Engine, RowMapping
 
     from dicom_node.domain.values import FilmOutcome
     from dicom_node.ports import Clock
+
+#: Films of one job. A larger study is read in several, between which an urgent study is read.
+FILMS_AT_ONCE = 32
 
 _JOBS, _INSTANCES, _STUDIES = schema.jobs, schema.instances, schema.studies
 
@@ -38,6 +41,7 @@ class JobTable:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
+        self._turns: dict[str, int] = {}  # peer -> its latest turn, of this process
 
     def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
         """Make a job of every study whose undecided films were quiet, or have waited too long.
@@ -49,7 +53,7 @@ class JobTable:
         A film that arrives while a job waits joins it; one that arrives while a job runs waits for
         the next revision. Returns how many jobs it made, and writes STUDY_READY for each.
         """
-        query = _ready(quiet_before, overdue_before)
+        query = ready_studies(quiet_before, overdue_before)
         if not finds(self._engine, query):
             return 0
         with writing(self._engine) as connection:
@@ -59,12 +63,17 @@ class JobTable:
         return len(ready)
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
-        """Lease the oldest due job, urgent ones first; None if no job is due."""
+        """Lease a due job: urgent ones first, then each peer in turn, then the oldest; or None.
+
+        A peer that sent a hundred studies delays another peer's study by one reading only.
+        """
         now = self._clock()
-        with next_due(self._engine, _due(now)) as due:
-            if due is None:
+        query = next_jobs(now)
+        with next_due(self._engine, query) as found:
+            if found is None:
                 return None
-            connection, row = due
+            connection, _ = found
+            row = self._in_turn(connection.execute(query).mappings().all())
             lease = READINGS.claim(
                 connection,
                 _JOBS.c.id == row["id"],
@@ -114,6 +123,29 @@ class JobTable:
         with writing(self._engine) as connection:
             _change(connection, job, {"lease_until": lease_until})
 
+    def split(self, job: Job) -> None:
+        """Move the second half of a job's films to a new job; both are due now, at attempt 0.
+
+        Repeated, it leaves a film that makes every attempt fail alone in its job. Writes JOB_SPLIT.
+        Raises LeaseLost as `finish` does.
+        """
+        now = self._clock()
+        moved = [film.sop_instance_uid for film in job.instances[len(job.instances) // 2 :]]
+        with writing(self._engine) as connection:
+            _settle(connection, job, JobEvent.FAILED, {"due_at": now, "attempt": 0})
+            revision = _newest_revision(connection, job.study_instance_uid) + 1
+            detail: dict[str, object] = {"revision": job.revision, "films": len(job.instances)}
+            detail |= {"moved": len(moved), "to_revision": revision}
+            audit.write(
+                connection, now, [_event(AuditKind.JOB_SPLIT, job.study_instance_uid, detail)]
+            )
+            other = self._open(connection, job.study_instance_uid, revision)
+            connection.execute(
+                update(_INSTANCES)
+                .where(_INSTANCES.c.job_id == job.id, _INSTANCES.c.sop_instance_uid.in_(moved))
+                .values(job_id=other)
+            )
+
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
         """Schedule the next attempt, or park the job (None). Raises LeaseLost as `finish` does."""
         event = JobEvent.GAVE_UP if due_at is None else JobEvent.FAILED
@@ -155,16 +187,21 @@ class JobTable:
             if films:
                 reread = _event(AuditKind.STUDY_REREAD, study_instance_uid, {"films": films})
                 audit.write(connection, self._clock(), [reread])
-                newest = select(_STUDIES.c.revision).where(
-                    _STUDIES.c.study_instance_uid == study_instance_uid
-                )
-                revision = connection.execute(newest).scalar_one()
+                revision = _newest_revision(connection, study_instance_uid)
                 self._open(connection, study_instance_uid, revision + 1)
         return films
 
-    def _open(self, connection: Connection, study_instance_uid: str, revision: int) -> None:
+    def _in_turn(self, heads: Sequence[RowMapping]) -> RowMapping:
+        """Of the first jobs of the peers, that of the peer whose turn is longest ago."""
+        urgent = [head for head in heads if head["urgent"] == heads[0]["urgent"]]
+        chosen = min(urgent, key=lambda head: self._turns.get(head["peer"], 0))
+        self._turns[chosen["peer"]] = max(self._turns.values(), default=0) + 1
+        return chosen
+
+    def _open(self, connection: Connection, study_instance_uid: str, revision: int) -> int:
+        """Insert a waiting job; return its id."""
         now = self._clock()
-        connection.execute(
+        inserted = connection.execute(
             insert(_JOBS).values(
                 study_instance_uid=study_instance_uid,
                 revision=revision,
@@ -181,6 +218,8 @@ class JobTable:
         )
         ready = _event(AuditKind.STUDY_READY, study_instance_uid, {"revision": revision})
         audit.write(connection, now, [ready])
+        job_id: int = inserted.inserted_primary_key[0]
+        return job_id
 
     def _move(
         self,
@@ -207,50 +246,26 @@ class JobTable:
         return len(moved)
 
 
-def _ready(quiet_before: datetime, overdue_before: datetime | None) -> Select[Any]:
-    """Start from the few films without a job: this runs several times a second for years."""
-    waiting = and_(_INSTANCES.c.decision == UNDECIDED, _INSTANCES.c.job_id.is_(None))
-    unclaimed = select(_INSTANCES.c.study_instance_uid).where(waiting)
-    of_study = and_(waiting, _INSTANCES.c.study_instance_uid == _STUDIES.c.study_instance_uid)
-    film = and_(of_study, _INSTANCES.c.sop_class_uid.in_(FILM_CLASSES))
-    quiet = or_(
-        _STUDIES.c.last_received_at <= quiet_before,
-        and_(exists().where(film), ~exists().where(film, _INSTANCES.c.received_at > quiet_before)),
-    )
-    if overdue_before is not None:
-        quiet = or_(quiet, exists().where(of_study, _INSTANCES.c.received_at <= overdue_before))
-    at_work = exists().where(
-        _JOBS.c.study_instance_uid == _STUDIES.c.study_instance_uid,
-        _JOBS.c.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),
-    )
-    return select(_STUDIES.c.study_instance_uid, _STUDIES.c.revision).where(
-        _STUDIES.c.study_instance_uid.in_(unclaimed),
-        ~at_work,
-        quiet,
-    )
-
-
-def _due(now: datetime) -> Select[Any]:
-    urgent = exists().where(
-        _INSTANCES.c.study_instance_uid == _JOBS.c.study_instance_uid,
-        _INSTANCES.c.decision == UNDECIDED,
-        _INSTANCES.c.priority > 0,
-    )
-    return (
-        select(_JOBS)
-        .where(_JOBS.c.status == JobStatus.WAITING, _JOBS.c.due_at <= now)
-        .order_by(urgent.desc(), _JOBS.c.due_at, _JOBS.c.id)
-        .limit(1)
-    )
+def _newest_revision(connection: Connection, study_instance_uid: str) -> int:
+    query = select(_STUDIES.c.revision).where(_STUDIES.c.study_instance_uid == study_instance_uid)
+    revision: int = connection.execute(query).scalar_one()
+    return revision
 
 
 def _take_instances(connection: Connection, job_id: int, study_instance_uid: str) -> Any:
-    """Assign the undecided films of the study to this job and return them."""
+    """Assign undecided films of the study to this job, at most `FILMS_AT_ONCE`; return them."""
     chosen = and_(
         _INSTANCES.c.study_instance_uid == study_instance_uid,
         _INSTANCES.c.decision == UNDECIDED,
         or_(_INSTANCES.c.job_id.is_(None), _INSTANCES.c.job_id == job_id),
     )
+    films = (
+        select(_INSTANCES.c.sop_instance_uid)
+        .where(chosen)
+        .order_by(_INSTANCES.c.job_id.is_(None), _INSTANCES.c.received_at)
+        .limit(FILMS_AT_ONCE)
+    )
+    chosen = _INSTANCES.c.sop_instance_uid.in_(connection.execute(films).scalars().all())
     connection.execute(update(_INSTANCES).where(chosen).values(job_id=job_id))
     rows = connection.execute(
         select(_INSTANCES)

@@ -14,6 +14,7 @@ from dicom_node.config import PriorityConfig
 from dicom_node.errors import ConfigError
 from dicom_node.receive.header_scan import Header
 from dicom_node.receive.priority import PriorityRule
+from dicom_node.store.jobs import FILMS_AT_ONCE
 
 
 @pytest.fixture
@@ -64,6 +65,38 @@ def test_the_header_or_the_sender_says_so(value: str, calling: str, urgent: int)
     """One of `stat_values`, whatever its case, or one of `stat_ae_titles`."""
     rule = PriorityRule(PriorityConfig(stat_ae_titles=("ER",)))
     assert rule.of(Header(priority=value), calling) == urgent
+
+
+def test_only_listed_peers_may_say_urgent_if_there_is_a_list() -> None:
+    """Else any allowed peer could put its studies before all others."""
+    rule = PriorityRule(PriorityConfig(header_from=("ER",)))
+    stat = Header(priority="STAT")
+    assert (rule.of(stat, "ER"), rule.of(stat, "CT1")) == (1, 0)
+
+
+def test_peers_take_turns(node: StoreHarness) -> None:
+    """One peer's many studies delay another peer's by one reading."""
+    for number in range(2, 6):
+        receive(node, f"1.{number}")
+    other = replace(instance("1.9", 1, node.clock.now), calling_ae_title="OTHER")
+    node.store.inbox.add(other)
+    node.open_ready()
+    claimed = [node.claim().study_instance_uid for _ in range(5)]
+    assert claimed == ["1.2", "1.9", "1.3", "1.4", "1.5"]
+
+
+def test_a_study_of_hundreds_of_films_yields_to_an_urgent_one(node: StoreHarness) -> None:
+    """It is read in parts; the urgent study is read after the part that is being read."""
+    for number in range(1, 2 * FILMS_AT_ONCE + 1):
+        node.store.inbox.add(instance("1.2", number, node.clock.now))
+    node.open_ready()
+    part = node.claim()
+    assert len(part.instances) == FILMS_AT_ONCE
+    receive(node, "1.3", priority=1)
+    node.finish(part)
+    node.open_ready()
+    assert node.claim().study_instance_uid == "1.3"
+    assert len(node.claim().instances) == FILMS_AT_ONCE
 
 
 def test_a_word_that_is_no_keyword_stops_the_start() -> None:

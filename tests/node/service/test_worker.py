@@ -29,6 +29,7 @@ class OneJob:
     finished: list[FilmOutcome] = field(default_factory=list)
     destinations: Sequence[str] = ()
     failed: list[tuple[str, datetime | None]] = field(default_factory=list)
+    divided: list[Job] = field(default_factory=list)
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
         job, self.job = self.job, None
@@ -46,24 +47,15 @@ class OneJob:
         if self.lease_lost:
             raise LeaseLost
 
+    def split(self, job: Job) -> None:
+        self.divided.append(job)
+
     def fail(self, job: Job, reason: str, due_at: datetime | None) -> None:
         if self.lease_lost:
             raise LeaseLost
         self.failed.append((reason, due_at))
 
     def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
-        return 0
-
-    def release(self, owner: str | None = None) -> int:
-        return 0
-
-    def retry(self, study_instance_uid: str | None) -> int:
-        return 0
-
-    def discard(self, study_instance_uid: str) -> int:
-        return 0
-
-    def reread(self, study_instance_uid: str) -> int:
         return 0
 
 
