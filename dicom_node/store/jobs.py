@@ -218,7 +218,7 @@ class JobTable:
         )
         ready = _event(AuditKind.STUDY_READY, study_instance_uid, {"revision": revision})
         audit.write(connection, now, [ready])
-        job_id: int = inserted.inserted_primary_key[0]
+        job_id: int = inserted.lastrowid
         return job_id
 
     def _move(
