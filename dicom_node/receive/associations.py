@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.receive.silent import SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,12 +170,20 @@ class Links:
     def evict_oldest_idle(self, most: int) -> object | None:
         """The longest-idle connection if more than ``most`` have sent no A-ASSOCIATE-RQ, else None.
 
+        One address may have a quarter of them; beyond, it is the longest-idle one of this address.
+
         It is marked under the lock, so two callers never get the same one.
         """
         with self._lock:
             waiting = [(link, assoc) for assoc, link in self._links.items()
                        if not link.admitted and not link.ending]  # fmt: skip
-            if len(waiting) <= most:
+            newest = max(waiting, key=lambda each: each[0].opened, default=None)
+            if newest is None:
+                return None
+            same = [each for each in waiting if each[0].address == newest[0].address]
+            if len(same) > max(1, most // SHARE):
+                waiting = same
+            elif len(waiting) <= most:
                 return None
             link, oldest = min(waiting, key=lambda each: each[0].opened)
             link.ending = "cut"

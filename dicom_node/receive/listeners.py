@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.receive.silent import Handshakes
 from dicom_node.tls.context import ReloadingContext, meaning
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pynetdicom import AE
     from pynetdicom.events import EventHandlerType
 
-MAX_HANDSHAKES = 256  # at a time; each takes a thread
 _POLL_SECONDS = 0.1  # how soon the accepting thread notices that it must stop
 _BACKLOG = 128  # connections the kernel holds while threads start
 _TLS_RECORD = b"\x16"  # how a TLS handshake begins, RFC 8446 5.1
@@ -42,7 +42,8 @@ class TlsServer(ThreadedAssociationServer):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._slots = threading.BoundedSemaphore(MAX_HANDSHAKES)
+        self.handshakes: Handshakes
+        self.on_cut: Callable[[str], None]  # with the address whose connection came too much
         self.tls: ReloadingContext
         self.handshake_seconds = 0.0
         self.on_failure: OnFailure
@@ -50,34 +51,39 @@ class TlsServer(ThreadedAssociationServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Perform the handshake, then continue as pynetdicom does."""
-        if not self._slots.acquire(blocking=False):
-            log.warning("too many TLS handshakes, cut", address=client_address[0])
-            self.shutdown_request(request)
-            return
-        try:
-            wrapped = self._handshake(request, str(client_address[0]))
-        finally:
-            self._slots.release()
+        address = str(client_address[0])
+        if self.handshakes.add(request, address):
+            self.on_cut(address)
+        wrapped = self._handshake(request, address)
         if wrapped is not None:
             super().process_request_thread(wrapped, client_address)
 
     def _handshake(self, connection: socket.socket, address: str) -> socket.socket | None:
         context, trouble = self.tls.current()
+        reason, wrapped = "", None
         if trouble is not None:
             self.on_reload(trouble)
         try:
             connection.settimeout(self.handshake_seconds)
             first = connection.recv(1, socket.MSG_PEEK)
             if first == _TLS_RECORD:
-                return context.wrap_socket(connection, server_side=True)
+                wrapped = context.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+                self.handshakes.wrapped(connection, wrapped)
+                wrapped.do_handshake()
+                self.handshakes.remove(connection)
+                return wrapped
             if first == _ASSOCIATE_RQ:
-                self.on_failure(address, "the peer speaks plain DICOM to the TLS port")
+                reason = "the peer speaks plain DICOM to the TLS port"
             elif first:
-                self.on_failure(address, "the peer does not speak TLS")
+                reason = "the peer does not speak TLS"
         except OSError as error:
-            self.on_failure(address, meaning(error))
+            reason = meaning(error)
+        if self.handshakes.remove(connection) and reason:
+            self.on_failure(address, reason)
         with suppress(OSError):
-            connection.close()
+            (wrapped or connection).close()
         return None
 
 

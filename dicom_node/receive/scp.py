@@ -24,6 +24,7 @@ from dicom_node.receive.limits import Limits
 from dicom_node.receive.listeners import TlsServer, accept, listen
 from dicom_node.receive.priority import PriorityRule
 from dicom_node.receive.reception import Reception, Rules, Spool
+from dicom_node.receive.silent import Handshakes
 from dicom_node.receive.store_status import SUCCESS
 from dicom_node.receive.upper_layer import UpperLayer
 from dicom_node.receive.user_identity import UserIdentities
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _config.LOG_HANDLER_LEVEL = "none"
 
 MAX_PDU = 128 * 2**10  # bytes; the most that DCMTK sends, and an eighth of the PDUs of 16 KiB
+_CUT_SECONDS = 60.0  # between two audit lines about cut connections
 DRAIN_SECONDS = 10.0  # that associations get to end by themselves when the receiver stops
 
 #: Given the associations, the handlers of services beyond Verification and Storage.
@@ -86,6 +88,7 @@ class Receiver:
         self._disk = DiskGuard(node.data_dir, config.spool, audit)
         self._more_handlers = handlers
         self._limits = limits
+        self._cut_recorded = -_CUT_SECONDS
         self._access = AccessList(node)
         self._identities = UserIdentities(node.users_file)
         self._links = Links()
@@ -134,6 +137,8 @@ class Receiver:
         server = cast("TlsServer", listen(ae, (self._node.host, port), self._handlers(), TlsServer))
         server.tls = context
         server.handshake_seconds = self._artim
+        server.handshakes = Handshakes(self._limits.silent)
+        server.on_cut = self._too_many
         server.on_failure, server.on_reload = self._tls_failed, self._tls_reloaded
         return server
 
@@ -157,6 +162,15 @@ class Receiver:
 
     def _active(self) -> list[Association]:
         return [assoc for server in self._servers for assoc in server.active_associations]
+
+    def _too_many(self, address: str) -> None:
+        """Record, once a minute at most, that silent connections are cut."""
+        now = time.monotonic()
+        if now - self._cut_recorded < _CUT_SECONDS:
+            return
+        self._cut_recorded = now
+        log.warning("too many silent connections, the oldest are cut", address=address)
+        self._record(AuditKind.CONNECTIONS_CUT, address=address)
 
     def _tls_failed(self, address: str, reason: str) -> None:
         log.warning("TLS handshake failed", address=address, reason=reason)
@@ -197,7 +211,7 @@ class Receiver:
             link.certificate = subject_of(wrapped.socket)
             UpperLayer(assoc, link, self._aborted)
         if (oldest := self._links.evict_oldest_idle(self._limits.silent)) is not None:
-            log.warning("too many silent connections, the oldest is cut", address=link.address)
+            self._too_many(link.address)
             cut(cast("Association", oldest))
 
     def _on_request(self, event: Event) -> None:

@@ -133,7 +133,7 @@ def test_an_association_is_cut_if_the_check_fails(
 
 def test_the_oldest_waiting_connection_makes_room(tmp_path: Path, store: MemoryStore) -> None:
     """However many connections are silent, the next peer is served."""
-    with receiver(tmp_path, store, limits=Limits(silent=3)) as node:
+    with receiver(tmp_path, store, limits=Limits(silent=12)) as node:
         silent = [
             socket.create_connection(("127.0.0.1", node.ports[0]), timeout=5) for _ in range(6)
         ]

@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from dicom_node.config import DicomDestination, TlsConfig
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import ConfigError
+from dicom_node.receive.limits import Limits
+from dicom_node.receive.silent import Handshakes
 from dicom_node.tls import context
 
 
@@ -157,6 +160,41 @@ def test_silent_connections_block_no_peer_and_end_with_their_time(
         for connection in silent:
             connection.close()
     assert set(reasons(store)) == {"the TLS handshake took too long"}
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16"], ids=["nothing", "half a handshake"])
+def test_silent_connections_are_cut_for_a_true_peer(
+    tmp_path: Path, store: MemoryStore, first: bytes
+) -> None:
+    """The oldest silent one goes, and the audit log has one line of it; the peer gets in."""
+    ours = identity(tmp_path, "ct1")
+    tls = identity(tmp_path, "node")
+    with receiver(tmp_path, store, tls=tls, plain=False, limits=Limits(silent=16)) as node:
+        silent = [socket.create_connection(("127.0.0.1", node.ports[0])) for _ in range(20)]
+        for connection in silent:
+            connection.sendall(first)
+        assert sender(node.ports[0], ours).echo("node").ok
+        silent[0].settimeout(5)
+        with suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""
+        for connection in silent:
+            connection.close()
+    assert store.kinds().count(AuditKind.CONNECTIONS_CUT) == 1
+
+
+def test_one_address_takes_a_quarter_of_the_places() -> None:
+    """A stranger with many connections cuts its own ones, not those of another address."""
+    handshakes = Handshakes(8)
+    pairs = [socket.socketpair() for _ in range(10)]
+    try:
+        ours = [near for near, _ in pairs]
+        assert not handshakes.add(ours[0], "10.0.0.1")
+        assert [handshakes.add(each, "10.0.0.9") for each in ours[1:8]] == [False] * 2 + [True] * 5
+        assert [handshakes.remove(each) for each in ours[:8]] == [True] + [False] * 5 + [True] * 2
+    finally:
+        for near, far in pairs:
+            near.close()
+            far.close()
 
 
 def test_a_new_certificate_is_used_without_a_restart(tmp_path: Path, store: MemoryStore) -> None:
