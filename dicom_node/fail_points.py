@@ -31,7 +31,7 @@ def fail_point(name: str) -> None:
 def _obey(order: Path) -> None:
     try:
         action, passes, *who = order.read_text().split()
-        key = order.name, order.stat().st_mtime_ns  # an order given anew is counted anew
+        key = order.name, order.stat().st_mtime_ns  # an order given again is counted from zero
         if who and not set(who) & set(sys.argv):
             return
         _passes[key] += 1

@@ -26,7 +26,7 @@ class _GuidedReLU(torch.autograd.Function):
 
 
 class SwitchedReLU(nn.Module):
-    """ReLU that can be told to guide its gradient; its forward is the same either way.
+    """ReLU that can guide its gradient; the forward pass is the same either way.
 
     A module and never in place, so that no hook is needed and no map is overwritten behind the
     reader's back.

@@ -60,7 +60,7 @@ def identity(directory: Path | None = None) -> ModelIdentity:
 def load(directory: Path | None = None, *, gate: bool = True) -> Cascade:
     """Build the cascade from a verified models directory; None for the packaged one.
 
-    Its ``gate`` is None where the manifest has none, or where it is not asked for: to score films
+    Its ``gate`` is None if the manifest has none, or if it is not requested: to score films
     is not to admit them.
 
     Raises
@@ -118,7 +118,7 @@ def save_weights(state: Mapping[str, Tensor], path: Path) -> str:
             raise WeightsError(f"{name} does not survive half precision; nothing was written.")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(halved, path)
-    path.chmod(0o644)  # safetensors writes for the owner alone; the node may be somebody else
+    path.chmod(0o644)  # safetensors writes mode 0600; the node may be another user
     return sha256_of(path)
 
 

@@ -45,7 +45,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "SCOORD": ("GraphicType", "GraphicData"),
     "CONTAINER": ("ContinuityOfContent",),
 }
-_MAY_BE_NAMELESS = frozenset({"IMAGE", "COMPOSITE", "SCOORD"})
+_MAY_LACK_A_NAME = frozenset({"IMAGE", "COMPOSITE", "SCOORD"})
 # relationship -> value types of parent and child; empty: any. PS3.3 A.35
 _RELATIONSHIPS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "CONTAINS": (frozenset({"CONTAINER"}), frozenset()),
@@ -95,7 +95,7 @@ def _lacks(item: Dataset, value_type: str, size: tuple[int, int]) -> Iterator[st
             return
     for keyword in ("ConceptNameCodeSequence", "ConceptCodeSequence"):
         yield from _bad_code(item, keyword)
-    if not item.get("ConceptNameCodeSequence") and value_type not in _MAY_BE_NAMELESS:
+    if not item.get("ConceptNameCodeSequence") and value_type not in _MAY_LACK_A_NAME:
         yield "has no concept name"
     if value_type == "NUM":
         yield from _bad_number(item)

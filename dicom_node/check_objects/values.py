@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-_JUDGED = _TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
+_CHECKED = _TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
 
 
 def check_values(ds: Dataset, path: str = "") -> Iterator[str]:
@@ -46,7 +46,7 @@ def _fault(element: DataElement, keyword: str) -> str | None:
     vr = element.VR
     if dictionary_has_tag(element.tag) and vr not in dictionary_VR(element.tag):
         return f"has VR {vr}"
-    if vr not in _JUDGED or (vr in ("LO", "SH") and is_identifier(keyword)):
+    if vr not in _CHECKED or (vr in ("LO", "SH") and is_identifier(keyword)):
         return None
     several = isinstance(element.value, MultiValue)
     for value in element.value if several else [element.value]:

@@ -59,7 +59,7 @@ class Confirmer:
     verifiers
         How to ask each destination; a destination without one is not asked.
     note
-        Called after each query with the destination and why it was not reached; None where it was.
+        Called after each query with the destination and why it was not reached, or None if it was.
     """
 
     owner: str

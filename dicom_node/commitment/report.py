@@ -112,7 +112,7 @@ def _context() -> PresentationContext:
 
 
 def _code(reference: Reference, known: dict[str, tuple[str, Path]], data_dir: Path) -> int | None:
-    """Why the node does not keep an instance; None where it does."""
+    """Why the node does not keep an instance, or None if it does."""
     if reference.sop_instance_uid not in known:
         return NO_SUCH_OBJECT
     sop_class_uid, path = known[reference.sop_instance_uid]

@@ -112,7 +112,7 @@ def _value(element: DataElement, codec: str | None) -> object:
 def _text(text: str, element: DataElement, codec: str | None) -> str:
     vr = element.VR
     control = _CONTROL_BUT_LINES if vr in _PARAGRAPHS else _CONTROL
-    text = control.sub("\N{REPLACEMENT CHARACTER}", _mended(text.replace(_GB2312, ""), codec))
+    text = control.sub("\N{REPLACEMENT CHARACTER}", _repaired(text.replace(_GB2312, ""), codec))
     if vr not in _LONGEST or is_identifier(element.keyword):
         return text
     if vr == "PN":
@@ -120,7 +120,7 @@ def _text(text: str, element: DataElement, codec: str | None) -> str:
     return text[: _LONGEST[vr]]
 
 
-def _mended(text: str, codec: str | None) -> str:
+def _repaired(text: str, codec: str | None) -> str:
     """Decode UTF-8 that was declared as another set; other text is rarely valid UTF-8."""
     if codec is None or text.isascii():
         return text

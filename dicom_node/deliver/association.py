@@ -62,7 +62,7 @@ class _Wire:
 
     def _bound(self, event: Event) -> None:
         # pynetdicom clears the socket's time-out on connecting. If the peer stopped reading, its
-        # thread would stay in send() for ever, and abort() would wait for that thread.
+        # thread would stay in send() without end, and abort() would wait for that thread.
         self.connected = True
         self._remember(event)  # TLS has put another socket in its place
         if self._socket is not None:

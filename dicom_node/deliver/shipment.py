@@ -71,7 +71,7 @@ class Deliverer:
     confirmed
         The destinations that are asked afterwards whether they keep what they accepted.
     note
-        Called after each shipment with the destination and why it was not reached; None where it
+        Called after each shipment with the destination and why it was not reached, or None if it
         was.
     stopping
         Once set, the shipment under way is finished and no other is begun.

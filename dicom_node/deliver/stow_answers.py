@@ -94,7 +94,7 @@ def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> 
 
 
 def status_of(error: requests.RequestException) -> int:
-    """Look up the HTTP status behind an error; 0 where there is none."""
+    """Look up the HTTP status behind an error; 0 if it has none."""
     return 0 if error.response is None else error.response.status_code
 
 

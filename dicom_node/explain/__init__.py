@@ -46,7 +46,7 @@ class Overlay:
     """One picture. ``rgb`` is (height, width, 3) uint8, the film at its top left.
 
     ``title`` is in the language of the style, ``description`` of how it was made in English.
-    ``factor`` is film pixels per picture pixel, 1 where nothing was scaled; None where the picture
+    ``factor`` is film pixels per picture pixel, 1 if nothing was scaled; None if the picture
     holds more than one film.
     """
 
