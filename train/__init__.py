@@ -1,1 +1,1 @@
-"""How the weights were made: runs from a checkout, is never shipped."""
+"""Training, evaluation and export of the networks; runs from a checkout and is never shipped."""

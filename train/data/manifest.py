@@ -1,4 +1,4 @@
-"""One manifest format, a row a film: what every data set is turned into before training reads it.
+"""The manifest, one row per film: every data set is converted to it before training reads it.
 
 A data folder holds ``manifest.csv`` with the columns of `Row`. A folder that keeps labelled films
 and films with lung masks apart (``cxr/manifest.csv``, ``lungs/manifest.csv``) is read as one.
@@ -40,7 +40,7 @@ class Row:
     age: str = ""  # years
     sex: str = ""  # M, F
     patient: str = ""
-    group: str = ""  # what must stay in one split: the patient, and whoever has the same film
+    group: str = ""  # what must stay in one split: a patient's films and copies of them
     source: str = ""
     subsource: str = ""
     licence: str = ""

@@ -1,8 +1,8 @@
-"""Which film may be learned from: splits by patient, and no film twice.
+"""Splits by patient, with copies of a film in one split.
 
-Compilations republish each other's films. Two films are near duplicates where their perceptual
-hashes differ in few of 256 bits: copies that were scaled, compressed or annotated do, two films of
-one patient do not.
+Collections republish each other's films. Two films are near duplicates if their perceptual hashes
+differ in at most `NEAR` of 256 bits: copies that were scaled, compressed or annotated do, two films
+of one patient do not.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def grouped(rows: Sequence[Row], folder: Path) -> list[Row]:
 
 
 def perceptual_hash(path: Path) -> NDArray[np.bool_]:
-    """256 bits of what the film looks like."""
+    """Perceptual hash of a film: (256,)."""
     film = Image.fromarray((load_pixels(path) * 255.0).round().astype(np.uint8))
     bits: NDArray[np.bool_] = imagehash.phash(film, hash_size=_SIDE).hash.ravel()
     return bits

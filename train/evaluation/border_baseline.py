@@ -1,7 +1,7 @@
-"""The border-ring baseline: how far one gets without looking at the chest.
+"""The border-ring baseline: what a classifier reaches that never sees the chest.
 
 A logistic regression on the outer pixels of a thumbnail. Where it scores high, disease and source
-are entangled, and a network's high score on the same films proves little.
+are confounded, and a network's high score on the same films proves little.
 """
 
 from __future__ import annotations

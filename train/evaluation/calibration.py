@@ -1,4 +1,4 @@
-"""Whether a probability means what it says, and the whole trade between misses and false alarms."""
+"""Calibration errors, reliability diagrams and ROC curves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from train.evaluation.metrics import Bin, Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Of the probabilities of one comparison's films."""
+    """Calibration of the probabilities of one comparison."""
 
     stage: int
     name: str
@@ -56,7 +56,7 @@ def calibrate(
 
 
 def draw(found: Sequence[Calibration], folder: Path) -> None:
-    """Write roc.svg and reliability.svg, a panel a stage."""
+    """Write roc.svg and reliability.svg, one panel per stage."""
     for name, axes, curve in (
         ("roc", ("1 - specificity", "sensitivity"), _roc),
         ("reliability", ("probability said", "share positive"), _reliability),

@@ -1,4 +1,4 @@
-"""Plots that hold no film."""
+"""Plots as SVG; none shows a film."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All numbers of a cascade, once measured: as Markdown for the cards, as JSON for machines."""
+"""All numbers of a cascade: as Markdown for the cards, as JSON for machines."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def measure(
     splits: Sequence[str] = ("test", "site"),
     without: Sequence[str] = (),
 ) -> Results:
-    """Measure on the test split and on hospitals never seen, or on other splits.
+    """Measure on the test split and on unseen hospitals, or on the splits that are named.
 
     Scores are kept in ``folder``; ``without`` names sources to leave out.
     """
@@ -88,5 +88,5 @@ def dice_table(scores: dict[str, Interval]) -> str:
 
 
 def cell(interval: Interval | None) -> str:
-    """An interval in a table; a dash where there is none."""
+    """An interval as a table cell; a dash for None."""
     return "-" if interval is None else str(interval)

@@ -1,4 +1,4 @@
-"""H2 as CAM, as eq. 1 to the letter, or none at all: what each leaves for stage 3 to see."""
+"""Stage 3 with H2 as CAM, as eq. 1 literally, and without H2."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALL, _CASES = "ieee8023", "radiopaedia + eurorad alone"
 
 
 def cam_variants(run: Run) -> Result:
-    """Learn stage 3's last layer anew under each H2, cross-validated by patient in ieee8023."""
+    """Refit stage 3's last layer with each H2, cross-validated by patient within ieee8023."""
     lungs, stage2 = networks.given(run, "lungs"), networks.given(run, "pneumonia")
     config = run.config
     wanted = labelled((PNEUMONIA, COVID), "ieee8023")
@@ -75,5 +75,5 @@ def _is(label: str) -> Callable[[Film], bool]:
 
 
 def _is_case(label: str) -> Callable[[Film], bool]:
-    told = _is(label)
-    return lambda film: told(film) and film.subsource in ("radiopaedia", "eurorad")
+    has_label = _is(label)
+    return lambda film: has_label(film) and film.subsource in ("radiopaedia", "eurorad")

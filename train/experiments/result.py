@@ -1,4 +1,4 @@
-"""What an experiment is given, and what it leaves: NAME.md and NAME.json."""
+"""An experiment's input, and its output: NAME.md and NAME.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What an experiment is given."""
+    """The input of an experiment."""
 
     name: str
     data: Path
@@ -29,7 +29,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What an experiment found."""
+    """The outcome of an experiment."""
 
     title: str
     head: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A test set's films of two kinds, and how well answers tell them apart."""
+"""Films of two classes from a test set, and how well probabilities separate them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Films of two kinds; intervals resample whole patients, those of a share are Wilson's."""
+    """Films of two classes. Intervals resample whole patients; those of a share are Wilson's."""
 
     at: NDArray[np.intp]  # of the films, and of the logits given below
     positive: NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Sample:
         return self._interval(lambda i: metrics.auc(own[i], self.positive[i]))
 
     def gain(self, logits: Floats, other: Floats) -> Interval:
-        """By how much one network's AUC is above another's, on the same draws of patients."""
+        """Difference of two networks' AUC over the same draws of patients."""
         mine, theirs = logits[self.at], other[self.at]
         return self._interval(
             lambda i: (
@@ -40,12 +40,12 @@ class Sample:
         )
 
     def moved(self, logits: Floats, other: Floats) -> Interval:
-        """How far the answers lie apart: mean absolute difference of the probabilities."""
+        """Mean absolute difference of two networks' probabilities."""
         apart = np.abs(_probability(logits[self.at]) - _probability(other[self.at]))
         return self._interval(lambda i: float(apart[i].mean()))
 
     def recalled(self, logits: Floats, *, positive: bool) -> Interval:
-        """Sensitivity, or specificity, where probability 1/2 decides."""
+        """Sensitivity or specificity at a threshold of 1/2."""
         side = self.positive == positive
         right = (logits[self.at] > 0) == self.positive
         return metrics.share(
@@ -62,7 +62,7 @@ def sample(
     positive: Callable[[Film], bool],
     draws: int = 2000,
 ) -> Sample:
-    """Choose the films of either kind."""
+    """Choose the films of both classes."""
     at = [i for i, film in enumerate(films) if negative(film) or positive(film)]
     return Sample(
         at=np.array(at, np.intp),

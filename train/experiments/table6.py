@@ -88,7 +88,7 @@ def _by_source(films: Sequence[Film]) -> list[list[Film]]:
 
 
 def _kept(films: Sequence[Film]) -> list[Film]:
-    """Leave out what ieee8023 holds of hannover: the hospital is to be a new one."""
+    """Leave out the films of hannover that ieee8023 republished, so that the hospital is new."""
     new = {film.group for film in films if film.source == "hannover"}
     return [
         film for film in films
@@ -106,7 +106,7 @@ def _score(run: Run, films: Sequence[Film], x: Floats, *, tuned: bool) -> Floats
 
 
 def _fold(films: Sequence[Film], count: int, seed: int, tuned: bool) -> NDArray[np.intp]:
-    """Folds in ieee8023; elsewhere the split says who teaches, hannover only where tuned."""
+    """Folds in ieee8023; elsewhere the split decides, and hannover trains only if ``tuned``."""
     own = folds([film.group for film in films], count, seed)
     for i, film in enumerate(films):
         if film.source == "ieee8023":

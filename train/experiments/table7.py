@@ -1,4 +1,4 @@
-"""Table 7: sensitivity by class as COVID-Net reports it, on the films that are there."""
+"""Table 7: sensitivity by class as COVID-Net reports it, on the films that are available."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PAPER = (
 
 
 def table7(run: Run) -> Result:
-    """Count by class what each stage, and both together, call rightly at shipped thresholds."""
+    """Sensitivity by class of each stage and of both together, at the shipped thresholds."""
     cascade = registry.load(run.models, gate=False)
     films = covidx(read_films(run.data, ("test",)), run.config["sources"])[: run.config["most"]]
     predictions = predict(cascade, films, run.out)
@@ -61,13 +61,13 @@ def table7(run: Run) -> Result:
 
 
 def covidx(films: Sequence[Film], sources: Sequence[str]) -> list[Film]:
-    """Choose COVIDx's own films, or where there are none those of ``sources``."""
+    """Choose COVIDx's own films, or those of ``sources`` if there are none."""
     own = [film for film in films if film.source == "covidx"]
     return own or [film for film in films if film.source in sources]
 
 
 def _deciders(settings: Settings) -> dict[str, Callable[[Prediction], tuple[str, ...]]]:
-    """What each calls a film: the labels that would be right; none where it is not asked."""
+    """For each stage, the labels that its answer agrees with; empty if it does not see the film."""
 
     def stage2(p: Prediction) -> tuple[str, ...]:
         return _ILL if settings.pneumonia.decide(p.pneumonia).positive else (NORMAL,)

@@ -1,1 +1,1 @@
-"""The gate in front of the networks: which films are read at all."""
+"""The gate in front of the networks: which films the networks read."""

@@ -1,8 +1,8 @@
 """The gate's network: frontal, lateral, part or other; upright or turned; right way or inverted.
 
-Turned, inverted and cut films are made from upright frontal ones. Laterals are few, so a base is
-taught without them first; the last steps, with them, are cheap enough to be repeated with a share
-of the laterals left out, which is how the figures on laterals are made.
+Turned, inverted and cut films are made from upright frontal ones. There are few laterals, so
+a base is trained without them. Its last steps, with laterals, are cheap and are repeated with each
+share of the laterals left out: that is how laterals are evaluated.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def is_lateral(row: Row) -> bool:
 
 
 def frontal_to_learn_from(rows: Sequence[Row], sources: Sequence[str]) -> list[Row]:
-    """Frontal films of these sources' training split whose patient stands in no other split."""
+    """Frontal training films of these sources whose patient is in no other split."""
     held_out = {row.group for row in rows if row.split not in ("train", "gate-lateral")}
     films = [row for row in rows if row.split == "train" and row.source in sources]
     return [row for row in films if row.group not in held_out and not is_lateral(row)]
@@ -44,7 +44,7 @@ def frontal_to_learn_from(rows: Sequence[Row], sources: Sequence[str]) -> list[R
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Films:
-    """What the network learns from, in memory."""
+    """The training films, in memory."""
 
     frontal: list[Picture]
     lateral: list[Picture]  # empty for the base
@@ -52,21 +52,21 @@ class Films:
 
 
 def small(picture: Picture) -> Picture:
-    """Scale a picture down to `_KEPT` on its long side, aspect kept."""
+    """Scale an image down to `_KEPT` on its long side; the aspect ratio stays."""
     step = max(1, min(picture.shape) // (2 * _KEPT))
     pixels, frame = preprocess.to_network(picture[::step, ::step], _KEPT)
     return np.asarray(frame.crop(pixels), np.float32)
 
 
 class GateTask:
-    """Even draws of whole frontal films, the same turned or inverted, laterals, parts, others."""
+    """Equal shares of frontal films, turned or inverted ones, laterals, parts, others."""
 
     def __init__(self, network: gate.GateNet, films: Films, check: Films) -> None:
         self.network: nn.Module = network
         self.films, self.check = films, check
 
     def prepare(self, size: int) -> None:
-        """Nothing: the network sees one size."""
+        """Do nothing; the network has one input size."""
 
     def batch(self, phase: Phase, generator: torch.Generator) -> dict[str, Tensor]:
         """Draw and augment."""
@@ -106,7 +106,7 @@ class GateTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """One training picture as the network sees it, and what is true of it."""
+    """One training image as the network sees it, with its targets."""
 
     x: NDArray[np.float32]  # (SIZE, SIZE)
     kind: int
@@ -115,7 +115,7 @@ class Drawn:
 
 
 def draw(films: Films, index: int, rng: np.random.Generator) -> Drawn:
-    """Draw a picture for this place of a batch, so that every batch holds every kind evenly."""
+    """Draw an image for a place of the batch, which decides its kind: shares stay equal."""
     kinds = [FRONTAL, FRONTAL, FRONTAL, PART, OTHER] + ([LATERAL] if films.lateral else [])
     kind = kinds[index % len(kinds)]
     if kind == OTHER:

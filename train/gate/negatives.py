@@ -1,6 +1,6 @@
-"""What is not a chest film: pictures that Python packages carry, and things drawn for the purpose.
+"""Images that are not chest films: shipped with Python packages, or drawn here.
 
-Every picture is (H, W) float32 in [0, 1]. Packages that are not installed leave their pictures out.
+Every picture is (H, W) float32 in [0, 1]. Packages that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _folder(package: str) -> Path:
 
 
 def _load(path: Path) -> Picture | None:
-    """Load a picture of some size; what is none, or a postage stamp, is left out."""
+    """Load an image; None if the file is none or very small."""
     try:
         picture = load_pixels(path) if path.suffix != ".dcm" else _dicom(path)
     except Refused:
@@ -69,7 +69,7 @@ def _dicom(path: Path) -> Picture | None:
 
 
 def drawn(rng: Generator, films: Sequence[Picture]) -> Picture:
-    """Draw one of the things below; ``films`` are used in mosaics and screenshots."""
+    """Draw one of the kinds below; ``films`` are used in mosaics and screenshots."""
     kinds: list[Callable[[Generator], Picture]] = [
         _blank, _noise, _clouds, _gradient, _limb, _slice, _shapes,
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def drawn(rng: Generator, films: Sequence[Picture]) -> Picture:
 
 
 def _grid() -> tuple[Picture, Picture]:
-    """Give x and y from -1 to 1."""
+    """Coordinates x and y from -1 to 1."""
     y, x = np.mgrid[-1 : 1 : _SIDE * 1j, -1 : 1 : _SIDE * 1j].astype(np.float32)
     return x, y
 
@@ -101,7 +101,7 @@ def _noise(rng: Generator) -> Picture:
 
 
 def _clouds(rng: Generator) -> Picture:
-    """Give noise that is smooth at a random scale, or at all scales."""
+    """Noise, smooth at one random scale or at all scales."""
     sizes = rng.choice([2.0, 5.0, 12.0, 30.0], size=int(rng.integers(1, 4)), replace=False)
     layers = [_even(ndimage.gaussian_filter(rng.standard_normal((_SIDE, _SIDE)), s)) for s in sizes]
     return _even(np.sum(layers, axis=0))
@@ -205,7 +205,7 @@ def _screenshot(rng: Generator, films: Sequence[Picture]) -> Picture:
 
 
 def _scrambled(rng: Generator, films: Sequence[Picture]) -> Picture:
-    """Cut a film into tiles and lay them anew: its texture without its anatomy."""
+    """Cut a film into tiles and shuffle them: its texture without its anatomy."""
     count = int(rng.integers(3, 7))
     size = _SIDE // count
     film = _thumb(films, size * count, size * count, rng)
