@@ -16,7 +16,12 @@ _UNREAD_WAITS = 10  # times study.longest_wait_seconds
 
 def alarms(config: Config, now: datetime) -> list[str]:
     """One sentence for each alarm, the worst first."""
-    return [*disk(config), *reception(config, now), *certificates(config, now)]
+    return [
+        *disk(config),
+        *reception(config, now),
+        *certificates(config, now),
+        *checkpoints(config),
+    ]
 
 
 _RECEPTION = {
@@ -45,6 +50,15 @@ def disk(config: Config) -> list[str]:
     if free >= least:
         return []
     return [f"films are rejected: {free} MiB free below {data_dir}, spool.min_free_mb is {least}"]
+
+
+def checkpoints(config: Config) -> list[str]:
+    """An alarm if the audit log's checkpoints lie beside the database that they protect."""
+    folder = config.audit.checkpoint_dir
+    data_dir = config.node.data_dir.absolute()
+    if folder is not None and not folder.absolute().is_relative_to(data_dir):
+        return []
+    return ["checkpoints of the audit log lie beside the database: set audit.checkpoint_dir"]
 
 
 def unread(config: Config, oldest: datetime | None, now: datetime) -> list[str]:

@@ -14,10 +14,14 @@ from dicom_node.errors import ConfigError, StoreWriteError
 from dicom_node.service.alarms import certificates
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dicom_node.config import Config
     from dicom_node.ports import Audit, Clock, Retention
 
 _ROUND = 100  # studies removed at a time
+_CHECKPOINT_LINES = 500  # a checkpoint covers new lines when there are this many,
+_CHECKPOINT_AGE = timedelta(minutes=5)  # or when the last one is this old
 
 log = structlog.get_logger()
 
@@ -33,6 +37,8 @@ class Housekeeping:
     clock: Clock
     reported: set[str] = field(default_factory=set)  # sentences; each is reported once
     verified: int = 0  # audit line up to which the chain was verified
+    covered: int = 0  # audit line of the last checkpoint
+    covered_at: datetime | None = None
 
     def run(self) -> None:
         """Do all of it."""
@@ -40,6 +46,16 @@ class Housekeeping:
         self.write_checkpoint()
         self.warn_of_certificates()
         self.remove_old_studies()
+
+    def checkpoint_if_due(self) -> None:
+        """Verify the new lines and write a checkpoint, every 500 lines or 5 minutes."""
+        last, _ = self.chain.head()
+        if last == self.covered or self.covered_at is None:  # `run` writes the first one
+            return
+        age = self.clock() - self.covered_at
+        if last - self.covered >= _CHECKPOINT_LINES or age >= _CHECKPOINT_AGE:
+            self.verify_new_lines()
+            self.write_checkpoint()
 
     def verify_new_lines(self) -> None:
         """Report altered audit lines: verify the whole log at start, then the new lines.
@@ -67,6 +83,7 @@ class Housekeeping:
 
     def write_checkpoint(self) -> None:
         """Write a checkpoint of the audit log."""
+        self.covered, self.covered_at = self.chain.head()[0], self.clock()
         try:
             checkpoints.write(self.chain, self.config, self.clock())
         except (OSError, ConfigError) as error:

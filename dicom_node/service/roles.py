@@ -108,7 +108,7 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
 def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.service.deliverer import Queues, Rounds
     from dicom_node.service.housekeeping import Housekeeping
-    from dicom_node.service.scheduler import Ticks, run_hourly, scheduler
+    from dicom_node.service.scheduler import Ticks, keep_house, scheduler
 
     store = open_store(config.node.data_dir, utc_now)
     queues = Queues(
@@ -142,7 +142,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
         retention=store.retention,
         clock=utc_now,
     )
-    run_hourly(ticking, house.run)
+    keep_house(ticking, house.run, house.checkpoint_if_due)
     ticking.start()
     stop.wait()
     ticking.shutdown(wait=True)  # a delivery under way is finished

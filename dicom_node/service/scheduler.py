@@ -27,6 +27,7 @@ _DELIVER_SECONDS = 0.25  # how late a due delivery may be noticed
 _BACKGROUND_SECONDS = 0.5  # how late a verification, a report or a probe may be
 _LEASE_SECONDS = 10.0  # how late an expired lease may be noticed
 _HOUSEKEEPING_SECONDS = 3600.0
+_CHECKPOINT_SECONDS = 10.0  # how late a checkpoint may be
 
 log = structlog.get_logger()
 
@@ -79,10 +80,13 @@ def scheduler(ticks: Ticks) -> BackgroundScheduler:
     return ticking
 
 
-def run_hourly(ticking: BackgroundScheduler, task: Callable[[], object]) -> None:
-    """Run a task now and then every hour."""
+def keep_house(
+    ticking: BackgroundScheduler, hourly: Callable[[], object], often: Callable[[], object]
+) -> None:
+    """Run one task now and then every hour, and another every few seconds."""
+    ticking.add_job(often, "interval", seconds=_CHECKPOINT_SECONDS)
     now = datetime.now(UTC)
-    ticking.add_job(task, "interval", seconds=_HOUSEKEEPING_SECONDS, next_run_time=now)
+    ticking.add_job(hourly, "interval", seconds=_HOUSEKEEPING_SECONDS, next_run_time=now)
 
 
 def _report(event: JobExecutionEvent) -> None:

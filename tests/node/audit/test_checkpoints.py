@@ -22,6 +22,7 @@ from dicom_node.audit import checkpoints
 from dicom_node.config import AuditConfig, Config
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError
+from dicom_node.service import alarms
 from dicom_node.service.housekeeping import Housekeeping
 
 
@@ -237,3 +238,41 @@ def test_only_a_checkpoint_that_agrees_vouches(node: StoreHarness, tmp_path: Pat
     last_valid_checkpoint = checkpoints.last_valid_checkpoint(trail, settings)
     assert last_valid_checkpoint is not None
     assert last_valid_checkpoint.sequence == 3
+
+
+def test_a_checkpoint_is_written_every_500_lines_or_5_minutes(
+    node: StoreHarness, tmp_path: Path
+) -> None:
+    """So that little of the audit log can be cut off unseen."""
+    settings = config(tmp_path)
+    keeper = house(node, settings)
+    live(node, 1)
+    keeper.run()
+    more = AuditEvent(kind=AuditKind.STUDY_READY)
+    node.store.audit.append(*[more] * 499)
+    keeper.checkpoint_if_due()
+    assert checkpoints.count(settings) == 1
+    live(node, 1)
+    keeper.checkpoint_if_due()
+    assert checkpoints.count(settings) == 2
+    live(node, 1)
+    node.clock.tick(299)
+    keeper.checkpoint_if_due()
+    assert checkpoints.count(settings) == 2
+    node.clock.tick(1)
+    keeper.checkpoint_if_due()
+    assert checkpoints.count(settings) == 3
+    node.clock.tick(3600)
+    keeper.checkpoint_if_due()
+    assert checkpoints.count(settings) == 3
+
+
+def test_checkpoints_beside_the_database_raise_an_alarm(tmp_path: Path) -> None:
+    """Who can rewrite the one can rewrite the other."""
+    settings = config(tmp_path)
+    aside = settings.audit.model_copy(update={"checkpoint_dir": tmp_path / "elsewhere"})
+    own = settings.node.model_copy(update={"data_dir": tmp_path / "data"})
+    beside = settings.audit.model_copy(update={"checkpoint_dir": tmp_path / "data" / "checkpoints"})
+    apart = settings.model_copy(update={"audit": aside, "node": own})
+    assert alarms.checkpoints(apart) == []
+    assert len(alarms.checkpoints(apart.model_copy(update={"audit": beside}))) == 1

@@ -66,6 +66,7 @@ def site(tmp_path: Path, pacs: Peer) -> Iterator[Site]:
             {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs.port},
         ],
         "delivery": {"timeout_seconds": 2.0},
+        "audit": {"checkpoint_dir": str(tmp_path / "checkpoints")},
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     store = open_store(tmp_path / "data", _now)
@@ -290,7 +291,7 @@ def test_lines_that_wait_for_the_repository_are_counted_and_alarm_when_old(site:
     path = site.folder / "config.yaml"
     settings = yaml.safe_load(path.read_text())
     settings["tls"] = {"ca_file": str(identity(site.folder, "node").ca_file)}
-    settings["audit"] = {"repository": {"host": "logs", "late_minutes": 30}}
+    settings["audit"]["repository"] = {"host": "logs", "late_minutes": 30}
     path.write_text(yaml.safe_dump(settings))
     store = open_store(site.folder / "data", lambda: _now() - timedelta(minutes=20))
     store.audit.append(*[AuditEvent(kind=AuditKind.STUDY_READY)] * 3)

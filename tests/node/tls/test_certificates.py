@@ -18,6 +18,7 @@ from dicom_node.config import Config, SpoolConfig, TlsConfig, load
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import ConfigError
 from dicom_node.service.alarms import alarms
+from dicom_node.service.alarms import certificates as expiring
 from dicom_node.service.housekeeping import Housekeeping
 
 NOW = datetime.now(UTC)
@@ -90,12 +91,12 @@ def test_expiry_is_an_alarm_and_a_line_in_the_audit_log(
     house.run()
     house.run()  # an hour later: nothing new
     lines = [e.detail["reason"] for e in store.events if e.kind is AuditKind.TLS_EXPIRING]
-    assert lines == alarms(config, soon)
+    assert lines == expiring(config, soon)
     assert (said is None and not lines) or (said is not None and said in str(lines[0]))
 
 
 def test_a_full_disk_is_an_alarm(tmp_path: Path) -> None:
-    """`status` says why films are refused."""
+    """`status` says why films are rejected."""
     config = load(None, {"DICOM_NODE__NODE__DATA_DIR": str(tmp_path)})
     full = config.model_copy(update={"spool": SpoolConfig(min_free_mb=10**9)})
     assert "films are rejected" in alarms(full, NOW)[0]
