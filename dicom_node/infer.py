@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from dicom_node.errors import ModelError
 from models import registry
 
 if TYPE_CHECKING:
+    from dicom_node.config import ModelsConfig
     from dicom_node.domain.values import Image
     from models.reading import Look, ModelIdentity, Reading
 
@@ -21,8 +21,8 @@ class CascadeReader:
 
     Parameters
     ----------
-    directory
-        Folder with ``manifest.yaml``, ``weights/`` and ``cards/``; None for the packaged one.
+    models
+        Which version of the packaged networks, or whose folder; operating point and prevalence.
     threads
         CPU threads torch may use in this process.
 
@@ -32,10 +32,14 @@ class CascadeReader:
         A file is missing, was altered, or does not fit its network.
     """
 
-    def __init__(self, directory: Path | None, threads: int) -> None:
+    def __init__(self, models: ModelsConfig, threads: int) -> None:
         torch.set_num_threads(threads)
         try:
-            self._cascade = registry.load(directory)
+            self._cascade = registry.load(
+                models.dir or registry.SHIPPED[models.version],
+                point=models.operating_point,
+                prevalence=models.prevalence,
+            )
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
 

@@ -8,7 +8,12 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from dicom_node import check_objects, compose, gate, pixels, select_images
-from dicom_node.domain.reading import HeatCheckSummary, ReadingSummary, StageSummary
+from dicom_node.domain.reading import (
+    AsymmetrySummary,
+    HeatCheckSummary,
+    ReadingSummary,
+    StageSummary,
+)
 from dicom_node.domain.values import CheckFailure, FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 from dicom_node.fail_points import fail_point
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Config
     from dicom_node.ports import Clock, Reader
-    from models.reading import HeatCheck, Reading, StageResult
+    from models.reading import Asymmetry, HeatCheck, Reading, StageResult
 
 
 # Notes of an image that say what was unusual about its pixels.
@@ -163,6 +168,7 @@ def summary(
     """Summarise a reading: probabilities to 6 decimal places, all else to 4."""
     return ReadingSummary(
         lung_area=round(reading.lungs.area_fraction, 4),
+        asymmetry=_asymmetry(reading.lungs.asymmetry) if reading.lungs.asymmetry else None,
         pneumonia=_stage(reading.pneumonia),
         covid19=_stage(reading.covid19) if reading.covid19 else None,
         explanation=_explanation(reading.heat_check) if reading.heat_check else None,
@@ -223,6 +229,14 @@ def _stage(result: StageResult) -> StageSummary:
         probability=round(result.probability, 6),
         threshold=result.threshold,
         positive=result.positive,
+    )
+
+
+def _asymmetry(found: Asymmetry) -> AsymmetrySummary:
+    return AsymmetrySummary(
+        area_ratio=round(found.area_ratio, 4),
+        base_difference=round(found.base_difference, 4),
+        suspicious=found.suspicious,
     )
 
 

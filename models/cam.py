@@ -1,8 +1,8 @@
 """Where a network looked: CAM (Zhou et al. 2016), Grad-CAM and Guided Grad-CAM (Selvaraju 2017).
 
 Functions of tensors, no hooks. Every map is (B, 1, S, S) float32 in [0, 1] and 0 where it says
-nothing; ``seen`` (B, 1, S, S) is True where the network was shown any film, so that no heat is
-in the padding or outside the lungs and none of it sets the scale.
+nothing; ``seen`` (B, 1, S, S) is True or 1 where heat may stand, so that none is in the padding
+or outside the lungs and none of it sets the scale.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import cam, heat_check, preprocess, unet
-from models.densenet import ChestDenseNet
+from models.classifier import ChestClassifier
 from models.gate import Gate
 from models.reading import BoolMap, FloatMap, Lungs, ModelIdentity, Reading, StageResult
 
@@ -27,22 +27,43 @@ H2Variant: TypeAlias = Literal["cam", "paper-eq1"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
-    """How a logit becomes a decision: sigmoid(logit / temperature) against a threshold."""
+    """How a logit becomes a decision: sigmoid((logit + bias) / temperature) against a threshold."""
 
     threshold: float  # probability in [0, 1]
     temperature: float = 1.0  # > 0
+    bias: float = 0.0
 
     def decide(self, logit: float) -> StageResult:
         """Calibrate one logit."""
-        z = logit / self.temperature
-        # tanh never overflows, whatever the logit.
-        probability = 0.5 * (1.0 + math.tanh(0.5 * z))
         return StageResult(
-            probability=probability,
+            probability=_sigmoid((logit + self.bias) / self.temperature),
             threshold=self.threshold,
             logit=logit,
             temperature=self.temperature,
         )
+
+    def moved(self, learned: float, prevalence: float) -> OperatingPoint:
+        """Move probabilities and threshold from one prevalence to another, by Bayes' rule.
+
+        Bayes' rule adds the difference of the prevalences' log odds to every log odds, so every
+        film stays on its side of the threshold.
+        """
+        shift = _log_odds(prevalence) - _log_odds(learned)
+        inside = 0.0 < self.threshold < 1.0
+        return replace(
+            self,
+            bias=self.bias + shift * self.temperature,
+            threshold=_sigmoid(_log_odds(self.threshold) + shift) if inside else self.threshold,
+        )
+
+
+def _sigmoid(z: float) -> float:
+    """Logistic function; tanh never overflows, whatever the logit."""
+    return 0.5 * (1.0 + math.tanh(0.5 * z))
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability) - math.log1p(-probability)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +71,7 @@ class Settings:
     """Everything that belongs to a model version besides its weights."""
 
     size: int = 512  # side of the network frame, pixels
-    mask_margin: int = 16  # added around the lung field, network pixels
+    mask_margin: int | None = 16  # added around the lung field, network pixels; None: whole film
     h2: H2Variant = "cam"
     lung_threshold: float = 0.5
     pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)
@@ -72,36 +93,51 @@ def lung_masks(logits: Tensor, areas: Sequence[BoolMap], threshold: float) -> Te
     return torch.from_numpy(np.stack(cleaned)).float()
 
 
-def masked(x: Tensor, lungs: Tensor, margin: int) -> Tensor:
-    """What stage 2 sees, (B, 1, S, S): the film inside the lung field of `lung_masks`."""
-    return preprocess.mask_film(x, lungs[:, unet.FIELD : unet.FIELD + 1], margin)
+def masked(x: Tensor, lungs: Tensor, margin: int | None, areas: Sequence[BoolMap]) -> Tensor:
+    """What stage 2 sees, (B, 1, S, S): the film inside the lung field of `lung_masks`, grown.
+
+    ``areas`` says where the frame holds film; with a ``margin`` of None all of it is shown.
+    """
+    film = torch.from_numpy(np.stack(areas))[:, None].to(x.dtype)
+    inside = film if margin is None else preprocess.dilate(field_of(lungs), margin) * film
+    return preprocess.mask_film(x, inside, 0)
+
+
+def field_of(lungs: Tensor) -> Tensor:
+    """The lung field of `lung_masks`, (B, 1, S, S): the only place where heat is drawn."""
+    return lungs[:, unet.FIELD : unet.FIELD + 1]
 
 
 def stage2(
-    network: ChestDenseNet, x_masked: Tensor, variant: H2Variant = "cam"
+    network: ChestClassifier, x_masked: Tensor, field: Tensor, variant: H2Variant = "cam"
 ) -> tuple[Tensor, Tensor]:
-    """Masked films (B, 1, S, S) -> (pneumonia logits (B,), H2 (B, 1, S, S) without gradient)."""
-    return _stage2_on(network, network.features(x_masked), x_masked, variant)
+    """Masked films (B, 1, S, S) -> (pneumonia logits (B,), H2 (B, 1, S, S) without gradient).
+
+    ``field`` (B, 1, S, S) holds zeros and ones; heat outside of it is not drawn.
+    """
+    features = network.features(x_masked)
+    return network.classify(features), heat(network, features, field, variant)
 
 
-def _stage2_on(
-    network: ChestDenseNet, features: Tensor, x_masked: Tensor, variant: H2Variant
-) -> tuple[Tensor, Tensor]:
-    maps, size, seen = features.detach(), x_masked.shape[-1], x_masked != 0
+def heat(
+    network: ChestClassifier, features: Tensor, where: Tensor, variant: H2Variant = "cam"
+) -> Tensor:
+    """H2 of stage 2's last maps inside ``where``, both of size (B, ., S, S), without gradient."""
+    maps, size = features.detach(), where.shape[-1]
     if variant == "paper-eq1":
-        h2 = cam.paper_eq1(maps.mean(dim=(2, 3)), size, seen=seen)
-    else:
-        h2 = cam.class_activation_map(maps, network.class_weight.detach(), size, seen=seen)
-    return network.classify(features), h2
+        return cam.paper_eq1(maps.mean(dim=(2, 3)), size, seen=where)
+    return cam.class_activation_map(maps, network.class_weight.detach(), size, seen=where)
 
 
-def stage3(network: ChestDenseNet, x_masked: Tensor, h2: Tensor) -> tuple[Tensor, Tensor]:
+def stage3(
+    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor
+) -> tuple[Tensor, Tensor]:
     """Masked films and their H2 -> (COVID-19 logits (B,), H3 (B, 1, S, S) without gradient)."""
-    return _stage3_gated(network, preprocess.gate(x_masked, h2), x_masked != 0)
+    return _stage3_gated(network, preprocess.gate(x_masked, h2), field)
 
 
 def guided_stage3(
-    network: ChestDenseNet, x_masked: Tensor, h2: Tensor
+    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`stage3` on the same forward pass, ready for `guided_gradient`.
 
@@ -115,7 +151,7 @@ def guided_stage3(
     network.guide(True)
     try:
         with torch.enable_grad():
-            logits, h3 = _stage3_gated(network, gated, x_masked != 0)
+            logits, h3 = _stage3_gated(network, gated, field)
     finally:
         network.guide(False)
     return logits, h3, gated
@@ -127,7 +163,7 @@ def guided_gradient(logits: Tensor, gated: Tensor) -> Tensor:
     return gradient
 
 
-def _stage3_gated(network: ChestDenseNet, gated: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+def _stage3_gated(network: ChestClassifier, gated: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     features = network.features(gated)
     weight = network.class_weight.detach()
     h3 = cam.grad_cam(features.detach(), weight, gated.shape[-1], seen=seen)
@@ -145,8 +181,8 @@ class Cascade:
         self,
         *,
         lungs: unet.LungUNet,
-        pneumonia: ChestDenseNet,
-        covid19: ChestDenseNet,
+        pneumonia: ChestClassifier,
+        covid19: ChestClassifier,
         settings: Settings,
         identity: ModelIdentity,
         gate: Gate | None = None,
@@ -178,10 +214,13 @@ class Cascade:
         area = preprocess.film_area(frame)
         x = torch.from_numpy(pixels)[None, None]
         lungs = lung_masks(stage1(self.lungs, x), [area], self.settings.lung_threshold)
-        x_masked = masked(x, lungs, self.settings.mask_margin)
+        x_masked = masked(x, lungs, self.settings.mask_margin, [area])
+        field = field_of(lungs)
         segmented = perf_counter()
         features = self.pneumonia.features(x_masked)
-        logit, h2 = _stage2_on(self.pneumonia, features, x_masked, self.settings.h2)
+        logit = self.pneumonia.classify(features)
+        h2 = heat(self.pneumonia, features, field, self.settings.h2)
+        everywhere = heat(self.pneumonia, features, x_masked != 0, self.settings.h2)
         classified = perf_counter()
         reading = Reading(
             frame=frame,
@@ -195,7 +234,10 @@ class Cascade:
             distance=self.gate.distance(features.mean(dim=(2, 3))[0]) if self.gate else 0.0,
         )
         reading = replace(
-            reading, heat_check=heat_check.check(reading, x_masked, self._probabilities)
+            reading,
+            heat_check=heat_check.check(
+                reading, _on_film(everywhere, area), x_masked, self._probabilities
+            ),
         )
         seconds = {
             "lungs": segmented - began,
@@ -214,7 +256,8 @@ class Cascade:
         """Stage 3 and its maps, added to a reading of stages 1 and 2."""
         began = perf_counter()
         area = preprocess.film_area(reading.frame)
-        logits, h3, gated = guided_stage3(self.covid19, x_masked, h2)
+        field = torch.from_numpy(reading.lungs.mask)[None, None]
+        logits, h3, gated = guided_stage3(self.covid19, x_masked, h2, field)
         covid19 = self.settings.covid19.decide(logits.item())
         classified = perf_counter()
         guided = cam.guided_grad_cam(guided_gradient(logits, gated), h3)
@@ -233,9 +276,15 @@ class Cascade:
 
 def _lungs(masks: Tensor, area: BoolMap) -> Lungs:
     aerated, field = (mask.numpy().astype(np.bool_) for mask in masks)
-    return Lungs(mask=field, aerated=aerated, area_fraction=float(field.sum() / area.sum()))
+    height = int(area.any(axis=1).sum())
+    return Lungs(
+        mask=field,
+        aerated=aerated,
+        area_fraction=float(field.sum() / area.sum()),
+        asymmetry=unet.asymmetry(field, height),
+    )
 
 
-def _on_film(heat: Tensor, area: BoolMap) -> FloatMap:
+def _on_film(one: Tensor, area: BoolMap) -> FloatMap:
     """One map (1, 1, S, S) as numpy; the mask's margin may reach into the padding, heat may not."""
-    return np.where(area, heat[0, 0].numpy(), np.float32(0.0))
+    return np.where(area, one[0, 0].numpy(), np.float32(0.0))

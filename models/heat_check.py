@@ -35,7 +35,9 @@ ELSEWHERE = 2
 _CELLS = 6
 
 
-def check(reading: Reading, x_masked: Tensor, probabilities: Probabilities) -> HeatCheck:
+def check(
+    reading: Reading, everywhere: FloatMap, x_masked: Tensor, probabilities: Probabilities
+) -> HeatCheck:
     """Check one film's heatmap.
 
     A negative film has no finding to explain: only the place of its heat counts, and the network
@@ -45,21 +47,23 @@ def check(reading: Reading, x_masked: Tensor, probabilities: Probabilities) -> H
     ----------
     reading
         Of stages 1 and 2.
+    everywhere
+        Stage 2's heat wherever it saw film, (S, S); H2 is what lies inside the lungs.
     x_masked
         The film as stage 2 saw it, (1, 1, S, S), whose mean inside the lungs is 0.
     probabilities
         Stage 2, asked once, about 1 + `ELSEWHERE` films.
     """
     h2, lungs = reading.h2, reading.lungs.mask
-    heat = float(h2.sum())
-    inside = float(h2[lungs].sum()) / heat if heat else 1.0
+    heat = float(everywhere.sum())
+    inside = float(everywhere[lungs].sum()) / heat if heat else 1.0
     drop = random_drop = None
     reliable = inside >= INSIDE_LUNGS
     if reading.pneumonia.positive:
         whole = reading.pneumonia.probability
         hot, *others = probabilities(_hidden(h2, lungs, x_masked))
         drop, random_drop = whole - hot, whole - sum(others) / ELSEWHERE
-        reliable &= heat > 0 and drop > max(random_drop, 0.0)
+        reliable &= bool(h2.any()) and drop > max(random_drop, 0.0)
     return HeatCheck(inside_lungs=inside, drop=drop, random_drop=random_drop, reliable=reliable)
 
 

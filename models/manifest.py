@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -13,16 +13,25 @@ from models.reading import GateLimits, ModelIdentity
 
 MANIFEST = "manifest.yaml"
 
+#: Operating points a site can choose from.
+PointName: TypeAlias = Literal["balanced", "sensitive", "specific"]
+#: Networks that stages 2 and 3 can be.
+Backbone: TypeAlias = Literal["densenet121", "efficientnet-lite0"]
+
 _HEADER = """\
 # The model version: which weights, and how their answers become decisions.
 # Written by `train export`, verified at start-up; paths are relative to this file.
 #
+# backbone     of stages 2 and 3: densenet121 (the paper's) or efficientnet-lite0
 # size         side of the square network frame, pixels
-# mask_margin  added around the lung field before stage 2, network pixels
+# mask_margin  added around the lung field before stage 2, network pixels; null: the whole film
 # h2           stage-2 heatmap: cam (class activation map) or paper-eq1 (eq. 1 literally)
 # sha256       of the weights file; a file that differs is refused
 # threshold    positive at or above this probability (lungs: of a pixel)
-# temperature  probability = sigmoid(logit / temperature)
+# temperature  probability = sigmoid((logit + bias) / temperature)
+# bias         added to the logit before that; it makes the probability that of `prevalence`
+# prevalence   share of ill among the films that the probability speaks of
+# points       other thresholds by name: sensitive (screening), specific; `threshold` is balanced
 # gate         which films are read at all; written by `train gate`
 # fitted_to    the networks whose films and features the gate's distance is measured with
 """
@@ -71,10 +80,35 @@ class Segmenter(Entry):
     threshold: float = Field(gt=0, lt=1)
 
 
+class Points(_Strict):
+    """Thresholds a site may choose instead of the balanced one."""
+
+    sensitive: float | None = Field(default=None, gt=0, lt=1)
+    specific: float | None = Field(default=None, gt=0, lt=1)
+
+
 class Classifier(Segmenter):
     """A network whose logit is calibrated."""
 
     temperature: float = Field(gt=0, allow_inf_nan=False)
+    bias: float = Field(default=0.0, allow_inf_nan=False)
+    prevalence: float = Field(default=0.5, gt=0, lt=1)
+    points: Points = Points()
+
+    def threshold_at(self, point: PointName) -> float:
+        """Give the threshold of a named operating point.
+
+        Raises
+        ------
+        WeightsError
+            These models do not have that point.
+        """
+        if point == "balanced":
+            return self.threshold
+        chosen: float | None = getattr(self.points, point)
+        if chosen is None:
+            raise WeightsError(f"These models have no operating point {point!r}.")
+        return chosen
 
 
 class Networks(_Strict):
@@ -93,8 +127,9 @@ class Manifest(_Strict):
     """What ``manifest.yaml`` says; the comments are in its header."""
 
     version: str = Field(min_length=1)
+    backbone: Backbone = "densenet121"
     size: int = Field(gt=0, multiple_of=32)
-    mask_margin: int = Field(ge=0)
+    mask_margin: int | None = Field(ge=0)
     h2: Literal["cam", "paper-eq1"]
     networks: Networks
     gate: GateEntry | None = None
@@ -138,5 +173,6 @@ def read_manifest(directory: Path) -> Manifest:
 def write_manifest(manifest: Manifest, directory: Path) -> None:
     """Write ``manifest.yaml`` with its comments."""
     content = manifest.model_dump(exclude_none=True)
+    content["mask_margin"] = manifest.mask_margin  # null is an answer here
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (directory / MANIFEST).write_text(f"{_HEADER}\n{body}", encoding="utf-8")

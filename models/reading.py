@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 FloatMap: TypeAlias = NDArray[np.float32]
 BoolMap: TypeAlias = NDArray[np.bool_]
 
+#: Lungs whose outlines differ more than this are warned of.
+LEAST_AREA_RATIO, MOST_BASE_DIFFERENCE = 0.72, 0.10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -67,6 +70,23 @@ class StageResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asymmetry:
+    """How one lung's outline differs from the other's.
+
+    Where much is missing, the outline may leave out a consolidated part, which then no later stage
+    looks at.
+    """
+
+    area_ratio: float  # smaller over larger lung, in [0, 1]
+    base_difference: float  # of the lungs' lowest rows, share of the film's height, in [0, 1]
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether the result must warn of it. Hardly a normal film is."""
+        return self.area_ratio < LEAST_AREA_RATIO or self.base_difference > MOST_BASE_DIFFERENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lungs:
     """Stage 1: the lung field (heart shadow included) that later stages see, without margin.
 
@@ -76,6 +96,7 @@ class Lungs:
     mask: BoolMap  # (size, size)
     aerated: BoolMap  # (size, size)
     area_fraction: float  # of the film's own area, in [0, 1]
+    asymmetry: Asymmetry | None = None  # None where no two lungs were found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from models.manifest import (
     MANIFEST,
+    Backbone,
     Classifier,
     Entry,
     GateEntry,
     Manifest,
     Networks,
+    PointName,
+    Points,
     Segmenter,
     WeightsError,
     read_manifest,
@@ -28,18 +31,21 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from models.cascade import Cascade, Settings
+    from models.cascade import Cascade, OperatingPoint, Settings
+    from models.classifier import ChestClassifier
     from models.gate import Gate
     from models.reading import ModelIdentity
 
 __all__ = [
-    "DEFAULT", "MANIFEST", "Classifier", "Entry", "GateEntry", "Manifest", "Networks", "Segmenter",
-    "WeightsError", "identity", "load", "read_manifest", "save_weights", "sha256_of",
-    "write_manifest",
+    "DEFAULT", "MANIFEST", "SHIPPED", "Backbone", "Classifier", "Entry", "GateEntry", "Manifest",
+    "Networks", "PointName", "Points", "Segmenter", "WeightsError", "classifier", "identity",
+    "load", "read_manifest", "save_weights", "sha256_of", "write_manifest",
 ]  # fmt: skip
 
-#: The models that ship with the package.
-DEFAULT = Path(__file__).parent
+#: The model versions that ship with the package.
+SHIPPED = {name: Path(__file__).parent / name for name in ("paper", "lite")}
+#: The one that is used where none is chosen.
+DEFAULT = SHIPPED["lite"]
 
 
 def identity(directory: Path | None = None) -> ModelIdentity:
@@ -57,16 +63,32 @@ def identity(directory: Path | None = None) -> ModelIdentity:
     return manifest.identity
 
 
-def load(directory: Path | None = None, *, gate: bool = True) -> Cascade:
-    """Build the cascade from a verified models directory; None for the packaged one.
+def load(
+    directory: Path | None = None,
+    *,
+    gate: bool = True,
+    point: PointName = "balanced",
+    prevalence: float | None = None,
+) -> Cascade:
+    """Build the cascade from a verified models directory.
 
-    Its ``gate`` is None if the manifest has none, or if it is not requested: to score films
-    is not to admit them.
+    Parameters
+    ----------
+    directory
+        Holds ``manifest.yaml``; None for `DEFAULT`.
+    gate
+        Whether the cascade has its gate; to score films is not to admit them.
+    point
+        Stage 2's operating point.
+    prevalence
+        Share of pneumonia among the site's films, in (0, 1): stage 2's probabilities are moved
+        there by Bayes' rule, and its threshold with them, so that no decision changes. None for
+        the manifest's.
 
     Raises
     ------
     WeightsError
-        A file is missing, altered, or does not fit its network.
+        A file is missing, altered, or does not fit its network, or the point is not there.
     """
     directory = directory or DEFAULT
     manifest = read_manifest(directory)
@@ -78,10 +100,10 @@ def load(directory: Path | None = None, *, gate: bool = True) -> Cascade:
         _check_fit(manifest)
     # Late, because torch takes seconds: altered files are refused before it is paid for.
     from models.cascade import Cascade
-    from models.densenet import ChestDenseNet
     from models.unet import LungUNet
 
-    lungs, pneumonia, covid19 = LungUNet(), ChestDenseNet(), ChestDenseNet()
+    lungs = LungUNet()
+    pneumonia, covid19 = classifier(manifest.backbone), classifier(manifest.backbone)
     _fill("lungs", lungs, files["lungs"])
     _fill("pneumonia", pneumonia, files["pneumonia"])
     _fill("covid19", covid19, files["covid19"])
@@ -89,10 +111,21 @@ def load(directory: Path | None = None, *, gate: bool = True) -> Cascade:
         lungs=lungs,
         pneumonia=pneumonia,
         covid19=covid19,
-        settings=_settings(manifest),
+        settings=_settings(manifest, point, prevalence),
         identity=manifest.identity,
         gate=_gate(manifest.gate, files["gate"]) if gate and manifest.gate else None,
     )
+
+
+def classifier(backbone: Backbone) -> ChestClassifier:
+    """Build a network of stages 2 and 3, without its weights."""
+    if backbone == "efficientnet-lite0":
+        from models.efficientnet import ChestEfficientNet
+
+        return ChestEfficientNet()
+    from models.densenet import ChestDenseNet
+
+    return ChestDenseNet()
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> str:
@@ -181,17 +214,22 @@ def _gate(entry: GateEntry, content: bytes) -> Gate:
     return Gate(network, entry.limits)
 
 
-def _settings(manifest: Manifest) -> Settings:
-    from models.cascade import OperatingPoint, Settings
+def _settings(manifest: Manifest, point: PointName, prevalence: float | None) -> Settings:
+    from models.cascade import Settings
 
-    def point(entry: Classifier) -> OperatingPoint:
-        return OperatingPoint(threshold=entry.threshold, temperature=entry.temperature)
-
+    networks = manifest.networks
     return Settings(
         size=manifest.size,
         mask_margin=manifest.mask_margin,
         h2=manifest.h2,
-        lung_threshold=manifest.networks.lungs.threshold,
-        pneumonia=point(manifest.networks.pneumonia),
-        covid19=point(manifest.networks.covid19),
+        lung_threshold=networks.lungs.threshold,
+        pneumonia=_point(networks.pneumonia, networks.pneumonia.threshold_at(point), prevalence),
+        covid19=_point(networks.covid19, networks.covid19.threshold, None),
     )
+
+
+def _point(entry: Classifier, threshold: float, prevalence: float | None) -> OperatingPoint:
+    from models.cascade import OperatingPoint
+
+    learned = OperatingPoint(threshold=threshold, temperature=entry.temperature, bias=entry.bias)
+    return learned.moved(entry.prevalence, prevalence) if prevalence else learned

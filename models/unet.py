@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
+from models.reading import Asymmetry
+
 #: Output channels: lungs as radiologists outline them (heart left out), and the whole lung field
 #: with the part hidden behind the heart. Public masks follow one or the other convention.
 AERATED, FIELD = 0, 1
@@ -53,6 +55,22 @@ def clean(mask: NDArray[np.bool_], smallest: float = 0.005) -> NDArray[np.bool_]
     order = np.argsort(areas)[::-1][:2]
     kept = [i + 1 for i in order if areas[i] >= smallest * mask.size] or [int(order[0]) + 1]
     return np.isin(labels, kept)
+
+
+def asymmetry(mask: NDArray[np.bool_], height: int) -> Asymmetry | None:
+    """Compare the two lungs of a cleaned mask, where there are two.
+
+    ``height`` is the film's, in pixels of the mask.
+    """
+    labels, count = ndimage.label(mask)
+    if count != 2:
+        return None
+    areas = np.bincount(labels.ravel())[1:]
+    bases = [int(np.flatnonzero((labels == one).any(axis=1))[-1]) for one in (1, 2)]
+    return Asymmetry(
+        area_ratio=float(areas.min() / areas.max()),
+        base_difference=abs(bases[0] - bases[1]) / height,
+    )
 
 
 def masks(logits: Tensor, area: NDArray[np.bool_], threshold: float) -> list[NDArray[np.bool_]]:

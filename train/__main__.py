@@ -7,22 +7,25 @@ where an interrupted one stopped.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+import yaml
 from rich.console import Console
 from rich.markdown import Markdown
+from torch import nn
 
 from models import registry
-from models.densenet import ChestDenseNet
 from models.unet import LungUNet
 from train import export as exporting
 from train import settings
 from train.data import manifest
 from train.data.adapters import ADAPTERS, adapt
 from train.evaluation import cards, results_page
+from train.evaluation.depth import look_deeper
 from train.evaluation.tables import measure
 from train.experiments import EXPERIMENTS
 from train.experiments.result import Run, write
@@ -32,12 +35,12 @@ from train.stages.refit import refit
 from train.stages.stage1_lungs import LungTask
 from train.stages.stage2_pneumonia import PneumoniaTask
 from train.stages.stage3_covid import CovidTask
-from train.weights import started
+from train.starts import start
 
 Config = Annotated[Path, typer.Option(help="YAML of the run", exists=True)]
 Data = Annotated[Path, typer.Option(envvar="DATA", help="Data folder", exists=True)]
 Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run there is resumed")]
-Init = Annotated[Path | None, typer.Option(help="Weights to start from", exists=True)]
+Init = Annotated[str | None, typer.Option(help="Weights to start from, instead of the YAML's")]
 Lungs = Annotated[Path, typer.Option(help="Weights of stage 1", exists=True)]
 Pneumonia = Annotated[Path, typer.Option(help="Weights of stage 2", exists=True)]
 Weights = Annotated[Path | None, typer.Option(help="Weights; else the YAML's", exists=True)]
@@ -49,6 +52,13 @@ Splits = Annotated[list[str] | None, typer.Option(help="Instead of test and site
 app = typer.Typer(help="Train, evaluate and export the three networks.", no_args_is_help=True)
 
 
+def _start(network: nn.Module, init: str | Path | None, out: Path) -> None:
+    """Fill the first weights; leave word of where they came from, for the card."""
+    if found := start(network, init):
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "start.yaml").write_text(yaml.safe_dump(asdict(found)), encoding="utf-8")
+
+
 @app.command()
 def stage1(
     data: Data,
@@ -57,9 +67,12 @@ def stage1(
     init: Init = None,
 ) -> Path:
     """Lungs."""
-    schedule = settings.schedule(settings.read(config))
+    raw = settings.read(config)
+    schedule = settings.schedule(raw)
     torch.manual_seed(schedule.seed)  # of the first weights
-    task = LungTask(started(LungUNet(), init), data)
+    network = LungUNet()
+    _start(network, init or raw.get("init"), out)
+    task = LungTask(network, data, settings.lung_groups(raw))
     return fit(task, schedule, out)
 
 
@@ -75,8 +88,10 @@ def stage2(
     raw = settings.read(config)
     schedule = settings.schedule(raw)
     torch.manual_seed(schedule.seed)  # of the first weights
-    network = started(ChestDenseNet(), init)
-    task = PneumoniaTask(network, data, settings.masking(raw, lungs), settings.recipe(raw))
+    masking = settings.masking(raw, lungs)
+    network = registry.classifier(masking.backbone)
+    _start(network, init or raw.get("init"), out)
+    task = PneumoniaTask(network, data, masking, settings.recipe(raw))
     return fit(task, schedule, out)
 
 
@@ -94,8 +109,9 @@ def stage3(
     A YAML with `refit` has only the last layer learned anew.
     """
     raw = settings.read(config)
-    network = started(ChestDenseNet(), init or pneumonia)
     masking = settings.masking(raw, lungs)
+    network = registry.classifier(masking.backbone)
+    _start(network, init or raw.get("init") or pneumonia, out)
     task = CovidTask(network, data, masking, pneumonia, settings.recipe(raw))
     if ridges := raw.get("refit"):
         return refit(task, ridges, out)
@@ -147,12 +163,16 @@ def gate(
     config: Config = settings.CONFIGS / "gate.yaml",
     out: Out = Path("runs/gate"),
     to: Into = registry.DEFAULT,
+    network: Annotated[
+        Path | None, typer.Option(help="Gate's weights to keep; only the fit is new", exists=True)
+    ] = None,
 ) -> None:
     """Teach the input gate, and fit it to the models it is written to; again after each export.
 
     What is finished in the run's folder is taken as it is: a second time, only the fit is new.
     """
-    _show({"gate": gate_release.release(data, settings.read(config), out, to)})
+    raw = settings.read(config)
+    _show({"gate": gate_release.release(data, raw, out, to, network=network)})
 
 
 @app.command("manifest")
@@ -195,7 +215,7 @@ def evaluate(  # noqa: PLR0913 - one option each
     if write_cards:
         cards.rewrite(directory, results.markdown(), exporting.command(left_out))
     if docs:
-        depth = results_page.look_deeper(cascade, data, out)
+        depth = look_deeper(cascade, data, out)
         command = f"{exporting.command(left_out)} --docs docs"
         Console().print(Markdown(results_page.write(results, depth, docs, command)))
     else:

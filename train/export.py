@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from models import registry
 from models.cascade import Cascade
-from models.registry import Classifier, Manifest, Networks, Segmenter
+from models.registry import Backbone, Classifier, Manifest, Networks, Segmenter
 from train.data.films import COVID, NORMAL, Film, LungFilm, read_films, read_lung_films
-from train.evaluation import cards, metrics
-from train.evaluation.evaluate import Prediction, predict
+from train.evaluation import cards, operating
+from train.evaluation.evaluate import predict
 from train.evaluation.tables import measure
 from train.weights import read_state
 
+_BACKBONES: dict[Backbone, str] = {
+    "densenet121": "DenseNet-121, its last block at stride 16,",
+    "efficientnet-lite0": "EfficientNet-Lite0, its maps at strides 16 and 32 joined,",
+}
 _NAMES = ("lungs", "pneumonia", "covid19")
+#: Stage 2 is calibrated on films that radiologists read, stage 3 on all sources it learned from.
+_READ = ("nih",)
+#: Validation films of each source and label that calibrate.
+_ENOUGH = 60
+_CALIBRATED = ("nih", "quex", "ieee8023", "hannover", "bimcv")
 _LICENCE = (
     "Apache-2.0 for the code; the weights are for research only, being learned from films under"
 )
@@ -29,10 +37,12 @@ class Release:
     """What to export."""
 
     version: str
-    mask_margin: int  # network pixels, as the classifiers were trained with
+    mask_margin: int | None  # network pixels, as the classifiers were trained with; None: whole
     weights: dict[str, Path]  # network -> state dict
     history: dict[str, str]  # network -> how these weights came to be
     sources: dict[str, tuple[str, ...]]  # network -> sources of its training films
+    backbone: Backbone = "densenet121"
+    size: int = 256  # side of the network frame, pixels
     without: tuple[str, ...] = ()  # sources left out of the report, to save time
     measured: bool = True  # or the cards wait for `evaluate --cards`
 
@@ -51,7 +61,9 @@ def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str
         results = measure(cascade, data, out, without=release.without).markdown()
     for name, entry in manifest.networks.entries().items():
         facts = _facts(release, manifest, name, data, results[name])
-        (out / entry.card).write_text(cards.card(_words(name), facts), encoding="utf-8")
+        (out / entry.card).write_text(
+            cards.card(_words(name, manifest.backbone), facts), encoding="utf-8"
+        )
     registry.identity(out)
     for part in ("weights", "cards"):
         shutil.copytree(out / part, into / part, dirs_exist_ok=True)
@@ -77,7 +89,7 @@ def _with_weights(release: Release, data: Path, out: Path) -> Manifest:
     for part in ("weights", "cards"):
         (out / part).mkdir(parents=True, exist_ok=True)
 
-    def common(name: str) -> dict[str, str]:
+    def common(name: str) -> dict[str, Any]:
         file, card = f"weights/{name}.safetensors", f"cards/{name}.md"
         state = read_state(release.weights[name])
         digest = registry.save_weights(state, out / file)
@@ -87,7 +99,8 @@ def _with_weights(release: Release, data: Path, out: Path) -> Manifest:
 
     return Manifest(
         version=release.version,
-        size=512,
+        backbone=release.backbone,
+        size=release.size,
         mask_margin=release.mask_margin,
         h2="cam",
         networks=Networks(
@@ -105,40 +118,47 @@ def _publish(manifest: Manifest, out: Path) -> Cascade:
 
 def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out: Path) -> Manifest:
     """Temperatures and thresholds from the validation split, by the rules the cards state."""
-    films = [f for f in read_films(data, ("val",)) if f.source in ("nih", "ieee8023")]
+    known = [f for f in read_films(data, ("val",)) if f.source in _CALIBRATED]
+    films = _at_most(_ENOUGH, [f for f in known if f.source in _READ or f.label != NORMAL])
     predictions = predict(cascade, films, out)
-    nih = [p for p in predictions if p.film.source == "nih"]
+    read = [p for p in predictions if p.film.source in _READ]
     ill = [p for p in predictions if p.film.label != NORMAL]
-    pneumonia = _operating_point(nih, [p.pneumonia for p in nih], lambda f: f.label != NORMAL)
-    covid19 = _operating_point(ill, [p.covid19 for p in ill], lambda f: f.label == COVID)
+    pneumonia = operating.fit(read, [p.pneumonia for p in read], lambda f: f.label != NORMAL)
+    covid19 = operating.fit(ill, [p.covid19 for p in ill], lambda f: f.label == COVID)
     networks = manifest.networks
     return manifest.model_copy(
         update={
             "networks": networks.model_copy(
                 update={
-                    "pneumonia": networks.pneumonia.model_copy(update=pneumonia),
-                    "covid19": networks.covid19.model_copy(update=covid19),
+                    "pneumonia": _calibrated(networks.pneumonia, pneumonia),
+                    "covid19": _calibrated(
+                        networks.covid19, {k: v for k, v in covid19.items() if k != "points"}
+                    ),
                 }
             )
         }
     )
 
 
-def _operating_point(
-    predictions: Sequence[Prediction], logits: Sequence[float], ill: Callable[[Film], bool]
-) -> dict[str, float]:
-    films, values = [p.film for p in predictions], np.array(logits)
-    positive = np.array([ill(film) for film in films], np.bool_)
-    weights = metrics.even_weights([(film.label, film.source) for film in films])
-    temperature = metrics.fit_temperature(values, positive, weights)
-    probabilities = 1.0 / (1.0 + np.exp(-values / temperature))
-    groups = [film.group for film in films]
-    threshold = metrics.steady_youden(probabilities, positive, weights, groups)
-    return {"threshold": round(threshold, 4), "temperature": round(temperature, 4)}
+def _at_most(most: int, films: Sequence[Film]) -> list[Film]:
+    """At most so many films of each source and label, spread over all of them."""
+    kinds: dict[tuple[str, str], list[Film]] = {}
+    for film in films:
+        kinds.setdefault((film.source, film.label), []).append(film)
+    return [
+        kind[i * len(kind) // min(most, len(kind))]
+        for kind in kinds.values()
+        for i in range(min(most, len(kind)))
+    ]
 
 
-def _words(name: str) -> cards.Words:
-    return {"lungs": cards.LUNGS, "pneumonia": cards.PNEUMONIA, "covid19": cards.COVID19}[name]
+def _calibrated(entry: Classifier, found: dict[str, object]) -> Classifier:
+    return Classifier.model_validate(entry.model_dump() | found)
+
+
+def _words(name: str, backbone: Backbone) -> cards.Words:
+    words = {"lungs": cards.LUNGS, "pneumonia": cards.PNEUMONIA, "covid19": cards.COVID19}[name]
+    return replace(words, details=words.details.replace("{backbone}", _BACKBONES[backbone]))
 
 
 def _facts(
@@ -147,7 +167,12 @@ def _facts(
     entry = manifest.networks.entries()[name]
     operating = f"Threshold {entry.threshold}"
     if isinstance(entry, Classifier):
-        operating += f", temperature {entry.temperature}"
+        operating += (
+            f", temperature {entry.temperature}, bias {entry.bias}, for a prevalence of "
+            f"{entry.prevalence}"
+        )
+        points = {k: v for k, v in entry.points.model_dump().items() if v is not None}
+        operating += "".join(f"; {name}: {value}" for name, value in points.items())
     tested = _films(name, data, ("test", "site"))
     if name == "covid19":
         tested = [film for film in tested if getattr(film, "label", "") != NORMAL]

@@ -27,6 +27,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from train.schedule import Phase, Schedule, learning_rate, step_generator
 
+_LAST = ("out.", "head.")  # where the names of a classifier's last layers begin
 _PICTURES = 8  # films of a batch shown in TensorBoard
 
 
@@ -105,6 +106,8 @@ class _Run:
         self.average = self.fabric.to_device(copy.deepcopy(self.plain).eval())
         self.state = State()
         self.network: Any = self.fabric.setup_module(self.plain)
+        if hasattr(self.plain, "features"):
+            self.network.mark_forward_method("features")  # a task may want the last maps too
         self.optimizer = self._fresh_optimizer()
         self.best_path = out / "best.pt"
         self.saved = monotonic()
@@ -112,14 +115,17 @@ class _Run:
 
     def _fresh_optimizer(self) -> Any:
         return self.fabric.setup_optimizers(
-            torch.optim.AdamW(self.network.parameters(), weight_decay=self.schedule.weight_decay)
+            torch.optim.AdamW(
+                _by_rate(self.plain, self.schedule.body_rate),
+                weight_decay=self.schedule.weight_decay,
+            )
         )
 
     def advance(self, phase: Phase) -> None:
         """Take one step; validate and checkpoint where due."""
         state = self.state
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(state.step, phase)
+            group["lr"] = group["share"] * learning_rate(state.step, phase)
         generator = step_generator(self.schedule.seed, state.phase, state.step)
         batch = self.fabric.to_device(self._share(self.task.batch(phase, generator)))
         if state.step == 0:
@@ -225,6 +231,16 @@ class _Run:
         phase, step, best = content["state"]
         self.state = State(phase=phase, step=step, best=best, rows=content["rows"])
         self.optimizer.load_state_dict(content["optimizer"])
+
+
+def _by_rate(network: nn.Module, body_rate: float) -> list[dict[str, Any]]:
+    """Last layers at the phase's learning rate, all others at a share of it."""
+    last: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        (last if name.startswith(_LAST) else others).append(parameter)
+    groups = [{"params": last, "share": 1.0}, {"params": others, "share": body_rate}]
+    return [group for group in groups if group["params"]]
 
 
 def _write(content: Any, path: Path) -> None:

@@ -26,6 +26,7 @@ class Schedule:
     phases: tuple[Phase, ...]
     seed: int = 20260101
     weight_decay: float = 0.02
+    body_rate: float = 1.0  # learning rate of all but a classifier's last layers, share of it
     ema: float = 0.99  # share of the running average that each step keeps
     validate_every: int = 50  # steps
     checkpoint_seconds: float = 180.0

@@ -10,7 +10,8 @@ import yaml
 from train.export import Release
 from train.schedule import Phase, Schedule
 from train.stages.masked import Masking
-from train.stages.stage2_pneumonia import Group, Recipe
+from train.stages.recipe import Group, Recipe
+from train.stages.stage1_lungs import CONVENTIONS, LungGroup
 
 #: The configurations that `train all` uses.
 CONFIGS = Path(__file__).parent / "configs"
@@ -28,21 +29,43 @@ def schedule(raw: dict[str, Any]) -> Schedule:
     return Schedule(phases=tuple(Phase(**phase) for phase in fields.pop("phases")), **fields)
 
 
+def lung_groups(raw: dict[str, Any]) -> tuple[LungGroup, ...]:
+    """Read which films teach stage 1, in which shares."""
+    return (
+        tuple(
+            LungGroup(
+                sources=tuple(one.get("sources", ())),
+                labels=tuple(one.get("labels", ())),
+                share=float(one.get("share", 1.0)),
+            )
+            for one in raw.get("groups", ())
+        )
+        or CONVENTIONS
+    )
+
+
 def recipe(raw: dict[str, Any]) -> Recipe:
     """Read what stages 2 and 3 are taught."""
     fields = dict(raw["recipe"])
     groups = tuple(
-        Group(label=group["label"], sources=tuple(group["sources"]))
-        for group in fields.pop("groups")
+        Group(**group | {"sources": tuple(group["sources"])}) for group in fields.pop("groups")
     )
-    if fields.get("previous"):
-        fields["previous"] = Path(fields["previous"])
-    return Recipe(groups=groups, original=tuple(fields.pop("original", ())), **fields)
+    previous = fields.pop("previous", None) or ()
+    paths = [previous] if isinstance(previous, str) else previous
+    several: dict[str, Any] = {
+        name: tuple(fields.pop(name)) for name in ("original", "margins") if name in fields
+    }
+    return Recipe(groups=groups, previous=tuple(map(Path, paths)), **several, **fields)
 
 
 def masking(raw: dict[str, Any], lungs: Path) -> Masking:
     """Read how stage 1 is used by the later ones."""
-    return Masking(weights=lungs, margin=int(raw["mask_margin"]))
+    return Masking(
+        weights=lungs,
+        size=int(raw.get("size", 256)),
+        margin=raw["mask_margin"],
+        backbone=raw.get("backbone", "densenet121"),
+    )
 
 
 def release(
@@ -52,7 +75,9 @@ def release(
     networks = raw["networks"]
     return Release(
         version=str(raw["version"]),
-        mask_margin=int(raw["mask_margin"]),
+        mask_margin=raw["mask_margin"],
+        backbone=raw.get("backbone", "densenet121"),
+        size=int(raw.get("size", 256)),
         weights={name: Path(one["weights"]) for name, one in networks.items()} | weights,
         history={name: str(one["history"]).strip() for name, one in networks.items()},
         sources={name: tuple(one["sources"]) for name, one in networks.items()},
@@ -63,11 +88,13 @@ def release(
 
 def told(name: str, raw: dict[str, Any]) -> str:
     """Tell how a run made its weights, for a card."""
+    if "made" in raw:  # by more than one run, or by another program: in its own words
+        return str(raw["made"]).strip()
     if "refit" in raw:
         return (
             f"Made by `python -m train {name}`: stage 2's network as it is, only its last layer "
             "(1024 weights and a bias) learned anew, by L2 logistic regression on the pooled "
-            "features of the masked training films times H2 at 512 x 512, every group of films "
+            "features of the masked training films times H2, every group of films "
             "weighing the same; the strength of L2 with the best validation score."
         )
     how = schedule(raw)

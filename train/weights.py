@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from models.densenet import ChestDenseNet
+from models import registry
+from models.classifier import ChestClassifier
+from models.manifest import Backbone
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -40,6 +43,16 @@ def frozen(network: Network, path: Path) -> Network:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def frozen_classifier(path: Path) -> ChestDenseNet:
-    """Load a trained DenseNet, for use as it is."""
-    return frozen(ChestDenseNet(), path)
+def frozen_classifier(path: Path) -> ChestClassifier:
+    """Load a trained classifier of whichever backbone its weights fit, for use as it is."""
+    return frozen(registry.classifier(backbone_of(read_state(path))), path)
+
+
+def backbone_of(state: Mapping[str, Tensor]) -> Backbone:
+    """Name the backbone that weights of this project belong to."""
+    return "efficientnet-lite0" if "stem.0.weight" in state else "densenet121"
+
+
+def teachers(paths: Sequence[Path]) -> list[ChestClassifier]:
+    """Load the frozen networks that eq. 2 distils from."""
+    return [frozen_classifier(path) for path in paths]

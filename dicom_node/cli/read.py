@@ -54,7 +54,7 @@ def read(
     settings = load(config)
     configure(settings.log, "read")
     files = files_of(paths)
-    reader = CascadeReader(settings.models.dir, settings.workers.threads)
+    reader = CascadeReader(settings.models, settings.workers.threads)
     pipeline = Pipeline(config=settings, reader=reader, clock=utc_now)
     films = read_files(pipeline, files, out, force_stage3=force_stage3)
     if as_json:

@@ -92,9 +92,12 @@ class GateConfig(Section):
 
 
 class ModelsConfig(Section):
-    """Which networks read the films."""
+    """Which networks read the films, and at which operating point."""
 
+    version: Literal["paper", "lite"] = "lite"
     dir: Path | None = None
+    operating_point: Literal["balanced", "sensitive", "specific"] = "balanced"
+    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
 
 
 class WorkersConfig(Section):

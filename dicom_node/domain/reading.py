@@ -27,6 +27,15 @@ class HeatCheckSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AsymmetrySummary:
+    """How one lung's outline differs from the other's."""
+
+    area_ratio: float  # smaller over larger lung, in [0, 1]
+    base_difference: float  # of the lowest rows, share of the film's height, in [0, 1]
+    suspicious: bool  # the outline may leave out a part of a lung
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingSummary:
     """A reading without its heatmaps and masks.
 
@@ -36,6 +45,7 @@ class ReadingSummary:
 
     lung_area: float  # share of the film, in [0, 1]
     pneumonia: StageSummary
+    asymmetry: AsymmetrySummary | None = None  # None: no two lungs were found
     covid19: StageSummary | None = None  # None: stage 3 did not run
     explanation: HeatCheckSummary | None = None  # None: the heatmap was not checked
     model_version: str
@@ -48,7 +58,10 @@ class ReadingSummary:
     def as_json(self) -> dict[str, object]:
         """The summary in plain JSON values."""
         return {
-            "lungs": {"area_fraction": self.lung_area},
+            "lungs": {
+                "area_fraction": self.lung_area,
+                "asymmetry": asdict(self.asymmetry) if self.asymmetry else None,
+            },
             "pneumonia": asdict(self.pneumonia),
             "covid19": asdict(self.covid19) if self.covid19 else None,
             "explanation": asdict(self.explanation) if self.explanation else None,
@@ -63,10 +76,12 @@ class ReadingSummary:
     def from_json(cls, values: Mapping[str, Any]) -> ReadingSummary:
         """Read what `as_json` wrote; a key that an older version did not write is None."""
         covid19, explanation = values.get("covid19"), values.get("explanation")
+        asymmetry = values["lungs"].get("asymmetry")
         model = dict(values["model"])
         return cls(
             lung_area=values["lungs"]["area_fraction"],
             pneumonia=StageSummary(**values["pneumonia"]),
+            asymmetry=AsymmetrySummary(**asymmetry) if asymmetry else None,
             covid19=StageSummary(**covid19) if covid19 else None,
             explanation=HeatCheckSummary(**explanation) if explanation else None,
             model_version=model.pop("version"),

@@ -93,7 +93,7 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now)
-    reader = CascadeReader(config.models.dir, config.workers.threads)
+    reader = CascadeReader(config.models, config.workers.threads)
     reader.warm_up()
     if not limit_growth(config.workers.film_memory_mb):
         log.warning("this system cannot limit the memory of a worker")

@@ -31,7 +31,7 @@ def _rows() -> list[dict[str, str]]:
 def _pipeline() -> Pipeline:
     return Pipeline(
         config=Config(),
-        reader=CascadeReader(None, 1),
+        reader=CascadeReader(Config().models, 1),
         clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     )
 

@@ -58,7 +58,7 @@ def stages() -> tuple[Stage, ...]:
     x = torch.rand(1, 1, size, size)
 
     def explained() -> None:
-        guided_stage3(networks.covid19, x, x)
+        guided_stage3(networks.covid19, x, x, x)
 
     return (
         Stage(name="lungs", keys=("lungs",), gflop=_gflop(lambda: networks.lungs(x))),

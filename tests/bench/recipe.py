@@ -20,7 +20,8 @@ from torch.nn import functional
 
 from models import cam, preprocess
 from models.cascade import Cascade, Settings, lung_masks, masked
-from models.densenet import ChestDenseNet
+from models.densenet import ChestDenseNet, refine
+from models.unet import FIELD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,8 @@ class Recipe:
         x = torch.from_numpy(pixels)[None, None]
         with torch.no_grad():
             lungs = lung_masks(self.lungs(x), [area], self.settings.lung_threshold)
-            x_masked = masked(x, lungs, self.settings.mask_margin)
-        seen = x_masked != 0
+            x_masked = masked(x, lungs, self.settings.mask_margin, [area])
+        seen = lungs[:, FIELD : FIELD + 1]
         logit2, h2 = _grad_cam(self.pneumonia, x_masked, seen)
         gated = preprocess.gate(x_masked, h2)
         logit3, h3 = _grad_cam(self.covid19, gated, seen)
@@ -76,8 +77,10 @@ class Recipe:
         return self.settings.h2 == "cam"
 
 
-def _densenet(trained: ChestDenseNet) -> nn.Module:
+def _densenet(trained: nn.Module) -> nn.Module:
+    assert isinstance(trained, ChestDenseNet)
     network: Any = DenseNet121(spatial_dims=2, in_channels=1, out_channels=1)
+    refine(network.features)
     network.features.load_state_dict(_contiguous(trained.body))
     network.class_layers.out.load_state_dict(_contiguous(trained.out))
     frozen: nn.Module = network.eval().requires_grad_(False)

@@ -34,7 +34,7 @@ def main() -> None:
     config = Config()
     configure(config.log, "field")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    reader = CascadeReader(None, config.workers.threads)
+    reader = CascadeReader(config.models, config.workers.threads)
     reader.warm_up()
     pipeline = Pipeline(config=config, reader=reader, clock=utc_now)
     outcomes: dict[str, list[Outcome]] = {}

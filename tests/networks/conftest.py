@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from support.phantom import phantom
 
 from models import registry
 from models.cascade import Cascade, OperatingPoint, Settings
+from models.classifier import ChestClassifier
 from models.densenet import ChestDenseNet
 from models.reading import ModelIdentity
 from models.unet import LungUNet
@@ -21,12 +23,18 @@ SIZE = 128
 IDENTITY = ModelIdentity(version="test", digests={"lungs": "a" * 64}, h2_variant="cam")
 
 Build = Callable[..., Cascade]
+Network = TypeVar("Network", bound=ChestClassifier)
 
 
 def random_densenet(seed: int) -> ChestDenseNet:
-    """A classifier whose normalisation has seen its own noise, so that every layer is alive."""
+    """A DenseNet of random weights, every layer alive."""
     torch.manual_seed(seed)
-    network = ChestDenseNet()
+    return alive(ChestDenseNet(), seed)
+
+
+def alive(network: Network, seed: int) -> Network:
+    """Let a classifier's normalisation see noise, so that every layer is alive."""
+    torch.manual_seed(seed)
     with torch.inference_mode(mode=False), torch.no_grad():
         network.train()(torch.randn(4, 1, 64, 64))
     return network.eval()
@@ -35,6 +43,12 @@ def random_densenet(seed: int) -> ChestDenseNet:
 @pytest.fixture(scope="session")
 def densenet() -> ChestDenseNet:
     return random_densenet(1)
+
+
+@pytest.fixture(scope="session", params=["densenet121", "efficientnet-lite0"])
+def backbone(request: pytest.FixtureRequest) -> ChestClassifier:
+    """Each network that stages 2 and 3 can be, every layer alive."""
+    return alive(registry.classifier(request.param), 1)
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +62,16 @@ def networks() -> tuple[LungUNet, ChestDenseNet, ChestDenseNet]:
 def build(networks: tuple[LungUNet, ChestDenseNet, ChestDenseNet]) -> Build:
     """Cascades over the same random networks: thresholds given, everything passes by default."""
 
-    def _build(*, lungs: float = 0.01, pneumonia: float = 0.0, **others: object) -> Cascade:
+    def _build(
+        *,
+        lungs: float = 0.01,
+        pneumonia: float = 0.0,
+        margin: int | None = 4,
+        **others: object,
+    ) -> Cascade:
         settings = Settings(
             size=SIZE,
-            mask_margin=4,
+            mask_margin=margin,
             lung_threshold=lungs,
             pneumonia=OperatingPoint(threshold=pneumonia),
             **others,  # type: ignore[arg-type]

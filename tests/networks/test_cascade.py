@@ -89,9 +89,10 @@ def test_reading_equals_the_batched_stages(build: Build, film: Film) -> None:
     area = preprocess.film_area(frame)
     with torch.inference_mode():
         lungs = cascade.lung_masks(cascade.stage1(whole.lungs, x), [area, area], 0.01)
-        masked = cascade.masked(x, lungs, 4)
-        pneumonia, h2 = cascade.stage2(whole.pneumonia, masked)
-        covid19, h3 = cascade.stage3(whole.covid19, masked, h2)
+        masked = cascade.masked(x, lungs, 4, [area, area])
+        field = cascade.field_of(lungs)
+        pneumonia, h2 = cascade.stage2(whole.pneumonia, masked, field)
+        covid19, h3 = cascade.stage3(whole.covid19, masked, h2, field)
     assert reading.covid19 is not None
     assert reading.h3 is not None
     assert pneumonia.tolist() == pytest.approx([reading.pneumonia.logit] * 2, abs=1e-4)
@@ -104,10 +105,11 @@ def test_the_networks_learn_through_the_same_stages(densenet: ChestDenseNet) -> 
     """Gradients reach the network from the logit, and not through the heatmap."""
     densenet.requires_grad_(True)
     x_masked = torch.randn(1, 1, 64, 64)
-    logits, h2 = cascade.stage2(densenet, x_masked)
+    field = torch.ones(1, 1, 64, 64)
+    logits, h2 = cascade.stage2(densenet, x_masked, field)
     assert logits.requires_grad
     assert not h2.requires_grad
-    logits, h3 = cascade.stage3(densenet, x_masked, h2)
+    logits, h3 = cascade.stage3(densenet, x_masked, h2, field)
     assert logits.requires_grad
     assert not h3.requires_grad
     densenet.requires_grad_(False)
@@ -152,3 +154,24 @@ def test_a_temperature_calibrates_the_logit(
     assert result.probability == pytest.approx(probability, abs=1e-6)
     assert result.logit == logit
     assert replace(result, threshold=result.probability).positive
+
+
+def test_heat_is_drawn_in_the_lung_field_alone(build: Build, film: Film) -> None:
+    """However wide the margin of what stage 2 sees, the whole film included."""
+    for margin in (4, None):
+        reading = build(margin=margin).read(film)
+        assert reading.h3 is not None
+        assert not reading.h2[~reading.lungs.mask].any()
+        assert not reading.h3[~reading.lungs.mask].any()
+
+
+def test_another_prevalence_moves_probability_and_threshold_alike() -> None:
+    """Bayes' rule: at one film in ten instead of one in two, even odds become one to nine."""
+    point = OperatingPoint(threshold=0.6, temperature=2.0, bias=-1.0)
+    moved = point.moved(0.5, 0.1)
+    assert moved.decide(1.0).probability == pytest.approx(0.1)
+    for logit in (-3.0, 1.0, 1.7, 1.9, 40.0):
+        assert moved.decide(logit).positive == point.decide(logit).positive
+    assert point.moved(0.3, 0.3).decide(0.4).probability == pytest.approx(
+        point.decide(0.4).probability
+    )

@@ -50,7 +50,7 @@ def _reading(spot: tuple[float, float, float, float]) -> Reading:
 
 
 def _check(hot: tuple[float, float, float, float], network: Asked) -> HeatCheck:
-    return heat_check.check(_reading(hot), _film(), network)
+    return heat_check.check(_reading(hot), heat(FRAME, hot), _film(), network)
 
 
 def test_heat_on_what_the_network_looks_at_is_reliable() -> None:
@@ -73,7 +73,7 @@ def test_a_letter_beside_the_lungs_that_draws_the_heat_is_caught() -> None:
 def test_a_letter_that_makes_a_film_negative_is_caught_without_asking() -> None:
     """There is no finding to explain, but the picture would mislead."""
     network = Asked(LETTER)
-    check = heat_check.check(replace(negative(FRAME), h2=heat(FRAME, LETTER)), _film(), network)
+    check = heat_check.check(negative(FRAME), heat(FRAME, LETTER), _film(), network)
     assert check == HeatCheck(
         inside_lungs=check.inside_lungs, drop=None, random_drop=None, reliable=False
     )
@@ -94,7 +94,7 @@ def test_a_probability_that_rises_without_the_heat_is_caught() -> None:
     def rising(films: Tensor) -> Sequence[float]:
         return [0.91, *[0.95] * heat_check.ELSEWHERE]
 
-    check = heat_check.check(_reading(PNEUMONIA), _film(), rising)
+    check = heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film(), rising)
     assert check.drop == pytest.approx(-0.01)
     assert check.random_drop == pytest.approx(-0.05)
     assert not check.reliable
@@ -124,7 +124,7 @@ def test_a_film_is_checked_the_same_every_time() -> None:
     np.random.default_rng().random()
     torch.rand(1)
     _check(PNEUMONIA, again)
-    heat_check.check(_reading(PNEUMONIA), _film() * 0.5, other)
+    heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film() * 0.5, other)
     assert torch.equal(one.films, again.films)
     assert not torch.equal(one.films == 0, other.films == 0)
 
@@ -138,7 +138,7 @@ def test_a_positive_film_that_nothing_explains_is_unreliable(where: str) -> None
         reading = replace(reading, lungs=replace(reading.lungs, mask=nothing))
     else:
         reading = replace(reading, h2=nothing.astype(np.float32))
-    check = heat_check.check(reading, _film(), Asked(PNEUMONIA))
+    check = heat_check.check(reading, reading.h2, _film(), Asked(PNEUMONIA))
     assert not check.reliable
     assert check.drop == pytest.approx(check.random_drop)
 

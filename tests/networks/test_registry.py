@@ -143,3 +143,18 @@ def test_counters_stay_whole_numbers(tmp_path: Path) -> None:
     loaded = load_file(tmp_path / "x.safetensors")
     assert loaded["steps"] == 70000
     assert loaded["layer"].dtype == torch.float16
+
+
+def test_a_site_chooses_operating_point_and_prevalence(directory: Path) -> None:
+    """By name where the manifest has it; a point that is not there is refused."""
+    manifest = registry.read_manifest(directory)
+    points = registry.Points(sensitive=0.2)
+    pneumonia = manifest.networks.pneumonia.model_copy(update={"points": points})
+    networks = manifest.networks.model_copy(update={"pneumonia": pneumonia})
+    registry.write_manifest(manifest.model_copy(update={"networks": networks}), directory)
+    chosen = registry.load(directory, point="sensitive").settings.pneumonia
+    assert (chosen.threshold, chosen.temperature) == (0.2, 2.0)
+    rare = registry.load(directory, prevalence=0.1).settings.pneumonia
+    assert rare.threshold == pytest.approx(0.1)
+    with pytest.raises(WeightsError, match="specific"):
+        registry.load(directory, point="specific")

@@ -44,6 +44,6 @@ def test_the_wheel_holds_the_two_packages_and_the_weights(tmp_path: Path) -> Non
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"dicom_node", "models"}
     assert sum(name.endswith(".safetensors") for name in names) == 4
-    assert sum(name.startswith("models/cards/") for name in names) == 4
+    assert sum(name.startswith("models/paper/cards/") for name in names) == 4
     migrations = {path.name for path in (ROOT / "dicom_node/store/alembic/versions").glob("*.py")}
     assert migrations == {Path(name).name for name in names if "/alembic/versions/" in name}

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 FILMS = [
-    "path", "split", "label", "pathogen", "findings", "view", "age", "age_group", "sex",
+    "path", "split", "label", "pathogen", "findings", "radiologist", "view", "age",
+    "age_group", "sex",
     "patient_id", "group_id", "source", "subsource", "projection", "label_source", "orig_width",
-    "orig_height", "licence",
+    "orig_height", "licence", "lung_mask", "infection_mask",
 ]  # fmt: skip
 MASKS = [
     "image", "mask", "split", "source", "convention", "annotation", "label", "patient_id",
@@ -61,7 +62,7 @@ def write_films(tmp_path: Path) -> Callable[[list[dict[str, str]]], Path]:
 
 @pytest.fixture
 def tiny_data(tmp_path: Path, write_films: Callable[[list[dict[str, str]]], Path]) -> Path:
-    """Films of both sources and every label in train, val and test, and films with masks."""
+    """Films of three sources and every label in train, val and test, and films with masks."""
     rows = [
         {
             "path": f"{source}/{split}{label}{i}.jpg",
@@ -71,7 +72,7 @@ def tiny_data(tmp_path: Path, write_films: Callable[[list[dict[str, str]]], Path
             "group_id": f"{source}{split}{label}{i}",
         }
         for split in ("train", "val", "test")
-        for source in ("nih", "ieee8023")
+        for source in ("nih", "quex", "ieee8023")
         for label in ("normal", "pneumonia", "covid")
         for i in range(2)
         if (source, label) != ("nih", "covid")

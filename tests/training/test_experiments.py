@@ -53,6 +53,7 @@ def hospitals(write_films: Callable[[list[dict[str, str]]], Path]) -> Path:
     """Two films of every label that a source has, in every split."""
     labels = {
         "nih": (NORMAL, PNEUMONIA),
+        "quex": (NORMAL, PNEUMONIA, COVID),
         "ieee8023": (NORMAL, PNEUMONIA, COVID),
         "kermany": (NORMAL, PNEUMONIA),
         "hannover": (COVID,),

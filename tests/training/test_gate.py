@@ -12,11 +12,12 @@ import torch
 from support.readings import look
 
 from models import gate as looking
+from models import registry
 from models.gate import GateNet
 from train import settings
 from train.data import manifest
 from train.data.manifest import Row
-from train.gate import classifier, limits, negatives
+from train.gate import classifier, learning, limits, negatives
 from train.gate.classifier import Films, GateTask
 from train.gate.features import Seen
 from train.gate.learning import _folds
@@ -177,3 +178,14 @@ def test_the_shipped_configuration_is_complete() -> None:
         assert phase.batch % kinds == 0
         assert phase.size == looking.SIZE
     assert {"sources", "familiar", "folds", "most"} <= set(raw)
+
+
+def test_a_kept_network_answers_as_before(tmp_path: Path) -> None:
+    """Nothing is learned: only centre, scale and limits may be fitted to other models."""
+    torch.manual_seed(3)
+    network = GateNet().eval()
+    registry.save_weights(network.state_dict(), tmp_path / "gate.safetensors")
+    kept = learning.kept([], tmp_path / "gate.safetensors").network.eval()
+    x = torch.rand(2, 1, looking.SIZE, looking.SIZE)
+    with torch.inference_mode():
+        torch.testing.assert_close(kept(x), network(x), atol=0.02, rtol=0.02)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from train.stages.losses import distillation, incremental_loss, lung_loss, smooth
+from train.stages.losses import distillation, heat_losses, incremental_loss, lung_loss, smooth
 
 
 def _sigmoid(z: float) -> float:
@@ -49,13 +49,39 @@ def test_agreeing_with_the_previous_network_costs_nothing() -> None:
 
 
 def test_a_mask_teaches_only_its_own_convention() -> None:
-    """No gradient reaches the channel of the other convention."""
-    logits = torch.zeros(2, 2, 8, 8, requires_grad=True)
-    masks = torch.ones(2, 8, 8)
+    """A field says nothing of the aerated lung; an aerated lung says where the field surely is.
+
+    Between two lungs the field may go on, behind the heart: there no gradient reaches it.
+    """
+    logits = torch.zeros(2, 2, 32, 32, requires_grad=True)
+    masks = torch.zeros(2, 32, 32)
+    masks[:, 8:24, 8:12] = masks[:, 8:24, 20:24] = 1
     lung_loss(logits, masks, torch.tensor([0, 1])).backward()
     assert logits.grad is not None
-    taught = logits.grad.abs().sum(dim=(2, 3)) > 0
-    assert taught.tolist() == [[True, False], [False, True]]
+    taught = logits.grad.abs() > 0
+    assert not taught[1, 0].any()
+    assert taught[0, 0].all()
+    assert taught[1, 1].all()
+    assert taught[0, 1, 8:24, 8:12].all()
+    assert not taught[0, 1, 8:24, 12:20].any()
+    assert taught[0, 1, 0, 0]
+
+
+def test_evidence_costs_least_where_the_infection_is() -> None:
+    """Outside the lungs it costs most; a film without a drawn infection pays for that alone."""
+    field, infection = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    field[..., :8], infection[..., :4, :4] = 1, 1
+    ill, nothing = torch.ones(1), torch.zeros_like(infection)
+    evidence = {name: torch.full((1, 16, 16), -1.0) for name in ("infection", "lungs", "beside")}
+    evidence["infection"][0, :4, :4] = evidence["lungs"][0, 8:12, :4] = 1
+    evidence["beside"][0, :4, 12:] = 1
+    costs = {name: heat_losses(one, field, infection, ill) for name, one in evidence.items()}
+    assert costs["infection"][0] < 1e-3
+    assert costs["infection"][1] < 1e-3
+    assert costs["lungs"][0] < 1e-3 < 1 < costs["lungs"][1]
+    assert costs["beside"][0] > 1
+    assert heat_losses(evidence["lungs"], field, nothing, ill)[1] == 0
+    assert heat_losses(evidence["beside"], field, nothing, 1 - ill)[0] == 0
 
 
 def test_a_perfect_mask_costs_almost_nothing() -> None:

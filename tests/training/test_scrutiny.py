@@ -16,6 +16,7 @@ from models.unet import LungUNet
 from train.data.films import read_films
 from train.evaluation import bias_probes, cached_features, linear, metrics, paper, results_page
 from train.evaluation.comparisons import COMPARISONS, Row
+from train.evaluation.depth import look_deeper
 from train.evaluation.tables import Results, measure
 
 
@@ -98,7 +99,7 @@ def test_results_are_written_with_plots_and_numbers(
     """From one command: the page, its plots, the same numbers for machines."""
     monkeypatch.setattr(metrics, "bootstrap", partial(metrics.bootstrap, draws=10))
     work, docs = tmp_path / "work", tmp_path / "docs"
-    depth = results_page.look_deeper(cascade, tiny_data, work)
+    depth = look_deeper(cascade, tiny_data, work)
     page = results_page.write(measure(cascade, tiny_data, work), depth, docs, "train evaluate X")
     assert "not a medical device" in page
     assert "`train evaluate X`" in page
@@ -106,7 +107,7 @@ def test_results_are_written_with_plots_and_numbers(
     assert page.index("What was to be reached") < page.index("Within one source first")
     assert "| 4, open | 2 | 0.9672 / 0.9285 / 0.9005 |" in page
     cascade.lungs = cascade.pneumonia = None  # type: ignore[assignment]
-    assert results_page.look_deeper(cascade, tiny_data, work) == depth  # all of it from disk
+    assert look_deeper(cascade, tiny_data, work) == depth  # all of it from disk
     made = {path.name for path in (docs / "results").iterdir()}
     assert made == {"roc.svg", "reliability.svg", "evaluate.json"}
     assert (docs / "RESULTS.md").read_text() == page
@@ -122,7 +123,8 @@ def test_it_is_said_plainly_where_ours_is_worse(tmp_path: Path) -> None:
         Row(name=name, negatives=9, positives=9, auc=_interval(auc), sensitivity=None,
             specificity=None, ring=None)
         for name, auc in (
-            ("NIH + ieee8023: normal / any", 0.85), ("NIH pneumonia / ieee8023 COVID-19", 0.95),
+            ("NIH, radiologists: normal / opacity", 0.85),
+            ("NIH pneumonia / ieee8023 COVID-19", 0.95),
         )
     )  # fmt: skip
     results = Results(version="0", digests={}, dice={}, pneumonia=[stage2], covid19=[stage3])

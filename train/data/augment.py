@@ -6,8 +6,11 @@ Every draw comes from the generator given, so a step of training can be repeated
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -32,9 +35,10 @@ def affine(batch: int, geometry: Geometry, generator: Generator) -> Tensor:
     return torch.cat([rows, shift[:, :, None]], 2)
 
 
-def warp(maps: Tensor, theta: Tensor, *, mode: str = "bilinear") -> Tensor:
-    """Move maps (B, C, S, S) by ``theta``; what comes in from outside is 0."""
-    grid = functional.affine_grid(theta, list(maps.shape), align_corners=False)
+def warp(maps: Tensor, theta: Tensor, *, mode: str = "bilinear", size: int | None = None) -> Tensor:
+    """Move maps (B, C, S, S) by ``theta``, to another side if asked; 0 comes in from outside."""
+    shape = list(maps.shape) if size is None else [*maps.shape[:2], size, size]
+    grid = functional.affine_grid(theta, shape, align_corners=False)
     return functional.grid_sample(maps, grid, mode=mode, align_corners=False)
 
 
@@ -57,6 +61,85 @@ def disturb(x: Tensor, generator: Generator) -> Tensor:
     grain = 0.15 * torch.rand(len(x), 1, 1, 1, generator=generator)
     noisy = torch.where(soft, blurred, lit) + grain * _noise(x, generator)
     return noisy.clamp(-4.0, 4.0) * inside
+
+
+def soften(x: Tensor, generator: Generator, share: float = 0.25) -> Tensor:
+    """Blur this share of the films: sharpness gives a film's source away."""
+    soft = torch.rand(len(x), 1, 1, 1, generator=generator) < share
+    return torch.where(soft, functional.avg_pool2d(x, 3, stride=1, padding=1), x)
+
+
+def recode(x: Tensor, generator: Generator, share: float = 0.35) -> Tensor:
+    """Encode this share of the films in [0, 1] as another JPEG, half of them smaller before."""
+    x, side = x.clone(), x.shape[-1]
+    for film in x:
+        chance, quality, shrink = torch.rand(3, generator=generator).tolist()
+        if chance >= share:
+            continue
+        small = int(side * min(1.0, 0.5 + 0.9 * shrink))
+        picture = Image.fromarray((film[0].numpy() * 255.0).astype(np.uint8))
+        file = BytesIO()
+        picture.resize((small, small), Image.Resampling.BILINEAR).save(
+            file, "JPEG", quality=int(35 + 60 * quality)
+        )
+        again = Image.open(file).resize((side, side), Image.Resampling.BILINEAR)
+        film[0] = torch.from_numpy(np.asarray(again, dtype=np.float32) / 255.0)
+    return x
+
+
+def opacify(x: Tensor, masks: Tensor, generator: Generator, share: float = 0.55) -> Tensor:
+    """Draw an opacity into one lung of this share of the films in [0, 1], (B, 1, S, S).
+
+    A smooth patch anywhere in the lung, or one that fills it from its base up: stage 1 learns that
+    an opacified lung is lung. ``masks`` (B, S, S) are the lungs.
+    """
+    x, side = x.clone(), x.shape[-1]
+    places = torch.arange(_COARSE / 2 - 0.5, side, _COARSE)
+    rows, columns = torch.meshgrid(places, places, indexing="ij")
+    for film, mask in zip(x, masks, strict=True):
+        draws = torch.rand(9, generator=generator).tolist()
+        lungs = mask[_COARSE // 2 :: _COARSE, _COARSE // 2 :: _COARSE] > 0.5
+        middle = columns[lungs].mean()
+        left = draws[1] < 0.5
+        lung = lungs & ((columns < middle) if left else (columns >= middle))
+        if draws[0] >= share or int(lung.sum()) < _SMALLEST:
+            continue
+        beside = (middle - columns) if left else (columns - middle)
+        basal = draws[5] < 0.4
+        shape = _basal if basal else _patch
+        veil = shape(rows, columns, lung, beside, draws) * (0.5 + 0.5 * draws[4])
+        veil = functional.interpolate(veil[None, None], (side, side), mode="bilinear")[0, 0]
+        grain = torch.randn(1, 1, 24, 24, generator=generator) * 0.04
+        grain = functional.interpolate(grain, (side, side), mode="bicubic")[0, 0]
+        film[0] = film[0] * (1.0 - veil) + (0.55 + 0.4 * draws[3] + grain) * veil
+    return x.clamp(0.0, 1.0)
+
+
+# Opacities are drawn on a grid this coarse, pixels, into lungs of at least so many of its cells.
+_COARSE, _SMALLEST = 4, 20
+
+
+def _basal(
+    rows: Tensor, columns: Tensor, lung: Tensor, beside: Tensor, draws: list[float]
+) -> Tensor:
+    """From some height down, below a sloping line, as an effusion or a whole lobe."""
+    heights = rows[lung]
+    top = heights.min() + (heights.max() - heights.min()) * 0.75 * draws[6]
+    slope, soft = 0.6 * (draws[7] - 0.5), 2.0 + 8.0 * draws[2]
+    veil = torch.sigmoid((rows - top - slope * beside) / soft) * torch.sigmoid(beside / 6.0)
+    near = functional.avg_pool2d(lung.float()[None, None], 7, stride=1, padding=3)[0, 0] > 0.02
+    return veil * near
+
+
+def _patch(
+    rows: Tensor, columns: Tensor, lung: Tensor, beside: Tensor, draws: list[float]
+) -> Tensor:
+    """Around one place of the lung, soft or sharp at its edge."""
+    inside = lung.nonzero()
+    row, column = inside[int(draws[8] * (len(inside) - 1))].tolist()
+    high, wide = 8.0 + 45.0 * draws[6], 8.0 + 35.0 * draws[7]
+    away = ((rows - rows[row, column]) / high) ** 2 + ((columns - columns[row, column]) / wide) ** 2
+    return torch.exp(-(away ** (1.0 + 2.0 * draws[2])))
 
 
 def cut_out(x: Tensor, generator: Generator, share: float = 0.3) -> Tensor:

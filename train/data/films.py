@@ -19,10 +19,14 @@ from PIL import Image
 from models import preprocess, unet
 from train.data import manifest
 from train.data.image_io import load_pixels
-from train.data.manifest import AERATED, COVID, NORMAL, PNEUMONIA
+from train.data.manifest import AERATED, COVID, NORMAL, NOT_NORMAL, PNEUMONIA, TEXT
 
-__all__ = ["COVID", "NORMAL", "PNEUMONIA", "Film", "LungFilm", "assert_disjoint", "load_mask",
-           "load_pixels", "read_films", "read_lung_films"]  # fmt: skip
+__all__ = ["COVID", "LABELS", "NORMAL", "NOT_NORMAL", "PNEUMONIA", "TEXT", "Film", "LungFilm",
+           "assert_disjoint", "load_mask", "load_pixels", "read_films", "read_lung_films",
+           "refuse_mined"]  # fmt: skip
+
+#: What stages 2 and 3 are taught and judged by.
+LABELS = (NORMAL, PNEUMONIA, COVID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,10 @@ class Film:
     view: str
     group: str
     licence: str
+    radiologist: str = ""
+    age: str = ""  # years
+    sex: str = ""
+    infection: Path | None = None  # a mask that people drew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +58,7 @@ class LungFilm:
     source: str
     group: str
     licence: str
+    label: str = ""
 
 
 class Grouped(Protocol):
@@ -64,9 +73,34 @@ class Grouped(Protocol):
         """What must stay together."""
 
 
-def read_films(data: Path, splits: Iterable[str] = ("train", "val", "test")) -> list[Film]:
-    """Read the labelled films of a data folder in these splits, in manifest order."""
-    wanted = set(splits)
+def refuse_mined(labels: Iterable[str], purpose: str) -> None:
+    """Refuse labels that were mined from report text.
+
+    Of the films that text calls pneumonia and radiologists read, fewer than half show an opacity.
+
+    Raises
+    ------
+    ValueError
+        One of the labels is; the sentence names it and the purpose.
+    """
+    for label in labels:
+        if label.startswith(TEXT):
+            raise ValueError(
+                f"{purpose} asks for {label!r}: labels mined from report text train, choose and "
+                "judge nothing in stages 2 and 3."
+            )
+
+
+def read_films(
+    data: Path,
+    splits: Iterable[str] = ("train", "val", "test"),
+    labels: Iterable[str] | None = LABELS,
+) -> list[Film]:
+    """Read the films of a data folder in these splits, in manifest order.
+
+    ``labels`` None is films of any label, to be shown to a teacher; their labels say nothing.
+    """
+    wanted, known = set(splits), None if labels is None else set(labels)
     films = [
         Film(
             path=data / row.path,
@@ -77,9 +111,13 @@ def read_films(data: Path, splits: Iterable[str] = ("train", "val", "test")) -> 
             view=row.view,
             group=row.group,
             licence=row.licence,
+            radiologist=row.radiologist,
+            age=row.age,
+            sex=row.sex,
+            infection=data / row.infection_mask if row.infection_mask else None,
         )
         for row in manifest.read(data)
-        if row.split in wanted and row.label in (NORMAL, PNEUMONIA, COVID) and not row.mask
+        if row.split in wanted and (known is None or row.label in known) and not row.mask
     ]
     assert_disjoint(films)
     return films
@@ -100,6 +138,7 @@ def read_lung_films(data: Path) -> list[LungFilm]:
             source=row.source,
             group=row.group,
             licence=row.licence,
+            label=row.label,
         )
         for row in manifest.read(data)
         if row.mask

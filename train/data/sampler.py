@@ -23,3 +23,23 @@ def even_draw(groups: Sequence[Sequence[int]], batch: int, generator: Generator)
         for group in groups
         for i in torch.randint(len(group), (share,), generator=generator)
     ]
+
+
+def shared_draw(
+    groups: Sequence[Sequence[int]], shares: Sequence[float], batch: int, generator: Generator
+) -> list[list[int]]:
+    """Draw about ``batch`` indices with replacement, from each group by its share of them.
+
+    A share that is no whole number is rounded up or down by chance, so that it holds on average.
+    Raises ValueError where a group is empty.
+    """
+    if not all(groups):
+        raise ValueError("A group to draw from is empty.")
+    whole = sum(shares)
+    drawn = []
+    for group, share in zip(groups, shares, strict=True):
+        wanted = batch * share / whole
+        up = torch.rand((), generator=generator).item() < wanted - int(wanted)
+        places = torch.randint(len(group), (int(wanted) + up,), generator=generator)
+        drawn.append([group[int(i)] for i in places])
+    return drawn

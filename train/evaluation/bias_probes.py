@@ -149,7 +149,7 @@ def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:
 def _heat(cascade: Cascade, film: Film) -> dict[str, float]:
     """The share of heat inside the lungs, and the logits of the film and of what is left of it."""
     _, lungs, x = masked(cascade, film)
-    logit, h2 = steps.stage2(cascade.pneumonia, x, cascade.settings.h2)
+    logit, h2 = steps.stage2(cascade.pneumonia, x, lungs, cascade.settings.h2)
     seed = torch.Generator().manual_seed(zlib.crc32(film.path.name.encode()))
     side = h2.shape[-1] // _TILE
     tiles = functional.interpolate(torch.rand(1, 1, side, side, generator=seed), h2.shape[-2:])

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models import cascade as steps
-from models import preprocess, unet
+from models import preprocess
 from models.cascade import Cascade
 from train.data.films import Film, load_pixels
 from train.evaluation.evaluate import fingerprint
@@ -51,8 +51,7 @@ def masked(cascade: Cascade, film: Film) -> tuple[Tensor, Tensor, Tensor]:
     pixels, frame = preprocess.to_network(load_pixels(film.path), settings.size)
     x, area = torch.from_numpy(pixels)[None, None], preprocess.film_area(frame)
     lungs = steps.lung_masks(steps.stage1(cascade.lungs, x), [area], settings.lung_threshold)
-    field = lungs[:, unet.FIELD : unet.FIELD + 1]
-    return x, field, steps.masked(x, lungs, settings.mask_margin)
+    return x, steps.field_of(lungs), steps.masked(x, lungs, settings.mask_margin, [area])
 
 
 @torch.inference_mode()
@@ -63,8 +62,8 @@ def _of_film(cascade: Cascade, film: Film, folder: Path) -> dict[str, Floats]:
         with np.load(path) as found:
             return dict(found)
     x, field, x_masked = masked(cascade, film)
-    outside = 1.0 - preprocess.dilate(field, cascade.settings.mask_margin)
-    _, h2 = steps.stage2(cascade.pneumonia, x_masked, cascade.settings.h2)
+    outside = 1.0 - preprocess.dilate(field, cascade.settings.mask_margin or 0)
+    _, h2 = steps.stage2(cascade.pneumonia, x_masked, field, cascade.settings.h2)
     row = {
         "cut": _thumbnail(x * outside),
         "masked": _thumbnail(x_masked),

@@ -35,7 +35,7 @@ class Words:
 LUNGS = Words(
     title="Stage 1: lungs",
     details=(
-        "Residual U-Net (MONAI UNet, channels 16 to 256, two residual units), 512 x 512 in, "
+        "Residual U-Net (MONAI UNet, channels 16 to 256, two residual units), 256 x 256 in, "
         "two channels out: the lungs with the heart left out, and the whole lung field with "
         "the part behind the heart. Later stages see the field, because pneumonia behind the "
         "heart is pneumonia too."
@@ -48,49 +48,50 @@ LUNGS = Words(
         "convention."
     ),
     caveats=(
-        "The channel for the field learned only from ieee8023 films, the other only from "
-        "chest films with little disease. A white lung may be missed; so may everything in "
-        "it."
+        "The aerated outline of quex holds the opacified lung, that of jsrt, wingspan and openist "
+        "has hardly an opacity to hold. The field's own masks are of ieee8023 films. A white lung "
+        "may still be missed, and so may everything in it: lungs whose outlines differ much are "
+        "warned of (`lungs.asymmetry` in `read --json`)."
     ),
 )
 PNEUMONIA = Words(
     title="Stage 2: pneumonia",
     details=(
-        "DenseNet-121 with one logit on the film inside the lungs (with a margin), "
-        "standardised by its own mean and deviation, 0 outside. Its class activation map is "
-        "H2."
+        "{backbone} with one logit on the film inside the lungs (with a margin), "
+        "standardised by its own mean and deviation, 0 outside. Its class activation map, in the "
+        "lung field alone, is H2."
     ),
     factors="Hospital and device (the source), view (AP films are of sicker patients), age.",
     metrics=(
         "AUC; sensitivity and specificity at the shipped threshold. "
-        "Threshold: largest sensitivity + specificity on the NIH "
-        "validation films alone, because there both classes come from one source, as the "
-        "average over 2000 draws of patients: of one draw alone it jumps. "
-        "Temperature: least cross-entropy on the same films."
+        "On the validation films of NIH that radiologists read: `balanced`, the shipped "
+        "threshold, is the largest sensitivity + specificity, as the average over 2000 draws of "
+        "patients; `sensitive` finds 95 % of the opacities, `specific` leaves 95 % of the normal "
+        "films. Temperature and bias: least cross-entropy on the same films, both sides weighing "
+        "the same; a site's own prevalence moves them by Bayes' rule."
     ),
     caveats=(
         "In public data disease and source are entangled: the border ring, which sees no "
         "chest at all, shows by how much. The rows within one source are the ones to believe."
-        ' NIH labels are mined from reports: of 21 "pneumonia" films that radiologists also '
-        "read, 11 showed an airspace opacity. Films with other findings (effusion, nodules, "
-        "devices) were no class of training."
-        " Films of a hospital never seen may be ordered no better than by chance, or worse: see "
-        "its row."
+        " Labels are radiologists'; labels mined from report text taught nothing here. Films "
+        "with other findings and no opacity were no class of training: many of them are called "
+        "ill, and docs/RESULTS.md says how many. The probability speaks of opacities, not of "
+        "their cause."
     ),
 )
 COVID19 = Words(
     title="Stage 3: COVID-19 or another pneumonia",
     details=(
-        "DenseNet-121 with one logit on the masked film times H2 (eq. 3 of the paper), "
+        "{backbone} with one logit on the masked film times H2 (eq. 3 of the paper), "
         "started from stage 2's weights. Its Grad-CAM is H3."
     ),
     factors="Source, and sub-source within ieee8023; view.",
     metrics=(
         "AUC; sensitivity and specificity at the shipped threshold; on all pneumonia films, "
         "whether or not stage 2 passes them. "
-        "Threshold: largest sensitivity + specificity on the NIH and ieee8023 validation "
-        "films, each source of each class weighing the same, as the average over 2000 draws "
-        "of patients. Temperature: least cross-entropy on the same films, same weights."
+        "Threshold: largest sensitivity + specificity on the validation films of all sources, "
+        "each source of each class weighing the same, as the average over 2000 draws "
+        "of patients. Temperature and bias: least cross-entropy on the same films, same weights."
     ),
     caveats=(
         "This is the weakest network. Within ieee8023 there are few other pneumonias to test "

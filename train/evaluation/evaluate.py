@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from models import cam, densenet, preprocess, unet
+from models import cam, classifier, densenet, efficientnet, preprocess, relu, unet
 from models import cascade as steps
 from models.cascade import Cascade
 from train.data import image_io
@@ -36,6 +37,7 @@ class Prediction:
     lung_area: float
     pneumonia: float  # logit
     covid19: float  # logit
+    outline: float = math.nan  # 1 where the lungs' outlines differ suspiciously; nan: not compared
 
 
 def predict(
@@ -96,7 +98,8 @@ def fingerprint(
     traits = [digests, identity.h2_variant, settings.size, settings.mask_margin]
     traits.append(settings.lung_threshold)
     digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode())
-    for part in (cam, densenet, image_io, preprocess, steps, unet, *code):
+    parts = (cam, classifier, densenet, efficientnet, image_io, preprocess, relu, steps, unet)
+    for part in (*parts, *code):
         digest.update(inspect.getsource(part).encode())
     return digest.hexdigest()[:16]
 
@@ -112,13 +115,16 @@ def _scores(cascade: Cascade, film: Film) -> dict[str, float]:
     pixels, frame = preprocess.to_network(load_pixels(film.path), settings.size)
     x, area = torch.from_numpy(pixels)[None, None], preprocess.film_area(frame)
     lungs = steps.lung_masks(steps.stage1(cascade.lungs, x), [area], settings.lung_threshold)
-    x_masked = steps.masked(x, lungs, settings.mask_margin)
-    pneumonia, h2 = steps.stage2(cascade.pneumonia, x_masked, settings.h2)
+    x_masked = steps.masked(x, lungs, settings.mask_margin, [area])
+    field = steps.field_of(lungs)
+    pneumonia, h2 = steps.stage2(cascade.pneumonia, x_masked, field, settings.h2)
     covid19 = float("nan")
     if film.label != NORMAL:
-        logits, _ = steps.stage3(cascade.covid19, x_masked, h2)
+        logits, _ = steps.stage3(cascade.covid19, x_masked, h2, field)
         covid19 = logits.item()
+    outlines = unet.asymmetry(field[0, 0].numpy() > 0, int(area.any(axis=1).sum()))
     return {
+        "outline": float(outlines.suspicious) if outlines else math.nan,
         "lung_area": float(lungs[0, unet.FIELD].sum() / area.sum()),
         "pneumonia": pneumonia.item(),
         "covid19": covid19,
@@ -143,10 +149,14 @@ def lung_dice(
         scores.append(known[key]["dice"])
     value = np.array(scores)
     parts = {film.source: [f.source == film.source for f in films] for film in films}
+    healthy = ("jsrt", "wingspan", "openist")
+    parts[" + ".join(healthy)] = [film.source in healthy for film in films]
     parts["aerated lung, heart left out"] = [f.channel == unet.AERATED for f in films]
     parts["lung field, behind the heart too"] = [f.channel == unet.FIELD for f in films]
     groups = np.array([film.group for film in films])
-    return {name: _mean(value[inside], groups[inside]) for name, inside in parts.items()}
+    return {
+        name: _mean(value[inside], groups[inside]) for name, inside in parts.items() if any(inside)
+    }
 
 
 @torch.inference_mode()

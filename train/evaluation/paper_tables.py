@@ -32,12 +32,12 @@ TABLES = (
         name="table3",
         title="Table 3: stage 2 with and without the lung mask",
         columns={
-            "AUC, NIH + ieee8023": "NIH + ieee8023",
+            "AUC, NIH + quex": "NIH + quex",
             "sensitivity": "sensitivity",
             "specificity": "specificity",
             "AUC, NIH alone": "NIH alone",
             "AUC, kermany": "kermany",
-            "the mask's gain, NIH + ieee8023": "mask's gain, NIH + ieee8023",
+            "the mask's gain, NIH + quex": "mask's gain, NIH + quex",
             "the mask's gain, kermany": "mask's gain, kermany",
         },
         paper={"lung mask": (0.9733, 0.9037, 0.9566), "whole film": (0.9718, 0.8756, 0.9544)},
@@ -50,7 +50,7 @@ TABLES = (
         title="Table 5: stage 2 fine-tuned on an unseen hospital with eq. 2",
         columns={
             "AUC, new hospital": "kermany",
-            "AUC, old test set": "NIH + ieee8023",
+            "AUC, old test set": "NIH + quex",
             "old AUC lost": "lost",
             "old AUC kept against lambda0": "kept",
         },

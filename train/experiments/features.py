@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from models import cam, preprocess
-from models.densenet import ChestDenseNet
+from models.classifier import ChestClassifier
 from train.data.films import Film
 from train.evaluation import linear
-from train.stages.masked import Masking, masked_films, shrink
+from train.stages.masked import Masking
+from train.stages.shown import masked_films, shrink
 from train.stages.stage2_pneumonia import data_cache
 from train.weights import frozen_classifier
 
@@ -48,7 +49,7 @@ def features(films: Sequence[Film], masking: Masking, stage2: Path, size: int) -
 
 
 @torch.inference_mode()
-def _gated(network: ChestDenseNet, x: torch.Tensor) -> NDArray[np.float32]:
+def _gated(network: ChestClassifier, x: torch.Tensor) -> NDArray[np.float32]:
     """One film (1, 1, S, S) under each gate: (3, 1024)."""
     maps, seen, size = network.features(x), x != 0, x.shape[-1]
     heat = (

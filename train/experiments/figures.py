@@ -94,9 +94,12 @@ def _with_and_without_mask(
 ) -> list[Panel]:
     settings, x = cascade.settings, torch.from_numpy(shown)[None, None]
     lungs = steps.lung_masks(steps.stage1(cascade.lungs, x), [area], settings.lung_threshold)
-    masked = steps.masked(x, lungs, settings.mask_margin)
-    whole = preprocess.mask_film(x, torch.from_numpy(area)[None, None], 0)
-    heat = [steps.stage2(cascade.pneumonia, seen, settings.h2)[1] for seen in (whole, masked)]
+    masked = steps.masked(x, lungs, settings.mask_margin, [area])
+    whole = steps.masked(x, lungs, None, [area])
+    heat = [
+        steps.heat(cascade.pneumonia, cascade.pneumonia.features(seen), where, settings.h2)
+        for seen, where in ((whole, whole != 0), (masked, steps.field_of(lungs)))
+    ]
     inside = np.where(masked[0, 0].numpy() != 0, shown, np.float32(0.0))
     return [(shown, None), (shown, heat[0][0, 0].numpy()), (inside, None),
             (inside, heat[1][0, 0].numpy())]  # fmt: skip

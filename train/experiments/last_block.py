@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,16 +17,18 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Generator, Tensor, nn
 
+from models.classifier import ChestClassifier
 from models.densenet import ChestDenseNet
 from train.data.films import NORMAL, Film
 from train.data.sampler import even_draw
 from train.schedule import Phase
-from train.stages.stage2_pneumonia import PneumoniaTask, Recipe
+from train.stages.recipe import Recipe
+from train.stages.stage2_pneumonia import ClassifierTask
 
 _LAST = 2  # the dense block and its batch norm
 
 
-class LastBlock(nn.Module):
+class LastBlock(ChestClassifier):
     """Maps before the last dense block -> logits (B,)."""
 
     def __init__(self, network: ChestDenseNet) -> None:
@@ -33,11 +36,9 @@ class LastBlock(nn.Module):
         self.body = nn.Sequential(*list(network.body.children())[-_LAST:])
         self.relu, self.out = nn.ReLU(), network.out
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Logits (B,)."""
-        pooled = self.relu(self.body(maps)).mean(dim=(2, 3))
-        logits: Tensor = self.out(pooled).squeeze(1)
-        return logits
+    def features(self, x: Tensor) -> Tensor:
+        """Maps after the last ReLU."""
+        return cast(Tensor, self.relu(self.body(x)))
 
     @torch.inference_mode()
     def answers(self, maps: Tensor) -> NDArray[np.float64]:
@@ -47,20 +48,16 @@ class LastBlock(nn.Module):
         return answers.double().numpy()
 
 
-class LastBlockTask(PneumoniaTask):
+class LastBlockTask(ClassifierTask):
     """Stage 2's loss on kept maps; nothing is augmented and nothing selected."""
-
-    network: LastBlock  # type: ignore[assignment]
-    previous: LastBlock  # type: ignore[assignment]
 
     def __init__(
         self, network: LastBlock, previous: LastBlock, films: list[Film], maps: Tensor,
         recipe: Recipe,
     ) -> None:  # fmt: skip
         self.network, self.recipe, self.films, self.maps = network, recipe, films, maps
-        self.previous = previous.eval().requires_grad_(False)
+        self.previous, self.negative = [previous.eval().requires_grad_(False)], NORMAL
         self.groups = [[i for i, f in enumerate(films) if g.holds(f)] for g in recipe.groups]
-        self.targets = torch.tensor([float(f.label != NORMAL) for f in films])
 
     def prepare(self, size: int) -> None:
         """All is ready."""
@@ -68,10 +65,12 @@ class LastBlockTask(PneumoniaTask):
     def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
         """Draw films; which of them belong to D_o."""
         chosen = even_draw(self.groups, phase.batch, generator)
-        old = [float(self.films[i].source in self.recipe.original) for i in chosen]
+        films = [self.films[i] for i in chosen]
+        old = [float(film.source in self.recipe.original) for film in films]
         return {
             "x": self.maps[chosen].float(),
-            "targets": self.targets[chosen],
+            "targets": self.targets(films),
+            "labelled": torch.ones(len(chosen)),
             "original": torch.tensor(old),
         }
 
@@ -81,7 +80,7 @@ class LastBlockTask(PneumoniaTask):
 
 
 def maps_before(network: ChestDenseNet, x: Tensor, kept: Path) -> Tensor:
-    """What stands before the last block, (N, 512, S / 32, S / 32) float16; kept part by part."""
+    """What stands before the last block, (N, 512, S / 16, S / 16) float16; kept part by part."""
     front = nn.Sequential(*list(network.eval().body.children())[:-_LAST])
     weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
     kept.mkdir(parents=True, exist_ok=True)

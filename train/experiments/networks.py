@@ -45,7 +45,8 @@ def given(run: Run, name: str) -> Network:
 
 def masking(run: Run, lungs: Network, *, whole: bool = False) -> Masking:
     """Read how films are masked, from the experiment's YAML."""
-    return Masking(weights=lungs.path, whole=whole, **run.config["masking"])
+    raw = dict(run.config["masking"]) | ({"margin": None} if whole else {})
+    return Masking(weights=lungs.path, **raw)
 
 
 def work(run: Run, name: str, recipe: dict[str, Any], *networks: Network) -> Path:

@@ -26,9 +26,9 @@ def _told(
 
 _OWN = (
     _told(2, "own test split, NIH alone", (NORMAL,), (PNEUMONIA,), "nih"),
-    _told(2, "own test split, NIH + ieee8023", (NORMAL,), (PNEUMONIA, COVID), "nih", "ieee8023"),
+    _told(2, "own test split, NIH + quex", (NORMAL,), (PNEUMONIA, COVID), "nih", "quex"),
     _told(3, "own test split, ieee8023 alone", (PNEUMONIA,), (COVID,), "ieee8023"),
-    _told(3, "own test split, NIH + ieee8023", (PNEUMONIA,), (COVID,), "nih", "ieee8023"),
+    _told(3, "own test split, all sources", (PNEUMONIA,), (COVID,), "nih", "quex", "ieee8023"),
 )
 _UNSEEN = (
     _told(2, "kermany (children)", (NORMAL,), (PNEUMONIA,), "kermany"),

@@ -58,7 +58,7 @@ def _row(cascade: Cascade, path: Path) -> NDArray[np.float32]:
     pixels, frame = preprocess.to_network(load_pixels(path), settings.size)
     x, area = torch.from_numpy(pixels)[None, None], preprocess.film_area(frame)
     lungs = steps.lung_masks(steps.stage1(cascade.lungs, x), [area], settings.lung_threshold)
-    x_masked = steps.masked(x, lungs, settings.mask_margin)
+    x_masked = steps.masked(x, lungs, settings.mask_margin, [area])
     pooled = cascade.pneumonia.features(x_masked).mean(dim=(2, 3))[0]
     edge = lungs_at_edge(frame.crop(lungs[0, unet.AERATED].numpy()))
     share = float(lungs[0, unet.FIELD].sum() / area.sum())

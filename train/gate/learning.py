@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.progress import track
+from safetensors.torch import load_file
 
 from models.gate import GateNet
 from train import settings
@@ -53,6 +54,15 @@ def learn(rows: Sequence[Row], data: Path, raw: dict[str, Any], out: Path) -> Le
         without={row.path: networks[fold] for row, fold in zip(lateral, folds, strict=True)},
         training=frontal + lateral,
     )
+
+
+def kept(rows: Sequence[Row], network: Path) -> Learned:
+    """Take a gate's network as it is; its laterals are those it learned from."""
+    state = load_file(network)
+    whole = GateNet()
+    whole.load_state_dict({name: value.float() for name, value in state.items()})
+    lateral = [row for row in rows if classifier.is_lateral(row)]
+    return Learned(network=whole, without={row.path: whole for row in lateral}, training=lateral)
 
 
 def _folds(rows: Sequence[Row], count: int) -> list[int]:

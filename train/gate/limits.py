@@ -30,6 +30,8 @@ Lungs at the edge: a tenth beyond what one in 200 exceeds; distance: a tenth bey
 Lung area, contrast: half of the least. Black, white: halfway between the worst film and a film of
 nothing else.
 """
+#: How the table names the laterals that folds keep from the network.
+LATERALS = "lateral, by a network that never saw the patient"
 _SHARE, _SURE = 0.005, 0.75
 _REFUSE = GateConfig(polarity="refuse")
 
@@ -92,7 +94,7 @@ def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
     ]
     for film in films:
         groups[f"frontal, {film.row.source}, {film.row.split}"].append(film)
-    groups["lateral, by a network that never saw the patient"] = list(laterals)
+    groups[LATERALS] = list(laterals)
     known = sorted(name for name, group in groups.items() if group)
     return _rows({name: [film.answer for film in groups[name]] for name in known})
 

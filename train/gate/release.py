@@ -25,12 +25,13 @@ from train.gate import limits as rule
 from train.gate.classifier import is_lateral
 from train.gate.features import see
 from train.gate.learning import Learned, learn
+from train.gate.learning import kept as as_it_is
 from train.gate.limits import held_out, score, spread
 
 _FILE, _CARD = "weights/gate.safetensors", "cards/gate.md"
 _COMMAND = "python -m train gate --data DIR"
 #: Films for the centre of the distance, of each source.
-_CENTRE = 300
+_CENTRE = 150
 _OPEN = GateLimits(
     lateral=2.0, part=2.0, other=2.0, turned=2.0, inverted=2.0, distance=torch.inf,
     lung_area=0.0, lungs_at_edge=1.0, black=1.0, white=1.0, contrast=0.0,
@@ -56,13 +57,20 @@ _WORDS = cards.Words(
 )
 
 
-def release(data: Path, raw: dict[str, Any], out: Path, into: Path) -> str:
-    """Learn, fit, choose the limits, measure; write ``into``. Returns the results as Markdown."""
+def release(
+    data: Path, raw: dict[str, Any], out: Path, into: Path, *, network: Path | None = None
+) -> str:
+    """Learn, fit, choose the limits, measure; write ``into``. Returns the results as Markdown.
+
+    With a ``network`` (a gate's weights file) nothing is learned: it is fitted to the models.
+    """
     rows = manifest.read(data)
-    learned = learn(rows, data, raw, out)
+    learned = as_it_is(rows, network) if network else learn(rows, data, raw, out)
     cascade = registry.load(into, gate=False)
     _centre(learned, cascade, _familiar(rows, raw["familiar"]), data, out)
-    films = held_out(rows, learned.training, int(raw["most"]))
+    # What a kept network learned from is not known film by film; the training split is left out.
+    known = [row for row in rows if row.split == "train"] if network else learned.training
+    films = held_out(rows, known, int(raw["most"]))
     seen = see(cascade, [data / row.path for row in films], out)
     opened = score(films, seen, data, [Gate(learned.network, _OPEN)] * len(films))
     limits = rule.choose_limits([f for f in opened if f.row.split == "val"], data)
@@ -89,7 +97,14 @@ def release(data: Path, raw: dict[str, Any], out: Path, into: Path) -> str:
             _dicom(data / "dicom", shipped),
         )
     )
-    _write_card(into, learned, raw, results)
+    if network:
+        results = results.replace(rule.LATERALS, "lateral, which the network may have learned from")
+    made = (
+        f"Network kept, SHA-256 `{registry.sha256_of(network)}`: it may know films below"
+        if network
+        else _made(raw)
+    )
+    _write_card(into, learned, made, raw, results, kept=network is not None)
     return results
 
 
@@ -153,25 +168,32 @@ def _licence(rows: list[Row]) -> str:
     )
 
 
-def _write_card(into: Path, learned: Learned, raw: dict[str, Any], results: str) -> None:
-    listed = registry.read_manifest(into)
-    assert listed.gate is not None  # noqa: S101 - the caller's
-    counts = Counter("lateral" if is_lateral(row) else row.source for row in learned.training)
+def _made(raw: dict[str, Any]) -> str:
     steps = [
         " and ".join(str(p["steps"]) for p in raw[name]["phases"]) for name in ("base", "laterals")
     ]
+    return f"Made by `{_COMMAND}`: {steps[0]} batches without laterals, then {steps[1]} with them"
+
+
+def _write_card(
+    into: Path, learned: Learned, made: str, raw: dict[str, Any], results: str, *, kept: bool
+) -> None:
+    listed = registry.read_manifest(into)
+    assert listed.gate is not None  # noqa: S101 - the caller's
+    counts = Counter("lateral" if is_lateral(row) else row.source for row in learned.training)
+    other = f", by a network that learned from other patients ({raw['folds']} folds)"
+    folds = "" if kept else other
     fitted = ", ".join(f"{name} `{digest[:12]}`" for name, digest in listed.gate.fitted_to.items())
     facts = cards.Facts(
         version=listed.version,
-        history=f"Made by `{_COMMAND}`: {steps[0]} batches without laterals, then {steps[1]} with "
-        f"them. The distance is fitted to {fitted}.",
+        history=f"{made}. The distance is fitted to {fitted}.",
         digest=listed.gate.sha256,
         operating="\n".join(
             f"- {k}: {v}" for k, v in listed.model_dump()["gate"]["limits"].items()
         ),
         evaluation=f"At most {raw['most']} films of each source and split that nothing was learned "
-        "from; val chose the limits. Every lateral film, by a network that learned from other "
-        f"patients ({raw['folds']} folds). Where there is a folder of DICOM files, those.",
+        f"from; val chose the limits. Every lateral film{folds}. Where there is a folder of DICOM "
+        "files, those.",
         training=", ".join(f"{name} {count}" for name, count in sorted(counts.items())),
         results=results,
         command=_COMMAND,

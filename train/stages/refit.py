@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from models.densenet import ChestDenseNet
+from models.classifier import ChestClassifier
 from train.evaluation import linear
 from train.evaluation.linear import Line
 from train.stages.stage2_pneumonia import within_and_pooled
@@ -24,11 +24,11 @@ def refit(task: CovidTask, ridges: Sequence[float], out: Path) -> Path:
     Every group of the recipe weighs the same. The features come from the task's network on films
     of full size, without augmentation, so nothing here is random.
     """
-    x = pooled(task.network, task.gated)
+    x = pooled(task)
     weights = np.zeros(len(x))
     for group in task.groups:
         weights[group] += 1.0 / len(group)
-    positive = task.targets.numpy() > 0
+    positive = task.targets(task.films).numpy() > 0
     train = np.array([film.split == "train" for film in task.films])
     tried = []
     for ridge in ridges:
@@ -46,16 +46,17 @@ def refit(task: CovidTask, ridges: Sequence[float], out: Path) -> Path:
 
 
 @torch.inference_mode()
-def pooled(network: ChestDenseNet, x: Tensor) -> NDArray[np.float64]:
-    """Features after global average pooling, of films (N, 1, S, S): (N, 1024)."""
-    network.eval()
-    rows = [
-        network.features(film[None].float()).mean((2, 3))[0].numpy() for film in track(x, "films")
-    ]
+def pooled(task: CovidTask) -> NDArray[np.float64]:
+    """Features after global average pooling, of all films of a task: (N, 1024)."""
+    network = task.network.eval()
+    rows = []
+    for i in track(range(len(task.films)), "films"):
+        x = task.seen(task.shown.plain([i], task.masking.size))
+        rows.append(network.features(x).mean((2, 3))[0].numpy())
     return np.stack(rows).astype(np.float64)
 
 
-def _with_last_layer(network: ChestDenseNet, line: Line) -> dict[str, Tensor]:
+def _with_last_layer(network: ChestClassifier, line: Line) -> dict[str, Tensor]:
     """The network's weights with the line, its standardisation folded in, as the last layer."""
     weight = line.weights / line.deviation
     state = dict(network.state_dict())

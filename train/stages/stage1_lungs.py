@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from models import preprocess, unet
 from train.data import augment
 from train.data.films import LungFilm, load_mask, load_pixels, read_lung_films
-from train.data.sampler import even_draw
+from train.data.sampler import shared_draw
 from train.schedule import Phase
 from train.stages.losses import lung_loss
 
@@ -36,11 +36,35 @@ def stack(films: list[LungFilm], size: int) -> Batch:
     )
 
 
-class LungTask:
-    """Dice + cross-entropy; equal shares of both conventions, so that neither is neglected."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LungGroup:
+    """Films with masks that give one share of every batch."""
 
-    def __init__(self, network: nn.Module, data: Path) -> None:
-        self.network = network
+    sources: tuple[str, ...] = ()  # any source where none is named
+    labels: tuple[str, ...] = ()  # any label where none is named
+    channel: int | None = None  # any convention where none is named
+    share: float = 1.0
+
+    def holds(self, film: LungFilm) -> bool:
+        """Whether the film is one of them."""
+        return (
+            (not self.sources or film.source in self.sources)
+            and (not self.labels or film.label in self.labels)
+            and self.channel in (None, film.channel)
+        )
+
+
+#: Equal shares of both conventions, so that neither is neglected.
+CONVENTIONS = (LungGroup(channel=unet.AERATED), LungGroup(channel=unet.FIELD))
+
+
+class LungTask:
+    """Dice + cross-entropy on groups of films; opacities are drawn into their lungs."""
+
+    def __init__(
+        self, network: nn.Module, data: Path, groups: Sequence[LungGroup] = CONVENTIONS
+    ) -> None:
+        self.network, self.recipe = network, groups
         films = read_lung_films(data)
         self.films = {s: [f for f in films if f.split == s] for s in ("train", "val")}
         self.ready: dict[str, Batch] = {}
@@ -48,21 +72,22 @@ class LungTask:
     def prepare(self, size: int) -> None:
         """Load both splits at this size."""
         self.ready = {split: stack(films, size) for split, films in self.films.items()}
-        channels = self.ready["train"].channels.tolist()
-        self.groups = [
-            [i for i, channel in enumerate(channels) if channel == wanted]
-            for wanted in (unet.AERATED, unet.FIELD)
-        ]
+        films = list(enumerate(self.films["train"]))
+        self.groups = [[i for i, film in films if one.holds(film)] for one in self.recipe]
 
     def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
         """Films, moved with their masks, then exposed otherwise."""
         ready = self.ready["train"]
-        chosen = even_draw(self.groups, phase.batch, generator)
-        geometry = augment.Geometry(turn=0.25, zoom=0.2, shift=0.125)
-        theta = augment.affine(phase.batch, geometry, generator)
-        x = augment.warp(ready.x[chosen][:, None].float() / 255.0, theta)
-        masks = augment.warp(ready.masks[chosen][:, None].float(), theta, mode="nearest")
-        x = augment.cut_out(augment.expose(x, generator), generator)
+        shares = [one.share for one in self.recipe]
+        drawn = shared_draw(self.groups, shares, phase.batch, generator)
+        chosen = [i for part in drawn for i in part]
+        geometry = augment.Geometry(turn=0.2, zoom=0.2, shift=0.12)
+        theta = augment.affine(len(chosen), geometry, generator)
+        outlines = ready.masks[chosen].float()
+        veiled = augment.opacify(ready.x[chosen][:, None].float() / 255.0, outlines, generator)
+        x = augment.expose(augment.warp(veiled, theta), generator)
+        masks = augment.warp(outlines[:, None], theta, mode="nearest")
+        x = augment.cut_out(augment.soften(x, generator), generator, share=0.5)
         return {
             "x": x.to(memory_format=torch.channels_last),
             "masks": masks[:, 0],

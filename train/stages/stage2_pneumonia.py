@@ -1,130 +1,152 @@
-"""Stage 2: normal against pneumonia of any kind, on the masked film."""
+"""Stage 2: normal against pneumonia of any kind, on the film inside its lungs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
-from models.densenet import ChestDenseNet
-from train.data import augment
-from train.data.films import NORMAL, Film, read_films
-from train.data.sampler import even_draw
+from models.classifier import ChestClassifier
+from train.data.films import LABELS, NORMAL, Film, read_films
+from train.data.sampler import shared_draw
 from train.evaluation import metrics
 from train.schedule import Phase
-from train.stages.losses import incremental_loss, smooth
-from train.stages.masked import Masking, masked_films, shrink
-from train.weights import frozen_classifier
+from train.stages.losses import distillation, heat_losses, smooth
+from train.stages.masked import Masking
+from train.stages.recipe import UNLABELLED, Recipe
+from train.stages.shown import Batch, Shown
+from train.weights import teachers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Films that give one equal share of every batch."""
-
-    label: str
-    sources: tuple[str, ...]
-
-    def holds(self, film: Film) -> bool:
-        """Whether the film is one of them."""
-        return film.label == self.label and film.source in self.sources
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What stages 2 and 3 are taught, besides the schedule."""
-
-    groups: tuple[Group, ...]  # of the training split; each an equal share of the batch
-    within: str  # the source whose validation films alone give half of the score
-    smoothing: float = 0.1
-    distil: float = 0.0  # λ of paper eq. 2
-    previous: Path | None = None  # frozen weights that eq. 2 distils from
-    original: tuple[str, ...] = ()  # the sources that make D_o
-
-
-class PneumoniaTask:
-    """Cross-entropy with eq. 2; normals weigh twice, so that both sides weigh the same."""
+class ClassifierTask:
+    """Cross-entropy with eq. 2, and a loss on where the evidence lies."""
 
     def __init__(
-        self, network: ChestDenseNet, data: Path, masking: Masking, recipe: Recipe
+        self,
+        network: ChestClassifier,
+        data: Path,
+        masking: Masking,
+        recipe: Recipe,
+        *,
+        negative: str,
+        stage2: Path | None = None,
     ) -> None:
-        self.network, self.recipe = network, recipe
-        sources = {source for group in recipe.groups for source in group.sources}
-        self.films = [f for f in read_films(data, ("train", "val")) if f.source in sources]
-        self.masked = masked_films(self.films, masking, data_cache(masking))
-        self.at_size = self.masked
+        self.network, self.masking, self.recipe = network, masking, recipe
+        self.films = _films(data, recipe, without=NORMAL if stage2 else "")
+        self.shown = Shown(self.films, masking, data_cache(masking), stage2)
         train = [(i, f) for i, f in enumerate(self.films) if f.split == "train"]
         self.groups = [[i for i, f in train if group.holds(f)] for group in recipe.groups]
-        self.targets = torch.tensor([float(f.label != NORMAL) for f in self.films])
-        self.previous = frozen_classifier(recipe.previous) if recipe.previous else None
+        self.negative = negative
+        self.previous = teachers(recipe.previous)
 
     def prepare(self, size: int) -> None:
-        """Shrink the films."""
-        self.at_size = shrink(self.masked, size)
+        """Films are kept at one size; a batch is brought to the phase's."""
 
     def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
-        """Augmented films; which of them belong to D_o."""
-        chosen = even_draw(self.groups, phase.batch, generator)
-        old = [float(self.films[i].source in self.recipe.original) for i in chosen]
+        """Varied films; which of them teach by their label, and which belong to D_o."""
+        shares = [group.share for group in self.recipe.groups]
+        drawn = shared_draw(self.groups, shares, phase.batch, generator)
+        chosen = [i for part in drawn for i in part]
+        labelled = [
+            float(group.label != UNLABELLED)
+            for group, part in zip(self.recipe.groups, drawn, strict=True)
+            for _ in part
+        ]
+        films = [self.films[i] for i in chosen]
+        old = [
+            float(not known or film.source in self.recipe.original)
+            for film, known in zip(films, labelled, strict=True)
+        ]
+        batch = self.shown.varied(chosen, phase.size, self.recipe.margins, generator)
         return {
-            "x": augmented(self.at_size[chosen].float(), generator),
-            "targets": self.targets[chosen],
+            "x": self.seen(batch),
+            "field": batch.field,
+            "infection": batch.infection,
+            "targets": self.targets(films),
+            "labelled": torch.tensor(labelled),
             "original": torch.tensor(old),
         }
 
+    def seen(self, batch: Batch) -> Tensor:
+        """What the network is given."""
+        return batch.x
+
+    def targets(self, films: Sequence[Film]) -> Tensor:
+        """1 for every label but the negative one: (B,)."""
+        return torch.tensor([float(film.label != self.negative) for film in films])
+
     def loss(self, network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        """Eq. 2."""
-        x, targets = batch["x"], batch["targets"]
-        positives, negatives = targets.sum(), (1 - targets).sum()
-        weights = torch.where(targets > 0, 0.5 / positives, 0.5 / negatives) * len(targets)
-        return incremental_loss(
-            network(x),
-            smooth(targets, self.recipe.smoothing),
-            weights=weights,
-            previous=self._previous_logits(x),
-            original=batch["original"],
-            lam=self.recipe.distil,
+        """Eq. 2, both sides weighing the same, plus the evidence's loss."""
+        x, targets, labelled = batch["x"], batch["targets"], batch["labelled"]
+        features = cast(ChestClassifier, network).features(x)
+        logits = self.network.classify(features)
+        ill, well = labelled * targets, labelled * (1.0 - targets)
+        weights = 0.5 * ill / ill.sum().clamp(min=1) + 0.5 * well / well.sum().clamp(min=1)
+        entropy = functional.binary_cross_entropy_with_logits(
+            logits, smooth(targets, self.recipe.smoothing), reduction="none"
         )
+        loss = (entropy * weights).sum()
+        previous = self._previous_logits(x)
+        if previous is not None:
+            held = distillation(logits, previous) * batch["original"]
+            loss = loss + self.recipe.distil * held.sum() / len(held)
+        if self.recipe.heat:
+            evidence = torch.einsum("bchw,c->bhw", features, self.network.class_weight)
+            outside, beside = heat_losses(evidence, batch["field"], batch["infection"], ill)
+            loss = loss + self.recipe.heat * (outside + beside)
+        return loss
 
     def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
         """AUC over all validation films and within one source; the score is their mean."""
-        val = [i for i, film in enumerate(self.films) if film.split == "val"]
-        return score(network, self.at_size, self.films, self.targets, val, self.recipe.within)
+        val = [i for i, f in enumerate(self.films) if f.split == "val" and f.label in LABELS]
+        device = next(network.parameters()).device
+        logits = []
+        for part in _parts(val, 16):
+            batch = self.shown.plain(part, phase.size)
+            logits.append(network(self.seen(batch).to(device)).float().cpu())
+        films = [self.films[i] for i in val]
+        positive = self.targets(films).numpy() > 0
+        return within_and_pooled(
+            torch.cat(logits).double().numpy(), positive, films, self.recipe.within
+        )
 
     @torch.no_grad()
     def _previous_logits(self, x: Tensor) -> Tensor | None:
-        if self.previous is None or not self.recipe.distil:
+        if not self.previous or not self.recipe.distil:
             return None
-        logits: Tensor = self.previous.to(x.device)(x)
-        return logits
+        return torch.stack([one.to(x.device)(x) for one in self.previous]).mean(dim=0)
 
 
-def augmented(x: Tensor, generator: Generator) -> Tensor:
-    """Masked films (B, C, S, S), moved and disturbed; the first channel is the film."""
-    theta = augment.affine(len(x), augment.Geometry(), generator)
-    x = augment.disturb(augment.warp(x, theta), generator)
-    return augment.cut_out(x, generator).to(memory_format=torch.channels_last)
+class PneumoniaTask(ClassifierTask):
+    """Normal against pneumonia of any kind."""
+
+    def __init__(
+        self, network: ChestClassifier, data: Path, masking: Masking, recipe: Recipe
+    ) -> None:
+        super().__init__(network, data, masking, recipe, negative=NORMAL)
 
 
-def score(
-    network: nn.Module,
-    x: Tensor,
-    films: list[Film],
-    targets: Tensor,
-    chosen: list[int],
-    within: str,
-) -> dict[str, float]:
-    """Both AUCs of a network on chosen films."""
-    device = next(network.parameters()).device
-    parts = [network(x[part].float().to(device)).float().cpu() for part in _parts(chosen, 8)]
-    positive = targets[chosen].numpy() > 0
-    return within_and_pooled(
-        torch.cat(parts).double().numpy(), positive, [films[i] for i in chosen], within
-    )
+def _films(data: Path, recipe: Recipe, without: str) -> list[Film]:
+    """Every film of the training split that a group holds, and the labelled ones that validate."""
+    sources = {source for group in recipe.groups for source in group.sources}
+    films = read_films(data, ("train", "val"), labels=None)
+    return [
+        film
+        for film in films
+        if film.source in sources
+        and film.label != without
+        and (
+            any(group.holds(film) for group in recipe.groups)
+            if film.split == "train"
+            else film.label in LABELS
+        )
+    ]
 
 
 def within_and_pooled(
@@ -138,7 +160,7 @@ def within_and_pooled(
 
 
 def data_cache(masking: Masking) -> Path:
-    """Masked films are kept beside the weights that masked them."""
+    """Small films are kept beside the weights that found their lungs."""
     return masking.weights.parent / "cache"
 
 

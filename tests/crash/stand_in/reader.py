@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from support import readings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from dicom_node.config import ModelsConfig
     from dicom_node.domain.values import Image
     from models.reading import Look, ModelIdentity, Reading
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 class CascadeReader:
     """A `dicom_node.ports.Reader`."""
 
-    def __init__(self, directory: Path | None, threads: int) -> None:
+    def __init__(self, models: ModelsConfig, threads: int) -> None:
         self.identity: ModelIdentity = readings.MODEL
 
     def warm_up(self) -> None:

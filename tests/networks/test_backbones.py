@@ -1,0 +1,59 @@
+"""Stages 2 and 3: shapes, the logit's parts, and guided backpropagation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.classifier import ChestClassifier
+
+
+@pytest.mark.parametrize(
+    ("shape", "maps"),
+    [((1, 1, 64, 64), (1, 1024, 4, 4)), ((2, 1, 96, 64), (2, 1024, 6, 4))],
+)
+def test_one_logit_a_film(
+    backbone: ChestClassifier, shape: tuple[int, ...], maps: tuple[int, ...]
+) -> None:
+    """(B, 1, H, W) -> 1024 maps of H / 16 x W / 16, none negative -> (B,)."""
+    with torch.inference_mode():
+        features = backbone.features(torch.randn(shape))
+        assert features.shape == maps
+        assert features.min() >= 0
+        assert backbone.classify(features).shape == (shape[0],)
+
+
+def test_the_logit_is_what_the_maps_add_up_to(backbone: ChestClassifier) -> None:
+    """CAM's premise: weight times mean map, plus the bias, is the logit."""
+    x = torch.randn(2, 1, 64, 64)
+    with torch.inference_mode():
+        pooled = backbone.features(x).mean(dim=(2, 3))
+        expected = pooled @ backbone.class_weight + backbone.out.bias
+        torch.testing.assert_close(backbone(x), expected)
+
+
+def test_no_relu_is_left_unswitched(backbone: ChestClassifier) -> None:
+    """Every ReLU can be guided, the last one included."""
+    assert not [m for m in backbone.modules() if isinstance(m, nn.ReLU | nn.ReLU6)]
+
+
+def test_guidance_changes_the_gradient_and_not_the_forward(backbone: ChestClassifier) -> None:
+    """Guided backpropagation answers the same logit with another gradient."""
+    x = torch.randn(1, 1, 64, 64)
+    plain, plain_gradient = _gradient(backbone, x, guided=False)
+    guided, guided_gradient = _gradient(backbone, x, guided=True)
+    torch.testing.assert_close(plain, guided, rtol=0, atol=0)
+    assert guided_gradient.abs().sum() > 0
+    assert not torch.allclose(plain_gradient, guided_gradient)
+
+
+def _gradient(network: ChestClassifier, x: Tensor, *, guided: bool) -> tuple[Tensor, Tensor]:
+    x = x.clone().requires_grad_()
+    network.guide(guided)
+    try:
+        logits = network(x)
+        (gradient,) = torch.autograd.grad(logits.sum(), x)
+    finally:
+        network.guide(False)
+    return logits.detach(), gradient

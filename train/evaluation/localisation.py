@@ -1,0 +1,120 @@
+"""Whether the heat stands where people drew the infection: H2 and H3 against drawn masks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from models import cascade as steps
+from models import preprocess
+from models.cascade import Cascade
+from train.data.films import Film, load_mask
+from train.evaluation import metrics
+from train.evaluation.cached_features import masked
+from train.evaluation.evaluate import ScoreLog, fingerprint
+from train.evaluation.metrics import Interval
+
+#: How far from the infection the hottest pixel may lie, share of the frame's side.
+TOLERANCE = 0.06
+_FEWEST = 20  # pixels that a mean needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Localised:
+    """One heatmap over films with drawn infections."""
+
+    name: str
+    films: int
+    pointing: Interval  # share of films whose hottest pixel lies in the infection, or near it
+    chance: Interval  # of a pixel of the lungs drawn at random
+    lift: Interval  # median of mean heat inside the infection over that of the rest of the lungs
+
+
+def localise(cascade: Cascade, films: Sequence[Film], folder: Path) -> list[Localised]:
+    """Measure H2 and H3; what was found of a film is kept in ``folder``.
+
+    Films without a drawn infection, or in whose lungs stage 1 finds nothing, are left out.
+    """
+    drawn = [film for film in films if film.infection is not None]
+    log = ScoreLog(folder / f"places-{fingerprint(cascade, (sys.modules[__name__], masked))}.jsonl")
+    known = log.read()
+    rows = []
+    for film in track(drawn, "places"):
+        key = str(film.path.resolve())
+        if key not in known:
+            known[key] = _places(cascade, film)
+            log.add(key, known[key])
+        rows.append(known[key])
+    return [_summary(name, rows, drawn) for name in ("H2", "H3")] if rows else []
+
+
+@torch.inference_mode()
+def _places(cascade: Cascade, film: Film) -> dict[str, float]:
+    _, field, x = masked(cascade, film)
+    _, h2 = steps.stage2(cascade.pneumonia, x, field, cascade.settings.h2)
+    _, h3 = steps.stage3(cascade.covid19, x, h2, field)
+    assert film.infection is not None  # noqa: S101 - the caller's
+    size = cascade.settings.size
+    drawn = load_mask((film.infection,), size)
+    lungs = field[0, 0].numpy() > 0
+    grown = preprocess.dilate(torch.from_numpy(drawn)[None, None].float(), round(TOLERANCE * size))
+    near = grown[0, 0].numpy() > 0
+    found = {"chance": float(near[lungs].mean()) if lungs.any() else float("nan")}
+    for name, heat in (("H2", h2), ("H3", h3)):
+        hot, ratio = place(heat[0, 0].numpy(), lungs, drawn, near)
+        found |= {name: hot, f"{name} lift": ratio}
+    return found
+
+
+def place(
+    heat: NDArray[np.float32],
+    lungs: NDArray[np.bool_],
+    drawn: NDArray[np.bool_],
+    near: NDArray[np.bool_],
+) -> tuple[float, float]:
+    """Look at one heatmap (S, S): 1 where its hottest pixel lies near the infection, and its lift.
+
+    A map without heat points nowhere: 0, and a lift of 0. The lift is nan where infection or rest
+    of the lungs is hardly there.
+    """
+    hot = float(near.flat[int(heat.argmax())]) if heat.any() else 0.0
+    inside, rest = lungs & drawn, lungs & ~drawn
+    if min(inside.sum(), rest.sum()) < _FEWEST:
+        return hot, float("nan")
+    return hot, float(heat[inside].mean() / (heat[rest].mean() + 1e-6)) if heat.any() else 0.0
+
+
+def _summary(name: str, rows: Sequence[dict[str, float]], films: Sequence[Film]) -> Localised:
+    def interval(key: str, middle: bool = False) -> Interval:
+        values = np.array([row[key] for row in rows])
+        kept = np.flatnonzero(~np.isnan(values))
+        values, groups = values[kept], [films[int(i)].group for i in kept]
+        summary = np.median if middle else np.mean
+        return metrics.bootstrap(lambda i: float(summary(values[i])), groups)
+
+    return Localised(
+        name=name,
+        films=len(rows),
+        pointing=interval(name),
+        chance=interval("chance"),
+        lift=interval(f"{name} lift", middle=True),
+    )
+
+
+def table(rows: Sequence[Localised]) -> str:
+    """Rows as Markdown."""
+    head = (
+        "| heatmap | films | hottest pixel in the infection | chance | lift, median |\n"
+        "|---|---|---|---|---|\n"
+    )
+    return head + "".join(
+        f"| {one.name} | {one.films} | {one.pointing} | {one.chance} | {one.lift} |\n"
+        for one in rows
+    )

@@ -1,0 +1,81 @@
+"""Operating points and calibration of a classifier, from validation films."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.optimize import minimize
+
+from train.data.films import Film
+from train.evaluation import metrics
+from train.evaluation.evaluate import Prediction
+
+#: What `sensitive` finds of the ill films, and `specific` leaves of the well ones.
+SENSITIVE = SPECIFIC = 0.95
+#: Prevalence that probabilities are calibrated for: as many ill films as well ones.
+PREVALENCE = 0.5
+
+
+def fit(
+    predictions: Sequence[Prediction], logits: Sequence[float], ill: Callable[[Film], bool]
+) -> dict[str, object]:
+    """Temperature, bias and thresholds as the manifest has them.
+
+    Every label of every source weighs the same, then both sides do. `balanced` is Youden's point,
+    steadied over draws of patients; `sensitive` the highest threshold that 95 % of the ill films
+    reach, `specific` the lowest that 95 % of the others stay below; neither passes `balanced`.
+    """
+    films, values = [p.film for p in predictions], np.array(logits)
+    positive = np.array([ill(film) for film in films], np.bool_)
+    weights = metrics.even_weights([(film.label, film.source) for film in films])
+    weights = balanced(weights, positive)
+    temperature, bias = calibrate(values, positive, weights)
+    probabilities = 1.0 / (1.0 + np.exp(-(values + bias) / temperature))
+    groups = [film.group for film in films]
+    threshold = metrics.steady_youden(probabilities, positive, weights, groups)
+    found = float(np.quantile(probabilities[positive], 1.0 - SENSITIVE))
+    left = float(np.quantile(probabilities[~positive], SPECIFIC))
+    return {
+        "threshold": _inside(threshold),
+        "temperature": round(temperature, 4),
+        "bias": round(bias, 4),
+        "prevalence": PREVALENCE,
+        "points": {
+            "sensitive": _inside(min(found, threshold)),
+            "specific": _inside(max(left, threshold)),
+        },
+    }
+
+
+def balanced(weights: metrics.Floats, positive: metrics.Bools) -> metrics.Floats:
+    """Make both sides weigh the same."""
+    both = np.where(positive, weights / weights[positive].sum(), weights / weights[~positive].sum())
+    return np.asarray(both / both.sum(), np.float64)
+
+
+def calibrate(
+    logits: metrics.Floats, positive: metrics.Bools, weights: metrics.Floats
+) -> tuple[float, float]:
+    """Find temperature and bias of the least cross-entropy: sigmoid((logit + bias) / temperature).
+
+    The temperature stays between a quarter and four times the logits' deviation.
+    """
+    spread = float(logits.std()) or 1.0
+
+    def loss(parameters: metrics.Floats) -> float:
+        temperature, bias = np.exp(parameters[0]), parameters[1]
+        z = (logits + bias) / temperature
+        return float((weights * (np.logaddexp(0.0, z) - z * positive)).sum())
+
+    best = minimize(
+        loss,
+        np.array([np.log(spread), 0.0]),
+        bounds=[(np.log(spread / 8), np.log(spread * 4)), (None, None)],
+    )
+    return float(np.exp(best.x[0])), float(best.x[1])
+
+
+def _inside(threshold: float) -> float:
+    """Round to what the manifest holds, strictly between 0 and 1."""
+    return float(np.clip(round(threshold, 4), 0.0001, 0.9999))
