@@ -33,11 +33,13 @@ _ENVIRONMENT_PREFIX = "DICOM_NODE__"
 class CallingPeer(Section):
     """A peer that may call the node; ``address`` None means from any address.
 
-    ``port`` is where its storage commitment reports go, if it asks for any.
+    ``port`` is where its storage commitment reports go, if it asks for any. ``certificate`` is the
+    common name of the certificate that it must show, so it can call over TLS only.
     """
 
     ae_title: AETitle
     address: str | None = None
+    certificate: str | None = None
     port: Port | None = None
 
     @model_validator(mode="after")

@@ -24,7 +24,9 @@ class AccessList:
 
     def __init__(self, config: NodeConfig) -> None:
         self._called = config.ae_title if config.require_called else None
-        self._allowed = [(peer.ae_title, _network(peer)) for peer in config.allowed_calling]
+        self._allowed = [
+            (peer.ae_title, _network(peer), peer.certificate) for peer in config.allowed_calling
+        ]
 
     def rejection(self, request: AssociationRequest, link: Link) -> Rejection | None:
         """Why this association must be rejected; None if it may be accepted."""
@@ -37,8 +39,10 @@ class AccessList:
         if not request.calling:
             return Rejection.CALLING
         if self._allowed and not any(
-            link.calling == title and (network is None or _address(link.address) in network)
-            for title, network in self._allowed
+            link.calling == title
+            and (network is None or _address(link.address) in network)
+            and certificate in (None, link.common_name)
+            for title, network, certificate in self._allowed
         ):
             return Rejection.CALLING
         return None

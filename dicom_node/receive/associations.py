@@ -70,6 +70,7 @@ class Link:
     refused: int = 0
     recorded: bool = False  # the audit log has its acceptance
     certificate: str = ""  # subject of the peer's certificate, if it showed one
+    common_name: str = ""  # of that certificate
     overdue: int = 0  # checks in a row that found it hanging
 
     @property

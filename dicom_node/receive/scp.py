@@ -29,7 +29,7 @@ from dicom_node.receive.store_status import SUCCESS
 from dicom_node.receive.upper_layer import UpperLayer
 from dicom_node.receive.user_identity import UserIdentities
 from dicom_node.receive.watchdog import AssociationWatchdog, cut
-from dicom_node.tls.context import ReloadingContext, subject_of
+from dicom_node.tls.context import ReloadingContext, common_name_of, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -209,6 +209,7 @@ class Receiver:
             # Without a timeout, a peer that stops in the middle of a PDU would hold a thread.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
             link.certificate = subject_of(wrapped.socket)
+            link.common_name = common_name_of(wrapped.socket)
             UpperLayer(assoc, link, self._aborted)
         if (oldest := self._links.evict_oldest_idle(self._limits.silent)) is not None:
             self._too_many(link.address)

@@ -21,15 +21,14 @@ def alarms(config: Config, now: datetime) -> list[str]:
         *reception(config, now),
         *certificates(config, now),
         *checkpoints(config),
+        *access(config),
     ]
 
 
 _RECEPTION = {
     "instance-differs": "{} objects came under a SOP Instance UID that another object has",
     "patient-mismatch": "{} objects were refused: their study belongs to another patient",
-    "quota": "{} objects were refused: their sender has reached its quota",
     "connections-cut": "silent connections were cut, {} times",
-    "locked-out": "{} callers were locked out after wrong passcodes",
 }
 
 
@@ -40,6 +39,18 @@ def reception(config: Config, now: datetime) -> list[str]:
     return [
         f"{_RECEPTION[name].format(count)} in the last 24 hours: see `audit tail` and `show`"
         for name, count in recent_problems(config.node.data_dir, now).items()
+    ]
+
+
+def access(config: Config) -> list[str]:
+    """Whether any peer on the network may call the node."""
+    node, tls = config.node, config.tls
+    asks_who = node.allowed_calling or node.users_file or (not node.plain and tls.mutual)
+    if asks_who or node.host in ("127.0.0.1", "::1", "localhost"):
+        return []
+    return [
+        "any peer on the network may call: set node.allowed_calling, node.users_file or mutual TLS "
+        "without node.plain, or listen on 127.0.0.1 (node.host)"
     ]
 
 

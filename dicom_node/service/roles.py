@@ -66,6 +66,7 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
     from dicom_node.commitment.intake import Intake
     from dicom_node.commitment.receive import CommitmentHandler
     from dicom_node.receive.scp import Receiver
+    from dicom_node.service.alarms import access
 
     store = open_store(config.node.data_dir, utc_now)
     intake = Intake(store.commitments, config.delivery, utc_now)
@@ -79,6 +80,8 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
         handlers=commitment.handlers,
     )
     receiver.start()
+    for sentence in access(config):
+        log.warning("open to the network", reason=sentence)
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
     stop.wait()
     receiver.stop()

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 PROBLEMS = {
     "instance-differs": ("instance-differs", "%"),
     "patient-mismatch": ("instance-refused", '%"fault":"patient-mismatch"%'),
-    "quota": ("instance-refused", '%"fault":"quota"%'),
     "connections-cut": ("connections-cut", "%"),
-    "locked-out": ("association-rejected", '%"reason":"locked-out"%'),
 }
 _HOURS = 24
 _MOST = 1000  # lines counted of each problem

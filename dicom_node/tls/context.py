@@ -179,11 +179,24 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 def subject_of(connection: socket.socket) -> str:
     """The subject of the peer's certificate, as CN=..., O=...; empty if it showed none."""
+    return ", ".join(f"{_SHORT.get(name, name)}={value}" for name, value in _subject(connection))
+
+
+def common_name_of(connection: socket.socket) -> str:
+    """The common name of the peer's certificate; empty if there is none, or more than one."""
+    names = [value for name, value in _subject(connection) if name == "commonName"]
+    return names[0] if len(names) == 1 else ""
+
+
+def _subject(connection: socket.socket) -> list[tuple[str, str]]:
+    """The attributes of the subject, with ? for what a log cannot show."""
     shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-    if not shown:
-        return ""
-    pairs = [pair for part in cast("_Subject", shown["subject"]) for pair in part]
-    return ", ".join(f"{_SHORT.get(name, name)}={value}" for name, value in pairs)
+    parts = cast("_Subject", shown["subject"]) if shown else ()
+    return [
+        (name, "".join(c if c.isprintable() else "?" for c in value))
+        for part in parts
+        for name, value in part
+    ]
 
 
 def meaning(error: OSError) -> str:

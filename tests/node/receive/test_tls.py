@@ -16,7 +16,7 @@ from support.answers import said
 from support.certificates import authority, identity
 from support.receiving import MemoryStore, association, eventually, receiver, small_film
 
-from dicom_node.config import DicomDestination, TlsConfig
+from dicom_node.config import CallingPeer, DicomDestination, TlsConfig
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import ConfigError
@@ -56,6 +56,20 @@ def test_a_film_comes_over_mutual_tls_and_its_sender_is_named(
     kept = store.rows[film.SOPInstanceUID]
     assert dcmread(tmp_path / kept.path).SOPInstanceUID == film.SOPInstanceUID
     assert "CN=ct1" in str(store.events[0].detail["certificate"])
+
+
+@pytest.mark.parametrize(("name", "accepted"), [("ct1", True), ("printer", False)])
+def test_a_certificate_is_bound_to_an_ae_title(
+    tmp_path: Path, store: MemoryStore, name: str, accepted: bool
+) -> None:
+    """Another certificate of the same authority may not use the title, nor may a plain peer."""
+    peer = CallingPeer(ae_title="MODALITY", certificate="ct1")
+    tls = identity(tmp_path, "node")
+    with receiver(tmp_path, store, tls=tls, allowed_calling=(peer,)) as node:
+        plain, secure = node.ports
+        assert sender(secure, identity(tmp_path, name)).echo("node").ok is accepted
+        with association(plain) as assoc:
+            assert assoc.is_rejected
 
 
 def test_plain_and_tls_listen_beside_each_other(tmp_path: Path, store: MemoryStore) -> None:

@@ -17,8 +17,7 @@ from dicom_node.cli import app
 from dicom_node.config import Config, SpoolConfig, TlsConfig, load
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import ConfigError
-from dicom_node.service.alarms import alarms
-from dicom_node.service.alarms import certificates as expiring
+from dicom_node.service.alarms import access, alarms, certificates
 from dicom_node.service.housekeeping import Housekeeping
 
 NOW = datetime.now(UTC)
@@ -91,8 +90,30 @@ def test_expiry_is_an_alarm_and_a_line_in_the_audit_log(
     house.run()
     house.run()  # an hour later: nothing new
     lines = [e.detail["reason"] for e in store.events if e.kind is AuditKind.TLS_EXPIRING]
-    assert lines == expiring(config, soon)
+    assert lines == certificates(config, soon)
     assert (said is None and not lines) or (said is not None and said in str(lines[0]))
+
+
+@pytest.mark.parametrize(
+    ("node", "tls", "open_to_all"),
+    [
+        ({}, {}, True),
+        ({"host": "127.0.0.1"}, {}, False),
+        ({"allowed_calling": [{"ae_title": "CR1"}]}, {}, False),
+        ({"users_file": "users"}, {}, False),
+        ({"plain": False}, {"mutual": True}, False),
+        ({"plain": False}, {"mutual": False}, True),
+        ({"plain": True}, {"mutual": True}, True),
+    ],
+    ids=str,
+)
+def test_a_node_that_any_peer_may_call_says_so(
+    node: dict[str, object], tls: dict[str, object], open_to_all: bool
+) -> None:
+    """On every start and in `status`; an unconfigured node is such a node."""
+    files = {"port": 2762, "certificate_file": "a", "key_file": "b", "ca_file": "c"}
+    config = Config.model_validate({"node": node, "tls": {**files, **tls} if tls else {}})
+    assert bool(access(config)) is open_to_all
 
 
 def test_a_full_disk_is_an_alarm(tmp_path: Path) -> None:
