@@ -96,7 +96,7 @@ class Lungs:
     mask: BoolMap  # (size, size)
     aerated: BoolMap  # (size, size)
     area_fraction: float  # of the film's own area, in [0, 1]
-    asymmetry: Asymmetry | None = None  # None where no two lungs were found
+    asymmetry: Asymmetry | None = None  # None: no two lungs were found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

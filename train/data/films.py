@@ -25,7 +25,7 @@ __all__ = ["COVID", "LABELS", "NORMAL", "NOT_NORMAL", "PNEUMONIA", "TEXT", "Film
            "assert_disjoint", "load_mask", "load_pixels", "read_films", "read_lung_films",
            "refuse_mined"]  # fmt: skip
 
-#: What stages 2 and 3 are taught and judged by.
+#: What stages 2 and 3 are taught and measured by.
 LABELS = (NORMAL, PNEUMONIA, COVID)
 
 
@@ -86,8 +86,8 @@ def refuse_mined(labels: Iterable[str], purpose: str) -> None:
     for label in labels:
         if label.startswith(TEXT):
             raise ValueError(
-                f"{purpose} asks for {label!r}: labels mined from report text train, choose and "
-                "judge nothing in stages 2 and 3."
+                f"{purpose} asks for {label!r}: labels mined from report text train, select and "
+                "measure nothing in stages 2 and 3."
             )
 
 

@@ -97,8 +97,8 @@ COVID19 = Words(
         "This is the weakest network. Within ieee8023 there are few other pneumonias to test "
         "on and the interval is wide: unless all of it is above the border ring's figure, nothing "
         "shows that the network reads more than the border does; docs/RESULTS.md asks the same "
-        "across the patients of all splits. Over several sources it tells"
-        " the sources apart. Radiographs cannot establish the cause of a pneumonia; a test "
+        "across the patients of all splits. Over several sources it separates"
+        " the sources. Radiographs cannot establish the cause of a pneumonia; a test "
         "can."
     ),
 )

@@ -70,11 +70,11 @@ def _group(name: str, own: Sequence[Prediction], ill: metrics.Bools) -> Group:
         counts[label] = len(chosen)
         if chosen:
             called[label] = metrics.share(ill[chosen], [own[i].film.group for i in chosen])
-    told = [p for p in own if p.film.label in (NORMAL, PNEUMONIA)]
-    scores = np.array([p.pneumonia for p in told])
-    positive = np.array([p.film.label == PNEUMONIA for p in told], np.bool_)
+    compared = [p for p in own if p.film.label in (NORMAL, PNEUMONIA)]
+    scores = np.array([p.pneumonia for p in compared])
+    positive = np.array([p.film.label == PNEUMONIA for p in compared], np.bool_)
     both = min(counts[NORMAL], counts[PNEUMONIA]) > 0
-    patients = [p.film.group for p in told]
+    patients = [p.film.group for p in compared]
 
     def auc(i: NDArray[np.intp]) -> float:
         return metrics.auc(scores[i], positive[i])

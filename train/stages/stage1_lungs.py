@@ -40,9 +40,9 @@ def stack(films: list[LungFilm], size: int) -> Batch:
 class LungGroup:
     """Films with masks that give one share of every batch."""
 
-    sources: tuple[str, ...] = ()  # any source where none is named
-    labels: tuple[str, ...] = ()  # any label where none is named
-    channel: int | None = None  # any convention where none is named
+    sources: tuple[str, ...] = ()  # any source if empty
+    labels: tuple[str, ...] = ()  # any label if empty
+    channel: int | None = None  # any convention if empty
     share: float = 1.0
 
     def holds(self, film: LungFilm) -> bool:
