@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 
 import requests
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
-from urllib3.exceptions import ProtocolError
+from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 
     from dicom_node.config import WebDestination
     from dicom_node.domain.values import Answer
+
+#: Size of the largest answer that is read, in bytes, decompressed; one object's takes about 1 KB.
+_LARGEST_ANSWER = 1 << 20
 
 
 class _HungUp(PeerUnavailable):
@@ -107,7 +114,10 @@ class StowSender:
     ) -> DICOMwebClient:
         patience = self._timeout + size / SLOWEST_LINE
         client = DICOMwebClient(
-            service.url, session, callback=_plain_type, timeout=(self._timeout, patience)
+            service.url,
+            session,
+            callback=partial(_bounded, deadline=time.monotonic() + self._timeout + patience),
+            timeout=(self._timeout, patience),
         )
         client.set_http_retry_params(retry=False)  # the outbox retries
         return client
@@ -119,6 +129,7 @@ def _session(service: WebDestination) -> Iterator[requests.Session]:
         session.trust_env = False  # use only proxies and passwords of our configuration
         session.max_redirects = 0
         session.headers["Accept"] = "application/dicom+json"
+        session.headers["Accept-Encoding"] = "identity"
         if service.ca_file is not None:
             if not service.ca_file.is_file():
                 raise PeerUnavailable(f"no such file: {service.ca_file}")
@@ -168,8 +179,51 @@ def _asking(service: WebDestination) -> Iterator[None]:
         raise PeerUnavailable(f"cannot ask {service.url}: {type(error).__name__}") from None
 
 
-def _plain_type(response: requests.Response, *_: object, **__: object) -> requests.Response:
-    """Remove the parameters of the media type, which the client does not understand."""
+def _bounded(
+    response: requests.Response, *_: object, deadline: float, **__: object
+) -> requests.Response:
+    """Read the answer before requests does, which limits neither its size nor its time.
+
+    Parameters
+    ----------
+    deadline
+        Monotonic time in seconds by which the answer must be there.
+
+    Raises
+    ------
+    _HungUp
+        The answer is too large, too slow, cut off or compressed by an unknown method.
+    """
+    body, raw = b"", response.raw
+    try:
+        while part := raw.read1(1 << 16, decode_content=False):
+            body += part
+            if len(body) > _LARGEST_ANSWER:
+                raise _HungUp("the service's answer is too large")
+            if time.monotonic() > deadline:
+                raise _HungUp("the service's answer takes too long")
+    except (HTTPError, OSError):
+        raise _HungUp("the service's answer was cut off") from None
+    finally:
+        raw.close()
+    body = _decompressed(body, response.headers.pop("Content-Encoding", "identity"))
+    response.raw = HTTPResponse(BytesIO(body), preload_content=False)
+    # The client does not understand parameters of the media type.
     media_type = response.headers.get("Content-Type", "").partition(";")[0]
     response.headers["Content-Type"] = media_type.strip().lower()
     return response
+
+
+def _decompressed(body: bytes, encoding: str) -> bytes:
+    """Decompress an answer that is compressed though we asked for one that is not."""
+    if encoding.strip().lower() == "identity":
+        return body
+    if encoding.strip().lower() not in ("gzip", "x-gzip"):
+        raise _HungUp("the service's answer is compressed by an unknown method")
+    try:
+        plain = zlib.decompressobj(wbits=31).decompress(body, _LARGEST_ANSWER + 1)
+    except zlib.error:
+        raise _HungUp("the service's answer cannot be decompressed") from None
+    if len(plain) > _LARGEST_ANSWER:
+        raise _HungUp("the service's answer is too large")
+    return plain

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -242,3 +251,91 @@ def test_echo_tells_why_not(act: int) -> None:
         result = StowSender([service(web.url)], 5.0).echo("web")
     assert not result.ok
     assert f"HTTP {act}" in result.reason
+
+
+class _Hostile(BaseHTTPRequestHandler):
+    """Answers each request with the body of its class, a piece every so often."""
+
+    protocol_version = "HTTP/1.1"
+    pieces: Iterable[bytes] = ()
+    pause_seconds = 0.0
+    encoding = "identity"
+    chunked = False
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/dicom+json")
+        self.send_header("Content-Encoding", self.encoding)
+        if self.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(1 << 30))
+        self.end_headers()
+        with suppress(OSError):
+            for piece in self.pieces:
+                framed = b"%x\r\n%b\r\n" % (len(piece), piece) if self.chunked else piece
+                self.wfile.write(framed)
+                self.wfile.flush()
+                time.sleep(self.pause_seconds)
+            if self.chunked:
+                self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+
+
+@contextmanager
+def hostile(**behaviour: object) -> Iterator[str]:
+    """Serve on loopback with a handler of this behaviour; gives the URL."""
+    handler = type("Handler", (_Hostile,), behaviour)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads, server.block_on_close = True, False
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/dicom-web"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_that_drips_is_given_up(films: list[Path], chunked: bool) -> None:
+    """A byte now and then does not extend the time an answer may take."""
+    drip = {"pieces": [b" "] * 150, "pause_seconds": 0.1, "chunked": chunked}
+    with hostile(**drip) as url:
+        began = time.monotonic()
+        answers = said(StowSender([service(url)], 0.5).send("web", films))
+        assert time.monotonic() - began < 10
+    assert [status for status, _ in answers] == [NO_ANSWER, NOT_SENT, NOT_SENT]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_without_end_is_given_up(films: list[Path], chunked: bool) -> None:
+    """No more than a megabyte of an answer is read."""
+    with hostile(pieces=repeat(bytes(1 << 16)), chunked=chunked) as url:
+        [(status, reason), *_] = send(url, films)
+    assert (status, reason) == (NO_ANSWER, "the service's answer is too large")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "deflate"])
+def test_a_compressed_answer_is_never_large_in_memory(films: list[Path], encoding: str) -> None:
+    """A small answer that would decompress to much more is given up."""
+    bomb = gzip.compress(bytes(1 << 26))
+    with hostile(pieces=[bomb], chunked=True, encoding=encoding) as url:
+        tracemalloc.start()
+        [(status, _), *_] = send(url, films)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert status is NO_ANSWER
+    assert peak < 1 << 24
+
+
+def test_a_small_compressed_answer_is_read(films: list[Path]) -> None:
+    """Some services compress whether asked or not."""
+    ds = dcmread(films[0])
+    item = {"00081155": {"vr": "UI", "Value": [str(ds.SOPInstanceUID)]}}
+    body = json.dumps({"00081199": {"vr": "SQ", "Value": [item]}}).encode()
+    with hostile(pieces=[gzip.compress(body)], chunked=True, encoding="gzip") as url:
+        assert send(url, films[:1]) == [STORED]
