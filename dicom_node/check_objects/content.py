@@ -14,6 +14,7 @@ from pydicom.uid import (
 )
 
 from dicom_node.check_objects import templates
+from dicom_node.dicom.header import number as header_number
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -73,7 +74,12 @@ def check_content(ds: Dataset, source: Dataset) -> Iterator[str]:
         yield "the document has a title the node does not use"
     elif _template(ds) not in expected:
         yield f"the document does not say that it follows TID {expected[-1]}"
-    yield from _walk(ds, value_types, (source.get("Columns", 0), source.get("Rows", 0)))
+    yield from _walk(ds, value_types, _size(source))
+
+
+def _size(source: Dataset) -> tuple[int, int]:
+    """Return columns and rows of the film."""
+    return int(header_number(source, "Columns", 0)), int(header_number(source, "Rows", 0))
 
 
 def _walk(item: Dataset, value_types: frozenset[str], size: tuple[int, int]) -> Iterator[str]:

@@ -1,28 +1,26 @@
-"""Check that values are legal for their VR (PS3.5 6.2) and that text is UTF-8."""
+"""Check that values are legal for VR (PS3.5 6.2) and VM (PS3.6), and that text is UTF-8."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pydicom import config
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.multival import MultiValue
-from pydicom.valuerep import validate_value
 
 from dicom_node.compose.sanitize import is_identifier
+from dicom_node.dicom.dictionary import UNCOUNTED, fits_multiplicity, is_legal
 from dicom_node.dicom.uids import is_uid
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-_CHECKED = _TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"}
+_BYTES = frozenset({"AT", "OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 
 def check_values(ds: Dataset, path: str = "") -> Iterator[str]:
-    """Yield the values that are not legal for their VR, at any depth.
+    """Yield the values that are not legal for their VR or VM, at any depth.
 
     Two things that came with the film are accepted: identifiers that are too long, because a cut
     one would identify another patient or order, and UIDs with leading zeros in a component.
@@ -46,15 +44,17 @@ def _fault(element: DataElement, keyword: str) -> str | None:
     vr = element.VR
     if dictionary_has_tag(element.tag) and vr not in dictionary_VR(element.tag):
         return f"has VR {vr}"
-    if vr not in _CHECKED or (vr in ("LO", "SH") and is_identifier(keyword)):
+    if not dictionary_has_tag(element.tag) or vr in _BYTES:
         return None
-    several = isinstance(element.value, MultiValue)
-    for value in element.value if several else [element.value]:
+    values = [*element.value] if element.VM > 1 else [] if element.is_empty else [element.value]
+    if vr not in UNCOUNTED and not fits_multiplicity(keyword, len(values)):
+        return f"has {len(values)} values, which its VM does not allow"
+    if vr in ("LO", "SH") and is_identifier(keyword):
+        return None
+    for value in values:
         if value is None or value == "" or (vr == "UI" and is_uid(str(value))):
             continue
-        try:
-            validate_value(vr, str(value), config.RAISE)
-        except ValueError:
+        if not is_legal(keyword, vr, value):
             return f"has a value that is not a legal {vr}"
     return None
 

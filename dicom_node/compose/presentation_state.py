@@ -22,11 +22,12 @@ from dicom_node.compose import series
 from dicom_node.compose.basic_text import verdict
 from dicom_node.compose.lineage import reference
 from dicom_node.compose.sanitize import clean
+from dicom_node.compose.tid1500 import size_of
 from dicom_node.dicom.header import number, text
 from dicom_node.explain import palette
 from dicom_node.explain.regions import outline
 from dicom_node.pixels.geometry import pixel_ratio
-from dicom_node.pixels.grayscale import byte_order, look_up_table
+from dicom_node.pixels.grayscale import byte_order, first_item, look_up_table
 
 if TYPE_CHECKING:
     from dicom_node.compose.lineage import Lineage
@@ -68,7 +69,7 @@ def _whole(source: Dataset) -> Dataset:
     """Build the Displayed Area (C.10.4): the whole film, scaled to fit."""
     area = Dataset()
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
-    area.DisplayedAreaBottomRightHandCorner = [source.Columns, source.Rows]
+    area.DisplayedAreaBottomRightHandCorner = [*reversed(size_of(source))]
     area.PresentationSizeMode = "SCALE TO FIT"
     spacing = clean(source, ["PixelSpacing"]).get("PixelSpacing")
     if spacing:
@@ -119,8 +120,8 @@ def _window(source: Dataset, taken: str) -> Dataset | None:
 
 def _lut(source: Dataset, keyword: str) -> Dataset | None:
     """Return the first look-up table of a sequence, with as many bits as its data use."""
-    items = source.get(keyword)
-    found = look_up_table(items[0], byte_order(source)) if items else None
+    item = first_item(source, keyword)
+    found = None if item is None else look_up_table(item, byte_order(source))
     if found is None or not 0 <= found[0] <= 0xFFFF:
         return None
     first, data = int(found[0]), found[1]

@@ -12,21 +12,28 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 from pydicom import config
 from pydicom.charset import default_encoding, python_encoding
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.valuerep import STR_VR, validate_value
+from pydicom.valuerep import STR_VR
 
+from dicom_node.dicom.dictionary import (
+    BINARY_INTEGERS,
+    UNCOUNTED,
+    fits_multiplicity,
+    is_legal,
+)
+from dicom_node.dicom.header import text as header_text
+from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.dicom.uids import is_uid
 
 _TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _PARAGRAPHS = frozenset({"LT", "ST", "UT"})
-_ENUMERATED = {"PatientSex": ("M", "F", "O")}  # PS3.3 C.7.1.1, enumerated, not defined, terms
 
 # PS3.5 6.1.3: no control characters except those that format paragraphs; and no surrogates, which
 # UTF-8 cannot encode
@@ -68,9 +75,9 @@ def _element(source: Dataset, keyword: str, codec: str | None) -> DataElement | 
     try:
         element = _as_named(source[keyword], keyword)
         value = _value(element, codec)
-    except (ValueError, TypeError, ArithmeticError, LookupError):
+    except (OSError, *MALFORMED):
         return None  # the bytes cannot be read as this VR at all
-    if value is None or (keyword in _ENUMERATED and value not in _ENUMERATED[keyword]):
+    if value is None:
         return None
     # an identifier may be too long: the archive has stored it before
     return DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE)
@@ -85,34 +92,81 @@ def _as_named(element: DataElement, keyword: str) -> DataElement:
         The value cannot be read as that VR.
     """
     vr = dictionary_VR(keyword)
-    if vr == element.VR or vr not in STR_VR:
+    if vr == element.VR or element.VR in vr.split(" or "):
         return element
-    if element.VR == "SQ":
-        raise TypeError(f"{keyword} holds items")
-    values = element.value if isinstance(element.value, MultiValue) else [element.value]
-    texts = [str(each) for each in values if each is not None]
-    return DataElement(element.tag, vr, texts, validation_mode=config.IGNORE)
+    if "SQ" in (vr, element.VR):
+        raise TypeError(f"{keyword} holds items, or should")
+    values = [str(each) for each in _values(element)]
+    if vr in STR_VR:
+        return DataElement(element.tag, vr, values, validation_mode=config.IGNORE)
+    if vr in BINARY_INTEGERS:
+        numbers = [int(each) for each in values]
+        return DataElement(element.tag, vr, numbers, validation_mode=config.IGNORE)
+    raise TypeError(f"{keyword} is {vr} and came as {element.VR}")
+
+
+def _values(element: DataElement) -> list[Any]:
+    """List the values of an element that has none, one or several."""
+    values = list(element.value) if element.VM > 1 else [element.value]
+    return [value for value in values if value is not None]
 
 
 def _value(element: DataElement, codec: str | None) -> object:
-    """Return the sanitised value, or None if the element must be left out."""
+    """Return a value that is legal for its VR, VM and attribute, or None to leave it out.
+
+    Text with too many values becomes one value with U+FFFD at the delimiters, so that no part of
+    an identifier stands for the whole; of other values with VM 1 the first is used.
+    """
     if element.VR == "SQ":
         return Sequence([_clean(item, _keywords(item), codec) for item in element.value])
-    values = list(element.value) if isinstance(element.value, MultiValue) else [element.value]
+    if element.VR in UNCOUNTED - _TEXT - {"UR"}:
+        return element.value
+    values = _as_many(element, _texts(element, codec))
+    filled = [value for value in values if value != ""]
+    if not filled:
+        return ""
+    if len(filled) != len(values) and "n" not in dictionary_VM(element.keyword):
+        return None  # one of several values is empty
+    if element.VR not in UNCOUNTED and not fits_multiplicity(element.keyword, len(values)):
+        return None
+    if not all(_is_legal(element, value) for value in filled):
+        return None
+    return values if len(values) > 1 else values[0]
+
+
+def _texts(element: DataElement, codec: str | None) -> list[Any]:
+    """List the values: text as Unicode, numbers of binary VRs as they are, others as strings."""
+    values = _values(element)
+    if element.VR in BINARY_INTEGERS or element.VR in ("FL", "FD", "AT"):
+        return values
     if element.VR in _TEXT:
-        kept = [_text(str(value), element, codec) for value in values if value is not None]
-    else:
-        kept = [str(value) for value in values if value is not None]
-        for value in kept:
-            if element.VR != "UI" or not is_uid(value):
-                validate_value(element.VR, value, config.RAISE)
-    return kept if len(kept) > 1 else "".join(kept)
+        return [_text(str(value), element, codec) for value in values]
+    return [str(value) for value in values]
+
+
+def _as_many(element: DataElement, values: list[Any]) -> list[Any]:
+    """Reduce several values to one if the attribute has VM 1."""
+    if len(values) < 2 or dictionary_VM(element.keyword) != "1":
+        return values
+    if element.VR in _TEXT:
+        return [_text("\N{REPLACEMENT CHARACTER}".join(values), element, None)]
+    return values[:1]
+
+
+def _is_legal(element: DataElement, value: object) -> bool:
+    """Whether a value is legal; text is by now, except for an attribute with a fixed format."""
+    if element.VR == "UI":
+        return is_uid(str(value))
+    is_free = element.VR in _TEXT and element.keyword != "TimezoneOffsetFromUTC"
+    return is_free or is_legal(element.keyword, element.VR, value)
 
 
 def _text(text: str, element: DataElement, codec: str | None) -> str:
     vr = element.VR
     control = _CONTROL_BUT_LINES if vr in _PARAGRAPHS else _CONTROL
     text = control.sub("\N{REPLACEMENT CHARACTER}", _repaired(text.replace(_GB2312, ""), codec))
+    if vr not in _PARAGRAPHS:
+        text = text.replace("\\", "\N{REPLACEMENT CHARACTER}")
     if vr not in _LONGEST or is_identifier(element.keyword):
         return text
     if vr == "PN":
@@ -132,8 +186,7 @@ def _repaired(text: str, codec: str | None) -> str:
 
 def _single_byte(source: Dataset) -> str | None:
     """Return the codec of the declared character set if it is a single-byte set, else None."""
-    declared = source.get("SpecificCharacterSet") or ""
-    first = declared if isinstance(declared, str) else declared[0]
+    first = header_text(source, "SpecificCharacterSet").partition("\\")[0]
     # pydicom reads text as Latin-1 if its character set is unknown or not declared
     codec = python_encoding.get(first, default_encoding)
     return None if codec in _MULTI_BYTE else codec

@@ -15,6 +15,7 @@ from pydicom.uid import (
 from dicom_node.compose import codes
 from dicom_node.compose.lineage import item, reference
 from dicom_node.compose.sanitize import clean
+from dicom_node.dicom.header import text
 
 _LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, JPEG2000MC)
 # Used if the film has no Patient Orientation: a frontal chest, the patient facing the viewer
@@ -28,14 +29,14 @@ def orient(ds: Dataset, source: Dataset) -> None:
     for element in clean(source, ["PatientOrientation", "ImageLaterality"]):
         ds.add(element)
     if not ds.get("PatientOrientation"):
-        frontal = source.get("ViewPosition") in ("PA", "AP")
+        frontal = text(source, "ViewPosition") in ("PA", "AP")
         ds.PatientOrientation = list(_FRONTAL) if frontal else None
 
 
 def lossy(ds: Dataset, source: Dataset) -> None:
     """Copy the film's lossy compression: once lossy, always lossy (PS3.3 C.7.6.1.1.5)."""
     syntax = source.file_meta.get("TransferSyntaxUID") if hasattr(source, "file_meta") else None
-    if source.get("LossyImageCompression") != "01" and syntax not in _LOSSY:
+    if text(source, "LossyImageCompression") != "01" and syntax not in _LOSSY:
         ds.LossyImageCompression = "00"
         return
     ds.LossyImageCompression = "01"

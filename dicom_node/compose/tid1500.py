@@ -12,7 +12,7 @@ import dicom_node
 from dicom_node.compose import codes
 from dicom_node.compose.lineage import Lineage
 from dicom_node.compose.sanitize import clean
-from dicom_node.dicom.header import number
+from dicom_node.dicom.header import number, text
 
 Group: TypeAlias = (
     hd.sr.MeasurementsAndQualitativeEvaluations
@@ -87,7 +87,7 @@ def _library(source: Dataset) -> hd.sr.ContainerContentItem:
 
 def _descriptors(source: Dataset) -> Iterator[hd.sr.ContentItem]:
     """Describe the film (TID 1602, 1603) with the attributes its header has."""
-    modality = codes.MODALITIES.get(source.get("Modality", ""), codes.OTHER_MODALITY)
+    modality = codes.MODALITIES.get(text(source, "Modality"), codes.OTHER_MODALITY)
     yield hd.sr.CodeContentItem(codes.MODALITY, modality, _ACQUISITION)
     for name, pixels in zip((codes.ROWS, codes.COLUMNS), size_of(source), strict=True):
         yield hd.sr.NumContentItem(name, pixels, codes.PIXELS, None, _ACQUISITION)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dicom_node.dicom.malformed import MALFORMED
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
@@ -19,7 +21,7 @@ def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
             value = np.frombuffer(value, "<u2").tolist()
         several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
         found = [float(one) for one in several if one not in (None, "")]
-    except (ValueError, TypeError, OverflowError):
+    except MALFORMED:
         return ()
     return tuple(number for number in found if math.isfinite(number))
 
@@ -33,7 +35,7 @@ def text(ds: Dataset, keyword: str) -> str:
     """The text of an element, trimmed and in capitals; a backslash separates several values."""
     try:
         value = ds.get(keyword)
-    except (ValueError, TypeError):
+    except MALFORMED:
         return ""
     several = [value] if isinstance(value, str) else value or ()
     parts = several if hasattr(several, "__iter__") else (several,)

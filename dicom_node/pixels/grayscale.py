@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian
 
 from dicom_node.dicom.header import number, numbers, text
+from dicom_node.dicom.malformed import MALFORMED
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -32,7 +34,7 @@ LARGEST_VALUE = 1e12
 
 def modality(ds: Dataset, values: Table) -> Table:
     """Apply the Modality LUT, else Rescale Slope and Intercept (PS3.3 C.11.1)."""
-    item = _first_item(ds, "ModalityLUTSequence")
+    item = first_item(ds, "ModalityLUTSequence")
     looked_up = None if item is None else _look_up(item, values, byte_order(ds))
     if looked_up is not None:
         return looked_up
@@ -101,7 +103,7 @@ def _voi_lut(ds: Dataset, values: Table) -> Table | None:
 
     The number of bits in the descriptor is not used: writers declare 16 for 12-bit tables.
     """
-    item = _first_item(ds, "VOILUTSequence")
+    item = first_item(ds, "VOILUTSequence")
     looked_up = None if item is None else _look_up(item, values, byte_order(ds))
     if looked_up is None:
         return None
@@ -144,9 +146,13 @@ def _sigmoid(values: Table, centre: float, width: float) -> Table:
     return 1 / (1 + np.exp(exponent))
 
 
-def _first_item(ds: Dataset, keyword: str) -> Dataset | None:
-    sequence = ds.get(keyword)
-    return sequence[0] if sequence else None
+def first_item(ds: Dataset, keyword: str) -> Dataset | None:
+    """Return the first item of a sequence; None if there is none or it is not a sequence."""
+    try:
+        sequence = ds.get(keyword)
+    except MALFORMED:
+        return None
+    return sequence[0] if isinstance(sequence, Sequence) and sequence else None
 
 
 def _look_up(item: Dataset, values: Table, order: str) -> Table | None:
