@@ -21,7 +21,7 @@ def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
             value = np.frombuffer(value, "<u2").tolist()
         several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
         found = [float(one) for one in several if one not in (None, "")]
-    except MALFORMED:
+    except (OSError, *MALFORMED):  # pydicom raises OSError for a sequence that is cut off
         return ()
     return tuple(number for number in found if math.isfinite(number))
 
@@ -35,7 +35,7 @@ def text(ds: Dataset, keyword: str) -> str:
     """The text of an element, trimmed and in capitals; a backslash separates several values."""
     try:
         value = ds.get(keyword)
-    except MALFORMED:
+    except (OSError, *MALFORMED):  # pydicom raises OSError for a sequence that is cut off
         return ""
     several = [value] if isinstance(value, str) else value or ()
     parts = several if hasattr(several, "__iter__") else (several,)

@@ -150,7 +150,7 @@ def first_item(ds: Dataset, keyword: str) -> Dataset | None:
     """Return the first item of a sequence; None if there is none or it is not a sequence."""
     try:
         sequence = ds.get(keyword)
-    except MALFORMED:
+    except (OSError, *MALFORMED):
         return None
     return sequence[0] if isinstance(sequence, Sequence) and sequence else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+import struct
 import subprocess
 import warnings
 from datetime import UTC, datetime
@@ -12,11 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom import config as pydicom_config
 from pydicom.datadict import dictionary_VR, keyword_dict
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 from support import readings
 from support.film import film, write
 
@@ -29,7 +30,7 @@ from models.reading import Look, ModelIdentity, Reading
 
 ROOT = Path(__file__).parents[3] / "dicom_node"
 ROOMS = ("compose", "pixels", "select_images", "gate")
-VRS = ("AT", "CS", "DS", "FD", "LO", "LT", "OB", "PN", "SQ", "UI", "UN", "US")
+VRS = ("DS", "LO", "LT", "SQ", "UN", "US")
 VALUES = (
     b"", b" ", b"\\", b"\\\\", b"0", b"-1", b"1e400\\1e400", b"0\\0", b"0.143", b"0.1\\0.2\\0.3",
     b"0.143\\ ", b"nan\\inf", b"Z", b"+09:00", b"-0000", b"-2400", b"+0100", b"UTC+1", b"\xff\xfe",
@@ -43,7 +44,7 @@ PIXELS = {"PixelData", "FileMetaInformationVersion"}
 
 def read_attributes() -> list[str]:
     """Keywords that stand as strings in the rooms that read a film."""
-    known = set(keyword_dict)
+    known = set(keyword_dict) - {""}
     found = {
         node.value
         for room in ROOMS
@@ -76,8 +77,24 @@ def spoiled(source: Dataset, keyword: str, vr: str, value: bytes) -> Dataset:
     return source
 
 
-def outcome_of(source: Dataset, folder: Path) -> FilmOutcome:
-    """Read a film whose header may be broken, as the node would."""
+def with_raw_element(source: Dataset, keyword: str, vr: str, value: bytes, path: Path) -> Path:
+    """Write the film with these bytes in this attribute; pydicom itself writes no broken ones."""
+    tag = Tag(keyword)
+    if tag in source:
+        del source[tag]
+    data = write(source, path).read_bytes()
+    value += b" " * (len(value) % 2)
+    size = struct.pack("<H", len(value))
+    if vr in EXPLICIT_VR_LENGTH_32:
+        size = struct.pack("<HI", 0, len(value))
+    element = struct.pack("<HH", tag.group, tag.element) + vr.encode() + size + value
+    start = 144 + int.from_bytes(data[140:144], "little")  # behind the file meta information
+    path.write_bytes(data[:start] + element + data[start:])
+    return path
+
+
+def outcome_of(source: Dataset, keyword: str, vr: str, value: bytes, folder: Path) -> FilmOutcome:
+    """Read a film with these bytes in this attribute, as the node would."""
     results = {"presentation_state": True, "max_side": 512}
     pipeline = Pipeline(
         config=Config.model_validate({"results": results}),
@@ -86,13 +103,8 @@ def outcome_of(source: Dataset, folder: Path) -> FilmOutcome:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        path = write(source, folder / "film.dcm")
-    return pipeline.read(path, folder / "out")
-
-
-@pytest.fixture(autouse=True)
-def _lenient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pydicom_config.settings, "writing_validation_mode", pydicom_config.IGNORE)
+        path = with_raw_element(source, keyword, vr, value, folder / "film.dcm")
+        return pipeline.read(path, folder / "out")
 
 
 def test_the_attributes_are_found() -> None:
@@ -121,15 +133,14 @@ def test_what_is_copied_is_legal(keyword: str) -> None:
 @settings(
     max_examples=25,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 def test_no_value_costs_the_result(
     keyword: str, vr: str, value: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """A result or a coded refusal; no exception, nothing withheld."""
-    value += b" " * (len(value) % 2)
-    source = spoiled(film(rows=320, columns=288), keyword, vr, value)
-    outcome = outcome_of(source, tmp_path_factory.mktemp("film"))
+    source = film(rows=320, columns=288)
+    outcome = outcome_of(source, keyword, vr, value, tmp_path_factory.mktemp("film"))
     assert outcome.refusal or outcome.results
     assert not outcome.faults
 
@@ -151,8 +162,8 @@ def test_a_real_sender_s_value_is_read_and_dciodvfy_finds_no_bad_value(
     keyword: str, vr: str, value: bytes, tmp_path: Path
 ) -> None:
     """The examples of the field; every object passes an independent checker, if there is one."""
-    source = spoiled(film(kind="dx", rows=320, columns=288), keyword, vr, value)
-    outcome = outcome_of(source, tmp_path)
+    source = film(kind="dx", rows=320, columns=288)
+    outcome = outcome_of(source, keyword, vr, value, tmp_path)
     assert outcome.refusal is None
     assert outcome.results
     assert not outcome.faults
