@@ -146,6 +146,8 @@ def test_read_does_the_same_on_files(tmp_path: Path) -> None:
         "path",
         "sop_instance_uid",
         "accepted",
+        "error",
+        "notes",
         "refusal",
         "polarity",
         "lungs",

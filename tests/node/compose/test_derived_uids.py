@@ -23,6 +23,7 @@ from models.registry import DEFAULT
 SILENT = {
     "tls": "transport",
     "spool": "storage",
+    "receive": "decides what is read, not how",
     "priority": "order of reading",
     "retention": "storage",
     "audit": "audit log",
@@ -49,12 +50,25 @@ def _others(value: Any) -> Iterator[Any]:
     elif isinstance(value, int | float):
         yield from (value + 1, value - 1, value + 32, value * 0.5, value + 0.001)
     elif isinstance(value, str):
-        yield from ("de", "jpeg-ls", "jpeg", "refuse", "enhanced", "paper-eq1", "0" * 64)
+        yield from (
+            "paper",
+            "sensitive",
+            "densenet121",
+            "de",
+            "jpeg-ls",
+            "jpeg",
+            "refuse",
+            "enhanced",
+            "paper-eq1",
+            "0" * 64,
+        )
         yield f"{value}x"
     elif isinstance(value, list | tuple):
         yield [*value, "OTHER"]
+    elif isinstance(value, dict):
+        yield {"sensitive": 0.25}
     elif value is None:
-        yield from ("other", 1, True)
+        yield from ("other", 1, True, 0.25)
 
 
 def _changed(model: Any, path: tuple[str, ...], old: Any) -> Any:

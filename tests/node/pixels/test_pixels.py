@@ -352,8 +352,8 @@ def test_padding_read_in_the_wrong_sign_is_still_padding() -> None:
 @pytest.mark.parametrize(
     ("elements", "expected"),
     [
-        ({"PixelSpacing": [0.2, 0.3], "ImagerPixelSpacing": [0.4, 0.4]}, (0.2, 0.3)),
-        ({"ImagerPixelSpacing": [0.4, 0.5]}, (0.4, 0.5)),
+        ({"PixelSpacing": [0.2, 0.3], "ImagerPixelSpacing": [0.4, 0.4]}, (0.2, 0.2)),
+        ({"ImagerPixelSpacing": [0.4, 0.5]}, (0.4, 0.4)),
         ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.4, 0.4]}, (0.4, 0.4)),
         ({"PixelSpacing": [0, 0]}, None),
         ({}, None),
@@ -363,7 +363,7 @@ def test_padding_read_in_the_wrong_sign_is_still_padding() -> None:
 def test_spacing_is_the_first_that_makes_sense(
     elements: dict[str, object], expected: tuple[float, float] | None
 ) -> None:
-    """Pixel Spacing, else Imager Pixel Spacing, else unknown."""
+    """Pixel Spacing, else Imager Pixel Spacing, else unknown; oblong pixels are resampled."""
     assert to_image(picture(spacing=None, **elements)).spacing_mm == expected
 
 

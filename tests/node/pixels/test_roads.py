@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from support.film import film, phantom, write
+from support.film import Stored, film, phantom, write
 
 from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import UnreadablePixels
@@ -31,8 +32,14 @@ from dicom_node.pixels.codestream import facts, fragments
 COMPRESSED = [RLELossless, JPEGLSLossless, JPEG2000Lossless, JPEGLosslessSV1]
 
 
-def picture(**options: object) -> Dataset:
-    return film(phantom(96, 80), **options)  # type: ignore[arg-type]
+def picture(
+    bits: int = 12,
+    signed: bool = False,
+    syntax: str = ExplicitVRLittleEndian,
+    window: tuple[float, float] | Literal["full"] | None = "full",
+) -> Dataset:
+    how = Stored(bits=bits, signed=signed)
+    return film(phantom(96, 80), stored=how, syntax=syntax, window=window)
 
 
 def stored(ds: Dataset) -> NDArray[np.uint16]:
@@ -97,7 +104,7 @@ def test_frames_without_the_closing_delimiter_are_read(
     tmp_path: Path, syntax: UID, ending: bytes
 ) -> None:
     """All pixels are there; only the last eight bytes of the file are missing, or zeros."""
-    ds = picture(transfer_syntax=syntax)
+    ds = picture(syntax=syntax)
     path = write(ds, tmp_path / "film.dcm")
     content = path.read_bytes()
     assert content.endswith(b"\xfe\xff\xdd\xe0\0\0\0\0")
@@ -108,7 +115,7 @@ def test_frames_without_the_closing_delimiter_are_read(
 @pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda uid: uid.keyword)
 def test_a_frame_that_is_cut_off_is_refused(tmp_path: Path, syntax: UID) -> None:
     """Half a film is not read; the reason says what is wrong."""
-    path = write(picture(transfer_syntax=syntax), tmp_path / "film.dcm")
+    path = write(picture(syntax=syntax), tmp_path / "film.dcm")
     path.write_bytes(path.read_bytes()[:-400])
     with pytest.raises(UnreadablePixels, match="cut off") as refusal:
         to_image(read_dataset(path))
@@ -160,7 +167,7 @@ def test_the_compressed_stream_counts_where_the_header_contradicts_it(
         pytest.skip("an RLE stream says neither rows nor the bits of a value")
     if syntax == JPEGLosslessSV1 and "BitsStored" in wrong:
         pytest.skip("GDCM codes whole words, whatever Bits Stored is")
-    ds = picture(bits=12, transfer_syntax=syntax)
+    ds = picture(bits=12, syntax=syntax)
     expected = to_image(ds)
     assert "header" not in expected.notes
     for keyword, value in wrong.items():
@@ -174,7 +181,7 @@ def test_the_compressed_stream_counts_where_the_header_contradicts_it(
 
 def test_a_signed_stream_behind_an_unsigned_header_is_signed() -> None:
     """JPEG 2000 says in its SIZ segment whether samples are signed."""
-    ds = picture(bits=12, signed=True, transfer_syntax=JPEG2000Lossless)
+    ds = picture(bits=12, signed=True, syntax=JPEG2000Lossless)
     expected = to_image(ds).pixels
     ds.PixelRepresentation = 0
     image = to_image(ds)
@@ -200,21 +207,21 @@ def test_a_colour_stream_behind_a_grey_header_is_refused_as_colour() -> None:
 @pytest.mark.parametrize("syntax", [JPEGBaseline8Bit, JPEGLosslessSV1], ids=lambda u: u.keyword)
 def test_a_stream_that_is_damaged_in_the_middle_is_noted(syntax: UID) -> None:
     """GDCM's decoders report what they skipped; the image says "decoded with errors"."""
-    ds = film(rows=256, columns=200, bits=8, marker=None, transfer_syntax=syntax)
+    ds = film(phantom(256, 200, marker=None), stored=Stored(bits=8), syntax=syntax)
     assert "decoding" not in to_image(ds).notes
     data = bytearray(ds.PixelData)
     at = int(len(data) * 0.3)
     data[at : at + 4] = b"\xaa\x55\xaa\x55"
     ds.PixelData = bytes(data)
     assert to_image(ds).notes["decoding"] == "with errors"
-    whole = film(rows=256, columns=200, bits=8, marker=None, transfer_syntax=syntax)
+    whole = film(phantom(256, 200, marker=None), stored=Stored(bits=8), syntax=syntax)
     assert "decoding" not in to_image(whole).notes  # the next film is not blamed
 
 
 @pytest.mark.parametrize("syntax", [*COMPRESSED, JPEGBaseline8Bit], ids=lambda u: u.keyword)
 def test_streams_are_described_to_the_last_byte_or_not_at_all(syntax: UID) -> None:
     """A stream that is cut short anywhere never makes its description raise."""
-    ds = picture(bits=8, transfer_syntax=syntax)
+    ds = picture(bits=8, syntax=syntax)
     stream = fragments(ds.PixelData)[0][0]
     assert facts(stream, syntax) is not None
     for end in range(min(len(stream), 700)):

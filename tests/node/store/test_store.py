@@ -149,7 +149,10 @@ def test_polling_never_walks_a_whole_table(tmp_path: Path) -> None:
             with idle.store._engine.connect() as connection:
                 explained = f"EXPLAIN QUERY PLAN {statement}"
                 plan = [row[3] for row in connection.exec_driver_sql(explained, values)]
-            assert not [step for step in plan if step.startswith("SCAN")], (statement, plan)
+            tables = [
+                step for step in plan if not step.startswith(("SCAN (subquery", "SCAN anon_"))
+            ]
+            assert not [step for step in tables if step.startswith("SCAN")], (statement, plan)
 
 
 def _statements(idle: StoreHarness) -> list[tuple[str, tuple[object, ...]]]:
