@@ -21,4 +21,4 @@ def test_a_process_whose_supervisor_is_gone_before_it_starts_ends_by_itself(
         timeout=60, check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert child.returncode == 0
-    assert "supervisor is gone" in child.stderr
+    assert "supervisor exited" in child.stderr
