@@ -32,6 +32,7 @@ class OperatingPoint:
     threshold: float  # probability in [0, 1]
     temperature: float = 1.0  # > 0
     bias: float = 0.0
+    normals_above: float | None = None  # share of normal films at or above the threshold
 
     def decide(self, logit: float) -> StageResult:
         """Calibrate one logit."""
@@ -40,6 +41,7 @@ class OperatingPoint:
             threshold=self.threshold,
             logit=logit,
             temperature=self.temperature,
+            normals_above=self.normals_above,
         )
 
     def moved(self, learned: float, prevalence: float) -> OperatingPoint:
@@ -74,6 +76,7 @@ class Settings:
     mask_margin: int | None = 16  # added around the lung field, network pixels; None: whole film
     h2: H2Variant = "cam"
     lung_threshold: float = 0.5
+    heat_drop: float = 0.02  # of the probability; what H2's hottest region must be worth
     pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)
     covid19: OperatingPoint = OperatingPoint(threshold=0.5)
 
@@ -236,7 +239,11 @@ class Cascade:
         reading = replace(
             reading,
             heat_check=heat_check.check(
-                reading, _on_film(everywhere, area), x_masked, self._probabilities
+                reading,
+                _on_film(everywhere, area),
+                x_masked,
+                self._probabilities,
+                self.settings.heat_drop,
             ),
         )
         seconds = {

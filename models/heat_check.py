@@ -1,8 +1,9 @@
 """Whether a film's stage-2 heatmap may be believed: looked at where it lies, then put to the test.
 
 Heat beside the lungs points at a marker or a cable, not at pneumonia. And what is hot must matter:
-with it hidden, the probability must fall, and further than with as much of the lungs hidden
-elsewhere (the deletion test of Samek et al. 2017, doi:10.1109/TNNLS.2016.2599820). It costs a
+with it hidden, the probability must fall by some points at least (`heat_drop` of the manifest), and
+further than with as much of the lungs hidden elsewhere (the deletion test of Samek et al. 2017,
+doi:10.1109/TNNLS.2016.2599820). It costs a
 positive film three more forward passes of stage 2, in one batch at full size: at half the size the
 network gives another answer.
 """
@@ -36,12 +37,16 @@ _CELLS = 6
 
 
 def check(
-    reading: Reading, everywhere: FloatMap, x_masked: Tensor, probabilities: Probabilities
+    reading: Reading,
+    everywhere: FloatMap,
+    x_masked: Tensor,
+    probabilities: Probabilities,
+    least_drop: float,
 ) -> HeatCheck:
     """Check one film's heatmap.
 
-    A negative film has no finding to explain: only the place of its heat counts, and the network
-    is not asked.
+    A negative film has no finding to explain: the network is not asked, and the heatmap counts as
+    not tested.
 
     Parameters
     ----------
@@ -53,17 +58,19 @@ def check(
         The film as stage 2 saw it, (1, 1, S, S), whose mean inside the lungs is 0.
     probabilities
         Stage 2, asked once, about 1 + `ELSEWHERE` films.
+    least_drop
+        Of the probability, with the hottest region hidden, in [0, 1].
     """
     h2, lungs = reading.h2, reading.lungs.mask
     heat = float(everywhere.sum())
     inside = float(everywhere[lungs].sum()) / heat if heat else 1.0
-    drop = random_drop = None
-    reliable = inside >= INSIDE_LUNGS
-    if reading.pneumonia.positive:
-        whole = reading.pneumonia.probability
-        hot, *others = probabilities(_hidden(h2, lungs, x_masked))
-        drop, random_drop = whole - hot, whole - sum(others) / ELSEWHERE
-        reliable &= bool(h2.any()) and drop > max(random_drop, 0.0)
+    if not reading.pneumonia.positive:
+        return HeatCheck(inside_lungs=inside, drop=None, random_drop=None, reliable=None)
+    whole = reading.pneumonia.probability
+    hot, *others = probabilities(_hidden(h2, lungs, x_masked))
+    drop, random_drop = whole - hot, whole - sum(others) / ELSEWHERE
+    matters = bool(h2.any()) and drop >= least_drop and drop > random_drop
+    reliable = inside >= INSIDE_LUNGS and matters
     return HeatCheck(inside_lungs=inside, drop=drop, random_drop=random_drop, reliable=reliable)
 
 

@@ -32,6 +32,8 @@ _HEADER = """\
 # bias         added to the logit before that; it makes the probability that of `prevalence`
 # prevalence   share of ill among the films that the probability speaks of
 # points       other thresholds by name: sensitive (screening), specific; `threshold` is balanced
+# normals_above  share of normal films at or above each of these thresholds
+# heat_drop    so much the probability must fall with H2's hottest region hidden (0.02: 2 points)
 # gate         which films are read at all; written by `train gate`
 # fitted_to    the networks whose films and features the gate's distance is measured with
 """
@@ -87,6 +89,14 @@ class Points(_Strict):
     specific: float | None = Field(default=None, gt=0, lt=1)
 
 
+class NormalsAbove(_Strict):
+    """Share of normal films at or above the threshold of each operating point."""
+
+    balanced: float | None = Field(default=None, ge=0, le=1)
+    sensitive: float | None = Field(default=None, ge=0, le=1)
+    specific: float | None = Field(default=None, ge=0, le=1)
+
+
 class Classifier(Segmenter):
     """A network whose logit is calibrated."""
 
@@ -94,6 +104,7 @@ class Classifier(Segmenter):
     bias: float = Field(default=0.0, allow_inf_nan=False)
     prevalence: float = Field(default=0.5, gt=0, lt=1)
     points: Points = Points()
+    normals_above: NormalsAbove = NormalsAbove()
 
     def threshold_at(self, point: PointName) -> float:
         """Give the threshold of a named operating point.
@@ -131,6 +142,7 @@ class Manifest(_Strict):
     size: int = Field(gt=0, multiple_of=32)
     mask_margin: int | None = Field(ge=0)
     h2: Literal["cam", "paper-eq1"]
+    heat_drop: float = Field(default=0.02, ge=0, lt=1)
     networks: Networks
     gate: GateEntry | None = None
 

@@ -55,13 +55,14 @@ class StageResult:
 
     ``probability`` is calibrated (temperature applied) and in [0, 1]; ``threshold`` and
     ``temperature`` belong to the model version; ``logit`` is what came out of the network before
-    calibration.
+    calibration. ``normals_above`` was measured on films of normal chests, None if it was not.
     """
 
     probability: float
     threshold: float
     logit: float
     temperature: float = 1.0
+    normals_above: float | None = None  # share of normal films at or above the threshold
 
     @property
     def positive(self) -> bool:
@@ -131,9 +132,9 @@ class HeatCheck:
     """Whether the stage-2 heatmap shows what the decision came from, see `models.heat_check`."""
 
     inside_lungs: float  # share of the heat inside the lung field, in [0, 1]; 1 without any heat
-    drop: float | None  # of the probability with the hottest region hidden; None: not tried
+    drop: float | None  # of the probability with the hottest region hidden; None: not tested
     random_drop: float | None  # with as much of the lungs hidden elsewhere, on average
-    reliable: bool
+    reliable: bool | None  # None: not tested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

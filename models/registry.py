@@ -223,13 +223,19 @@ def _settings(manifest: Manifest, point: PointName, prevalence: float | None) ->
         mask_margin=manifest.mask_margin,
         h2=manifest.h2,
         lung_threshold=networks.lungs.threshold,
-        pneumonia=_point(networks.pneumonia, networks.pneumonia.threshold_at(point), prevalence),
-        covid19=_point(networks.covid19, networks.covid19.threshold, None),
+        heat_drop=manifest.heat_drop,
+        pneumonia=_point(networks.pneumonia, point, prevalence),
+        covid19=_point(networks.covid19, "balanced", None),
     )
 
 
-def _point(entry: Classifier, threshold: float, prevalence: float | None) -> OperatingPoint:
+def _point(entry: Classifier, point: PointName, prevalence: float | None) -> OperatingPoint:
     from models.cascade import OperatingPoint
 
-    learned = OperatingPoint(threshold=threshold, temperature=entry.temperature, bias=entry.bias)
+    learned = OperatingPoint(
+        threshold=entry.threshold_at(point),
+        temperature=entry.temperature,
+        bias=entry.bias,
+        normals_above=getattr(entry.normals_above, point),
+    )
     return learned.moved(entry.prevalence, prevalence) if prevalence else learned

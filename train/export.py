@@ -116,6 +116,9 @@ def _publish(manifest: Manifest, out: Path) -> Cascade:
     return registry.load(out)
 
 
+_OF_STAGE_2 = ("points", "normals_above")
+
+
 def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out: Path) -> Manifest:
     """Temperatures and thresholds from the validation split, by the rules the cards state."""
     known = [f for f in read_films(data, ("val",)) if f.source in _CALIBRATED]
@@ -132,7 +135,7 @@ def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out
                 update={
                     "pneumonia": _calibrated(networks.pneumonia, pneumonia),
                     "covid19": _calibrated(
-                        networks.covid19, {k: v for k, v in covid19.items() if k != "points"}
+                        networks.covid19, {k: v for k, v in covid19.items() if k not in _OF_STAGE_2}
                     ),
                 }
             )

@@ -35,7 +35,7 @@ def narrative(reading: Reading, remarks: Sequence[str] = ()) -> str:
         sentences.append("COVID-19 was not looked for: pneumonia is below its threshold.")
     else:
         sentences.append(verdict("COVID-19", reading.covid19))
-    if reading.heat_check and not reading.heat_check.reliable:
+    if reading.heat_check and reading.heat_check.reliable is False:
         sentences.append(unreliable(reading.heat_check))
     sentences += remarks
     model = reading.model

@@ -76,7 +76,7 @@ class _Writer:
     def groups(self) -> Iterator[Group]:
         reading, explanation = self.reading, self.explanation
         decision = self.decision(_PNEUMONIA, reading.pneumonia)
-        if reading.heat_check and not reading.heat_check.reliable:
+        if reading.heat_check and reading.heat_check.reliable is False:
             comment(decision, unreliable(reading.heat_check))
         yield decision
         yield from self.heat(_PNEUMONIA, explanation.pneumonia)
@@ -111,7 +111,8 @@ class _Writer:
         if stage.says_presence:
             presence = codes.PRESENT if result.positive else codes.ABSENT
             yield hd.sr.QualitativeEvaluation(codes.PRESENCE, presence)
-        if stage is _PNEUMONIA and (check := self.reading.heat_check):
+        check = self.reading.heat_check
+        if stage is _PNEUMONIA and check and check.reliable is not None:
             rating = codes.FIT if check.reliable else codes.UNFIT
             yield hd.sr.QualitativeEvaluation(codes.VISUAL_EXPLANATION, rating)
 

@@ -101,7 +101,9 @@ def _parametric_map(lineage: Lineage, image: Image, reading: Reading, each: _Map
 
 def _description(reading: Reading, each: _Map) -> str:
     check = reading.heat_check
-    doubt = f" {unreliable(check)}" if each.name == "H2" and check and not check.reliable else ""
+    doubt = (
+        f" {unreliable(check)}" if each.name == "H2" and check and check.reliable is False else ""
+    )
     return f"{each.words}: relative activation from 0 to 1.{doubt} {_NOTIONAL}"
 
 

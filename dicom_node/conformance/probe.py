@@ -253,7 +253,12 @@ def _reading(film: Dataset, *, positive: bool) -> Reading:
         lungs=Lungs(mask=lungs, aerated=lungs, area_fraction=0.4),
         pneumonia=decision,
         covid19=decision if positive else None,
-        heat_check=HeatCheck(inside_lungs=0.1, drop=None, random_drop=None, reliable=not positive),
+        heat_check=HeatCheck(
+            inside_lungs=0.1,
+            drop=0.0 if positive else None,
+            random_drop=0.0 if positive else None,
+            reliable=False if positive else None,
+        ),
         h2=heat,
         h3=heat if positive else None,
         guided=heat if positive else None,

@@ -21,9 +21,9 @@ class HeatCheckSummary:
     """Whether the stage-2 heatmap shows what the decision came from, see `models.heat_check`."""
 
     inside_lungs: float  # share of the heat inside the lung field, in [0, 1]
-    drop: float | None  # of the probability with the hottest region hidden; None: not tried
+    drop: float | None  # of the probability with the hottest region hidden; None: not tested
     random_drop: float | None  # with as much of the lungs hidden elsewhere, on average
-    reliable: bool
+    reliable: bool | None  # None: not tested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ import dicom_node
 from dicom_node.domain.values import Image
 from dicom_node.explain import canvas, palette
 from dicom_node.explain.canvas import Bar, Line
+from dicom_node.explain.captions import WORDS, Language, Words
 from dicom_node.explain.paint import RGB
-from dicom_node.explain.phrases import WORDS, Language, Words
 from dicom_node.explain.regions import Polygon, Region, hull, regions
 from dicom_node.explain.scene import Scene, unreliable
 from models.reading import FloatMap, Reading
@@ -110,7 +110,7 @@ def _outlines(
 ) -> tuple[Region, ...]:
     if heat is None or not positive:
         return ()
-    return regions(heat, reading.frame, max_regions)
+    return regions(heat, reading.lungs.aerated, reading.frame, max_regions)
 
 
 def _views(reading: Reading, words: Words) -> dict[str, _View]:

@@ -10,8 +10,8 @@ _INFERNO = bytes.fromhex(
     "d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 fcffa4"
 )
 
-#: Nothing is drawn below this activation, and the contour runs along it.
-ISO = 0.35
+#: Nothing is drawn below this activation: outlines go round the strongest half of a map.
+ISO = 0.5
 
 # Opacity at activation 1; it falls in proportion, so that the film always shows through.
 _OPACITY = 0.7

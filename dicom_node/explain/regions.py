@@ -16,26 +16,43 @@ from scipy.spatial import ConvexHull
 from skimage import measure
 
 from dicom_node.explain.palette import ISO
+from dicom_node.explain.places import Place, place_of
 from models.reading import BoolMap, FloatMap, Frame
 
 Polygon: TypeAlias = NDArray[np.float64]
 
-_MIN_AREA = 0.0005  # of the film; a smaller spot is noise, not a region
+_MIN_AREA = 0.001  # of the film; a smaller spot is noise, not a region
 _TOLERANCE = 1.5  # network pixels by which an outline is simplified; some dozen vertices remain
 _SMOOTHING = 1.5  # network pixels; smooths the steps of a mask's outline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """One connected region of heat; ``share`` is its part of all heat of the map, in (0, 1]."""
+    """One connected region of heat inside the lungs, and where it lies.
+
+    ``share`` is its part of all heat of the map, in (0, 1].
+    """
 
     points: Polygon
     share: float
+    place: Place
 
 
-def regions(heat: FloatMap, frame: Frame, limit: int) -> tuple[Region, ...]:
-    """Return the regions above the iso level with the most heat, the one with most first."""
-    crop = frame.crop(heat).astype(np.float64)
+def regions(heat: FloatMap, lungs: BoolMap, frame: Frame, limit: int) -> tuple[Region, ...]:
+    """Return the regions with the most heat, the one with most first.
+
+    Parameters
+    ----------
+    heat
+        A map of the network frame; a region is what of it reaches the iso level inside the lungs.
+    lungs
+        The aerated lungs; nothing outside them is in a region.
+    limit
+        Of their number.
+    """
+    whole = frame.crop(heat).astype(np.float64)
+    inside = frame.crop(lungs).astype(np.bool_)
+    crop = np.where(inside, whole, 0.0)
     labels, count = ndimage.label(crop >= ISO)
     if not (limit and count):
         return ()
@@ -44,13 +61,15 @@ def regions(heat: FloatMap, frame: Frame, limit: int) -> tuple[Region, ...]:
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     big = [n for n in numbers if areas[n - 1] >= _MIN_AREA * crop.size]
     best = sorted(big, key=lambda n: -heats[n - 1])[:limit]
-    total = crop.sum()
+    total = whole.sum()
+    found = [np.where(labels == n, crop, 0.0) for n in best]
     return tuple(
         Region(
-            points=_simple(_longest(np.where(labels == n, crop, 0.0), ISO), frame),
-            share=float(heats[n - 1] / total),
+            points=_simple(_longest(one, ISO), frame),
+            share=float(one.sum() / total),
+            place=place_of(one, inside),
         )
-        for n in best
+        for one in found
     )
 
 

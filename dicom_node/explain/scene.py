@@ -84,7 +84,7 @@ class Scene:
 
 def unreliable(reading: Reading) -> bool:
     """Whether the check of the stage-2 heatmap found that it does not explain the decision."""
-    return reading.heat_check is not None and not reading.heat_check.reliable
+    return reading.heat_check is not None and reading.heat_check.reliable is False
 
 
 def _present(heat: FloatMap | None) -> FloatMap:

@@ -20,6 +20,7 @@ FRAME = frame(640, 512, size=128)
 # (x, y, radius, height) in fractions of the film
 PNEUMONIA = (0.30, 0.60, 0.08, 1.0)
 LETTER = (0.06, 0.12, 0.03, 1.0)  # a marker beside the lungs, as technologists put it
+LEAST = 0.02  # of the probability
 
 
 class Asked:
@@ -50,7 +51,7 @@ def _reading(spot: tuple[float, float, float, float]) -> Reading:
 
 
 def _check(hot: tuple[float, float, float, float], network: Asked) -> HeatCheck:
-    return heat_check.check(_reading(hot), heat(FRAME, hot), _film(), network)
+    return heat_check.check(_reading(hot), heat(FRAME, hot), _film(), network, LEAST)
 
 
 def test_heat_on_what_the_network_looks_at_is_reliable() -> None:
@@ -70,12 +71,12 @@ def test_a_letter_beside_the_lungs_that_draws_the_heat_is_caught() -> None:
     assert not check.reliable
 
 
-def test_a_letter_that_makes_a_film_negative_is_caught_without_asking() -> None:
-    """There is no finding to explain, but the picture would mislead."""
+def test_a_negative_film_is_not_tested() -> None:
+    """There is no finding to explain, and no heat is shown."""
     network = Asked(LETTER)
-    check = heat_check.check(negative(FRAME), heat(FRAME, LETTER), _film(), network)
+    check = heat_check.check(negative(FRAME), heat(FRAME, LETTER), _film(), network, LEAST)
     assert check == HeatCheck(
-        inside_lungs=check.inside_lungs, drop=None, random_drop=None, reliable=False
+        inside_lungs=check.inside_lungs, drop=None, random_drop=None, reliable=None
     )
     assert not network.films.numel()
 
@@ -94,10 +95,21 @@ def test_a_probability_that_rises_without_the_heat_is_caught() -> None:
     def rising(films: Tensor) -> Sequence[float]:
         return [0.91, *[0.95] * heat_check.ELSEWHERE]
 
-    check = heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film(), rising)
+    check = heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film(), rising, LEAST)
     assert check.drop == pytest.approx(-0.01)
     assert check.random_drop == pytest.approx(-0.05)
     assert not check.reliable
+
+
+@pytest.mark.parametrize(("falls_by", "reliable"), [(0.015, False), (0.025, True)])
+def test_a_drop_of_less_than_two_points_confirms_nothing(falls_by: float, reliable: bool) -> None:
+    """Further than elsewhere is not enough: a score that stays was not made there."""
+
+    def falling(films: Tensor) -> Sequence[float]:
+        return [0.9 - falls_by, *[0.9] * heat_check.ELSEWHERE]
+
+    check = heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film(), falling, LEAST)
+    assert check.reliable is reliable
 
 
 def test_as_much_is_hidden_elsewhere_in_blocks_inside_the_lungs() -> None:
@@ -124,7 +136,7 @@ def test_a_film_is_checked_the_same_every_time() -> None:
     np.random.default_rng().random()
     torch.rand(1)
     _check(PNEUMONIA, again)
-    heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film() * 0.5, other)
+    heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film() * 0.5, other, LEAST)
     assert torch.equal(one.films, again.films)
     assert not torch.equal(one.films == 0, other.films == 0)
 
@@ -138,7 +150,7 @@ def test_a_positive_film_that_nothing_explains_is_unreliable(where: str) -> None
         reading = replace(reading, lungs=replace(reading.lungs, mask=nothing))
     else:
         reading = replace(reading, h2=nothing.astype(np.float32))
-    check = heat_check.check(reading, reading.h2, _film(), Asked(PNEUMONIA))
+    check = heat_check.check(reading, reading.h2, _film(), Asked(PNEUMONIA), LEAST)
     assert not check.reliable
     assert check.drop == pytest.approx(check.random_drop)
 

@@ -96,12 +96,12 @@ def reading(where: Frame, *, pneumonia: float, covid19: float | None) -> Reading
 
 
 def heat_check(*, tried: bool = True, reliable: bool = True) -> HeatCheck:
-    """A heatmap that is believed, or one that lies beside the lungs."""
+    """A heatmap that is believed, one that lies beside the lungs, or one that was not tested."""
     return HeatCheck(
         inside_lungs=0.81 if reliable else 0.24,
         drop=0.062 if tried else None,
         random_drop=-0.013 if tried else None,
-        reliable=reliable,
+        reliable=reliable if tried else None,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.optimize import minimize
 
-from train.data.films import Film
+from train.data.films import NORMAL, Film
 from train.evaluation import metrics
 from train.evaluation.evaluate import Prediction
 
@@ -25,6 +25,7 @@ def fit(
     Every label of every source weighs the same, then both sides do. `balanced` is Youden's point,
     steadied over draws of patients; `sensitive` the highest threshold that 95 % of the ill films
     reach, `specific` the lowest that 95 % of the others stay below; neither passes `balanced`.
+    `normals_above` is the share of normal films at or above each.
     """
     films, values = [p.film for p in predictions], np.array(logits)
     positive = np.array([ill(film) for film in films], np.bool_)
@@ -36,14 +37,22 @@ def fit(
     threshold = metrics.steady_youden(probabilities, positive, weights, groups)
     found = float(np.quantile(probabilities[positive], 1.0 - SENSITIVE))
     left = float(np.quantile(probabilities[~positive], SPECIFIC))
+    points = {
+        "balanced": _inside(threshold),
+        "sensitive": _inside(min(found, threshold)),
+        "specific": _inside(max(left, threshold)),
+    }
+    normals = np.array([film.label == NORMAL for film in films], np.bool_)
     return {
-        "threshold": _inside(threshold),
+        "threshold": points["balanced"],
         "temperature": round(temperature, 4),
         "bias": round(bias, 4),
         "prevalence": PREVALENCE,
-        "points": {
-            "sensitive": _inside(min(found, threshold)),
-            "specific": _inside(max(left, threshold)),
+        "points": {name: points[name] for name in ("sensitive", "specific")},
+        "normals_above": {
+            name: round(float((probabilities[normals] >= at).mean()), 4)
+            for name, at in points.items()
+            if normals.any()
         },
     }
 

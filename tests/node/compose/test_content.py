@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydicom.dataset import Dataset
 from support.objects import composed, small_film
-from support.readings import frame, heat_check, negative, positive
+from support.readings import frame, heat_check, positive
 
 from models.reading import HeatCheck, Reading
 
@@ -28,25 +28,19 @@ def _stage_2(reading: Reading) -> dict[str, list[str]]:
     return values
 
 
-@pytest.mark.parametrize("reading", [positive(FRAME), negative(FRAME)])
-def test_a_reliable_explanation_is_coded_as_such(reading: Reading) -> None:
+def test_a_reliable_explanation_is_coded_as_such() -> None:
     """Visual explanation: meets the standard; with what was measured, and without comment."""
-    said = _stage_2(reading)
+    said = _stage_2(positive(FRAME))
     assert said["130401"] == [FIT]
     assert "121106" not in said
     assert "heat inside lungs=0.8100" in said["111002"]
-    tried = reading.pneumonia.positive
-    assert ("drop=0.0620" in said["111002"], "random drop=-0.0130" in said["111002"]) == (
-        tried,
-        tried,
-    )
+    assert {"drop=0.0620", "random drop=-0.0130"} <= set(said["111002"])
 
 
 @pytest.mark.parametrize(
     ("check", "words"),
     [
         (heat_check(reliable=False), "24% of the heat lies inside the lungs, and with the hottest"),
-        (heat_check(tried=False, reliable=False), "24% of the heat lies inside the lungs."),
     ],
 )
 def test_an_unreliable_explanation_is_said_in_code_and_in_words(

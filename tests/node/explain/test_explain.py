@@ -20,6 +20,7 @@ from models.reading import FloatMap, Frame, HeatCheck, Reading
 
 STYLE = Style(max_side=2048, max_regions=3, at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
 FRAME = readings.frame()
+AERATED = readings.lungs(FRAME).aerated
 
 
 def image(frame: Frame = FRAME) -> Image:
@@ -134,7 +135,7 @@ def test_blending_is_the_rule_the_pictures_follow() -> None:
     """Film and heat give the picture to the last grey level, lines apart."""
     reading = readings.positive()
     lit = np.zeros((FRAME.rows, FRAME.columns), bool)
-    lit[400:440, 150:180] = True  # inside the hottest region
+    lit[405:430, 155:175] = True  # inside the hottest region
     film = levels(image().pixels)
     blended = blend(film, FRAME.crop(reading.h2).astype(np.float32))
     np.testing.assert_array_equal(explained(reading).overlays[2].rgb[:640][lit], blended[lit])
@@ -215,7 +216,7 @@ def test_not_for_diagnostic_use_is_burned_into_every_picture() -> None:
 
 def test_regions_come_hottest_first_closed_and_inside_the_film() -> None:
     """Few vertices, for a viewer draws each."""
-    found = regions(readings.positive().h2, FRAME, 3)
+    found = regions(readings.positive().h2, AERATED, FRAME, 3)
     assert [region.share for region in found] == sorted([r.share for r in found], reverse=True)
     assert len(found) == 2
     for region in found:
@@ -228,7 +229,7 @@ def test_regions_come_hottest_first_closed_and_inside_the_film() -> None:
 
 def test_a_region_lies_where_the_heat_is_in_film_pixels() -> None:
     """The spot was set at 32 % of the width and 66 % of the height."""
-    (hottest,) = regions(readings.positive().h2, FRAME, 1)
+    (hottest,) = regions(readings.positive().h2, AERATED, FRAME, 1)
     middle = (hottest.points.min(axis=0) + hottest.points.max(axis=0)) / 2
     np.testing.assert_allclose(middle, [0.32 * FRAME.columns, 0.66 * FRAME.rows], atol=4)
 
@@ -236,26 +237,26 @@ def test_a_region_lies_where_the_heat_is_in_film_pixels() -> None:
 def test_heat_up_to_the_edge_of_the_film_still_closes() -> None:
     """The letterbox around the film cuts every island off."""
     heat = readings.heat(FRAME, (0.0, 0.0, 0.3, 1.0))
-    (corner,) = regions(heat, FRAME, 3)
+    (corner,) = regions(heat, np.ones_like(AERATED), FRAME, 3)
     np.testing.assert_array_equal(corner.points[0], corner.points[-1])
 
 
 @pytest.mark.parametrize("limit", [0, 1])
 def test_no_more_regions_than_asked_for(limit: int) -> None:
     """Zero switches them off."""
-    assert len(regions(readings.positive().h2, FRAME, limit)) == limit
+    assert len(regions(readings.positive().h2, AERATED, FRAME, limit)) == limit
 
 
 def test_a_map_without_heat_has_no_region() -> None:
     """Nothing above the iso level: nothing outlined."""
-    assert regions(np.zeros((512, 512), np.float32), FRAME, 3) == ()
+    assert regions(np.zeros((512, 512), np.float32), AERATED, FRAME, 3) == ()
 
 
 def test_a_speck_is_not_a_region() -> None:
     """One hot pixel is noise."""
     heat = np.zeros((512, 512), np.float32)
     heat[256, 256] = 1
-    assert regions(heat, FRAME, 3) == ()
+    assert regions(heat, AERATED, FRAME, 3) == ()
 
 
 def test_a_stage_below_threshold_outlines_nothing() -> None:

@@ -17,7 +17,7 @@ from dicom_node.config import ResultsConfig
 from dicom_node.domain.values import Image
 from dicom_node.explain import Style, canvas, explain, palette
 from dicom_node.explain.canvas import Bar, Line
-from dicom_node.explain.phrases import WORDS, Language, Words
+from dicom_node.explain.captions import WORDS, Language, Words
 from models.reading import HeatCheck, Reading
 
 LANGUAGES = tuple(WORDS)
