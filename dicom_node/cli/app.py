@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -35,7 +36,11 @@ conformance.register(app)
 
 
 def main() -> None:
-    """Run the command line; print a NodeError as one sentence and exit with status 1."""
+    """Run the command line; print a NodeError as one sentence and exit with status 1.
+
+    Every file that a command or a process of the node makes belongs to its user alone.
+    """
+    os.umask(0o077)
     try:
         app()
     except NodeError as error:

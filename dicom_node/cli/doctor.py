@@ -1,4 +1,4 @@
-"""`doctor`: check the database and the TLS configuration."""
+"""`doctor`: check the database, the files' modes, the TLS configuration and the sandbox."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         for sentence in found:
             print_line(f"DAMAGED    {sentence}")
         print_line(f"verdict    {'database-damaged' if found else 'the database is intact'}")
+    if found:
+        raise typer.Exit(1)
+
+
+@doctor.command("files")
+def files(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Check who may read and change the node's files; exit status 1 if others may."""
+    from dicom_node.service.file_modes import faults
+
+    settings = load(config)
+    found = faults(settings, config)
+    if as_json:
+        print_json({"data_dir": str(settings.node.data_dir), "faults": found})
+    else:
+        for sentence in found:
+            print_line(f"FAULT      {sentence}")
+        print_line(f"verdict    {'others have access' if found else 'the files are private'}")
     if found:
         raise typer.Exit(1)
 

@@ -1,20 +1,24 @@
 """Write results to a folder as ``StudyInstanceUID/SOPInstanceUID.dcm``.
 
 A file is there whole or not at all, even after a power cut. Writing it again changes nothing.
+The folder may be shared with other programs: no link in it is followed, and a result may be read
+by the users who may read the folder.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of, uid
 from dicom_node.deliver.status import EchoResult, unavailable, unreadable
-from dicom_node.dicom.files import durable_write, same_bytes, sync_folder
+from dicom_node.dicom.files import durable_write_in, opened_folder, same_bytes
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.domain.values import Answer, SendOutcome
 
@@ -71,20 +75,34 @@ def _put(path: Path, root: Path) -> Answer:
     except OSError as error:
         return unavailable(f"cannot read {path.name}: {error.strerror}")
     try:
-        _write(path, root / study / name)
+        _write(path, root, study, name)
     except OSError as error:
         return unavailable(_cannot_write(root, error))
     return Answer(SendOutcome.ANSWERED, _STORED, "stored")
 
 
-def _write(path: Path, target: Path) -> None:
-    """Copy the file, unless the target has its bytes already."""
-    if same_bytes(path, target):
-        return
-    target.parent.mkdir(exist_ok=True)  # and not its parents
-    with path.open("rb") as source:
-        durable_write(target, lambda file: shutil.copyfileobj(source, file))
-    sync_folder(target.parent.parent)
+def _write(path: Path, root: Path, study: str, name: str) -> None:
+    """Copy the file, unless the study's folder has it already with the same bytes."""
+    with opened_folder(root) as top:
+        made = _make_folder(study, top)
+        readable = os.fstat(top).st_mode & 0o777
+        with opened_folder(study, within=top) as folder:
+            if made:
+                os.fchmod(folder, readable | 0o700)
+            if same_bytes(path, folder, name):
+                return
+            with path.open("rb") as source:
+                copy = partial(shutil.copyfileobj, source)
+                durable_write_in(folder, name, copy, mode=readable & 0o644 | 0o600)
+        os.fsync(top)
+
+
+def _make_folder(name: str, within: int) -> bool:
+    try:
+        os.mkdir(name, dir_fd=within)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _cannot_write(root: Path, error: OSError) -> str:

@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
+import secrets
+import stat
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_BLOCK = 1 << 20  # bytes compared at a time
 
-def same_bytes(path: Path, target: Path) -> bool:
-    """Whether ``target`` is a file with the bytes of ``path``."""
-    return target.is_file() and filecmp.cmp(path, target, shallow=False)
+
+@contextmanager
+def opened_folder(path: Path | str, *, within: int | None = None) -> Iterator[int]:
+    """Open a folder, so that what is done in it cannot be led elsewhere by a link.
+
+    Parameters
+    ----------
+    path
+        The folder. With ``within`` it is a name there and must not be a symbolic link.
+    within
+        The descriptor of an open folder.
+    """
+    no_link = 0 if within is None else os.O_NOFOLLOW
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | no_link, dir_fd=within)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def same_bytes(path: Path, folder: int, name: str) -> bool:
+    """Whether ``name`` in an open folder is a file, and no link, with the bytes of ``path``."""
+    try:
+        # A named pipe would keep the opener waiting.
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return False
+    with os.fdopen(handle, "rb") as kept, path.open("rb") as ours:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != os.fstat(ours.fileno()).st_size:
+            return False
+        while block := ours.read(_BLOCK):
+            if kept.read(len(block)) != block:
+                return False
+        return True
 
 
 def durable_write(target: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file that is either whole or absent, even after a power cut.
-
-    The bytes go to a hidden file beside the target, which then takes its name. What is at the
-    hidden name already, such as the rest of a killed process or a link that was put there, is
-    removed and never written through.
 
     Parameters
     ----------
@@ -30,23 +61,55 @@ def durable_write(target: Path, write: Callable[[BinaryIO], object]) -> None:
     write
         Writes the content to the open file.
     """
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
+    with opened_folder(target.parent) as folder:
+        durable_write_in(folder, target.name, write)
+
+
+def durable_write_in(
+    folder: int, name: str, write: Callable[[BinaryIO], object], mode: int | None = None
+) -> None:
+    """Write a file into an open folder that others may write to, too.
+
+    The bytes go to a new hidden file with a random name, which then takes the final name. What a
+    killed process left of an earlier attempt is removed.
+
+    Parameters
+    ----------
+    folder
+        Descriptor of the folder.
+    name
+        The file's name; an older file or link of this name is replaced, not written through.
+    write
+        Writes the content to the open file.
+    mode
+        The file's permissions; None leaves them to the umask.
+    """
+    for each in os.listdir(folder):
+        if each.startswith(f".{name}.") and each.endswith(".part"):
+            with suppress(OSError):  # another process was faster
+                os.unlink(each, dir_fd=folder)
+    part = f".{name}.{secrets.token_hex(8)}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    handle = os.open(part, flags, 0o666, dir_fd=folder)
     try:
-        with open(part, "wb", opener=_create) as file:
+        with os.fdopen(handle, "wb") as file:
+            if mode is not None:
+                os.fchmod(handle, mode)
             write(file)
             file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)  # it is still there only if something failed
-    sync_folder(target.parent)
+            os.fsync(handle)
+        os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=folder)
+        raise
+    os.fsync(folder)
 
 
 def durable_append(path: Path, line: bytes) -> None:
-    """Append to a file and return once the bytes are on the disk."""
+    """Append to a file, never through a link, and return once the bytes are on the disk."""
     is_new = not path.exists()
-    with path.open("ab") as file:
+    with open(path, "ab", opener=_no_link) as file:
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
@@ -62,13 +125,9 @@ def durable_rename(path: Path, target: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with opened_folder(folder) as handle:
         os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
-def _create(path: str, flags: int) -> int:
-    """Create a file; fail if anything has this name, a symbolic link included."""
-    return os.open(path, flags | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

@@ -7,15 +7,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from dicom_node.dicom.files import durable_write
+
 _FILE = "processes.json"
 
 
 def publish(data_dir: Path, alive: Mapping[str, int]) -> None:
     """Write the process ids by name; an empty mapping means that none runs."""
-    path = data_dir / _FILE
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(alive))
-    temporary.replace(path)
+    durable_write(data_dir / _FILE, lambda file: file.write(json.dumps(alive).encode()))
 
 
 def processes(data_dir: Path) -> dict[str, int]:

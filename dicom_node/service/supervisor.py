@@ -19,6 +19,7 @@ import structlog
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError, StoreWriteError
+from dicom_node.service.file_modes import make_private
 from dicom_node.service.pidfile import publish
 from dicom_node.service.roles import ROLES, Role
 from dicom_node.store.integrity import refuse_damaged
@@ -84,6 +85,7 @@ class Supervisor:
         """
         data_dir = self.config.node.data_dir
         with _lock(data_dir / "node.lock", stop) as lock:
+            _make_private(data_dir)
             refuse_damaged(data_dir)
             store = open_store(data_dir, utc_now)
             self.children = [
@@ -182,6 +184,13 @@ class Supervisor:
             child.process.wait()
         with suppress(StoreWriteError):  # on a full disk the next start frees them
             store.release(child.name)
+
+
+def _make_private(data_dir: Path) -> None:
+    try:
+        make_private(data_dir)
+    except OSError as error:  # the folder belongs to another user
+        log.warning("the data folder is open to other users", error=error.strerror)
 
 
 def _lock(path: Path, stop: threading.Event) -> IO[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -42,7 +43,14 @@ def test_every_file_is_listed_and_patients_are_only_where_the_page_says(tmp_path
             for path in node.data_dir.rglob("*")
             if path.is_file()
         }
+        modes = {
+            path.relative_to(node.data_dir).as_posix(): stat.S_IMODE(path.lstat().st_mode)
+            for path in (node.data_dir, *node.data_dir.rglob("*"))
+        }
+        examined = node.run("doctor", "files")
         log = node.log()
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+    assert examined.returncode == 0, examined.stdout
     table = _table()
     for name, content in found.items():
         [row] = [path for path in table if fnmatch(name, f"{path}*" if path[-1] == "/" else path)]

@@ -103,15 +103,80 @@ def test_a_disk_that_takes_no_more_bytes(films: list[Path], out: Path) -> None:
     assert files(out) == []
 
 
-def test_a_link_in_the_folder_is_not_followed(films: list[Path], out: Path, tmp_path: Path) -> None:
-    """A link at the name of the part in progress is replaced; what it points to keeps its bytes."""
+def test_links_that_another_user_put_in_the_folder_are_not_followed(
+    films: list[Path], out: Path, tmp_path: Path
+) -> None:
+    """A link at a file's name is replaced; one at the study's name is not entered."""
     precious = tmp_path / "precious"
-    precious.write_text("mine")
-    ds = dcmread(films[0])
+    precious.mkdir()
+    ds, other = dcmread(films[0]), dcmread(films[1])
+    name = f"{ds.SOPInstanceUID}.dcm"
+    (precious / name).write_text("mine")
     (out / ds.StudyInstanceUID).mkdir()
-    (out / ds.StudyInstanceUID / f".{ds.SOPInstanceUID}.dcm.part").symlink_to(precious)
-    assert [status for status, _ in send(out, films[:1])] == [0]
-    assert precious.read_text() == "mine"
+    (out / ds.StudyInstanceUID / name).symlink_to(precious / name)
+    (out / other.StudyInstanceUID).symlink_to(precious)
+    [answered, away] = send(out, films)
+    assert answered == STORED
+    assert away[0] is UNAVAILABLE
+    assert (precious / name).read_text() == "mine"
+    assert files(precious) == [precious / name]
+    assert not (out / ds.StudyInstanceUID / name).is_symlink()
+
+
+def test_a_link_or_pipe_with_the_right_name_is_not_the_result(films: list[Path], out: Path) -> None:
+    """Its target may change after the check; a pipe would keep the node waiting."""
+    send(out, films)
+    verifier = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    ds = dcmread(films[0])
+    path = out / ds.StudyInstanceUID / f"{ds.SOPInstanceUID}.dcm"
+    for put in (lambda: path.symlink_to(films[0]), lambda: os.mkfifo(path)):
+        assert verifier.ask(query(films[:1])).kept == {ds.SOPInstanceUID}
+        path.unlink()
+        put()
+        assert verifier.ask(query(films[:1])).kept == frozenset()
+        path.unlink()
+        send(out, films[:1])
+
+
+def test_the_name_of_a_file_in_progress_cannot_be_guessed(
+    films: list[Path], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It differs from file to file and from try to try; the rest of a killed try is removed."""
+    ds = dcmread(films[0])
+    study = out / ds.StudyInstanceUID
+    study.mkdir()
+    (study / f".{ds.SOPInstanceUID}.dcm.0123.part").write_text("half")
+    fsync = os.fsync
+    seen: list[str] = []
+
+    def look(handle: int) -> None:
+        seen.extend(path.name for path in study.glob(".*.part"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", look)
+    send(out, films[:1])
+    files(out)[0].unlink()
+    send(out, films[:1])
+    assert len(set(seen)) == 2
+    assert not any("0123" in name for name in seen)
+
+
+def test_a_result_may_be_read_by_those_who_may_read_the_folder(
+    films: list[Path], out: Path
+) -> None:
+    """Whatever the node's umask; other users may not write to it."""
+    before = os.umask(0o077)
+    try:
+        for mode, folder_mode, file_mode in ((0o750, 0o750, 0o640), (0o700, 0o700, 0o600)):
+            out.chmod(mode)
+            send(out, films)
+            for path in files(out):
+                assert path.stat().st_mode & 0o777 == file_mode
+                assert path.parent.stat().st_mode & 0o777 == folder_mode
+                path.unlink()
+                path.parent.rmdir()
+    finally:
+        os.umask(before)
 
 
 def test_a_file_that_is_none_is_held(films: list[Path], out: Path, tmp_path: Path) -> None:
@@ -140,20 +205,20 @@ def test_killed_at_any_moment_a_file_is_whole_or_not_there(tmp_path: Path, out: 
     whole, target = source.read_bytes(), out / "1.2" / "3.4.dcm"
     for milliseconds in range(1, 20, 3):
         if (child := os.fork()) == 0:
-            _write_for_ever(source, target)
+            _write_for_ever(source, out, target)
         time.sleep(milliseconds / 1000)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         assert not target.exists() or target.read_bytes() == whole
-    module._write(source, target)
+    module._write(source, out, "1.2", "3.4.dcm")
     assert files(out) == [target]
 
 
-def _write_for_ever(source: Path, target: Path) -> None:
+def _write_for_ever(source: Path, out: Path, target: Path) -> None:
     try:
         while True:
             target.unlink(missing_ok=True)
-            module._write(source, target)
+            module._write(source, out, "1.2", "3.4.dcm")
     finally:
         os._exit(1)
 
@@ -202,5 +267,5 @@ def test_a_file_is_read_again_before_it_counts_as_kept(films: list[Path], out: P
     file.unlink()
     assert verifier.ask(asked).kept == frozenset()
     out.rename(out.with_name("elsewhere"))
-    with pytest.raises(PeerUnavailable, match="is not there"):
+    with pytest.raises(PeerUnavailable, match="No such file"):
         verifier.ask(asked)
