@@ -1,51 +1,7 @@
-"""Named places where the crash tests make a process die, stop or wait (ADR 0016).
-
-Nothing happens unless the environment names a folder of orders when the process starts; a pass
-then costs a look for a file there, and without one a comparison. An order is a file of the
-point's name that says ``ACTION PASSES [WHO]``, such as ``kill 2 worker``: at the second pass, in a
-process whose command line has that word. It is carried out once, and renamed to ``NAME.hit``.
-"""
+"""Names the places between two durable steps, where the crash tests kill a process (ADR 0016)."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import time
-from collections import Counter
-from pathlib import Path
-
-VARIABLE = "DICOM_NODE_FAIL_POINTS"
-_FOLDER = os.environ.get(VARIABLE)
-_SLOW_SECONDS = 2.0
-
-_passes: Counter[tuple[str, int]] = Counter()
-
 
 def fail_point(name: str) -> None:
-    """Pass a place of this name."""
-    if _FOLDER is not None:
-        _obey(Path(_FOLDER) / name)
-
-
-def _obey(order: Path) -> None:
-    try:
-        action, passes, *who = order.read_text().split()
-        key = order.name, order.stat().st_mtime_ns  # an order given again is counted from zero
-        if who and not set(who) & set(sys.argv):
-            return
-        _passes[key] += 1
-        if _passes[key] < int(passes):
-            return
-        order.rename(order.with_name(f"{order.name}.hit"))
-    except FileNotFoundError:  # no order, or another process was faster
-        return
-    _ACTIONS[action]()
-
-
-_ACTIONS = {
-    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "kill-group": lambda: os.killpg(0, signal.SIGKILL),
-    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    "slow": lambda: time.sleep(_SLOW_SECONDS),
-}
+    """Pass a place of this name: nothing happens. ``tests/crash/stand_in`` replaces this."""

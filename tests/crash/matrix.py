@@ -18,12 +18,12 @@ from typing import Any
 import yaml
 from crash.orders import ANY_TIME, AT_START, POINTS, Deck, Order
 from crash.pacs import CountingPacs
+from crash.stand_in.obedience import VARIABLE
 from crash.traffic import Traffic
 from crash.verdict import Verdict, judge, waiting
 from support.peer import destination, free_port
 from support.running import COMMAND, RunningNode
 
-from dicom_node.fail_points import VARIABLE
 from dicom_node.service.pidfile import processes
 
 _HERE = Path(__file__).parent

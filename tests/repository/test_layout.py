@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from crash.stand_in.obedience import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
@@ -30,6 +32,18 @@ def test_no_film_is_tracked_outside_the_tests() -> None:
         pytest.skip("not a git checkout")
     films = [f for f in tracked.stdout.splitlines() if f.endswith((".dcm", ".dicom", ".jpg"))]
     assert [f for f in films if not f.startswith("tests/")] == []
+
+
+def test_no_package_of_the_wheel_has_code_of_the_tests() -> None:
+    """Neither the crash tests' obedience to orders nor another helper can be installed with it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    include = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    packaged = [path for pattern in include for path in ROOT.glob(f"{pattern}/**/*.py")]
+    assert {path.relative_to(ROOT).parts[0] for path in packaged} == {"dicom_node", "models"}
+    for path in packaged:
+        text = path.read_text()
+        assert VARIABLE not in text, path
+        assert "SIGSTOP" not in text, path
 
 
 @pytest.mark.slow
