@@ -136,7 +136,8 @@ class Pipeline:
     def _refuse(
         self, source: Dataset, refusal: Refusal, context: compose.Context, out: Path
     ) -> FilmOutcome:
-        objects = compose.compose_refusal(source, refusal, self.reader.identity, context)
+        image = None if refusal.code is RefusalCode.UNREADABLE else _shown(source)
+        objects = compose.compose_refusal(source, refusal, self.reader.identity, context, image)
         results, faults = _write_all(objects, source, out)
         return FilmOutcome(
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
@@ -158,6 +159,7 @@ class Pipeline:
             force_stage3=force_stage3,
             revision=revision,
             predecessors=predecessors,
+            normals_above=self.config.models.normals_above,
             secret=self.secret,
         )
 
@@ -218,6 +220,14 @@ def _objects(results: Sequence[Result]) -> list[dict[str, str]]:
         }
         for result in results
     ]
+
+
+def _shown(source: Dataset) -> Image | None:
+    """The film's pixels for the picture of a refusal, if they can be shown."""
+    try:
+        return pixels.to_image(source)
+    except Refused:
+        return None
 
 
 def _why(error: Refused) -> Refusal:

@@ -36,6 +36,7 @@ class Context:
     force_stage3: bool = False  # whether stage 3 ran below stage 2's threshold too
     revision: int = 1  # of the study
     predecessors: tuple[Result, ...] = ()  # earlier reports of the same film
+    normals_above: int | None = None  # of 100 normal films of the site
     key: str = ""  # derives the UIDs in place of the film's SOP Instance UID
     secret: bytes = field(default=b"", repr=False)  # of the node
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from dicom_node import explain
+from dicom_node.compose import series
 from dicom_node.compose.basic_text import basic_text, narrative
 from dicom_node.compose.content import content
+from dicom_node.compose.facts import facts
 from dicom_node.compose.film_pixels import as_read, on_film, remarks
 from dicom_node.compose.key_objects import key_objects
 from dicom_node.compose.lineage import Context, Lineage
@@ -23,6 +25,8 @@ from dicom_node.compose.segmentation import segmentation
 from dicom_node.compose.tid1500 import root
 from dicom_node.dicom.files import durable_write
 from dicom_node.domain.values import Image, Refusal
+from dicom_node.explain.message import english
+from dicom_node.explain.refusals import SHORT
 from models.reading import ModelIdentity, Reading
 
 
@@ -44,60 +48,99 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
         The same film, models, configuration, software and revision always give the same UIDs.
     """
     lineage = Lineage(source=source, model=reading.model, context=context)
-    results = context.results
-    style = explain.Style(
-        max_side=results.max_side,
-        max_regions=context.report.max_regions,
-        at=lineage.at,
-        language=results.language,
-    )
-    explanation = explain.explain(image, reading, style)
+    explanation = explain.explain(image, reading, _style(lineage))
     header, said = as_read(source, image), remarks(image)
-    moved = header is not source
-    if moved:
+    if header is not source:
         image, reading = on_film(image, reading)
-        explanation = explain.outlined(reading, explanation.overlays, style.max_regions)
-    pictures: list[Dataset] = []
-    masks: list[Dataset] = []
-    others: list[Dataset] = []
-    if results.secondary_capture:
-        pictures = [
-            secondary_capture(replace(lineage, source=header), overlay, number, moved=moved)
-            for number, overlay in enumerate(explanation.overlays, 1)
-        ]
-    if results.segmentation:
-        masks = [segmentation(lineage, image, reading)]
-    if results.parametric_maps:
-        others += parametric_maps(lineage, image, reading)
-    if results.presentation_state:
-        others.append(presentation_state(lineage, image, reading, explanation))
-    images = [*pictures, *masks, *others]
+        explanation = explain.in_film_pixels(explanation, reading, context.report.max_regions)
+    pictures = _pictures(replace(lineage, source=header), reading, explanation)
+    others = _others(lineage, image, reading, explanation)
+    images = [*pictures, *others]
     document = report(lineage, "sr", _words(lineage, reading, explanation, said), images)
-    if not results.key_objects:
+    if not context.results.key_objects:
         return [*images, document]
-    key = [document, *pictures[:1], *masks]  # the first picture is the overview
+    masks = [ds for ds in others if ds.Modality == "SEG"]
+    key = [document, *pictures[:1], *masks]  # the first picture is the summary
     return [*images, document, key_objects(lineage, key, positive=reading.pneumonia.positive)]
 
 
 def compose_refusal(
-    source: Dataset, refusal: Refusal, model: ModelIdentity, context: Context
+    source: Dataset,
+    refusal: Refusal,
+    model: ModelIdentity,
+    context: Context,
+    image: Image | None = None,
 ) -> list[Dataset]:
-    """Turn a refusal into the objects that report it.
+    """Turn a refusal into the objects that report it; ``image`` is the film, if it can be shown.
 
     Returns
     -------
     list of Dataset
-        One Structured Report. Empty if ``report.refusals`` is off, or if the refused object is not
-        a radiograph that belongs to a study.
+        A picture, if pictures are switched on, and a Structured Report. Empty if
+        ``report.refusals`` is off, or if the refused object is not a radiograph that belongs to a
+        study.
     """
     if not context.report.refusals or not is_reported(source, refusal):
         return []
     lineage = Lineage(source=source, model=model, context=context)
+    pictures = []
+    if context.results.summary:
+        overlay = explain.refusal_picture(image, refusal, _style(lineage))
+        header = source if image is None else as_read(source, image)
+        kind = series.named(f"not read: {SHORT[refusal.code]}")
+        pictures = [secondary_capture(replace(lineage, source=header), kind, overlay, 1)]
     if context.report.sop_class == "basic_text":
         tree = basic_text(lineage, sentence(refusal))
     else:
         tree = root(lineage, [refused(lineage, refusal)])
-    return [report(lineage, f"refusal {refusal.code.value}", tree)]
+    return [*pictures, report(lineage, f"refusal {refusal.code.value}", tree, pictures)]
+
+
+def _style(lineage: Lineage) -> explain.Style:
+    """Return what the pictures of a film depend on besides the reading."""
+    context, results = lineage.context, lineage.context.results
+    return explain.Style(
+        width=results.picture_width,
+        max_regions=context.report.max_regions,
+        at=lineage.at,
+        model=lineage.model.version,
+        language=results.language,
+        facts=facts(lineage.source, context),
+        summary=results.summary,
+        heatmaps=results.heatmaps,
+        lungs=results.lungs,
+        guided=results.guided,
+    )
+
+
+def _pictures(
+    lineage: Lineage, reading: Reading, explanation: explain.Explanation
+) -> list[Dataset]:
+    """Build the summary's series, whose name carries the message, and that of the details."""
+    pictures = []
+    if explanation.summary is not None:
+        answer = english(reading.pneumonia)
+        kind = series.named(f"pneumonia {answer.said}")
+        pictures.append(secondary_capture(lineage, kind, explanation.summary, 1))
+    return pictures + [
+        secondary_capture(lineage, series.DETAILS, overlay, number)
+        for number, overlay in enumerate(explanation.details, 1)
+    ]
+
+
+def _others(
+    lineage: Lineage, image: Image, reading: Reading, explanation: explain.Explanation
+) -> list[Dataset]:
+    """Build the objects for programs and for viewers of outlines that are switched on."""
+    results = lineage.context.results
+    others: list[Dataset] = []
+    if results.segmentation:
+        others.append(segmentation(lineage, image, reading))
+    if results.parametric_maps:
+        others += parametric_maps(lineage, image, reading)
+    if results.presentation_state:
+        others.append(presentation_state(lineage, image, reading, explanation))
+    return others
 
 
 def _words(

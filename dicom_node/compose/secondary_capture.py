@@ -13,8 +13,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless
 from pydicom.valuerep import DSfloat
 
-from dicom_node.compose import codes, series, source_reference
-from dicom_node.compose.lineage import Lineage, item
+from dicom_node.compose import codes, source_reference
+from dicom_node.compose.lineage import Kind, Lineage, item
 from dicom_node.compose.sanitize import clean
 
 if TYPE_CHECKING:
@@ -25,13 +25,10 @@ _JPEG_QUALITY = 92
 
 
 def secondary_capture(
-    lineage: Lineage, overlay: Overlay, instance_number: int, *, moved: bool = False
+    lineage: Lineage, kind: Kind, overlay: Overlay, instance_number: int
 ) -> Dataset:
-    """Build the object that holds one picture, encoded as ``results.encoding`` says.
-
-    ``moved``: the film was read in other pixels than its own.
-    """
-    ds = lineage.derive(series.SECONDARY_CAPTURE, f"sc-{overlay.kind}", instance_number)
+    """Build the object that holds one picture, encoded as ``results.encoding`` says."""
+    ds = lineage.derive(kind, f"sc-{overlay.kind}", instance_number)
     request = clean(lineage.source, ["RequestAttributesSequence"])
     if request.get("RequestAttributesSequence"):
         ds.RequestAttributesSequence = request.RequestAttributesSequence
@@ -42,7 +39,7 @@ def secondary_capture(
     source_reference.orient(ds, lineage.source)
     source_reference.lossy(ds, lineage.source)
     source_reference.refer(ds, lineage.source)
-    _descend(ds, lineage.source, overlay, moved=moved)
+    _descend(ds, lineage.source, overlay)
     _space(ds, lineage.source, overlay.factor)
     _pixels(ds, overlay)
     if lineage.context.results.encoding == "jpeg":
@@ -52,18 +49,16 @@ def secondary_capture(
     return ds
 
 
-def _descend(ds: Dataset, source: Dataset, overlay: Overlay, *, moved: bool) -> None:
+def _descend(ds: Dataset, source: Dataset, overlay: Overlay) -> None:
     """Name the film this picture was derived from, and how (PS3.3 C.7.6.1.1.3)."""
     ds.DerivationDescription = overlay.description[:1024]  # ST
-    # the film is at the top left, so pixels that were not scaled keep their position
-    film = source_reference.source_item(source, same_pixels=overlay.factor == 1 and not moved)
+    film = source_reference.source_item(source, same_pixels=False)
     ds.SourceImageSequence = Sequence([film])
-    if overlay.factor != 1 or moved:
-        ds.DerivationCodeSequence = Sequence([item(codes.RESAMPLING)])
+    ds.DerivationCodeSequence = Sequence([item(codes.RESAMPLING)])
 
 
 def _space(ds: Dataset, source: Dataset, factor: float | None) -> None:
-    """Write the pixel spacing if one factor leads back to the film; a wrong one mismeasures."""
+    """Write the pixel spacing if there is a film in the picture."""
     if factor is None:
         return
     film = clean(source, ["PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"])

@@ -1,10 +1,12 @@
-"""The series of results: one for each kind of object, with a fixed number and description.
+"""The series of results: one for each kind of object, with a fixed number.
 
-A site's hanging protocols and routing rules depend on these numbers.
+A site's hanging protocols and routing rules depend on these numbers. The descriptions are fixed,
+too, but for the summary's, which carries its message.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from pydicom.uid import (
@@ -17,7 +19,15 @@ from pydicom.uid import (
 )
 
 from dicom_node.compose.lineage import Kind
+from dicom_node.explain.phrases import WARNING
 
+SUMMARY: Final = Kind(
+    name="summary",
+    sop_class_uid=SecondaryCaptureImageStorage,
+    modality="OT",
+    series_number=9900,  # the first one that a viewer shows
+    series_description="AI",  # or as `named` says
+)
 REPORT: Final = Kind(
     name="sr",
     sop_class_uid=Comprehensive3DSRStorage,  # or as `report.sop_class` says
@@ -25,12 +35,12 @@ REPORT: Final = Kind(
     series_number=9901,
     series_description="AI report - NOT FOR DIAGNOSTIC USE",
 )
-SECONDARY_CAPTURE: Final = Kind(
+DETAILS: Final = Kind(
     name="sc",
     sop_class_uid=SecondaryCaptureImageStorage,
     modality="OT",
     series_number=9902,
-    series_description="AI heatmaps - NOT FOR DIAGNOSTIC USE",
+    series_description="AI details - NOT FOR DIAGNOSTIC USE",
 )
 SEGMENTATION: Final = Kind(
     name="seg",
@@ -60,3 +70,11 @@ KEY_OBJECTS: Final = Kind(
     series_number=9906,
     series_description="AI key objects - NOT FOR DIAGNOSTIC USE",
 )
+
+
+def named(message: str) -> Kind:
+    """Return the summary's series with a message in its name: LO, at most 64 characters."""
+    description = f"AI: {message} - {WARNING}"
+    if len(description) > 64:
+        raise ValueError(f"too long for a Series Description: {description}")
+    return replace(SUMMARY, series_description=description)

@@ -100,6 +100,7 @@ class ModelsConfig(Section):
     dir: Path | None = None
     operating_point: Literal["balanced", "sensitive", "specific"] = "balanced"
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
+    normals_above: Annotated[int, Field(ge=0, le=100)] | None = None  # of 100 normal films
 
 
 class WorkersConfig(Section):
@@ -120,20 +121,23 @@ class ReportConfig(Section):
     )
     refusals: bool = True
     stage3_code: bool = True
-    max_regions: Annotated[int, Field(ge=0, le=3)] = 3
+    max_regions: Annotated[int, Field(ge=0, le=3)] = 2
 
 
 class ResultsConfig(Section):
     """Which objects a film gets, how they look, and the equipment they name."""
 
-    secondary_capture: bool = True
-    segmentation: bool = True
-    key_objects: bool = True
+    summary: bool = True
+    heatmaps: Literal["none", "positive", "all"] = "positive"
+    lungs: bool = False
+    guided: bool = False
+    segmentation: bool = False
+    key_objects: bool = False
     presentation_state: bool = False
     parametric_maps: bool = False
     language: Literal["en", "zh-TW", "de", "es"] = "en"
-    encoding: Literal["uncompressed", "jpeg", "jpeg-ls"] = "uncompressed"
-    max_side: Annotated[int, Field(ge=512)] = 2048  # pixels, longest side of a map; never upsampled
+    encoding: Literal["uncompressed", "jpeg", "jpeg-ls"] = "jpeg"
+    picture_width: Annotated[int, Field(ge=512, le=4096)] = 1920  # pixels
     manufacturer: str = "dicom-node project"
     station_serial_number: str = "0"
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from models.reading import FloatMap
 
-_SIDE = 640  # pixels of a synthetic film, above the smallest `results.max_side`
+_SIDE = 640  # pixels of a synthetic film, above the smallest `results.picture_width`
 _NETWORK_SIDE = 64  # pixels
 _AT = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -104,7 +104,7 @@ def probes(config: Config) -> list[Probe]:
             _everything(report, encoding or encodings[0])
             for report, encoding in zip_longest(reports, encodings)
         ),
-        _everything(reports[0], encodings[0], max_side=512, manufacturer="Other", serial="S9"),
+        _everything(reports[0], encodings[0], picture_width=512, manufacturer="Other", serial="S9"),
     ]
     films = [_probe(each, _full_film(number)) for number, each in enumerate(settings, 1)]
     bare = _probe(_everything(reports[0], encodings[0]), _bare_film(), positive=False)
@@ -115,7 +115,7 @@ def _everything(
     report: str,
     encoding: str,
     *,
-    max_side: int = 2048,
+    picture_width: int = 1920,
     manufacturer: str = "Maker",
     serial: str = "S1",
 ) -> Config:
@@ -123,7 +123,7 @@ def _everything(
     switches = {
         name: True for name, field in ResultsConfig.model_fields.items() if field.annotation is bool
     }
-    look = {"encoding": encoding, "max_side": max_side}
+    look = {"encoding": encoding, "picture_width": picture_width, "heatmaps": "all"}
     signed = {"manufacturer": manufacturer, "station_serial_number": serial}
     return Config.model_validate(
         {"report": {"sop_class": report}, "results": {**switches, **look, **signed}}

@@ -10,6 +10,9 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    SecondaryCaptureImageStorage,
 )
 from pynetdicom.dsutils import split_dataset
 
@@ -25,8 +28,11 @@ if TYPE_CHECKING:
 #: Transfer syntaxes to re-encode to if the peer does not accept the file's own, preferred first.
 FALLBACKS = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
-#: Transfer syntaxes that can be re-encoded without loss. Compressed pixels are never touched.
+#: Transfer syntaxes that can be re-encoded without loss.
 _CONVERTIBLE = frozenset({*FALLBACKS, DeflatedExplicitVRLittleEndian})
+#: What the node's own pictures may be compressed with. They are decoded for a peer that does not
+#: accept it; the pixels of any other object are never touched.
+_DECODABLE = frozenset({JPEGBaseline8Bit, JPEGLSLossless})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +45,14 @@ class OutgoingFile:
     size: int  # bytes of the data set
 
     @property
+    def compressed(self) -> bool:
+        """Whether it is a picture that can be decoded for a peer."""
+        return self.sop_class == SecondaryCaptureImageStorage and self.syntax in _DECODABLE
+
+    @property
     def syntaxes(self) -> list[UID]:
         """The transfer syntaxes in which it can be sent, its own first."""
-        others = FALLBACKS if self.syntax in _CONVERTIBLE else ()
+        others = FALLBACKS if self.syntax in _CONVERTIBLE or self.compressed else ()
         return list(dict.fromkeys((self.syntax, *others)))
 
 

@@ -45,6 +45,7 @@ class Facts:
     sides_stated: bool = True
     age_stated: bool = True
     second_film: bool = False  # another film came under the same UID
+    normals_above: int | None = None  # of 100 normal films of the site; None: the model card's
     earlier: tuple[Earlier, ...] = ()  # pneumonia scores, the oldest first
 
 
@@ -57,7 +58,6 @@ class Answer:
     said: str  # the state in words
     score: int | None = None
     cut_off: int | None = None
-    normals_above: int | None = None  # of 100 normal films; None: not measured
 
     @property
     def positive(self) -> bool:
@@ -122,15 +122,18 @@ def answer(name: str, stage: StageResult | None, words: Words) -> Answer:
     if stage is None:
         return Answer(name=name, state=State.NOT_ASSESSED, said=words.not_assessed)
     state = _state(stage)
-    share = stage.normals_above
     return Answer(
         name=name,
         state=state,
         said=getattr(words, state.value),
         score=points(stage.probability),
         cut_off=points(stage.threshold),
-        normals_above=None if share is None else points(share),
     )
+
+
+def english(stage: StageResult | None) -> Answer:
+    """Answer the question of a stage in English, for names and reports."""
+    return answer("", stage, WORDS["en"])
 
 
 def points(share: float) -> int:
@@ -172,8 +175,10 @@ def _warnings(
 
 
 def _small_print(reading: Reading, facts: Facts, words: Words) -> Iterator[str]:
-    if reading.pneumonia.normals_above is not None:
-        yield words.normals.format(count=points(reading.pneumonia.normals_above))
+    share = reading.pneumonia.normals_above
+    known = points(share) if share is not None else None
+    if (count := known if facts.normals_above is None else facts.normals_above) is not None:
+        yield words.normals.format(count=count)
     yield words.view.format(view=facts.view) if facts.view else words.no_view
     if not facts.sides_stated:
         yield words.no_sides

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from dicom_node.explain import palette
 from dicom_node.explain.regions import Polygon
-from models.reading import FloatMap
+from models.reading import BoolMap, FloatMap
 
 Grey: TypeAlias = NDArray[np.uint8]  # (height, width)
 RGB: TypeAlias = NDArray[np.uint8]  # (height, width, 3)
@@ -29,15 +29,12 @@ def levels(values: FloatMap) -> Grey:
     return (values * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-def shrunk(film: Grey, max_side: int) -> Grey:
-    """Scale the film down to a longest side of ``max_side``; a smaller film is not changed."""
-    height, width = film.shape
-    scale = max_side / max(film.shape)
-    if scale >= 1:
+def scaled(film: Grey, size: tuple[int, int]) -> Grey:
+    """Scale the film to a (width, height)."""
+    if film.shape == size[::-1]:
         return film
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    smaller = Image.fromarray(film).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return np.asarray(smaller)
+    larger = Image.Resampling.BICUBIC if size[0] > film.shape[1] else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(film).resize(size, larger, reducing_gap=2.0))
 
 
 def coloured(film: Grey) -> RGB:
@@ -45,8 +42,10 @@ def coloured(film: Grey) -> RGB:
     return np.stack([film, film, film], axis=-1)
 
 
-def lay_heat(rgb: RGB, heat: FloatMap, *, hatched: bool = False) -> None:
-    """Blend heat over the film: inferno colours, opaque in proportion to the heat.
+def lay_heat(
+    rgb: RGB, heat: FloatMap, lungs: BoolMap, evidence: float = 1.0, *, hatched: bool = False
+) -> None:
+    """Blend heat over the film, inside the lungs: inferno colours, opaque in proportion.
 
     The film is unchanged where the heat is below the iso level.
 
@@ -54,28 +53,31 @@ def lay_heat(rgb: RGB, heat: FloatMap, *, hatched: bool = False) -> None:
     ----------
     heat
         In [0, 1], of any size; it is stretched over the film.
+    lungs
+        Where heat may be drawn, of any size; it is stretched, too.
+    evidence
+        In [0, 1], what an activation of 1 is worth: the score.
     hatched
-        Hatch the heat, because the explanation is unreliable.
+        Hatch the heat, because its place is not confirmed.
     """
     small = Image.fromarray(levels(heat))
     inside = small.point(palette.at_least(palette.ISO)).getbbox()
     if inside is None:
         return
     left, top, right, bottom = _magnified(inside, small.size, rgb.shape)
-    across, down = small.width / rgb.shape[1], small.height / rgb.shape[0]
-    hot = small.resize(
-        (right - left, bottom - top),
-        Image.Resampling.BICUBIC,
-        box=(left * across, top * down, right * across, bottom * down),
-    )
-    alpha = hot.point(palette.opacity())
-    hot.putpalette(palette.inferno())
+    size = (right - left, bottom - top)
+    hot = _part(small, (left, top), size, rgb.shape, Image.Resampling.BICUBIC)
+    mask = Image.fromarray(lungs.astype(np.uint8) * 255)
+    clip = _part(mask, (left, top), size, rgb.shape, Image.Resampling.BILINEAR)
+    drawn = np.where(np.asarray(clip) >= 128, np.asarray(hot.point(palette.opacity(evidence))), 0)
+    alpha = Image.fromarray(drawn.astype(np.uint8))
+    hot.putpalette(palette.inferno(evidence))
     part = rgb[top:bottom, left:right]
     picture = Image.fromarray(np.ascontiguousarray(part))
     picture.paste(hot.convert("RGB"), (0, 0), alpha)
     part[...] = np.asarray(picture)
     if hatched:
-        _hatch(part, np.asarray(alpha) > 0, left + top, max(1, _pen_width(rgb) // _FINE))
+        _hatch(part, drawn > 0, left + top, max(1, max(rgb.shape) // 700))
 
 
 def lay_grey(rgb: RGB, values: FloatMap) -> None:
@@ -83,6 +85,20 @@ def lay_grey(rgb: RGB, values: FloatMap) -> None:
     height, width, _ = rgb.shape
     grey = Image.fromarray(levels(values)).resize((width, height), Image.Resampling.BICUBIC)
     rgb[...] = coloured(np.asarray(grey.point(palette.guided())))
+
+
+def _part(
+    small: Image.Image,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    film: tuple[int, ...],
+    how: Image.Resampling,
+) -> Image.Image:
+    """Stretch a map over the film, and return a part of it."""
+    across, down = small.width / film[1], small.height / film[0]
+    left, top = corner
+    box = (left * across, top * down, (left + size[0]) * across, (top + size[1]) * down)
+    return small.resize(size, how, box=box)
 
 
 def _magnified(
@@ -107,7 +123,7 @@ def _hatch(rgb: RGB, heated: NDArray[np.bool_], shift: int, width: int) -> None:
     rows, columns = heated.shape
     place = (np.arange(columns) + np.arange(rows)[:, np.newaxis] + shift) % (12 * width)
     rgb[heated & (place < width)] = palette.RIM
-    rgb[heated & (place >= width) & (place < 2 * width)] = palette.CONTOUR
+    rgb[heated & (place >= width) & (place < 2 * width)] = palette.WHITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +142,20 @@ class Stroke:
         rgb[self.rows, self.columns] = np.rint(there)
 
 
-def stroke(lines: Sequence[Polygon], factor: float, film: Grey) -> Stroke:
-    """Polygons in the pixels of the source, ``factor`` of which make one of ``film``."""
-    width = _pen_width(film)
+def stroke(lines: Sequence[Polygon], factor: float, size: tuple[int, int], width: float) -> Stroke:
+    """Prepare polygons in the pixels of the source, ``factor`` of which make one of the picture.
+
+    ``size`` is the picture's (width, height); ``width`` the line's, in its pixels. The rim adds a
+    third of it on either side.
+    """
+    pen = max(2, round(width * _FINE))
+    wide = pen + max(2, round(2 * pen / 3))
     points = np.concatenate([np.zeros((0, 2)), *lines]) if lines else np.zeros((1, 2))
-    first = np.maximum((points.min(axis=0) / factor).astype(int) - width, 0)
-    beyond = (points.max(axis=0) / factor).astype(int) + width + 2
-    extent = np.minimum(beyond, film.shape[::-1]) - first  # (width, height) of all that is drawn
+    first = np.maximum((points.min(axis=0) / factor).astype(int) - wide, 0)
+    beyond = (points.max(axis=0) / factor).astype(int) + wide + 2
+    extent = np.minimum(beyond, size) - first  # (width, height) of all that is drawn
     drawn = [((line + 0.5) / factor - first) * _FINE - 0.5 for line in lines]
-    covered = [
-        _inked(drawn, extent.tolist(), pen) for pen in (width, width + max(3, 2 * width // 3))
-    ]
+    covered = [_inked(drawn, extent.tolist(), each) for each in (pen, wide)]
     inked = np.flatnonzero(covered[1] > 0)
     rows, columns = np.divmod(inked, extent[0])
     line, rim = (
@@ -150,10 +169,5 @@ def _inked(lines: Sequence[Polygon], size: Sequence[int], width: int) -> Grey:
     mask = Image.new("L", (size[0] * _FINE, size[1] * _FINE))
     pen = ImageDraw.Draw(mask)
     for line in lines:
-        pen.line(line.ravel().tolist(), fill=255, width=width)
+        pen.line(line.ravel().tolist(), fill=255, width=width, joint="curve")
     return np.asarray(mask.reduce(_FINE))
-
-
-def _pen_width(film: NDArray[np.uint8]) -> int:
-    """Fine pixels; as wide on a small picture fitted to a screen as on a large one."""
-    return max(3, round(int(max(film.shape)) * _FINE / 700))

@@ -13,42 +13,44 @@ _INFERNO = bytes.fromhex(
 #: Nothing is drawn below this activation: outlines go round the strongest half of a map.
 ISO = 0.5
 
-# Opacity at activation 1; it falls in proportion, so that the film always shows through.
+# Opacity of full heat; it falls in proportion, so that the film always shows through.
 _OPACITY = 0.7
 
 LUNGS = (86, 180, 233)  # sky blue of Okabe and Ito's colour-blind-safe set
-CONTOUR = (255, 255, 255)
+CONTOUR = (255, 190, 60)  # of regions, and of what lies above the cut-off
 RIM = (0, 0, 0)  # round every line, so that it shows on bone too
-RIM_OPACITY = 0.5
-TEXT = (225, 225, 225)
-FAINT = (150, 150, 150)
-WARNING = (255, 200, 60)
+RIM_OPACITY = 0.75
+TEXT = (235, 235, 235)
+FAINT = (165, 165, 165)
+WARNING = (255, 190, 60)
+BANNER = (62, 44, 0)  # behind the disclaimer
+TRACK = (80, 80, 80)  # of a scale, below its cut-off
+TRACK_ABOVE = (135, 95, 25)
+BOX = (30, 22, 0)  # behind a warning
+WHITE = (255, 255, 255)
 
 
-def inferno() -> list[int]:
-    """256 RGB triples, flat, as Pillow's palettes want them."""
+def inferno(evidence: float = 1.0) -> list[int]:
+    """Return 256 RGB triples, flat, as Pillow's palettes want them.
+
+    ``evidence`` in [0, 1] scales the activations: 0.5 ends at the middle of the colours.
+    """
     anchors = np.frombuffer(_INFERNO, np.uint8).reshape(-1, 3)
-    place = np.linspace(0, len(anchors) - 1, 256)
+    place = np.linspace(0, (len(anchors) - 1) * evidence, 256)
     channels = [np.interp(place, np.arange(len(anchors)), channel) for channel in anchors.T]
     return [int(value) for value in np.stack(channels, axis=1).round().ravel()]
 
 
-def opacity() -> list[int]:
-    """256 alpha values: in proportion to the activation, nothing below `ISO`."""
-    return [round(_OPACITY * level) if level >= ISO * 255 else 0 for level in range(256)]
+def opacity(evidence: float = 1.0) -> list[int]:
+    """Return 256 alpha values: activation times evidence, nothing below `ISO`."""
+    return [round(_OPACITY * evidence * level) if level >= ISO * 255 else 0 for level in range(256)]
 
 
 def at_least(activation: float) -> list[int]:
-    """256 levels: all or nothing."""
+    """Return 256 levels: all or nothing."""
     return [255 if level >= activation * 255 else 0 for level in range(256)]
 
 
-def bar() -> list[int]:
-    """`inferno` where heat is drawn, black below."""
-    first = next(level for level, alpha in enumerate(opacity()) if alpha)
-    return [0] * (3 * first) + inferno()[3 * first :]
-
-
 def guided() -> list[int]:
-    """256 grey values: the square root lifts what is faint."""
+    """Return 256 grey values: the square root lifts what is faint."""
     return [round((level / 255) ** 0.5 * 255) for level in range(256)]

@@ -30,9 +30,11 @@ _SMOOTHING = 1.5  # network pixels; smooths the steps of a mask's outline
 class Region:
     """One connected region of heat inside the lungs, and where it lies.
 
+    ``outline`` is smooth, for pictures; ``points`` the same with few vertices, for viewers.
     ``share`` is its part of all heat of the map, in (0, 1].
     """
 
+    outline: Polygon
     points: Polygon
     share: float
     place: Place
@@ -62,27 +64,24 @@ def regions(heat: FloatMap, lungs: BoolMap, frame: Frame, limit: int) -> tuple[R
     big = [n for n in numbers if areas[n - 1] >= _MIN_AREA * crop.size]
     best = sorted(big, key=lambda n: -heats[n - 1])[:limit]
     total = whole.sum()
-    found = [np.where(labels == n, crop, 0.0) for n in best]
     return tuple(
-        Region(
-            points=_simple(_longest(one, ISO), frame),
-            share=float(one.sum() / total),
-            place=place_of(one, inside),
-        )
-        for one in found
+        _region(np.where(labels == n, crop, 0.0), inside, total=total, frame=frame) for n in best
     )
 
 
-def contours(heat: FloatMap, frame: Frame) -> list[Polygon]:
-    """Return every iso line of a heatmap."""
-    crop = frame.crop(heat).astype(np.float64)
-    return [_to_film(line, frame) for line in _lines(crop, ISO)]
+def _region(heat: NDArray[np.float64], lungs: BoolMap, *, total: float, frame: Frame) -> Region:
+    line = _longest(_smooth(heat > 0), 0.5)
+    return Region(
+        outline=_to_film(line, frame),
+        points=_to_film(measure.approximate_polygon(line, _TOLERANCE), frame),
+        share=float(heat.sum() / total),
+        place=place_of(heat, lungs),
+    )
 
 
 def outline(mask: BoolMap, frame: Frame) -> list[Polygon]:
     """Return the smoothed border of a mask, one polygon for each piece."""
-    soft = ndimage.gaussian_filter(frame.crop(mask).astype(np.float64), _SMOOTHING)
-    return [_to_film(line, frame) for line in _lines(soft, 0.5)]
+    return [_to_film(line, frame) for line in _lines(_smooth(frame.crop(mask)), 0.5)]
 
 
 def hull(mask: BoolMap, frame: Frame) -> Polygon:
@@ -98,6 +97,12 @@ def hull(mask: BoolMap, frame: Frame) -> Polygon:
     return simple
 
 
+def _smooth(mask: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return a mask with its steps smoothed; its border is at 0.5."""
+    soft: NDArray[np.float64] = ndimage.gaussian_filter(mask.astype(np.float64), _SMOOTHING)
+    return soft
+
+
 def _lines(values: NDArray[np.float64], level: float) -> list[Polygon]:
     """Return iso lines as (row, column); padding with zeros closes each of them."""
     return [line - 1 for line in measure.find_contours(np.pad(values, 1), level)]
@@ -105,10 +110,6 @@ def _lines(values: NDArray[np.float64], level: float) -> list[Polygon]:
 
 def _longest(values: NDArray[np.float64], level: float) -> Polygon:
     return max(_lines(values, level), key=len)
-
-
-def _simple(line: Polygon, frame: Frame) -> Polygon:
-    return _to_film(measure.approximate_polygon(line, _TOLERANCE), frame)
 
 
 def _to_film(line: Polygon, frame: Frame) -> Polygon:

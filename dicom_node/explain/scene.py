@@ -1,93 +1,115 @@
-"""Draw a reading on its film, at one size."""
+"""Draw a reading on its film, on a page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from scipy import ndimage
 
 from dicom_node.domain.values import Image
-from dicom_node.explain import paint, palette
-from dicom_node.explain.paint import RGB, Grey, Stroke
-from dicom_node.explain.regions import Polygon, contours, outline
-from models.reading import FloatMap, Reading
+from dicom_node.explain import paint, palette, strip
+from dicom_node.explain.canvas import Box, Page
+from dicom_node.explain.message import evidence
+from dicom_node.explain.paint import RGB
+from dicom_node.explain.regions import Polygon, Region, outline
+from models.reading import FloatMap, Reading, StageResult
+
+# Widths in thousandths of the page's width
+_REGION, _LUNGS, _BADGE = 2.6, 1.3, 24
 
 
 class Scene:
-    """Draws maps on the film's part of a page, of the same size as ``film``.
+    """A film on a page, and what can be drawn on it; every picture starts from `blank`."""
 
-    ``factor`` is source pixels per pixel of ``film``.
-    """
+    def __init__(self, image: Image, reading: Reading, page: Page) -> None:
+        self.reading, self.page = reading, page
+        self.box = page.film.fitted(image.pixels.shape)
+        #: Film pixels per pixel of the page.
+        self.factor = image.pixels.shape[1] / self.box.width
+        self._film = blank(image, page, self.box)
 
-    def __init__(
-        self, film: Grey, factor: float, reading: Reading, lines: Mapping[str, Sequence[Polygon]]
-    ) -> None:
-        self.film, self.factor, self.reading = film, factor, reading
-        self._lines = lines
+    def blank(self) -> RGB:
+        """Return a page with nothing but the film on it."""
+        return self._film.copy()
 
-    @classmethod
-    def of(cls, image: Image, reading: Reading, max_side: int) -> Scene:
-        """Create the scene at the largest size allowed."""
-        lines = {"lungs": outline(reading.lungs.aerated, reading.frame)}
-        lines["h2"] = contours(reading.h2, reading.frame)
-        if reading.h3 is not None:
-            lines["h3"] = contours(reading.h3, reading.frame)
-        return cls(paint.levels(image.pixels), 1.0, reading, lines).shrunk(max_side)
-
-    def shrunk(self, max_side: int) -> Scene:
-        """Return the same scene with a longest side of at most ``max_side``."""
-        film = paint.shrunk(self.film, max_side)
-        factor = self.factor * max(self.film.shape) / max(film.shape)
-        return Scene(film, factor, self.reading, self._lines)
-
-    @cached_property
-    def background(self) -> RGB:
-        """The film in three channels; copy it before drawing."""
-        return paint.coloured(self.film)
-
-    def plain(self, _rgb: RGB) -> None:
-        """Leave the film as it is."""
+    def regions(self, rgb: RGB, regions: Sequence[Region], *, numbered: bool) -> None:
+        """Outline regions, and number them where an outline is furthest from the lungs' border."""
+        film = self._part(rgb)
+        lines = [region.outline for region in regions]
+        self._stroke(lines, _REGION).draw(film, palette.CONTOUR)
+        for number, region in enumerate(regions if numbered else (), 1):
+            self._badge(film, str(number), region.outline)
 
     def lungs(self, rgb: RGB) -> None:
         """Outline the aerated lungs."""
-        self._round_lungs.draw(rgb, palette.LUNGS)
+        lines = outline(self.reading.lungs.aerated, self.reading.frame)
+        self._stroke(lines, _LUNGS).draw(self._part(rgb), palette.LUNGS)
 
-    def h2(self, rgb: RGB) -> None:
-        """Blend stage 2's heat over the film, hatched if it is unreliable."""
-        self._hot(rgb, self.reading.h2, "h2", hatched=unreliable(self.reading))
+    def heat(self, rgb: RGB, heat: FloatMap, stage: StageResult, *, hatched: bool) -> None:
+        """Blend a stage's heat over the lungs, scaled by its score."""
+        frame = self.reading.frame
+        paint.lay_heat(
+            self._part(rgb),
+            frame.crop(heat).astype(np.float32, copy=False),
+            frame.crop(self.reading.lungs.aerated).astype(np.bool_),
+            evidence(stage),
+            hatched=hatched,
+        )
 
-    def h3(self, rgb: RGB) -> None:
-        """Blend stage 3's heat over the film."""
-        self._hot(rgb, _present(self.reading.h3), "h3")
-
-    def guided(self, rgb: RGB) -> None:
+    def guided(self, rgb: RGB, guided: FloatMap) -> None:
         """Replace the film with Guided Grad-CAM."""
-        paint.lay_grey(rgb, self._crop(_present(self.reading.guided)))
-        self.lungs(rgb)
+        part = self._part(rgb)
+        paint.lay_grey(part, self.reading.frame.crop(guided).astype(np.float32, copy=False))
 
-    def _hot(self, rgb: RGB, heat: FloatMap, name: str, *, hatched: bool = False) -> None:
-        paint.lay_heat(rgb, self._crop(heat), hatched=hatched)
-        self.lungs(rgb)
-        self._stroke(name).draw(rgb, palette.CONTOUR)
+    def _part(self, rgb: RGB) -> RGB:
+        box = self.box
+        return rgb[box.top : box.top + box.height, box.left : box.left + box.width]
 
-    def _crop(self, heat: FloatMap) -> FloatMap:
-        return self.reading.frame.crop(heat).astype(np.float32, copy=False)
+    def _stroke(self, lines: Sequence[Polygon], width: float) -> paint.Stroke:
+        size = (self.box.width, self.box.height)
+        return paint.stroke(lines, self.factor, size, width * self.page.width / 1000)
+
+    def _badge(self, film: RGB, text: str, points: Polygon) -> None:
+        side = round(_BADGE * self.page.width / 1000)
+        inside = self._depth[tuple(self._cells(points).T)]
+        column, row = (points[int(inside.argmax())] + 0.5) / self.factor
+        left = int(np.clip(column - side / 2, 0, film.shape[1] - side))
+        top = int(np.clip(row - side / 2, 0, film.shape[0] - side))
+        place = film[top : top + side, left : left + side]
+        picture = Picture.fromarray(np.ascontiguousarray(place))
+        ring = strip.ring(text, side)
+        picture.paste(ring, (0, 0), ring)
+        place[...] = np.asarray(picture)
 
     @cached_property
-    def _round_lungs(self) -> Stroke:
-        return self._stroke("lungs")
+    def _depth(self) -> FloatMap:
+        """How far each cell of the map is from the lungs' border."""
+        lungs = self.reading.frame.crop(self.reading.lungs.aerated)
+        depth: FloatMap = ndimage.distance_transform_edt(lungs).astype(np.float32)
+        return depth
 
-    def _stroke(self, name: str) -> Stroke:
-        return paint.stroke(self._lines[name], self.factor, self.film)
+    def _cells(self, points: Polygon) -> NDArray[np.intp]:
+        """Convert film points to (row, column) of the cropped map."""
+        frame = self.reading.frame
+        scale = np.array([frame.height / frame.rows, frame.width / frame.columns])
+        cells = np.floor((points[:, ::-1] + 0.5) * scale).astype(np.intp)
+        clipped: NDArray[np.intp] = np.clip(cells, 0, [frame.height - 1, frame.width - 1])
+        return clipped
+
+
+def blank(image: Image | None, page: Page, box: Box) -> RGB:
+    """Return a black page with the film, if there is one, in a box."""
+    rgb = np.zeros((page.height, page.width, 3), np.uint8)
+    if image is not None:
+        film = paint.scaled(paint.levels(image.pixels), (box.width, box.height))
+        rgb[box.top : box.top + box.height, box.left : box.left + box.width] = film[..., np.newaxis]
+    return rgb
 
 
 def unreliable(reading: Reading) -> bool:
     """Whether the check of the stage-2 heatmap found that it does not explain the decision."""
     return reading.heat_check is not None and reading.heat_check.reliable is False
-
-
-def _present(heat: FloatMap | None) -> FloatMap:
-    if heat is None:
-        raise ValueError("stage 3 did not run: it left no map")
-    return heat

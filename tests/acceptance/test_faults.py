@@ -57,7 +57,7 @@ def mortal(
         "destinations": [destination(pacs_port).model_dump(mode="json")],
         "study": {"quiet_seconds": 0.3},
         "gate": {"enabled": False},
-        "results": {"max_side": 512, "segmentation": False},
+        "results": {"picture_width": 512},
         "delivery": {"first_retry_seconds": 0.3, "max_retry_seconds": 1.0},
         "spool": {"min_free_mb": 0},
     }  # fmt: skip

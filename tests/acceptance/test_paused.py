@@ -32,7 +32,7 @@ def started(folder: Path, pacs_port: int) -> Iterator[MortalNode]:
         "destinations": [destination(pacs_port).model_dump(mode="json")],
         "study": {"quiet_seconds": 0.3},
         "gate": {"enabled": False},
-        "results": {"max_side": 512, "segmentation": False},
+        "results": {"picture_width": 512},
         "workers": {
             "count": 2, "threads": 1, "lease_seconds": LEASE_SECONDS, "max_attempts": 100
         },

@@ -83,7 +83,7 @@ def compose_objects(run: Run) -> Iterator[Row]:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     context = compose.Context(report=settings.report, results=settings.results,
                               config_digest=settings.digest, ae_title="AINODE", at=at)  # fmt: skip
-    style = explain.Style(max_side=settings.results.max_side,
+    style = explain.Style(width=settings.results.picture_width,
                           max_regions=settings.report.max_regions, at=at)  # fmt: skip
     objects = compose.compose(source, image, reading, context)
 

@@ -201,7 +201,7 @@ def _settings(node: MortalNode, pacs_port: int) -> dict[str, Any]:
         "destinations": [destination(pacs_port).model_dump(mode="json")],
         "study": {"quiet_seconds": 0.3},
         "gate": {"enabled": False},
-        "results": {"max_side": 512, "segmentation": False},
+        "results": {"picture_width": 512},
         # Nobody kills a worker five times over one film, except here.
         "workers": {"count": 1, "threads": 1, "max_attempts": 100},
         "delivery": {

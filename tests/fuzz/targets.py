@@ -123,7 +123,7 @@ def _pipeline() -> Pipeline:
     config = Config(
         select=SelectConfig(min_side=64),
         gate=GateConfig(enabled=False),
-        results=ResultsConfig(secondary_capture=False, segmentation=False, key_objects=False),
+        results=ResultsConfig(summary=False, heatmaps="none"),
     )
     return Pipeline(config=config, reader=_Reader(), clock=lambda: datetime(2026, 1, 2, tzinfo=UTC))
 

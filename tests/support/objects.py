@@ -23,8 +23,8 @@ AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def context(
     report: ReportConfig | None = None, digest: str = "d" * 64, **results: object
 ) -> compose.Context:
-    """The defaults, read at `AT`; beside pictures and report only what is switched on here."""
-    few = {"segmentation": False, "key_objects": False}
+    """The defaults, read at `AT`, with small uncompressed pictures."""
+    few = {"encoding": "uncompressed", "picture_width": 512}
     return compose.Context(
         report=report or ReportConfig(),
         results=ResultsConfig.model_validate(few | results),

@@ -1,10 +1,11 @@
 """Make a film's heatmap pictures again from what an archive holds, and compare them with ours.
 
-``python -m tests.support.rebuild FOLDER [--max-side PIXELS]``
+``python -m tests.support.rebuild FOLDER [--width PIXELS]``
 
-FOLDER holds the DICOM files of a study: the film, and what was made of it. The pictures come from
-film, parametric maps and report alone, by the node's own rule of blending; the segmentation tells
-where the lungs' outline was drawn, which is no heat. The node's pictures are looked at in the end.
+FOLDER holds the DICOM files of a study: the film, and what was made of it with uncompressed
+pictures. The pictures come from film, parametric maps (the heat), segmentation (the lungs it may
+lie in) and report (the score that scales it) alone, by the node's own rule of blending. Outlines
+are left out. The node's pictures are looked at in the end.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
 from pydicom.uid import ParametricMapStorage, SecondaryCaptureImageStorage, SegmentationStorage
 from scipy import ndimage
 
 from dicom_node import pixels
+from dicom_node.compose import codes
 from dicom_node.config import ResultsConfig
 from dicom_node.explain import paint, palette
+from dicom_node.explain.canvas import Box, Page
 
 #: Names of the maps that are laid over the film, as the parametric maps' Content Label.
 OVERLAYS = ("H2", "H3")
-_MAX_SIDE = ResultsConfig().max_side
+_WIDTH = ResultsConfig().picture_width
 # Lines are left out with this much beside them, in parts of the film's longest side.
-_BESIDE_LINES = 1 / 60
+_BESIDE_LINES = 1 / 40
+_PROBABILITY = {"H2": codes.PNEUMONIA_PROBABILITY, "H3": codes.COVID19_PROBABILITY}
 _UNRELIABLE = ("130401", "111236")  # visual explanation: does not meet the standard
 _POLARITY = "black and white exchanged"
 
@@ -78,11 +83,13 @@ def film_sets(folder: Path) -> Iterator[FilmSet]:
             )
 
 
-def rebuild(films: FilmSet, name: str, max_side: int = _MAX_SIDE) -> paint.RGB:
+def rebuild(films: FilmSet, name: str, width: int = _WIDTH) -> paint.RGB:
     """The film with a map laid over it, without any line."""
     hatched = name == "H2" and _UNRELIABLE in _codes(films.report)
-    rgb = paint.coloured(_grey(films, max_side))
-    paint.lay_heat(rgb, _heat(films, name), hatched=hatched)
+    rgb = paint.coloured(_grey(films, width))
+    lungs = films.segmentation.pixel_array.astype(bool)
+    evidence = _score(films.report, _PROBABILITY[name]) / 100
+    paint.lay_heat(rgb, _heat(films, name), lungs, evidence, hatched=hatched)
     return rgb
 
 
@@ -91,19 +98,20 @@ def picture(films: FilmSet, name: str) -> Dataset:
     (one,) = (
         ds
         for ds in films.pictures
-        if f"activation map {name}" in ds.DerivationDescription
-        and not ds.DerivationDescription.startswith("side by side")
+        if f"activation map {name}, inside" in ds.DerivationDescription
+        or f"activation map {name} (" in ds.DerivationDescription.split(", inside")[0]
     )
     return one
 
 
-def compare(films: FilmSet, name: str, max_side: int = _MAX_SIDE) -> Difference:
+def compare(films: FilmSet, name: str, width: int = _WIDTH) -> Difference:
     """Hold the rebuilt picture of a map against the node's, beside all lines and words."""
-    ours = rebuild(films, name, max_side).astype(np.int16)
-    rows, columns, _ = ours.shape
-    theirs = picture(films, name).pixel_array[:rows, :columns]  # the words are below the film
-    clear = ~_near_lines(films, name, (rows, columns))
-    heated = (ours != _grey(films, max_side)[:, :, np.newaxis]).any(axis=2)
+    ours = rebuild(films, name, width).astype(np.int16)
+    box = _box(films, width)
+    page = picture(films, name).pixel_array
+    theirs = page[box.top : box.top + box.height, box.left : box.left + box.width]
+    clear = ~_near_lines(films, name, (box.height, box.width))
+    heated = (ours != _grey(films, width)[:, :, np.newaxis]).any(axis=2)
     return Difference(
         largest=int(np.abs(ours - theirs)[clear].max()),
         film=float(clear.mean()),
@@ -111,12 +119,28 @@ def compare(films: FilmSet, name: str, max_side: int = _MAX_SIDE) -> Difference:
     )
 
 
-def _grey(films: FilmSet, max_side: int) -> paint.Grey:
+def _box(films: FilmSet, width: int) -> Box:
+    """Where the film lies in the picture."""
+    return Page(width).film.fitted(pixels.to_image(films.film).pixels.shape)
+
+
+def _grey(films: FilmSet, width: int) -> paint.Grey:
     """The film as it was read, as large as it is in the picture."""
     image = pixels.to_image(films.film).pixels
     if any(_POLARITY in text for text in _texts(films.report)):
         image = 1 - image
-    return paint.shrunk(paint.levels(image), max_side)
+    box = _box(films, width)
+    return paint.scaled(paint.levels(image), (box.width, box.height))
+
+
+def _score(report: Dataset, name: Code) -> int:
+    """The score that a report states, in whole per cent."""
+    (value,) = (
+        item.MeasuredValueSequence[0].NumericValue
+        for item in _items(report)
+        if item.ValueType == "NUM" and item.ConceptNameCodeSequence[0].CodeValue == name.value
+    )
+    return round(float(value))
 
 
 def _heat(films: FilmSet, name: str) -> NDArray[np.float32]:
@@ -130,12 +154,19 @@ def _near_lines(films: FilmSet, name: str, shape: tuple[int, int]) -> NDArray[np
     near = np.zeros(shape, bool)
     for values, level in (
         (films.segmentation.pixel_array.astype(np.float32), 0.5),
-        (_heat(films, name), palette.ISO),
+        (np.where(_small(films, name), _heat(films, name), 0), palette.ISO),
     ):
         large = Image.fromarray(values).resize(shape[::-1], Image.Resampling.BILINEAR)
         inside = np.asarray(large) >= level
         near |= ndimage.maximum_filter(inside, margin) != ndimage.minimum_filter(inside, margin)
     return near
+
+
+def _small(films: FilmSet, name: str) -> NDArray[np.bool_]:
+    """The lungs, as large as a map."""
+    lungs = Image.fromarray(films.segmentation.pixel_array.astype(np.uint8) * 255)
+    rows, columns = _heat(films, name).shape
+    return np.asarray(lungs.resize((columns, rows), Image.Resampling.BILINEAR)) >= 128
 
 
 def _listed(report: Dataset) -> Iterator[str]:
@@ -168,14 +199,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Compare each picture in a folder; exit status 1 where one is further off than a level."""
     parser = argparse.ArgumentParser(prog="rebuild", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("--max-side", type=int, default=_MAX_SIDE, metavar="PIXELS",
-                        help="results.max_side of the node")  # fmt: skip
+    parser.add_argument("--width", type=int, default=_WIDTH, metavar="PIXELS",
+                        help="results.picture_width of the node")  # fmt: skip
     given = parser.parse_args(arguments)
     largest = []
     for films in film_sets(given.folder):
         for name in OVERLAYS:
             if name in films.maps:
-                found = compare(films, name, given.max_side)
+                found = compare(films, name, given.width)
                 largest.append(found.largest)
                 sys.stdout.write(
                     f"{films.film.SOPInstanceUID} {name}: {found.largest} grey levels apart at "

@@ -95,7 +95,7 @@ def with_raw_element(source: Dataset, keyword: str, vr: str, value: bytes, path:
 
 def outcome_of(source: Dataset, keyword: str, vr: str, value: bytes, folder: Path) -> FilmOutcome:
     """Read a film with these bytes in this attribute, as the node would."""
-    results = {"presentation_state": True, "max_side": 512}
+    results = {"presentation_state": True, "picture_width": 512}
     pipeline = Pipeline(
         config=Config.model_validate({"results": results}),
         reader=AnyFilm(),

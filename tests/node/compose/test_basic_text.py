@@ -69,6 +69,6 @@ def test_an_unreliable_heatmap_and_a_corrected_polarity_are_told() -> None:
 def test_a_refusal_is_told_too() -> None:
     """With its reason, and without a probability."""
     refusal = Refusal(code=RefusalCode.VIEW, reason="the view is LL")
-    (report,) = compose.compose_refusal(small_film(), refusal, readings.MODEL, BASIC)
+    report = compose.compose_refusal(small_film(), refusal, readings.MODEL, BASIC)[-1]
     assert report.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.11"
     assert "Not read: the view is LL. There is no probability." in _text(report)

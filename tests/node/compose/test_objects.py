@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from support.objects import composed, context, fixed_film, small_film, through_d
 
 import dicom_node
 from dicom_node import check_objects
+from dicom_node.config import ResultsConfig
 from dicom_node.domain.values import Result
+from models.reading import Frame, Reading
 
 EARLIER = Result(
     sop_instance_uid="2.25.71",
@@ -27,7 +29,7 @@ EARLIER = Result(
 
 EVERYTHING: dict[str, Any] = dict.fromkeys(
     ("segmentation", "parametric_maps", "presentation_state", "key_objects"), True
-)
+) | {"heatmaps": "all"}
 
 
 def _quick(source: Dataset, **results: Any) -> list[Dataset]:
@@ -62,16 +64,17 @@ def test_each_kind_is_a_series_of_its_own_with_a_fixed_number() -> None:
     objects = _quick(fixed_film(), **EVERYTHING)
     series = {(ds.Modality, ds.SeriesNumber, ds.SeriesInstanceUID) for ds in objects}
     assert sorted((modality, number) for modality, number, _ in series) == [
-        ("KO", 9906), ("OT", 9902), ("OT", 9904), ("PR", 9905), ("SEG", 9903), ("SR", 9901),
+        ("KO", 9906), ("OT", 9900), ("OT", 9902), ("OT", 9904), ("PR", 9905), ("SEG", 9903),
+        ("SR", 9901),
     ]  # fmt: skip
-    assert len({uid for _, _, uid in series}) == 6
+    assert len({uid for _, _, uid in series}) == 7
     assert all("NOT FOR DIAGNOSTIC USE" in ds.SeriesDescription for ds in objects)
 
 
 @pytest.mark.parametrize(
     ("switch", "number"),
     [
-        ("secondary_capture", 9902),
+        ("summary", 9900),
         ("segmentation", 9903),
         ("parametric_maps", 9904),
         ("presentation_state", 9905),
@@ -81,13 +84,53 @@ def test_each_kind_is_a_series_of_its_own_with_a_fixed_number() -> None:
 def test_what_is_switched_off_is_not_there(switch: str, number: int) -> None:
     """The report always is."""
     there = {ds.SeriesNumber for ds in _quick(fixed_film(), **(EVERYTHING | {switch: False}))}
-    assert there == set(range(9901, 9907)) - {number}
+    assert there == set(range(9900, 9907)) - {number}
+
+
+@pytest.mark.parametrize(
+    ("made", "numbers"),
+    [
+        (readings.positive, [9900, 9902, 9902, 9901]),
+        (readings.positive_without_covid, [9900, 9902, 9901]),
+        (readings.negative, [9900, 9901]),
+    ],
+)
+def test_a_film_yields_what_its_reading_is_worth(
+    made: Callable[[Frame], Reading], numbers: list[int]
+) -> None:
+    """Summary and report of every film; a heatmap of each stage above its cut-off."""
+    source = fixed_film()
+    objects = composed(source, made(readings.frame(source.Rows, source.Columns)))
+    assert [ds.SeriesNumber for ds in objects] == numbers
+
+
+def test_the_results_of_one_film_stay_below_three_megabytes(tmp_path: Path) -> None:
+    """With the defaults, on a grainy film."""
+    context_ = replace(context(), results=ResultsConfig())
+    objects = composed(fixed_film(), None, context_)
+    through_disk(objects, tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 3e6
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [
+        (0.9, "AI: pneumonia above cut-off - NOT FOR DIAGNOSTIC USE"),
+        (0.53, "AI: pneumonia just above cut-off - NOT FOR DIAGNOSTIC USE"),
+        (0.47, "AI: pneumonia just below cut-off - NOT FOR DIAGNOSTIC USE"),
+        (0.1, "AI: pneumonia below cut-off - NOT FOR DIAGNOSTIC USE"),
+    ],
+)
+def test_the_first_series_is_named_after_the_finding(probability: float, words: str) -> None:
+    """A list of series shows the first 24 letters: they carry the message."""
+    reading = readings.reading(readings.frame(320, 288), pneumonia=probability, covid19=None)
+    assert composed(fixed_film(), reading)[0].SeriesDescription == words
 
 
 def test_an_object_comes_after_those_it_refers_to() -> None:
     """An archive gets them in this order."""
     numbers = [ds.SeriesNumber for ds in _quick(fixed_film(), **EVERYTHING)]
-    assert numbers == [9902, 9902, 9903, 9904, 9905, 9901, 9906]
+    assert numbers == [9900, 9902, 9903, 9904, 9905, 9901, 9906]
 
 
 def test_the_report_lists_everything_made_of_the_film_as_evidence() -> None:

@@ -13,6 +13,7 @@ from dicom_node import compose
 from dicom_node.check_objects import check
 from dicom_node.config import ReportConfig
 from dicom_node.domain.values import Refusal, RefusalCode
+from dicom_node.explain.refusals import SHORT
 
 POSITIONING, PROCESSING, SOFTWARE, OTHER = "111209", "111219", "111218", "111220"  # CID 6135
 FINDINGS = {
@@ -57,7 +58,7 @@ def _gate(report: Dataset) -> dict[str, str]:
 @pytest.mark.parametrize(("code", "finding"), FINDINGS.items())
 def test_each_reason_has_its_code(code: RefusalCode, finding: str) -> None:
     """Image Quality: does not meet the standard, because of a finding of CID 6135."""
-    (report,) = _refuse(small_film(), code)
+    *_, report = _refuse(small_film(), code)
     gate = _gate(report)
     assert (gate["121071"], gate["111029"], gate["111052"]) == ("111101", "111236", finding)
 
@@ -85,7 +86,7 @@ def test_a_film_of_no_study_or_size_gets_no_report(keyword: str) -> None:
 
 def test_the_comment_is_a_whole_sentence_that_says_what_this_software_is() -> None:
     """The reason as `show` prints it, and that nobody may diagnose by it."""
-    (report,) = _refuse(small_film())
+    *_, report = _refuse(small_film())
     assert _gate(report)["121106"] == (
         "Not read: the view is LL. There is no probability. "
         "Research software, not for diagnostic use."
@@ -97,20 +98,36 @@ def test_a_refusal_belongs_to_the_film_s_study_and_names_the_film_as_evidence(
 ) -> None:
     """Same patient and study; the film is all it refers to; the node's own check passes it."""
     source = small_film()
-    (report,) = _refuse(source)
+    picture, report = _refuse(source)
     assert report.StudyInstanceUID == source.StudyInstanceUID
     assert (report.SeriesNumber, report.Modality) == (9901, "SR")
     (study,) = report.CurrentRequestedProcedureEvidenceSequence
-    (series,) = study.ReferencedSeriesSequence
-    assert [i.ReferencedSOPInstanceUID for i in series.ReferencedSOPSequence] == [
-        source.SOPInstanceUID
-    ]
-    assert check(through_disk([report], tmp_path), source) == []
+    assert [
+        item.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    ] == [source.SOPInstanceUID, picture.SOPInstanceUID]
+    assert check(through_disk([picture, report], tmp_path), source) == []
+
+
+def test_a_refusal_is_a_picture_too_and_its_series_says_so_first() -> None:
+    """Orthanc's viewer shows no report: without the picture nobody there would know."""
+    picture = _refuse(small_film(), RefusalCode.AGE)[0]
+    assert (picture.SeriesNumber, picture.Modality) == (9900, "OT")
+    assert picture.SeriesDescription == "AI: not read: child - NOT FOR DIAGNOSTIC USE"
+    assert "NOT READ" in picture.ImageComments
+
+
+@pytest.mark.parametrize("code", FINDINGS)
+def test_the_first_24_letters_of_the_series_say_why(code: RefusalCode) -> None:
+    """A list of series shows no more."""
+    description = _refuse(small_film(), code)[0].SeriesDescription
+    assert SHORT[code].rstrip() in description[:24]
 
 
 def test_a_refusal_is_about_the_whole_film_and_says_where() -> None:
     """A viewer that wants coordinates of every group gets those of the film's frame."""
-    (report,) = _refuse(small_film())
+    *_, report = _refuse(small_film())
     (group,) = report.ContentSequence[-1].ContentSequence
     (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
     assert region.GraphicType == "POLYLINE"
@@ -120,8 +137,8 @@ def test_a_refusal_is_about_the_whole_film_and_says_where() -> None:
 def test_a_refusal_never_has_the_uid_of_a_reading_or_of_another_refusal() -> None:
     """The same film may be read under another configuration of the selection."""
     source = small_film()
-    (view,), (view_again,) = _refuse(source), _refuse(source)
-    (size,) = _refuse(source, RefusalCode.SIZE)
+    view, view_again = _refuse(source)[-1], _refuse(source)[-1]
+    size = _refuse(source, RefusalCode.SIZE)[-1]
     read = composed(source)[-1]
     assert view.SOPInstanceUID == view_again.SOPInstanceUID
     assert len({ds.SOPInstanceUID for ds in (view, size, read)}) == 3
