@@ -48,7 +48,12 @@ def services(created: Created) -> Iterator[str]:
     )
     yield heading("5.2.5.1.1", "Transcoding of Transfer Syntaxes")
     names = " or ".join(syntax.name for syntax in FALLBACKS)
-    yield f"Uncompressed objects are also offered in {names}; pixel data is never recompressed.\n"
+    yield (
+        f"Uncompressed objects are also offered in {names}, and so are our pictures in JPEG "
+        "Baseline or JPEG-LS: they are decoded for a peer that does not accept them, stay the "
+        "same instances, and are marked as lossy where JPEG lost something. No other pixel data "
+        "is touched.\n"
+    )
     yield heading("5.2.5.2", "SCP of the Storage SOP Classes")
     yield (
         "Storage is at Level 2 (Full): the data set is stored byte by byte as received, and "

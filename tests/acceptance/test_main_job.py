@@ -48,12 +48,12 @@ def test_a_film_comes_back_as_heatmaps_and_a_report_in_its_own_study(
     """One film in; a Secondary Capture series and a report arrive in the same study and patient."""
     source = film(phantom(opacity=0.9))
     assert node.send([write(source, tmp_path / "film.dcm")]) == [0x0000]
-    node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 3))
+    node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 2))
     back = [pydicom.dcmread(path) for path in pacs.instances().values()]
     assert {ds.StudyInstanceUID for ds in back} == {source.StudyInstanceUID}
     assert {str(ds.PatientID) for ds in back} == {source.PatientID}
     assert [ds.SOPClassUID for ds in back].count(COMPREHENSIVE_3D_SR) == 1
-    assert [ds.SOPClassUID for ds in back].count(SC) >= 2
+    assert [ds.SOPClassUID for ds in back].count(SC) >= 1
     assert source.SeriesInstanceUID not in {ds.SeriesInstanceUID for ds in back}
     assert node.run("audit", "verify").returncode == 0
 
@@ -61,7 +61,7 @@ def test_a_film_comes_back_as_heatmaps_and_a_report_in_its_own_study(
 def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
     tmp_path: Path, pacs: Peer, node: RunningNode
 ) -> None:
-    """A hand and a lateral are refused by name; only a report that says so goes to the PACS."""
+    """A hand and a lateral are refused by name; picture and report that say so go to the PACS."""
     hand = film(BodyPartExamined="HAND")
     lateral = film(ViewPosition="LL")
     paths = [write(ds, tmp_path / f"{i}.dcm") for i, ds in enumerate((hand, lateral))]
@@ -69,11 +69,11 @@ def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
     for source, code in ((hand, "body-part"), (lateral, "view")):
         study = source.StudyInstanceUID
         node.wait_until(partial(_shows, node, study, code))
-        node.wait_until(partial(_delivered, node, study, 1))
+        node.wait_until(partial(_delivered, node, study, 2))
     back = [pydicom.dcmread(path) for path in pacs.instances().values()]
-    assert [ds.SOPClassUID for ds in back] == [COMPREHENSIVE_3D_SR] * 2
+    assert sorted(ds.SOPClassUID for ds in back) == [SC] * 2 + [COMPREHENSIVE_3D_SR] * 2
     assert {ds.StudyInstanceUID for ds in back} == {hand.StudyInstanceUID, lateral.StudyInstanceUID}
-    assert all("Not read: " in ds.to_json() for ds in back)
+    assert all("Not read: " in ds.to_json() for ds in back if ds.Modality == "SR")
 
 
 def test_our_own_results_sent_back_to_us_go_nowhere(
@@ -83,7 +83,7 @@ def test_our_own_results_sent_back_to_us_go_nowhere(
     source = film(phantom(opacity=0.9))
     path = write(source, tmp_path / "film.dcm")
     node.send([path])
-    node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 3))
+    node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 2))
     first = pacs.instances()
     assert set(node.send([path, *first.values()])) == {0x0000}
     kinds = [line["kind"] for line in node.cli("audit", "tail", "-n", "100", "--json")]

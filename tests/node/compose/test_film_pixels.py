@@ -51,7 +51,7 @@ def one_sided(image: Image) -> Reading:
 
 
 def _read(folder: Path, source: Dataset) -> tuple[FilmOutcome, dict[str, list[Dataset]]]:
-    results = {"presentation_state": True, "parametric_maps": True}
+    results = {"presentation_state": True, "parametric_maps": True, "segmentation": True}
     pipeline = Pipeline(
         config=Config.model_validate({"results": results}),
         reader=OneSidedReader(),
