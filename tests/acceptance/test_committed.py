@@ -20,7 +20,7 @@ from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, Reference
 
 
 @pytest.mark.timeout(300)
-def test_results_are_committed_and_films_are_vouched_for(tmp_path: Path) -> None:
+def test_results_are_committed_and_films_are_confirmed(tmp_path: Path) -> None:
     """The deliverer dies between question and answer: each object is committed, once."""
     (tmp_path / "node").mkdir()
     ds = film(phantom(seed=1))

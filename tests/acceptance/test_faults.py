@@ -130,7 +130,7 @@ def test_a_node_over_a_read_only_disk_does_not_start(tmp_path: Path) -> None:
         data = small / "data"
         data.mkdir()
         subprocess.run(["mount", "-o", "remount,ro", small], check=True)
-        done = start_in_vain(tmp_path, data)
+        done = start_without_success(tmp_path, data)
         assert done.returncode == 1
         assert str(data) in done.stderr
         assert "Traceback" not in done.stderr
@@ -155,8 +155,8 @@ def test_a_node_over_a_damaged_database_does_not_start(tmp_path: Path) -> None:
         refused = node.run("run")
         assert refused.returncode == 1
         assert "database-damaged" in refused.stderr
-        told = node.run("doctor", "store")
-        assert (told.returncode, "database-damaged" in told.stdout) == (1, True)
+        printed = node.run("doctor", "store")
+        assert (printed.returncode, "database-damaged" in printed.stdout) == (1, True)
         assert database.read_bytes() == bytes(whole)
 
 
@@ -195,7 +195,7 @@ def test_slow_disks_and_files_that_are_gone_cost_their_own_study_at_most(tmp_pat
         assert node.run("audit", "verify").returncode == 0
 
 
-def start_in_vain(folder: Path, data_dir: Path) -> subprocess.CompletedProcess[str]:
+def start_without_success(folder: Path, data_dir: Path) -> subprocess.CompletedProcess[str]:
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump({"node": {"data_dir": str(data_dir), "port": free_port()}}))
     return subprocess.run(

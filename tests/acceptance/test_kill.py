@@ -82,9 +82,9 @@ def _each_film_has_one_set_of_results(films: list[pydicom.Dataset], pacs: Peer) 
 def _files_without_a_row(node: RunningNode) -> set[str]:
     """Composed objects on disk that no study's story knows."""
     on_disk = {path.stem for path in (node.data_dir / "results").rglob("*.dcm")}
-    told = {
+    recorded = {
         result["sop_instance_uid"]
         for study in node.cli("studies", "--limit", "1000", "--json")
         for result in node.cli("show", study["study_instance_uid"], "--json")["results"]
     }
-    return on_disk - told
+    return on_disk - recorded

@@ -21,7 +21,7 @@ _PACKAGE = Path(__file__).parents[2] / "dicom_node"
 
 # In a mount name space of its own: all is read-only but the data and an empty /tmp, as in
 # docker/compose.yaml.
-# The one capability left reads what others cannot, for the interpreter may lie in somebody's home;
+# The one capability left reads what others cannot, for the interpreter may lie in a home folder;
 # it writes nothing.
 _CONFINE = f"""
 set -e
@@ -53,7 +53,7 @@ for folder in sys.argv[1:]:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder of the user's, below one that everybody may look into, as pytest's own is not."""
+    """A folder of the user's, below one that every user may read, unlike pytest's own."""
     if os.geteuid() != 0:
         pytest.skip("only root can make file systems read-only for a process")
     if missing := [name for name in ("unshare", "setpriv", "findmnt") if not shutil.which(name)]:
@@ -78,7 +78,7 @@ def data() -> Iterator[Path]:
 def test_a_node_that_can_write_to_its_data_alone_reads_and_delivers(
     tmp_path: Path, data: Path
 ) -> None:
-    """Received, decoded by the other process, read, composed, delivered and vouched for."""
+    """Received, decoded by the other process, read, composed, delivered and confirmed."""
     source = film(phantom(opacity=0.9), kind="dx", syntax="1.2.840.10008.1.2.5")
     path = write(source, tmp_path / "film.dcm")
     with (

@@ -28,7 +28,7 @@ from rich.table import Table
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the matrix; 0 where nothing was lost and nothing came twice."""
     given = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("crash: told to stop"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("crash: stopped"))
     bar = Progress(
         TextColumn("kills"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=Console(stderr=True),
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         each = -(-given.kills // given.nodes)
         with ThreadPoolExecutor(given.nodes) as pool:
             verdicts = list(pool.map(lambda matrix: matrix.run(each), matrices))
-    told = {
+    figures = {
         "good": all(verdict.good for verdict in verdicts),
         "seconds": round(time.monotonic() - began),
         "nodes": given.nodes,
@@ -65,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
     }
     if given.json:
-        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+        sys.stdout.write(json.dumps(figures, indent=2) + "\n")
     else:
-        _show(told)
-    return 0 if told["good"] else 1
+        _show(figures)
+    return 0 if figures["good"] else 1
 
 
 def _together(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -84,13 +84,13 @@ def _together(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-def _show(told: dict[str, Any]) -> None:
+def _show(figures: dict[str, Any]) -> None:
     table = Table("process", "point", "kills")
-    for row in told["by"]:
+    for row in figures["by"]:
         table.add_row(row["process"], row["point"], str(row["kills"]))
     console = Console()
     console.print(table)
-    for name, value in told.items():
+    for name, value in figures.items():
         if name != "by":
             console.print(f"{name.replace('_', ' '):20} {value}", highlight=False)
 

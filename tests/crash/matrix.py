@@ -20,7 +20,7 @@ from crash.orders import ANY_TIME, AT_START, POINTS, Deck, Order
 from crash.pacs import CountingPacs
 from crash.stand_in.obedience import VARIABLE
 from crash.traffic import Traffic
-from crash.verdict import Verdict, judge, waiting
+from crash.verdict import Verdict, examine, waiting
 from support.peer import destination, free_port
 from support.running import COMMAND, RunningNode
 
@@ -32,7 +32,7 @@ _AHEAD = 10  # studies sent and not yet back
 _BETWEEN = 11  # children's deaths between two of all or of the supervisor
 _SUPERVISORS = 0.3
 _LOOK_SECONDS = 0.05
-_PATIENCE_SECONDS = 40.0  # for somebody to pass a point
+_PATIENCE_SECONDS = 40.0  # for a process to pass a point
 _DRAIN_SECONDS = 300.0
 _NAMES = {"run": "supervisor"}
 
@@ -73,10 +73,10 @@ class Matrix:
     folder: Path
     seed: int
     progress: Callable[[], object]
-    deadline: float = math.inf  # monotonic seconds; nobody is killed after it
+    deadline: float = math.inf  # monotonic seconds; no process is killed after it
     kills: Counter[tuple[str, str]] = field(default_factory=Counter)  # (process, point)
     deliverers_killed: int = 0
-    not_passed: int = 0  # orders at a point that nobody came by in time
+    not_passed: int = 0  # orders at a point that no process passed in time
     again: int = 0
 
     def run(self, wanted: int) -> Verdict:
@@ -99,7 +99,7 @@ class Matrix:
                 node.kill_group()
             self.again = traffic.again
             verified = code == 0 and node.run("audit", "verify").returncode == 0
-            return judge(
+            return examine(
                 traffic.studies, pacs, node.data_dir, self.deliverers_killed, verified=verified
             )
 
@@ -111,7 +111,7 @@ class Matrix:
             children = [decks[process] for process in POINTS if process != "run"]
             self._one_by_one(children, min(left, between), node, draw)
             if self.kills.total() < wanted:
-                # A supervisor waits longer each time a child dies: one that starts anew does not.
+                # A supervisor waits longer after each death of a child; a new one does not.
                 victim = decks["run"] if draw.random() < _SUPERVISORS else draw.choice(children)
                 self._altogether(victim.next({*AT_START}), node, draw)
 
@@ -202,7 +202,7 @@ def _settings(node: MortalNode, pacs_port: int) -> dict[str, Any]:
         "study": {"quiet_seconds": 0.3},
         "gate": {"enabled": False},
         "results": {"picture_width": 512},
-        # Nobody kills a worker five times over one film, except here.
+        # Only here is a worker killed five times over one film.
         "workers": {"count": 1, "threads": 1, "max_attempts": 100},
         "delivery": {
             "first_retry_seconds": 0.3, "max_retry_seconds": 1.0, "timeout_seconds": 10.0,

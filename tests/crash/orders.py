@@ -47,7 +47,7 @@ class Order:
         return (folder / f"{self.point}.hit").exists()
 
     def withdraw(self, folder: Path) -> bool:
-        """Take it back; whether it has been carried out. Nobody dies of it afterwards."""
+        """Take it back; whether it has been carried out. No process dies of it afterwards."""
         (folder / self.point).unlink(missing_ok=True)
         died = self.carried_out(folder)
         (folder / f"{self.point}.hit").unlink(missing_ok=True)
@@ -63,7 +63,7 @@ class Deck:
         self._cards: list[str] = []
 
     def next(self, taken: set[str]) -> Order:
-        """The next order; none at a point where somebody else has one."""
+        """The next order; none at a point where another process has one."""
         if not set(self._cards) - taken:
             self._cards = [*POINTS[self.process], ANY_TIME, ANY_TIME]
             self._draw.shuffle(self._cards)

@@ -24,7 +24,7 @@ class Traffic:
     done: Callable[[], int]
     ahead: int
     studies: list[str] = field(default_factory=list)  # Study Instance UIDs that were answered
-    again: int = 0  # films sent again, because nobody answered
+    again: int = 0  # films sent again, because no answer came
     stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)

@@ -46,7 +46,7 @@ def waiting(data_dir: Path) -> int:
         database.close()
 
 
-def judge(
+def examine(
     sent: Sequence[str], pacs: CountingPacs, data_dir: Path, killed: int, *, verified: bool
 ) -> Verdict:
     """Hold what was sent against what came back."""

@@ -53,7 +53,7 @@ def backbone(request: pytest.FixtureRequest) -> ChestClassifier:
 
 @pytest.fixture(scope="session")
 def networks() -> tuple[LungUNet, ChestDenseNet, ChestDenseNet]:
-    """Not the `densenet` fixture: a cascade lays its networks out anew, gradients or not."""
+    """Not the `densenet` fixture: a cascade changes the memory layout of its networks."""
     torch.manual_seed(0)
     return LungUNet().eval(), random_densenet(1), random_densenet(2)
 

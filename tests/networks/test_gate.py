@@ -50,7 +50,7 @@ def test_the_network_is_small() -> None:
 
 
 def test_the_distance_is_about_one_for_the_films_it_was_fitted_to_and_grows_with_them() -> None:
-    """Features drawn anew lie as far as the old ones; shifted ones lie farther."""
+    """Newly drawn features lie as far as the old ones; shifted ones lie farther."""
     torch.manual_seed(0)
     spread = torch.rand(1024) + 0.5
     network = GateNet()

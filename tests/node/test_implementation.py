@@ -1,4 +1,4 @@
-"""Which implementation the peers of an association are told of."""
+"""Which implementation an association names to its peer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No line of the audit trail can be changed, taken or put in unseen."""
+"""No line of the audit log can be changed, removed or inserted unseen."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ events = st.builds(
     sop_instance_uid=uids,
     detail=st.dictionaries(texts, json_values, max_size=3),
 )
-trails = st.lists(st.lists(events, max_size=3), min_size=2, max_size=4).filter(
-    lambda trail: sum(map(len, trail)) >= 3
+logs = st.lists(st.lists(events, max_size=3), min_size=2, max_size=4).filter(
+    lambda log: sum(map(len, log)) >= 3
 )
 COLUMNS = ("at", "kind", "study_instance_uid", "sop_instance_uid", "detail", "previous_hash")
 
@@ -38,33 +38,33 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreHarness]:
         yield made
 
 
-def _write(node: StoreHarness, trail: list[list[AuditEvent]]) -> int:
-    """Start a new trail with these appends; how many lines it has."""
+def _write(node: StoreHarness, log: list[list[AuditEvent]]) -> int:
+    """Start a new audit log with these appends; how many lines it has."""
     node.sql("DELETE FROM audit")
-    for appended in trail:
+    for appended in log:
         node.store.audit.append(*appended)
-    return sum(map(len, trail))
+    return sum(map(len, log))
 
 
 @settings(max_examples=20, deadline=None)
-@given(trails)
-def test_an_untouched_trail_verifies_and_tells_what_was_said(
-    node: StoreHarness, trail: list[list[AuditEvent]]
+@given(logs)
+def test_an_untouched_log_verifies_and_returns_what_was_written(
+    node: StoreHarness, log: list[list[AuditEvent]]
 ) -> None:
     """Whatever the details hold, however they were grouped into appends."""
-    _write(node, trail)
+    _write(node, log)
     assert node.store.audit.verify() == []
-    said = [event for appended in trail for event in appended]
+    said = [event for appended in log for event in appended]
     assert [line.event for line in node.store.audit.all()] == said
 
 
 @settings(max_examples=25, deadline=None)
-@given(trails, st.data())
+@given(logs, st.data())
 def test_an_edited_line_is_found(
-    node: StoreHarness, trail: list[list[AuditEvent]], data: st.DataObject
+    node: StoreHarness, log: list[list[AuditEvent]], data: st.DataObject
 ) -> None:
-    """Any other text in any column of any line, or none where there was one."""
-    line = data.draw(st.integers(1, _write(node, trail)))
+    """Any other text in any column of any line, or nothing in place of one."""
+    line = data.draw(st.integers(1, _write(node, log)))
     column = data.draw(st.sampled_from((*COLUMNS, "hash")))
     (row,) = node.sql(f"SELECT {column} FROM audit WHERE sequence = :n", n=line)  # noqa: S608
     other = data.draw(texts.filter(lambda text: text != row[column]))
@@ -73,12 +73,12 @@ def test_an_edited_line_is_found(
 
 
 @settings(max_examples=20, deadline=None)
-@given(trails, st.data())
+@given(logs, st.data())
 def test_a_deleted_line_is_found(
-    node: StoreHarness, trail: list[list[AuditEvent]], data: st.DataObject
+    node: StoreHarness, log: list[list[AuditEvent]], data: st.DataObject
 ) -> None:
-    """Also where the lines after it are numbered anew."""
-    lines = _write(node, trail)
+    """Also where the lines after it are renumbered."""
+    lines = _write(node, log)
     gone = data.draw(st.integers(1, lines - 1))
     node.sql("DELETE FROM audit WHERE sequence = :n", n=gone)
     assert node.store.audit.verify() != []
@@ -88,12 +88,12 @@ def test_a_deleted_line_is_found(
 
 
 @settings(max_examples=20, deadline=None)
-@given(trails, st.data())
+@given(logs, st.data())
 def test_an_inserted_or_moved_line_is_found(
-    node: StoreHarness, trail: list[list[AuditEvent]], data: st.DataObject
+    node: StoreHarness, log: list[list[AuditEvent]], data: st.DataObject
 ) -> None:
     """A copy of an honest line in another place is not an honest line."""
-    lines = _write(node, trail)
+    lines = _write(node, log)
     source, place = data.draw(
         st.permutations(range(1, lines + 1)).map(lambda order: (order[0], order[1]))
     )
@@ -101,7 +101,7 @@ def test_an_inserted_or_moved_line_is_found(
     copy = [dict(row) for row in node.sql(f"SELECT {columns} FROM audit ORDER BY sequence")]  # noqa: S608
     copy.insert(place - 1, copy[source - 1] if data.draw(st.booleans()) else copy.pop(source - 1))
     _replace(node, copy)
-    said = [event for appended in trail for event in appended]
+    said = [event for appended in log for event in appended]
     honest = [line.event for line in node.store.audit.all()] == said
     assert node.store.audit.verify() != [] or honest
 

@@ -73,7 +73,7 @@ def test_every_command_prints_hostile_words_as_text(
     assert all(each.isprintable() or each == "\n" for each in done.output)
 
 
-def test_what_is_escaped_can_be_told_from_other_text() -> None:
+def test_escaped_text_differs_from_other_text() -> None:
     """Brackets and letters of any language stay as they are."""
     assert printable("[/b] Thorax ä 胸") == "[/b] Thorax ä 胸"
     assert printable("a\x1b\u202e") == "a\\x1b\\u202e"

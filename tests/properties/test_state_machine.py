@@ -86,7 +86,7 @@ class Node(RuleBasedStateMachine):
 
     jobs = Bundle("jobs")  # every claim ever handed out, lost or not
     shipments = Bundle("shipments")
-    inquiries = Bundle("inquiries")
+    queries = Bundle("queries")
 
     @initialize()
     def open(self) -> None:
@@ -104,7 +104,7 @@ class Node(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "node"):
-            self._everybody_does_his_work()
+            self._every_role_does_its_work()
             self._everything_goes()
             assert self.store.audit.verify() == []
 
@@ -215,33 +215,33 @@ class Node(RuleBasedStateMachine):
             lambda: self.store.outbox.settle(shipment, settlements),
         )
 
-    @rule(target=inquiries, owner=st.sampled_from(OWNERS))
+    @rule(target=queries, owner=st.sampled_from(OWNERS))
     def ask(self, owner: str) -> Any:
         """Claim accepted objects, and write down that a destination is asked about them."""
-        inquiry = self.store.commitments.claim(owner, self.clock.after(30))
-        if inquiry is None:
+        query = self.store.commitments.claim(owner, self.clock.after(30))
+        if query is None:
             return multiple()
-        self.store.commitments.request(inquiry)
-        return inquiry
+        self.store.commitments.request(query)
+        return query
 
-    @rule(inquiry=inquiries)
-    def ask_once_more(self, inquiry: CommitmentQuery) -> None:
-        """Whoever was paused with an inquiry asks nothing."""
-        ids = [each.id for each in inquiry.deliveries]
-        if not any(self._holds("deliveries", [id_], inquiry.lease) for id_ in ids):
-            self._fenced(False, lambda: self.store.commitments.request(inquiry))
+    @rule(query=queries)
+    def ask_once_more(self, query: CommitmentQuery) -> None:
+        """A deliverer paused with a query sends nothing."""
+        ids = [each.id for each in query.deliveries]
+        if not any(self._holds("deliveries", [id_], query.lease) for id_ in ids):
+            self._fenced(False, lambda: self.store.commitments.request(query))
 
-    @rule(inquiry=inquiries, seconds=st.sampled_from([None, 0, 50]))
-    def nobody_answers(self, inquiry: CommitmentQuery, seconds: int | None) -> None:
+    @rule(query=queries, seconds=st.sampled_from([None, 0, 50]))
+    def no_answer_comes(self, query: CommitmentQuery, seconds: int | None) -> None:
         at = None if seconds is None else self.clock.after(seconds)
-        self.store.commitments.put_off(inquiry, "no report", at, asked=True)
+        self.store.commitments.put_off(query, "no report", at, asked=True)
 
-    @rule(inquiry=inquiries, missing=st.integers(0, 2))
-    def a_report_comes(self, inquiry: CommitmentQuery, missing: int) -> None:
+    @rule(query=queries, missing=st.integers(0, 2))
+    def a_report_comes(self, query: CommitmentQuery, missing: int) -> None:
         """Early, late or twice, of any request ever made."""
-        references = inquiry.references
+        references = query.references
         report = CommitmentReport(
-            transaction_uid=inquiry.transaction_uid,
+            transaction_uid=query.transaction_uid,
             kept=references[missing:],
             missing=tuple(Failure(reference=each, code=0x0112) for each in references[:missing]),
         )
@@ -249,7 +249,7 @@ class Node(RuleBasedStateMachine):
             assert self.store.commitments.report(report, send_at=self.clock.after(5), most=1)
         kept = {each.sop_instance_uid for each in report.kept}
         for row in self._by_id("deliveries").values():
-            if row["sop_instance_uid"] in kept and row["destination"] == inquiry.destination:
+            if row["sop_instance_uid"] in kept and row["destination"] == query.destination:
                 assert row["status"] != "accepted"
 
     @rule(study=st.sampled_from(STUDIES))
@@ -266,9 +266,9 @@ class Node(RuleBasedStateMachine):
         self.every_change_is_in_the_table()
         self.settle(shipment, DeliveryEvent.ACCEPTED)
         self.every_change_is_in_the_table()
-        if (inquiry := self.store.commitments.claim("one", self.clock.after(30))) is not None:
-            self.store.commitments.request(inquiry)
-            self.a_report_comes(inquiry, 0)
+        if (query := self.store.commitments.claim("one", self.clock.after(30))) is not None:
+            self.store.commitments.request(query)
+            self.a_report_comes(query, 0)
 
     @rule(seconds=st.sampled_from([0, 2 * KEPT_SECONDS]), late=st.none() | st.sampled_from(STUDIES))
     def old_studies_go(self, seconds: int, late: str | None) -> None:
@@ -310,8 +310,8 @@ class Node(RuleBasedStateMachine):
         """Who is at work has a lease; two pieces of work share one only within a shipment."""
         for table, busy in (("jobs", "running"), ("deliveries", "sending")):
             for row in self._by_id(table).values():
-                asked_after = row["status"] == "accepted"
-                assert asked_after or (row["lease"] is not None) == (row["status"] == busy)
+                verified = row["status"] == "accepted"
+                assert verified or (row["lease"] is not None) == (row["status"] == busy)
         leases = [row["lease"] for row in self._by_id("jobs").values() if row["lease"]]
         assert len(leases) == len(set(leases))
 
@@ -339,7 +339,7 @@ class Node(RuleBasedStateMachine):
             act()
         assert self.node.dump() == before
 
-    def _everybody_does_his_work(self) -> None:
+    def _every_role_does_its_work(self) -> None:
         """Whatever was left behind, it all comes to its end: nothing is stuck."""
         self.store.jobs.retry(None)
         self.store.outbox.retry(None)
@@ -352,9 +352,9 @@ class Node(RuleBasedStateMachine):
                 self.finish(job, lateral=False, destinations={"pacs"})
             elif (shipment := self.store.outbox.claim("one", self.clock.after(30))) is not None:
                 self.settle(shipment, DeliveryEvent.ACCEPTED)
-            elif (inquiry := self.store.commitments.claim("one", self.clock.after(30))) is not None:
-                self.store.commitments.request(inquiry)
-                self.a_report_comes(inquiry, 0)
+            elif (query := self.store.commitments.claim("one", self.clock.after(30))) is not None:
+                self.store.commitments.request(query)
+                self.a_report_comes(query, 0)
             else:
                 break
             self.every_result_goes_to_each_destination_once()
@@ -372,7 +372,7 @@ class Node(RuleBasedStateMachine):
         assert not left["deliveries"]
 
     def _is_over(self, study: str, before: datetime) -> bool:
-        """Whether everybody has had for long enough what he should of this study."""
+        """Whether every destination has had its part of this study for long enough."""
         jobs = [job for job in self._by_id("jobs").values() if job["study_instance_uid"] == study]
         rows = [
             row for row in self._by_id("deliveries").values() if row["study_instance_uid"] == study
@@ -421,7 +421,7 @@ class Node(RuleBasedStateMachine):
 
 def _has_arrived(delivery: dict[str, Any], before: str) -> bool:
     if delivery["status"] == "accepted" and delivery["confirm_at"] is not None:
-        return False  # it is still asked after
+        return False  # its commitment is still verified
     newest = delivery["committed_at"] or delivery["accepted_at"] or ""
     return delivery["status"] in {"accepted", "committed", "discarded"} and newest < before
 

@@ -1,4 +1,4 @@
-"""A hospital's authority and what it signs, made anew for each test."""
+"""A hospital's authority and what it signs, made for each test."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ TABLES = ("studies", "jobs", "instances", "readings", "results", "deliveries", "
           "commitments", "pledges", "breakers")  # fmt: skip
 
 
-class EmptyTrail:
+class EmptyAuditLog:
     """An audit log without a line."""
 
     def head(self) -> tuple[int, str]:
@@ -149,12 +149,12 @@ class StoreHarness:
 
     def receive(self, study: str = "1.2", number: int = 1) -> Instance:
         came = instance(study, number, self.clock.now)
-        told = AuditEvent(
+        event = AuditEvent(
             kind=AuditKind.INSTANCE_RECEIVED,
             study_instance_uid=study,
             sop_instance_uid=came.sop_instance_uid,
         )
-        assert self.store.inbox.add(came, told)
+        assert self.store.inbox.add(came, event)
         return came
 
     def open_ready(self) -> int:

@@ -1,7 +1,7 @@
 """What PS3.3 requires of the objects the node makes, cut out of highdicom's copy of the standard.
 
 highdicom's own table is 22 MB and private to it. ``python tests/support/iod_tables.py`` writes
-`dicom_node/check_objects/attributes.json` anew; a test holds that file against this.
+`dicom_node/check_objects/attributes.json` again; a test holds that file against this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import dicom_node
 from dicom_node.check_objects.attributes import INHERITED
 
-#: keyword -> (type, the same of its items); type 3 stands there for what is required below it
+#: keyword -> (type, the same of its items); type 3 is kept for what is required below it
 Tree: TypeAlias = dict[str, tuple[str, "Tree"]]
 
 TARGET = Path(dicom_node.__file__).parent / "check_objects" / "attributes.json"

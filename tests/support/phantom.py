@@ -1,6 +1,6 @@
 """The picture of a synthetic chest film, drawn by numpy.
 
-Nobody's anatomy: a sum of smooth shapes whose size and place vary by seed. In the functions below
+No one's anatomy: a sum of smooth shapes whose size and place vary by seed. In the functions below
 x is (1, columns) from -1, image left and the patient's right, to 1; y is (rows, 1) from 0, top, to
 1; every shape is about 1 inside and 0 outside.
 """

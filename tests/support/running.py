@@ -25,7 +25,7 @@ COMMAND = Path(sys.executable).with_name("dicom-node")
 
 @dataclass(slots=True)
 class RunningNode:
-    """A node somebody started; `cli` speaks to it as an administrator would."""
+    """A running node; `cli` speaks to it as an administrator would."""
 
     folder: Path
     port: int
@@ -86,7 +86,7 @@ class RunningNode:
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() > deadline:
-                raise AssertionError("waited in vain; the node's log:\n" + self.log()[-6000:])
+                raise AssertionError("waited too long; the node's log:\n" + self.log()[-6000:])
             time.sleep(0.1)
 
     def log(self) -> str:

@@ -1,4 +1,4 @@
-"""A syslog server over TLS (RFC 5425) that keeps what it is told."""
+"""A syslog server over TLS (RFC 5425) that keeps what it receives."""
 
 from __future__ import annotations
 

@@ -57,12 +57,12 @@ def found(node: StoreHarness, settings: Config) -> list[str]:
 
 
 def rewrite(node: StoreHarness, start: int, lines: int) -> None:
-    """Make the trail anew from a line on, with hashes that fit."""
+    """Rewrite the audit log from a line on, with hashes that fit."""
     node.sql("DELETE FROM audit WHERE sequence >= :line", line=start)
     live(node, lines)
 
 
-def test_a_trail_nobody_touched_agrees(node: StoreHarness, tmp_path: Path) -> None:
+def test_an_untouched_audit_log_agrees(node: StoreHarness, tmp_path: Path) -> None:
     """However far it has grown; and where nothing is new there is no checkpoint more."""
     settings = config(tmp_path, **keys(tmp_path))
     for _ in range(3):
@@ -74,7 +74,7 @@ def test_a_trail_nobody_touched_agrees(node: StoreHarness, tmp_path: Path) -> No
     assert found(node, settings) == []
 
 
-def test_a_trail_cut_off_or_made_anew_is_found(node: StoreHarness, tmp_path: Path) -> None:
+def test_a_shortened_or_rewritten_audit_log_is_found(node: StoreHarness, tmp_path: Path) -> None:
     """Its own chain is whole; the checkpoint has seen another."""
     settings = config(tmp_path)
     live(node, 6)
@@ -90,14 +90,14 @@ def test_a_trail_cut_off_or_made_anew_is_found(node: StoreHarness, tmp_path: Pat
 
 @pytest.mark.parametrize("seed", range(12))
 def test_any_edit_is_found(node: StoreHarness, tmp_path: Path, seed: int) -> None:
-    """A line changed, taken out or put in, or the end made anew."""
+    """A line is changed, removed or inserted, or the end is rewritten."""
     pick = random.Random(seed)
     settings = config(tmp_path)
     live(node, 20)
     checkpoints.write(node.store.audit, settings, START)
     node.clock.tick(1)
     line = pick.randint(1, 20)
-    meddle: list[Callable[[], object]] = [
+    tamper: list[Callable[[], object]] = [
         lambda: node.sql("UPDATE audit SET detail = '{}' WHERE sequence = :line", line=line),
         lambda: node.sql("UPDATE audit SET at = '2020' WHERE sequence = :line", line=line),
         lambda: node.sql("DELETE FROM audit WHERE sequence = :line", line=line),
@@ -108,12 +108,12 @@ def test_any_edit_is_found(node: StoreHarness, tmp_path: Path, seed: int) -> Non
         ),
         lambda: rewrite(node, line, 30),
     ]
-    meddle[seed % len(meddle)]()
+    tamper[seed % len(tamper)]()
     assert found(node, settings)
 
 
-def test_a_checkpoint_made_by_somebody_else_is_found(node: StoreHarness, tmp_path: Path) -> None:
-    """Changed with the trail, unsigned, or signed with another key."""
+def test_a_foreign_checkpoint_is_found(node: StoreHarness, tmp_path: Path) -> None:
+    """Changed together with the audit log, unsigned, or signed with another key."""
     settings = config(tmp_path, **keys(tmp_path))
     live(node, 4)
     checkpoints.write(node.store.audit, settings, START)
@@ -146,9 +146,9 @@ def test_a_wrong_key_file_is_said(node: StoreHarness, tmp_path: Path) -> None:
 
 
 def house(node: StoreHarness, settings: Config, **more: Any) -> Housekeeping:
-    trail = node.store.audit
+    log = node.store.audit
     return Housekeeping(
-        config=settings, audit=trail, chain=trail, retention=node.store.retention,
+        config=settings, audit=log, chain=log, retention=node.store.retention,
         clock=node.clock, **more,
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def alerts(node: StoreHarness) -> list[str]:
     return [str(x.event.detail["reason"]) for x in lines if x.event.kind is AuditKind.AUDIT_BROKEN]
 
 
-def test_a_start_looks_through_the_trail_and_raises_one_alert(
+def test_a_start_verifies_the_audit_log_and_raises_one_alert(
     node: StoreHarness, tmp_path: Path
 ) -> None:
     """The first round after a start walks all of it; the next ones say nothing twice."""
@@ -177,7 +177,7 @@ def test_a_start_looks_through_the_trail_and_raises_one_alert(
 
 
 @pytest.mark.parametrize(
-    ("meddling", "found"),
+    ("tampering", "found"),
     [
         ("UPDATE audit SET detail = '{}' WHERE sequence = 8", "line 8: content does not match"),
         ("DELETE FROM audit WHERE sequence = 8", "line 8 to 8: missing"),
@@ -185,7 +185,7 @@ def test_a_start_looks_through_the_trail_and_raises_one_alert(
     ],
 )
 def test_each_round_looks_through_what_is_new(
-    node: StoreHarness, tmp_path: Path, meddling: str, found: str
+    node: StoreHarness, tmp_path: Path, tampering: str, found: str
 ) -> None:
     """And notices that the end it knew is gone, with the checkpoints too."""
     settings = config(tmp_path)
@@ -194,7 +194,7 @@ def test_each_round_looks_through_what_is_new(
     keeping.run()
     live(node, 4)
     (tmp_path / "aside" / checkpoints.FILE_NAME).unlink()
-    node.sql(meddling)
+    node.sql(tampering)
     keeping.run()
     [reason] = alerts(node)
     assert reason.startswith(f"audit log: {found}")
@@ -213,29 +213,29 @@ def test_an_alert_that_cannot_be_written_comes_later(node: StoreHarness, tmp_pat
     assert alerts(node) == ["audit log: line 2 to 2: missing"]
 
 
-def test_only_a_checkpoint_that_agrees_vouches(node: StoreHarness, tmp_path: Path) -> None:
-    """Up to its line; not one that saw another trail, nor one that nobody signed."""
+def test_only_a_checkpoint_that_agrees_counts(node: StoreHarness, tmp_path: Path) -> None:
+    """Up to its line. One of another audit log or without a signature does not count."""
     settings = config(tmp_path, **keys(tmp_path))
-    trail = node.store.audit
-    assert checkpoints.last_valid_checkpoint(trail, settings) is None
+    log = node.store.audit
+    assert checkpoints.last_valid_checkpoint(log, settings) is None
     for _ in range(2):
         live(node, 3)
-        checkpoints.write(trail, settings, START)
-    last_valid_checkpoint = checkpoints.last_valid_checkpoint(trail, settings)
+        checkpoints.write(log, settings, START)
+    last_valid_checkpoint = checkpoints.last_valid_checkpoint(log, settings)
     assert last_valid_checkpoint is not None
-    assert (last_valid_checkpoint.sequence, last_valid_checkpoint.hash) == (6, trail.hash_at(6))
+    assert (last_valid_checkpoint.sequence, last_valid_checkpoint.hash) == (6, log.hash_at(6))
     node.clock.tick(1)
     rewrite(node, 5, 4)
-    last_valid_checkpoint = checkpoints.last_valid_checkpoint(trail, settings)
+    last_valid_checkpoint = checkpoints.last_valid_checkpoint(log, settings)
     assert last_valid_checkpoint is not None
     assert last_valid_checkpoint.sequence == 3
-    checkpoints.write(trail, config(tmp_path), START)  # covers all, unsigned
-    last_valid_checkpoint = checkpoints.last_valid_checkpoint(trail, settings)
+    checkpoints.write(log, config(tmp_path), START)  # covers all, unsigned
+    last_valid_checkpoint = checkpoints.last_valid_checkpoint(log, settings)
     assert last_valid_checkpoint is not None
     assert last_valid_checkpoint.sequence == 3
     live(node, 1)
-    checkpoints.write(trail, settings, START)  # of lines made anew, signed in good faith
-    last_valid_checkpoint = checkpoints.last_valid_checkpoint(trail, settings)
+    checkpoints.write(log, settings, START)  # of rewritten lines, with a valid signature
+    last_valid_checkpoint = checkpoints.last_valid_checkpoint(log, settings)
     assert last_valid_checkpoint is not None
     assert last_valid_checkpoint.sequence == 3
 

@@ -61,7 +61,7 @@ def builder(**more: Any) -> AuditMessageBuilder:
     )  # fmt: skip
 
 
-def told(
+def message(
     kind: AuditKind, *, by: AuditMessageBuilder | None = None, study: bool = True
 ) -> etree._Element:
     event = AuditEvent(
@@ -100,18 +100,18 @@ def alert(subject: etree._Element) -> str:
 @pytest.mark.parametrize("kind", SENT)
 def test_every_message_is_valid(kind: AuditKind, study: bool) -> None:
     """Against the schema of A.5.1, whatever a peer has put into its words."""
-    SCHEMA.assertValid(told(kind, study=study))
+    SCHEMA.assertValid(message(kind, study=study))
 
 
 def test_the_schema_finds_what_is_wrong() -> None:
     """Parts in another order, a value that does not exist, a participant too few."""
-    root = told(AuditKind.INSTANCE_RECEIVED)
+    root = message(AuditKind.INSTANCE_RECEIVED)
     root.append(root[0])
     assert not SCHEMA.validate(root)
-    root = told(AuditKind.INSTANCE_RECEIVED)
+    root = message(AuditKind.INSTANCE_RECEIVED)
     root[0].set("EventOutcomeIndicator", "1")
     assert not SCHEMA.validate(root)
-    root = told(AuditKind.NODE_STARTED)
+    root = message(AuditKind.NODE_STARTED)
     root.remove(root[1])
     assert not SCHEMA.validate(root)
 
@@ -121,20 +121,20 @@ def test_every_code_is_one_of_the_standard(kind: AuditKind) -> None:
     """With the meaning that PS3.16 gives it."""
     listed: dict[str, Any] = concepts["DCM"]
     known = {code: said[0] for names in listed.values() for code, said in names.items()}
-    coded = told(kind).iterfind(".//*[@codeSystemName='DCM']")
+    coded = message(kind).iterfind(".//*[@codeSystemName='DCM']")
     for each in coded:
         assert known[each.get("csd-code")] == each.get("originalText")
 
 
 @pytest.mark.parametrize("kind", SENT)
-def test_nobody_or_one_is_the_requestor(kind: AuditKind) -> None:
+def test_at_most_one_participant_is_the_requestor(kind: AuditKind) -> None:
     """PS3.15 A.5.2: never several."""
-    assert [requests for *_, requests in users(told(kind))].count("true") <= 1
+    assert [requests for *_, requests in users(message(kind))].count("true") <= 1
 
 
-def test_who_reads_the_trail_is_named_with_the_trail() -> None:
+def test_a_reader_of_the_audit_log_is_named_with_the_log() -> None:
     """A.5.3.2: the person and the process; the log by its URI and nothing else."""
-    root = told(AuditKind.AUDIT_READ)
+    root = message(AuditKind.AUDIT_READ)
     assert users(root) == [("ada@xray-ai", None, "true"), ("AINODE@xray-ai", "110150", "false")]
     [log] = objects(root)
     assert log.get("ParticipantObjectID") == "file://xray-ai/data/node.db#audit"
@@ -143,7 +143,7 @@ def test_who_reads_the_trail_is_named_with_the_trail() -> None:
 
 def test_a_delivery_that_begins_says_how_many_of_what() -> None:
     """A.5.3.3: source, destination, study, patient; what is meant to be sent."""
-    root = told(AuditKind.DELIVERY_BEGUN)
+    root = message(AuditKind.DELIVERY_BEGUN)
     assert users(root) == [("AINODE@xray-ai", "110153", "true"), ("pacs", "110152", "false")]
     study, patient = objects(root)
     counts = {each.get("UID"): each.get("NumberOfInstances") for each in study.iter("SOPClass")}
@@ -151,9 +151,9 @@ def test_a_delivery_that_begins_says_how_many_of_what() -> None:
     assert patient.get("ParticipantObjectID") == "withheld"
 
 
-def test_a_query_is_told_as_it_was_sent() -> None:
+def test_a_query_is_reported_as_it_was_sent() -> None:
     """A.5.3.10: source, destination, the SOP class, the identifier and its transfer syntax."""
-    root = told(AuditKind.DESTINATION_QUERIED)
+    root = message(AuditKind.DESTINATION_QUERIED)
     assert users(root) == [("AINODE@xray-ai", "110153", "true"), ("pacs", "110152", "false")]
     [query] = objects(root)
     assert query.get("ParticipantObjectID") == QUERY["sop_class_uid"]
@@ -162,9 +162,9 @@ def test_a_query_is_told_as_it_was_sent() -> None:
     assert base64.b64decode(syntax.get("value") or "").decode() == "1.2.840.10008.1.2"
 
 
-def test_a_broken_trail_is_a_major_alert_about_the_trail() -> None:
+def test_a_broken_audit_log_is_a_major_alert_about_the_log() -> None:
     """A.5.3.11: what was found, on which log, and who looked."""
-    root = told(AuditKind.AUDIT_BROKEN)
+    root = message(AuditKind.AUDIT_BROKEN)
     assert root[0].get("EventOutcomeIndicator") == "12"
     assert ("ada@xray-ai", None, "true") in users(root)
     [log] = objects(root)
@@ -172,14 +172,14 @@ def test_a_broken_trail_is_a_major_alert_about_the_trail() -> None:
     assert alert(log) == "audit log: line 3 to 3: missing"
 
 
-def test_whoever_an_alert_is_about_requested_nothing() -> None:
+def test_the_subject_of_an_alert_is_not_its_requestor() -> None:
     """A.5.3.11: UserIsRequestor of a performing participant is always false."""
-    assert users(told(AuditKind.TLS_FAILED))[0] == ("10.0.0.9", "110153", "false")
+    assert users(message(AuditKind.TLS_FAILED))[0] == ("10.0.0.9", "110153", "false")
 
 
 def test_a_refused_instance_says_why_and_that_its_study_is_unknown() -> None:
     """A.5.3.7 wants a study and a patient; nothing was taken that could name them."""
-    root = told(AuditKind.INSTANCE_REFUSED, study=False)
+    root = message(AuditKind.INSTANCE_REFUSED, study=False)
     assert root.findtext("EventIdentification/EventOutcomeDescription") == "no room ?[0m"
     assert [each.get("ParticipantObjectID") for each in objects(root)] == ["unknown", "withheld"]
 
@@ -190,7 +190,7 @@ def test_the_patient_is_named_by_number_where_that_is_configured(tmp_path: Path)
     (tmp_path / "damaged.dcm").write_bytes(b"DICM")
     films = {"1.2": Path("film.dcm"), "1.3": Path("damaged.dcm"), "1.4": Path("gone.dcm")}
     numbers = PatientNumbers(data_dir=tmp_path, film_of=films.get)
-    root = told(AuditKind.FILM_READ, by=builder(patient=numbers.number))
+    root = message(AuditKind.FILM_READ, by=builder(patient=numbers.number))
     SCHEMA.assertValid(root)
     patient = objects(root)[1]
     assert patient.get("ParticipantObjectID") == "PAT-7"

@@ -1,4 +1,4 @@
-"""What an audit repository is told, and how an outage passes."""
+"""What is sent to an audit repository, and what happens during an outage."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def builder() -> AuditMessageBuilder:
     return AuditMessageBuilder.of(config, "xray-ai")
 
 
-def told(event: AuditEvent) -> ET.Element:
+def message(event: AuditEvent) -> ET.Element:
     line = AuditRecord(sequence=1, at=AT, event=event, previous_hash="0", hash="1")
     message = builder().message(line)
     assert message is not None
@@ -70,7 +70,7 @@ def users(root: ET.Element) -> dict[str | None, tuple[str | None, str | None, st
 
 def test_a_start_is_an_application_activity() -> None:
     """PS3.15 A.5.3.1: 110100 with 110120, one participant in the role of the application."""
-    root = told(STARTED)
+    root = message(STARTED)
     what = root.find("EventIdentification")
     assert what is not None
     assert what.attrib == {
@@ -86,9 +86,9 @@ def test_a_start_is_an_application_activity() -> None:
     assert source.get("AuditSourceID") == "AINODE@xray-ai"
 
 
-def test_a_film_that_came_says_from_whom_and_which_but_not_whose() -> None:
+def test_a_received_film_is_reported_with_its_sender_but_not_its_patient() -> None:
     """PS3.15 A.5.3.7: source, destination, study with the instance; the patient is withheld."""
-    root = told(RECEIVED)
+    root = message(RECEIVED)
     assert code(root, "EventIdentification/EventID") == ("110104", "DCM")
     assert users(root) == {
         "CR_ROOM_2": ("110153", "true", "10.0.0.5"),
@@ -117,7 +117,7 @@ def test_a_film_that_came_says_from_whom_and_which_but_not_whose() -> None:
 def test_other_lines(kind: AuditKind, detail: dict[str, Any], event: str, outcome: str) -> None:
     """Each as the event of PS3.15 A.5.3 that it is, with its outcome."""
     study = None if event == "110113" else "1.2"
-    root = told(AuditEvent(kind=kind, study_instance_uid=study, detail=detail))
+    root = message(AuditEvent(kind=kind, study_instance_uid=study, detail=detail))
     assert code(root, "EventIdentification/EventID") == (event, "DCM")
     what = root.find("EventIdentification")
     assert what is not None
@@ -126,12 +126,12 @@ def test_other_lines(kind: AuditKind, detail: dict[str, Any], event: str, outcom
 
 def test_a_participating_object_has_the_parts_of_the_schema_in_its_order() -> None:
     """PS3.15 A.5.1: type code, name, details, description; what was wrong is a detail in base64."""
-    study, patient = told(RECEIVED).findall("ParticipantObjectIdentification")
+    study, patient = message(RECEIVED).findall("ParticipantObjectIdentification")
     kind, name = "ParticipantObjectIDTypeCode", "ParticipantObjectName"
     assert [each.tag for each in study] == [kind, name, "ParticipantObjectDescription"]
     assert [each.tag for each in patient] == [kind, name]
     detail = {**CALLER, "reason": "calling-ae-title"}
-    alert = told(AuditEvent(kind=AuditKind.ASSOCIATION_REJECTED, detail=detail))
+    alert = message(AuditEvent(kind=AuditKind.ASSOCIATION_REJECTED, detail=detail))
     [subject] = alert.findall("ParticipantObjectIdentification")
     assert [each.tag for each in subject] == [kind, name, "ParticipantObjectDetail"]
     assert subject[2].attrib == {
@@ -140,9 +140,9 @@ def test_a_participating_object_has_the_parts_of_the_schema_in_its_order() -> No
     }
 
 
-def test_a_delivery_says_to_whom() -> None:
+def test_a_delivery_names_its_destination() -> None:
     """The node is the source; the destination is named with its address."""
-    root = told(
+    root = message(
         AuditEvent(
             kind=AuditKind.DELIVERY_ACCEPTED,
             study_instance_uid="1.2",
@@ -154,7 +154,7 @@ def test_a_delivery_says_to_whom() -> None:
     assert users(root)["pacs"] == ("110152", "false", "127.0.0.1")
 
 
-def test_what_is_of_no_concern_is_not_told() -> None:
+def test_events_without_a_message_are_left_out() -> None:
     """A tick inside the node is no event of PS3.15."""
     line = AuditRecord(
         sequence=1, at=AT, event=AuditEvent(kind=AuditKind.STUDY_READY), previous_hash="", hash=""
@@ -191,7 +191,7 @@ def forwarder(node: StoreHarness, tmp_path: Path, port: int) -> Forwarder:
     )
 
 
-def test_lines_are_told_in_order_and_once(node: StoreHarness, tmp_path: Path) -> None:
+def test_lines_are_sent_in_order_and_once(node: StoreHarness, tmp_path: Path) -> None:
     """A node that starts again goes on where it was."""
     with SyslogServer(identity(tmp_path, "logs")) as server:
         node.store.audit.append(STARTED, RECEIVED, AuditEvent(kind=AuditKind.STUDY_READY))
@@ -204,31 +204,29 @@ def test_lines_are_told_in_order_and_once(node: StoreHarness, tmp_path: Path) ->
 
 
 def test_an_outage_loses_nothing(node: StoreHarness, tmp_path: Path) -> None:
-    """Broken off, then away, then back: it waits longer each time, and tells all in order."""
+    """Broken off, then away, then back: each wait is longer, and all lines arrive in order."""
     with SyslogServer(identity(tmp_path, "logs")) as server:
-        telling = forwarder(node, tmp_path, server.port)
+        forwarding = forwarder(node, tmp_path, server.port)
         server.breaks = 1
         node.store.audit.append(*[RECEIVED] * 500)
-        telling.forward()
-        assert (telling.failures, node.store.audit.position("repository")) == (1, 0)
-    telling.forward()  # not before the wait is over
-    assert telling.failures == 1
+        forwarding.forward()
+        assert (forwarding.failures, node.store.audit.position("repository")) == (1, 0)
+    forwarding.forward()  # not before the wait is over
+    assert forwarding.failures == 1
     node.clock.tick(6)
-    telling.forward()
-    assert telling.failures == 2
+    forwarding.forward()
+    assert forwarding.failures == 2
     node.store.audit.append(STARTED)
     with SyslogServer(identity(tmp_path, "logs"), server.port) as server:
         node.clock.tick(20)
-        telling.forward()
+        forwarding.forward()
         codes = [code(each, "EventIdentification/EventID")[0] for each in server.messages]
     assert codes == ["110104"] * 500 + ["110100"]
-    assert telling.failures == 0
+    assert forwarding.failures == 0
 
 
-def test_a_line_that_somebody_altered_is_told_as_an_alert(
-    node: StoreHarness, tmp_path: Path
-) -> None:
-    """Edited or made unreadable: what it says now is not told, and what follows it is."""
+def test_an_altered_line_is_sent_as_an_alert(node: StoreHarness, tmp_path: Path) -> None:
+    """Edited or made unreadable: its present text is not sent, and the lines after it are."""
     with SyslogServer(identity(tmp_path, "logs")) as server:
         node.store.audit.append(
             STARTED, RECEIVED, RECEIVED, AuditEvent(kind=AuditKind.NODE_STOPPED)
@@ -241,17 +239,17 @@ def test_a_line_that_somebody_altered_is_told_as_an_alert(
     assert not any(b"1.2.9" in each for each in server.heard)
 
 
-def test_a_patients_number_is_told_and_not_written_down(
+def test_a_patients_number_is_sent_and_not_stored(
     node: StoreHarness, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the configuration says so: in the message, and nowhere in the trail or the log."""
+    """If configured: in the message, but neither in the audit log nor in the log file."""
     film_of = node.receive().path
     write(film(PatientID="PAT-7"), tmp_path / film_of)
     numbers = PatientNumbers(data_dir=tmp_path, film_of=node.store.queries.film_of)
     with SyslogServer(identity(tmp_path, "logs")) as server:
-        telling = forwarder(node, tmp_path, server.port)
-        telling.builder = replace(telling.builder, patient=numbers.number)
-        telling.forward()
+        forwarding = forwarder(node, tmp_path, server.port)
+        forwarding.builder = replace(forwarding.builder, patient=numbers.number)
+        forwarding.forward()
         [message] = server.messages
     patient = message.findall("ParticipantObjectIdentification")[1]
     assert patient.get("ParticipantObjectID") == "PAT-7"
@@ -259,7 +257,7 @@ def test_a_patients_number_is_told_and_not_written_down(
     assert "PAT-7" not in "".join(capfd.readouterr())
 
 
-def test_a_server_that_nobody_vouches_for_is_told_nothing(
+def test_nothing_is_sent_to_a_server_without_a_trusted_certificate(
     node: StoreHarness, tmp_path: Path
 ) -> None:
     """Its certificate must be signed by an authority of `tls.ca_file`, for its name."""

@@ -1,4 +1,4 @@
-"""What is composed is checked before it may leave: good objects pass, each sabotage is seen."""
+"""Objects are checked before they leave: good ones pass, each fault is found."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_deficient_film_s_objects_pass(tmp_path: Path) -> None:
     assert check_files(sorted(tmp_path.iterdir()), source) == []
 
 
-# -- sabotage ----------------------------------------------------------------------------------
+# -- faults ------------------------------------------------------------------------------------
 
 
 def _set(keyword: str, value: object) -> Callable[[Dataset], None]:
@@ -146,7 +146,7 @@ def _cut_pixels(ds: Dataset) -> None:
 
 
 def _foreign_reference(ds: Dataset) -> None:
-    """Point the first reference found, and its evidence, at an object nobody has."""
+    """Point the first reference found, and its evidence, at an object that does not exist."""
     stranger = generate_uid()
     was = ""
     for item in _walk(ds):
@@ -181,7 +181,7 @@ EVERY: tuple[tuple[str, Callable[[Dataset], None], str], ...] = (
     ("file-meta", lambda ds: setattr(ds.file_meta, "MediaStorageSOPClassUID", "1"), "file-meta"),
     ("no-modality", _drop("Modality"), "attribute"),
     ("no-patient-id", _drop("PatientID"), "attribute"),
-    ("other-patient", _set("PatientID", "SOMEBODY"), "identity"),
+    ("other-patient", _set("PatientID", "ANOTHER"), "identity"),
     ("other-name", _set("PatientName", "Some^Body"), "identity"),
     ("other-study", _set("StudyInstanceUID", "1.2.3"), "identity"),
     ("other-accession", _set("AccessionNumber", "9"), "identity"),
@@ -198,7 +198,7 @@ EVERY: tuple[tuple[str, Callable[[Dataset], None], str], ...] = (
 REFERRING = ("picture", "segmentation", "presentation", "parametric", "report", "key-objects")
 DOCUMENTS = ("report", "refusal", "basic-text", "key-objects")
 MEASURED = ("report", "refusal")
-SABOTAGES = (
+FAULTS = (
     *((KINDS, *each) for each in EVERY),
     (("report",), "bad-uid", _set("SOPInstanceUID", "1.2.x"), "value"),
     (("report",), "empty-uid", _set("SOPInstanceUID", ""), "attribute"),
@@ -271,10 +271,7 @@ SABOTAGES = (
 
 @pytest.mark.parametrize(
     ("kinds", "act", "rule"),
-    [
-        pytest.param(kinds, act, rule, id=f"{kinds[0]}-{name}")
-        for kinds, name, act, rule in SABOTAGES
-    ],
+    [pytest.param(kinds, act, rule, id=f"{kinds[0]}-{name}") for kinds, name, act, rule in FAULTS],
 )
 def test_a_sabotaged_object_is_caught(
     objects: dict[str, Dataset],
@@ -291,7 +288,7 @@ def test_a_sabotaged_object_is_caught(
     assert [kind for kind in kinds if str(objects[kind].SOPInstanceUID) not in caught] == []
     for fault in faults:
         assert "PHANTOM-1" not in fault.message
-        assert "SOMEBODY" not in fault.message
+        assert "ANOTHER" not in fault.message
 
 
 def test_one_uid_for_two_objects_is_caught(objects: dict[str, Dataset], source: Dataset) -> None:
@@ -363,7 +360,7 @@ def test_an_object_without_anything_is_faulty_not_an_error() -> None:
 
 
 def test_the_table_is_what_the_standard_says() -> None:
-    """`python tests/support/iod_tables.py` writes it anew."""
+    """`python tests/support/iod_tables.py` writes it again."""
     if not iod_tables.is_there():
         pytest.skip("this highdicom keeps its copy of the standard elsewhere")
     assert iod_tables.TARGET.read_text() == iod_tables.as_text(iod_tables.tables())

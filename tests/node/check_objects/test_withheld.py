@@ -101,7 +101,7 @@ def test_status_alarms_and_show_says_why(withheld: StoreHarness, tmp_path: Path)
 
 @dataclass(frozen=True)
 class Reader:
-    """Says what it was told to say."""
+    """A reader with a fixed answer."""
 
     probability: float
     identity: ModelIdentity = MODEL
@@ -110,8 +110,8 @@ class Reader:
         return look()
 
     def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
-        told = negative(frame(*image.pixels.shape))
-        return replace(told, pneumonia=replace(told.pneumonia, probability=self.probability))
+        reading = negative(frame(*image.pixels.shape))
+        return replace(reading, pneumonia=replace(reading.pneumonia, probability=self.probability))
 
 
 @pytest.mark.parametrize(("probability", "rules"), [(0.25, set()), (1.5, {"content"})])
@@ -131,7 +131,7 @@ def test_the_worker_raises_the_alarm(node: StoreHarness, capfd: pytest.CaptureFi
     """An error in the log for each fault, and the set goes to the outbox as withheld."""
 
     class Faulty:
-        def read(self, path: Path, out: Path, **told: object) -> FilmOutcome:
+        def read(self, path: Path, out: Path, **settings: object) -> FilmOutcome:
             return replace(read(FILM), faults=(FAULT,))
 
     node.receive()
@@ -144,7 +144,7 @@ def test_the_worker_raises_the_alarm(node: StoreHarness, capfd: pytest.CaptureFi
         pipeline=Faulty(),  # type: ignore[arg-type]
         clock=node.clock,
     ).step()
-    told = "".join(capfd.readouterr())
-    assert "objects withheld" in told
-    assert FAULT.message in told
+    printed = "".join(capfd.readouterr())
+    assert "objects withheld" in printed
+    assert FAULT.message in printed
     assert {row["status"] for row in node.rows("deliveries")} == {"withheld"}

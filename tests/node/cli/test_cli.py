@@ -1,4 +1,4 @@
-"""The command line: every command that asks or mends, in process, over a store the test fills."""
+"""The command line: every command, in process, on a store that the test fills."""
 
 from __future__ import annotations
 

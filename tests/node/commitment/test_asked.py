@@ -139,7 +139,7 @@ def test_our_own_results_that_came_back_are_kept(
     assert [len(report.missing) for report in peer.heard] == [0]
 
 
-def test_a_peer_that_is_away_is_told_later(
+def test_a_peer_that_is_away_gets_its_report_later(
     node: StoreHarness, tmp_path: Path, config: Config, receiver: Receiver, peer: CommittingPeer
 ) -> None:
     """The request is durable; a deliverer that dies with it gives it back."""

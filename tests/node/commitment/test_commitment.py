@@ -248,7 +248,7 @@ def test_what_no_query_finds_is_sent_again(node: StoreHarness, tmp_path: Path) -
 
 @pytest.mark.parametrize("status", [0xA700, 0xC000])
 def test_questions_have_an_end(node: StoreHarness, tmp_path: Path, status: int) -> None:
-    """A PACS that refuses every request and every query is not asked for ever."""
+    """A PACS that refuses every request and every query is not asked without end."""
     accept(node)
     with CommittingPeer(tmp_path / "pacs", Style.REFUSE, listed=[], refuses=status) as peer:
         asking = confirmer(node, destination(peer.port), commitment_attempts=1)
@@ -293,7 +293,7 @@ def test_a_pacs_that_offers_neither_stays_at_accepted(node: StoreHarness, tmp_pa
     }
 
 
-def test_a_site_that_insists_is_told_what_is_not_offered(
+def test_required_commitment_names_a_destination_that_offers_none(
     node: StoreHarness, tmp_path: Path
 ) -> None:
     """`commitment: true` asks again, and only then looks."""
@@ -313,7 +313,7 @@ def test_a_pacs_that_went_away_is_asked_later(node: StoreHarness) -> None:
     assert all(row["confirm_at"] for row in node.rows("deliveries"))
 
 
-def test_a_shipment_is_asked_after_when_all_of_it_is_through(node: StoreHarness) -> None:
+def test_commitment_is_requested_once_the_whole_shipment_is_accepted(node: StoreHarness) -> None:
     """Objects are accepted one by one; a question for each would be seven where one does."""
     node.finish(node.work(), "pacs")
     outbox, commitments = node.store.outbox, node.store.commitments
@@ -370,7 +370,7 @@ def test_an_older_request_cannot_say_that_something_is_lost(node: StoreHarness) 
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_report_nobody_asked_for_is_refused(
+def test_a_report_without_a_request_is_refused(
     node: StoreHarness, tmp_path: Path, known: bool
 ) -> None:
     """0115H, and nothing happens; nor does a report of one study commit another's objects."""

@@ -56,7 +56,7 @@ def test_a_negative_film_says_that_stage_3_did_not_run() -> None:
     assert "COVID-19 probability" not in text
 
 
-def test_an_unreliable_heatmap_and_a_corrected_polarity_are_told() -> None:
+def test_an_unreliable_heatmap_and_a_corrected_polarity_are_reported() -> None:
     """What the coded report comments on is not lost."""
     check = HeatCheck(inside_lungs=0.2, drop=0.0, random_drop=0.1, reliable=False)
     reading = replace(readings.positive(FRAME), heat_check=check)
@@ -66,7 +66,7 @@ def test_an_unreliable_heatmap_and_a_corrected_polarity_are_told() -> None:
     assert "unreliable" not in _text(_report(readings.positive(FRAME)))
 
 
-def test_a_refusal_is_told_too() -> None:
+def test_a_refusal_is_reported_too() -> None:
     """With its reason, and without a probability."""
     refusal = Refusal(code=RefusalCode.VIEW, reason="the view is LL")
     report = compose.compose_refusal(small_film(), refusal, readings.MODEL, BASIC)[-1]

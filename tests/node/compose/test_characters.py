@@ -96,8 +96,8 @@ STANDARD = [
     # the second byte of these two is a backslash's, which here separates nothing
     pytest.param(b"GB18030", b"Wang=\x81\x5c\x8c\x5c", "Wang=乗孿", id="backslash-byte"),
 ]
-# Wrong in a way that can be told: the text is saved
-TOLD = [
+# Wrong in a recognisable way: the text is saved
+RECOGNISED = [
     pytest.param(
         b"ISO_IR 100", "Buc^Jérôme=王^小東".encode(), "Buc^Jérôme=王^小東", id="utf8-as-latin-1"
     ),
@@ -199,7 +199,7 @@ def name_in(file: bytes) -> bytes:
     return file[at + 8 : at + 8 + length]
 
 
-@pytest.mark.parametrize(("charset", "text", "expected"), [*STANDARD, *TOLD])
+@pytest.mark.parametrize(("charset", "text", "expected"), [*STANDARD, *RECOGNISED])
 def test_a_name_comes_in_as_bytes_and_leaves_as_utf_8(
     door: Door, tmp_path: Path, charset: bytes | None, text: bytes, expected: str
 ) -> None:
@@ -215,10 +215,10 @@ def test_a_name_comes_in_as_bytes_and_leaves_as_utf_8(
 
 
 @pytest.mark.parametrize(("charset", "text", "plain"), LOST)
-def test_a_name_that_nobody_can_read_stalls_nothing(
+def test_an_undecodable_name_stalls_nothing(
     door: Door, tmp_path: Path, charset: bytes | None, text: bytes, plain: str
 ) -> None:
-    """The plain part stays; what cannot be told is legal, visible text."""
+    """The plain part stays; what cannot be decoded becomes legal, visible text."""
     _, objects = journey(door, tmp_path, charset, text)
     for ds in objects:
         assert ds.SpecificCharacterSet == "ISO_IR 192"
@@ -256,7 +256,7 @@ def test_components_and_values_keep_their_places(door: Door, tmp_path: Path) -> 
     ]  # fmt: skip
 
 
-def test_words_within_sequences_are_mended_too(tmp_path: Path) -> None:
+def test_words_within_sequences_are_corrected_too(tmp_path: Path) -> None:
     """An item speaks the character set of its object."""
     source = film(phantom(96, 80), SpecificCharacterSet="ISO_IR 100")
     order = Dataset()
@@ -267,7 +267,7 @@ def test_words_within_sequences_are_mended_too(tmp_path: Path) -> None:
 
 
 def test_text_is_cut_and_an_identifier_is_not() -> None:
-    """Half a description says less; half an identifier says somebody else."""
+    """Half a description says less; half an identifier names another patient."""
     source = Dataset()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

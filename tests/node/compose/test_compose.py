@@ -162,7 +162,7 @@ def test_text_that_does_not_decode_is_replaced_where_a_person_sees_it(tmp_path: 
 
 
 def test_cleaning_keeps_private_elements_of_items_behind() -> None:
-    """Nobody knows what is in them."""
+    """Their content is unknown."""
     entry = code("1", "99X", "x")
     entry.add_new(0x00090010, "LO", "SECRET")
     source = Dataset()

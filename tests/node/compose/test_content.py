@@ -60,7 +60,7 @@ def test_an_unchecked_explanation_is_called_neither() -> None:
     assert "130401" not in said
 
 
-def test_the_algorithm_tells_how_the_logit_became_a_probability() -> None:
+def test_the_algorithm_states_how_the_logit_became_a_probability() -> None:
     """Logit, temperature and threshold: the decision can be made again from the report."""
     reading = positive(FRAME)
     reading = replace(reading, pneumonia=replace(reading.pneumonia, temperature=1.0814))

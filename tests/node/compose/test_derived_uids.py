@@ -19,7 +19,7 @@ from models.manifest import Manifest, read_manifest
 from models.reading import ModelIdentity
 from models.registry import DEFAULT
 
-#: Sections of which no key can change a byte of a result, and why.
+#: Sections without any key that changes a byte of a result, and why.
 SILENT = {
     "tls": "transport",
     "spool": "storage",

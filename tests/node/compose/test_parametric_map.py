@@ -59,7 +59,7 @@ def test_the_values_are_the_network_s_own_to_the_last_bit(tmp_path: Path) -> Non
 
 
 def test_a_map_s_corners_are_the_film_s() -> None:
-    """As many pixels as fit, each as large as it must be; in film pixels where nobody knows."""
+    """As many pixels as fit, each as large as it must be; in film pixels without a spacing."""
     for spacing, size in (((0.2, 0.3), (240.0, 270.0)), (None, (1200.0, 900.0))):
         ds = made(small_film(), None, (1200, 900), spacing)["H2"]
         assert (ds.Rows, ds.Columns) == (512, 384)

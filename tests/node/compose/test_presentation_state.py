@@ -110,7 +110,7 @@ def test_shapes_are_closed_lines_on_the_film() -> None:
 
 
 def test_regions_are_tracked_under_the_report_s_identifiers() -> None:
-    """So that outline and measurement can be told to be the same finding."""
+    """So that a viewer can match outline and measurement as one finding."""
     source = _source()
     report = composed(source)[-1]
     named = {

@@ -85,7 +85,7 @@ def test_a_film_of_no_study_or_size_gets_no_report(keyword: str) -> None:
 
 
 def test_the_comment_is_a_whole_sentence_that_says_what_this_software_is() -> None:
-    """The reason as `show` prints it, and that nobody may diagnose by it."""
+    """The reason as `show` prints it, and that it is not for diagnosis."""
     *_, report = _refuse(small_film())
     assert _gate(report)["121106"] == (
         "Not read: the view is LL. There is no probability. "
@@ -153,7 +153,7 @@ def test_every_reading_says_that_the_film_was_usable() -> None:
         assert "121106" not in gate
 
 
-def test_a_corrected_polarity_is_told() -> None:
+def test_a_corrected_polarity_is_reported() -> None:
     """Who looks at the film sees it black for white."""
     gate = _gate(composed(small_film(), polarity="corrected")[-1])
     assert gate["111029"] == "111237"

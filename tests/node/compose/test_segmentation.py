@@ -88,7 +88,7 @@ def test_it_says_what_it_shows_and_who_drew_it() -> None:
 
 
 def test_viewers_find_the_place_they_ask_for() -> None:
-    """Without any of these OHIF loads for ever, and GDCM dies with the archive around it."""
+    """Without any of these OHIF loads without end, and GDCM dies with the archive around it."""
     ds = made(fixed_film(without=["PatientOrientation"]))
     (shared,) = ds.SharedFunctionalGroupsSequence
     (measures,) = shared.PixelMeasuresSequence

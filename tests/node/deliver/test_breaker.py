@@ -131,7 +131,7 @@ def test_a_destination_that_left_the_configuration_is_not_probed(
     assert breaker.table.failures("old") == 0
 
 
-def test_an_answer_in_between_starts_the_count_anew(node: StoreHarness, breaker: Breaker) -> None:
+def test_an_answer_in_between_restarts_the_count(node: StoreHarness, breaker: Breaker) -> None:
     """Any answer shows that the destination is there."""
     for _ in range(2):
         breaker.note("pacs", "nothing listens")

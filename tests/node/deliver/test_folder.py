@@ -200,12 +200,12 @@ def test_a_uid_never_leads_out_of_the_folder(out: Path, tmp_path: Path) -> None:
 
 
 def test_killed_at_any_moment_a_file_is_whole_or_not_there(tmp_path: Path, out: Path) -> None:
-    """SIGKILL while writing leaves no half file under a result's name, and the next try mends."""
+    """SIGKILL while writing leaves no half file under a result's name; a retry completes it."""
     source = write(film(np.zeros((900, 900), np.float32)), tmp_path / "large.dcm")
     whole, target = source.read_bytes(), out / "1.2" / "3.4.dcm"
     for milliseconds in range(1, 20, 3):
         if (child := os.fork()) == 0:
-            _write_for_ever(source, out, target)
+            _write_without_end(source, out, target)
         time.sleep(milliseconds / 1000)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -214,7 +214,7 @@ def test_killed_at_any_moment_a_file_is_whole_or_not_there(tmp_path: Path, out: 
     assert files(out) == [target]
 
 
-def _write_for_ever(source: Path, out: Path, target: Path) -> None:
+def _write_without_end(source: Path, out: Path, target: Path) -> None:
     try:
         while True:
             target.unlink(missing_ok=True)

@@ -339,7 +339,7 @@ def test_echo(honest: Peer) -> None:
     assert 0 < result.seconds < 5
 
 
-def test_echo_nobody() -> None:
+def test_echo_without_a_listener() -> None:
     """C-ECHO to a closed port fails with the reason."""
     port = free_port()
     result = sender(port).echo("pacs")
@@ -347,7 +347,7 @@ def test_echo_nobody() -> None:
     assert result.reason == f"nothing listens at 127.0.0.1:{port}"
 
 
-def parcel(syntax: UID, sop_class: UID = CTImageStorage) -> OutgoingFile:
+def outgoing(syntax: UID, sop_class: UID = CTImageStorage) -> OutgoingFile:
     return OutgoingFile(path=Path("x"), sop_class=sop_class, syntax=syntax, size=0)
 
 
@@ -363,13 +363,13 @@ def parcel(syntax: UID, sop_class: UID = CTImageStorage) -> OutgoingFile:
 )
 def test_contexts(syntax: UID, proposed: list[UID]) -> None:
     """Only what the files need is proposed, each transfer syntax in a context of its own."""
-    contexts = contexts_for([parcel(syntax), parcel(syntax)])
+    contexts = contexts_for([outgoing(syntax), outgoing(syntax)])
     assert [cx.transfer_syntax for cx in contexts] == [[ts] for ts in proposed]
 
 
 def test_contexts_fit() -> None:
     """However many kinds of file there are, the exact contexts come first and 128 is the end."""
-    kinds = [parcel(ExplicitVRLittleEndian, UID(f"1.2.3.{n}")) for n in range(100)]
+    kinds = [outgoing(ExplicitVRLittleEndian, UID(f"1.2.3.{n}")) for n in range(100)]
     contexts = contexts_for(kinds)
     assert len(contexts) == MAX_CONTEXTS
     assert [cx.abstract_syntax for cx in contexts[:100]] == [kind.sop_class for kind in kinds]

@@ -75,7 +75,7 @@ def test_what_is_not_taken_now_goes_out_later(node: StoreHarness, tmp_path: Path
 
 
 def test_what_is_refused_waits_for_a_person(node: StoreHarness, tmp_path: Path) -> None:
-    """The service's Failure Reason stands in the audit line, and a retry sends it again."""
+    """The audit line holds the service's Failure Reason, and a retry sends it again."""
     (tmp_path / "out").mkdir()
     with Stow([{FAILURE: 0xA900}]) as web:
         disk = FolderDestination(kind="folder", name="disk", path=tmp_path / "out")
@@ -105,6 +105,6 @@ def test_the_kind_chooses_the_way(tmp_path: Path) -> None:
             assert senders.echo(name).ok
             assert said(senders.send(name, [path]))[0][0] == 0x0000
         assert len(web.stored) == len(list((tmp_path / "out").rglob("*.dcm"))) == 1
-    [(status, reason)] = said(senders.send("nobody", [path]))
+    [(status, reason)] = said(senders.send("unknown", [path]))
     assert status == NOT_ACCEPTED
-    assert "nobody" in reason
+    assert "unknown" in reason

@@ -163,7 +163,7 @@ def test_a_file_that_is_none_is_not_sent(films: list[Path], tmp_path: Path) -> N
         assert len(web.requests) == 1
 
 
-def test_the_token_is_read_anew_from_its_file(films: list[Path], tmp_path: Path) -> None:
+def test_the_token_is_read_again_from_its_file(films: list[Path], tmp_path: Path) -> None:
     """A renewed token needs no restart."""
     token = tmp_path / "token"
     with Stow() as web:
@@ -199,7 +199,7 @@ def test_no_token_is_no_reason_to_hold(
     assert "token" in reason
 
 
-def test_the_token_is_never_told(
+def test_the_token_is_never_logged(
     films: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither in an answer nor in any library's log."""
@@ -219,7 +219,7 @@ def test_the_token_is_never_told(
 def test_no_proxy_and_no_password_of_the_machine(
     films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The objects go where the configuration says, as whom it says."""
+    """The objects go to the configured address under the configured user."""
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password me\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
@@ -245,7 +245,7 @@ def test_echo_searches_for_one_study() -> None:
 
 
 @pytest.mark.parametrize("act", [401, 404, 500, 302])
-def test_echo_tells_why_not(act: int) -> None:
+def test_echo_reports_the_cause(act: int) -> None:
     """The HTTP status, in words."""
     with Stow([act]) as web:
         result = StowSender([service(web.url)], 5.0).echo("web")

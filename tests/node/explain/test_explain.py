@@ -95,7 +95,7 @@ def test_the_overview_is_no_wider_than_a_picture_may_be() -> None:
 
 
 def test_the_overview_of_a_negative_film_says_below_threshold() -> None:
-    """Nobody takes the map of a negative film for a finding."""
+    """The map of a negative film does not look like a finding."""
     panels, h2 = explained(readings.negative()).overlays
     assert "below threshold" in panels.title
     assert "below threshold" in h2.title

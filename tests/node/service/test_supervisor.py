@@ -19,7 +19,7 @@ from dicom_node.service.roles import ROLES, role_named
 
 
 def test_a_process_that_keeps_dying_waits_longer_each_time() -> None:
-    """Backoff doubles up to a cap, and starts anew after a steady life."""
+    """Backoff doubles up to a cap, and restarts after a steady run."""
     child = supervisor._Child(role="worker", name="worker-1", started=100.0)
     waits = [child.next_start(101.0) - 101.0 for _ in range(12)]
     assert waits == sorted(waits)
@@ -28,7 +28,7 @@ def test_a_process_that_keeps_dying_waits_longer_each_time() -> None:
 
 
 def test_two_nodes_do_not_share_a_data_folder(tmp_path: Path) -> None:
-    """The second one gives up when it is told to stop waiting."""
+    """The second one gives up when waiting is cancelled."""
     stop = threading.Event()
     stop.set()
     with supervisor._lock(tmp_path / "node.lock", threading.Event()), pytest.raises(NodeError):
@@ -48,7 +48,7 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
         supervisor._lock(tmp_path / "data" / "node.lock", threading.Event())
 
 
-def test_a_death_that_cannot_be_written_down_is_told_when_it_can_be(tmp_path: Path) -> None:
+def test_a_death_that_cannot_be_recorded_is_recorded_later(tmp_path: Path) -> None:
     """A full disk does not take the supervisor along; the dead one stays down meanwhile."""
     settings = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
     dead = subprocess.Popen(["true"])
@@ -69,7 +69,7 @@ def test_a_death_that_cannot_be_written_down_is_told_when_it_can_be(tmp_path: Pa
         assert made.kinds() == [AuditKind.PROCESS_EXITED]
 
 
-def test_who_is_alive_is_told_without_the_dead(tmp_path: Path) -> None:
+def test_only_living_processes_are_listed(tmp_path: Path) -> None:
     """A process id that is no more is not listed, nor is anything where no node ran."""
     assert pidfile.processes(tmp_path) == {}
     pidfile.publish(tmp_path, {"receiver-1": os.getpid(), "worker-1": 2**22 + 1})

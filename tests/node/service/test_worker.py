@@ -65,11 +65,11 @@ class ScriptedPipeline:
     def __init__(self, answer: FilmOutcome | Exception) -> None:
         self.answer = answer
         self.read_paths: list[Path] = []
-        self.told: list[dict[str, object]] = []
+        self.calls: list[dict[str, object]] = []
 
-    def read(self, path: Path, out: Path, **told: object) -> FilmOutcome:
+    def read(self, path: Path, out: Path, **settings: object) -> FilmOutcome:
         self.read_paths.append(path)
-        self.told.append(told)
+        self.calls.append(settings)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -142,14 +142,14 @@ def test_a_study_is_read_and_its_results_go_to_every_destination() -> None:
     assert jobs.destinations == ["pacs"]
 
 
-def test_the_pipeline_is_told_which_revision_it_reads_and_what_came_before() -> None:
+def test_the_pipeline_gets_the_revision_and_its_predecessors() -> None:
     """The film's own earlier report is its predecessor; another film's report is not."""
     earlier = {_job().instances[0].sop_instance_uid: RESULT, "1.2.99": RESULT}
     worker = _worker(OneJob(replace(_job(), revision=2, predecessors=earlier)))
     worker.step()
-    told = worker.pipeline.told  # type: ignore[attr-defined]
+    calls = worker.pipeline.calls  # type: ignore[attr-defined]
     key = _job().instances[0].sop_instance_uid
-    assert told == [{"revision": 2, "predecessors": (RESULT,), "key": key}]
+    assert calls == [{"revision": 2, "predecessors": (RESULT,), "key": key}]
 
 
 def test_a_file_without_a_uid_keeps_the_uid_it_was_received_under() -> None:
@@ -176,7 +176,7 @@ def test_an_unexpected_error_is_recorded_and_tried_again_later() -> None:
 
 
 def test_the_last_attempt_parks_the_study() -> None:
-    """After max_attempts nobody tries again by himself."""
+    """After max_attempts no worker tries again by itself."""
     jobs = OneJob(_job(attempt=3))
     _worker(jobs, ValueError()).step()
     assert jobs.failed[0][1] is None
@@ -193,13 +193,13 @@ def test_a_study_that_killed_its_worker_each_time_is_parked_unread() -> None:
 
 @pytest.mark.parametrize("answer", [READ, ValueError()])
 def test_a_lost_lease_drops_the_work_quietly(answer: FilmOutcome | Exception) -> None:
-    """Whoever has the lease now will do it; the loser writes nothing and goes on."""
+    """The worker that holds the lease does it; the other writes nothing and goes on."""
     jobs = OneJob(_job(), lease_lost=True)
     assert _worker(jobs, answer).step()
     assert (jobs.finished, jobs.failed) == ([], [])
 
 
-def test_the_worker_stops_when_told() -> None:
+def test_the_worker_stops_on_request() -> None:
     """A stop that is already set ends the loop before anything is claimed."""
     stop = threading.Event()
     stop.set()

@@ -1,4 +1,4 @@
-"""The trail: what is written, and what a meddler leaves behind."""
+"""The audit log: what is written, and what tampering leaves behind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_line_comes_back_as_it_was_said(node: StoreHarness) -> None:
     assert as_json(line)["detail"] == EVENT.detail
 
 
-def test_lines_are_told_by_study_from_the_end_or_all(node: StoreHarness) -> None:
+def test_lines_are_listed_by_study_from_the_end_or_all(node: StoreHarness) -> None:
     """Always oldest first."""
     for study in ("1.2", "1.3", "1.2"):
         node.store.audit.append(AuditEvent(kind=AuditKind.STUDY_READY, study_instance_uid=study))
@@ -67,7 +67,7 @@ def test_a_long_log_is_walked_in_pages(node: StoreHarness) -> None:
 
 
 @pytest.mark.parametrize(
-    ("meddling", "found"),
+    ("tampering", "found"),
     [
         ("UPDATE audit SET detail = '{}' WHERE sequence = 3", ["line 3: content"]),
         ("UPDATE audit SET hash = previous_hash WHERE sequence = 3",
@@ -85,12 +85,12 @@ def test_a_long_log_is_walked_in_pages(node: StoreHarness) -> None:
     ],
 )  # fmt: skip
 def test_verify_names_the_line_that_was_touched(
-    node: StoreHarness, meddling: str, found: list[str]
+    node: StoreHarness, tampering: str, found: list[str]
 ) -> None:
     """And only the lines that were touched, not all that follow."""
     node.store.audit.append(*[EVENT] * 5)
     assert node.store.audit.verify() == []
-    node.sql(meddling)
+    node.sql(tampering)
     problems = node.store.audit.verify()
     assert len(problems) == len(found)
     assert all(problem.startswith(start) for problem, start in zip(problems, found, strict=True))
@@ -107,7 +107,7 @@ def test_a_line_made_unreadable_is_named(node: StoreHarness, column: str) -> Non
 
 
 def test_what_cannot_be_written_is_an_error(node: StoreHarness) -> None:
-    """No trail, no work: the caller is told, and nothing else of its transaction stays."""
+    """Without an audit line the caller gets an error, and its transaction is undone."""
     node.sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(StoreWriteError, match="full"):
         node.store.audit.append(EVENT)

@@ -87,7 +87,7 @@ def test_a_question_put_off_for_years_is_asked(node: StoreHarness) -> None:
 
 
 def test_a_jump_forward_costs_a_second_reading_and_one_result(node: StoreHarness) -> None:
-    """The lease runs out under its holder: he is turned away, another reads, once."""
+    """The lease runs out under its holder: it is turned away, another worker reads, once."""
     job = node.work()
     node.clock.tick(YEARS)
     assert node.store.release() == 1
@@ -98,7 +98,7 @@ def test_a_jump_forward_costs_a_second_reading_and_one_result(node: StoreHarness
     assert node.store.audit.verify() == []
 
 
-def test_the_trail_verifies_across_jumps(node: StoreHarness) -> None:
+def test_the_audit_log_verifies_across_jumps(node: StoreHarness) -> None:
     """The chain is of lines, not of times."""
     for seconds in (YEARS, -2 * YEARS, YEARS):
         node.receive(f"1.{len(node.rows('studies'))}")

@@ -1,4 +1,4 @@
-"""Whoever was paused past his lease writes nothing and sends nothing more when he wakes."""
+"""A process paused past its lease writes and sends nothing more when it wakes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def node(tmp_path: Path) -> Iterator[StoreHarness]:
 
 
 def sleep_past_the_lease(node: StoreHarness) -> None:
-    """Somebody notices, and gives the work to whoever asks next."""
+    """Another process notices, and gives the work to the next that asks."""
     node.clock.tick(LONG)
     assert node.store.release() > 0
 
@@ -214,7 +214,7 @@ def test_a_deliverer_that_wakes_before_its_first_object_sends_none(finished: Sto
 def test_a_delivery_that_begins_says_so_once_before_its_first_object(
     finished: StoreHarness,
 ) -> None:
-    """How many objects of each class are meant to go; whether they went is told of each."""
+    """How many objects of each class are meant to go; each has its own answer."""
     begun = []
 
     def look(_: str) -> None:
@@ -254,7 +254,7 @@ def test_a_deliverer_that_wakes_between_two_objects_sends_no_more(finished: Stor
     assert statuses(finished) == ["accepted", "accepted"]
 
 
-def test_an_answer_that_nobody_wrote_down_costs_one_object_sent_again(
+def test_an_answer_lost_before_it_is_stored_costs_one_object_sent_again(
     finished: StoreHarness,
 ) -> None:
     """DICOM has no other way: the same bytes under the same UID. The late one writes nothing."""

@@ -30,7 +30,7 @@ def test_an_instance_comes_back_as_it_was_kept(node: StoreHarness) -> None:
 
 
 def test_a_uid_is_kept_once(node: StoreHarness) -> None:
-    """The second of two equal UIDs changes nothing, not even the audit trail."""
+    """The second of two equal UIDs changes nothing, not even the audit log."""
     node.receive()
     before = node.dump()
     node.clock.tick()
@@ -72,7 +72,7 @@ def test_a_study_keeps_its_patient_as_digests(node: StoreHarness) -> None:
 
 
 def test_a_conflict_is_in_the_detail_of_both_studies(node: StoreHarness) -> None:
-    """Also of the one of which no object was kept."""
+    """Also of a study without a kept object."""
     conflict = Conflict(
         sop_instance_uid="1.2.3",
         study_instance_uid="1.2.98",

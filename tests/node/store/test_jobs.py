@@ -1,4 +1,4 @@
-"""Which study is read when, and by whom."""
+"""Which study is read when, and by which worker."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_report_of_a_refusal_is_kept_and_sent_like_any_other(node: StoreHarn
 
 
 def test_a_film_left_out_of_the_outcomes_is_an_error(node: StoreHarness) -> None:
-    """A job cannot be done with a film nobody decided on."""
+    """A job cannot be done with an undecided film."""
     job, before = node.work(), node.dump()
     for outcomes in ([], [read("1.2.9")], [read("1.2.1"), read("1.2.1")]):
         with pytest.raises(ValueError, match="one outcome for each"):

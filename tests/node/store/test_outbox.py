@@ -120,7 +120,7 @@ def test_a_held_delivery_waits_for_a_person(node: StoreHarness, event: DeliveryE
 
 
 def test_a_deliverer_that_lost_its_lease_settles_nothing(node: StoreHarness) -> None:
-    """Not even the part of its shipment that nobody else has claimed yet."""
+    """Not even the part of its shipment that no other deliverer has claimed yet."""
     node.finish(node.work(), "pacs")
     late = _claim(node)
     node.clock.tick(61)

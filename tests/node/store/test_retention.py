@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import EmptyTrail, StoreHarness, store_harness
+from support.fakes import EmptyAuditLog, StoreHarness, store_harness
 
 from dicom_node.config import Config, RetentionConfig
 from dicom_node.domain.audit import AuditKind
@@ -52,7 +52,7 @@ def keep_house(node: StoreHarness, days: float | None = 30.0) -> None:
     Housekeeping(
         config=config,
         audit=node.store.audit,
-        chain=EmptyTrail(),
+        chain=EmptyAuditLog(),
         retention=node.store.retention,
         clock=node.clock,
     ).run()
@@ -63,7 +63,7 @@ def studies(node: StoreHarness) -> list[str]:
 
 
 def test_a_delivered_study_goes_when_it_is_old(node: StoreHarness, tmp_path: Path) -> None:
-    """Films, what lay beside them, results and rows; the trail stays, with one line more."""
+    """Films, what lay beside them, results and rows go; the audit log stays, with one line more."""
     node.finish(node.work(), "pacs")
     settle(node, DeliveryEvent.ACCEPTED)
     paths = files(node, tmp_path)
@@ -110,7 +110,7 @@ def test_what_is_not_delivered_never_goes(
 
 
 def test_one_destination_of_two_is_not_enough(node: StoreHarness) -> None:
-    """Everybody must have it."""
+    """Each destination must have it."""
     node.finish(node.work(), "pacs", "research")
     settle(node, DeliveryEvent.ACCEPTED)
     node.clock.tick(1000 * DAY)
@@ -128,7 +128,7 @@ def test_what_waits_for_its_commitment_stays(node: StoreHarness) -> None:
 
 
 def test_what_is_not_read_yet_stays(node: StoreHarness) -> None:
-    """A film nobody has decided on, a job that waits, a job that is parked."""
+    """An undecided film, a job that waits, a job that is parked."""
     node.store.jobs.fail(node.work("1.3"), "no", None)
     node.receive("1.2")
     node.clock.tick(1000 * DAY)
@@ -151,7 +151,7 @@ def test_a_study_that_became_busy_again_stays(node: StoreHarness) -> None:
 def test_a_crash_between_files_and_rows_is_finished_later(
     node: StoreHarness, tmp_path: Path
 ) -> None:
-    """Files that are gone already hinder nobody."""
+    """Files that are gone already do no harm."""
     node.finish(node.work(), "pacs")
     settle(node, DeliveryEvent.ACCEPTED)
     for path in files(node, tmp_path)[:2]:

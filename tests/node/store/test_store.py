@@ -37,7 +37,7 @@ def test_the_newest_migration_is_the_one_the_code_asks_for() -> None:
 
 
 def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> None:
-    """What was delivered before there was commitment is accepted, and nobody asks after it."""
+    """What was delivered before there was commitment stays accepted; no commitment is requested."""
     with store_harness(tmp_path) as made:
         engine = made.store._engine
         made.finish(made.work(), "pacs")
@@ -64,7 +64,7 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
 
 
 def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
-    """Whoever comes first makes the tables; the others wait and find them."""
+    """The first process makes the tables; the others wait and find them."""
     with ThreadPoolExecutor(6) as pool:
         stores = list(pool.map(lambda _: open_store(tmp_path, FakeClock()), range(6)))
     for store in stores:

@@ -73,10 +73,10 @@ def test_the_latest_studies_come_first(node: StoreHarness) -> None:
     """Each with its films, what became of them, and where its deliveries stand."""
     _three_studies(node)
     rows = node.store.queries.studies(10)
-    told = [
+    listed = [
         (r["study_instance_uid"], r["instances"], r["read"], r["refused"], r["job"]) for r in rows
     ]
-    assert told == [
+    assert listed == [
         ("1.4", 1, 0, 0, "waiting"), ("1.3", 1, 0, 1, "done"), ("1.2", 1, 1, 0, "done"),
     ]  # fmt: skip
     assert [row["deliveries"] for row in rows] == [{}, {}, {"accepted": 2}]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.certificates import identity
-from support.fakes import EmptyTrail
+from support.fakes import EmptyAuditLog
 from support.receiving import MemoryStore
 from typer.testing import CliRunner
 
@@ -85,7 +85,11 @@ def test_expiry_is_an_alarm_and_a_line_in_the_audit_log(
     store = MemoryStore()
     soon = NOW + timedelta(minutes=1)
     house = Housekeeping(
-        config=config, audit=store, chain=EmptyTrail(), retention=NothingOld(), clock=lambda: soon
+        config=config,
+        audit=store,
+        chain=EmptyAuditLog(),
+        retention=NothingOld(),
+        clock=lambda: soon,
     )
     house.run()
     house.run()  # an hour later: nothing new
