@@ -24,3 +24,13 @@ MALFORMED = (
     struct.error,
     zlib.error,
 )
+
+
+def is_signs(head: bytes) -> bool:
+    """Whether four bytes, read as VR and 16-bit length, are signs such as ``--`` and a length.
+
+    DCMTK reads them so, too. Without a VR they would be a length, here one above 64 KiB.
+    """
+    vr = head[:2]
+    letters = vr.isalpha() and vr.isupper()
+    return len(head) == 4 and not letters and all(0x20 < c < 0x7F for c in vr) and any(head[2:])

@@ -18,6 +18,7 @@ from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from dicom_node.dicom.malformed import is_signs
 from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import NotAFrontalChestFilm
 
@@ -32,6 +33,7 @@ _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # PS3.5 ta
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _DELIMITER_GROUP = 0xFFFEE000, 0xFFFE
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_SIGNS = b"ST"  # as what signs in place of a VR are read: bytes with a length of 16 bits
 _CHUNK = 1 << 20  # bytes
 _ENDLESS = 1 << 62
 
@@ -58,7 +60,8 @@ def opened(path: Path) -> Iterator[mmap.mmap | bytes]:
 def file_meta(content: mmap.mmap | bytes) -> tuple[UID, int]:
     """Transfer Syntax UID by the File Meta Information (PS3.10 7.1), and where the data set begins.
 
-    The UID is empty, and the data set begins at 0 or 132, if there is no such information.
+    The UID is empty, and the data set begins at 0 or 132, if there is no such information. If there
+    are two, the first counts.
     """
     at = 132 if content[128:132] == b"DICM" else 0
     syntax = ""
@@ -68,7 +71,7 @@ def file_meta(content: mmap.mmap | bytes) -> tuple[UID, int]:
         if len(content) < at + head:
             break
         length = struct.unpack_from(size, content, at + (8 if long else 6))[0]
-        if content[at : at + 4] == b"\x02\x00\x10\x00":
+        if content[at : at + 4] == b"\x02\x00\x10\x00" and not syntax:
             syntax = bytes(content[at + head : at + head + length]).decode("ascii", "replace")
         at += head + length
     return UID(syntax.strip("\0 "), validation_mode=IGNORE), at
@@ -100,10 +103,14 @@ def _inflated(content: mmap.mmap | bytes, at: int) -> Iterator[bytes]:
     yield inflater.flush() if size <= MAX_BYTES else b""
 
 
-def check_elements(content: mmap.mmap | bytes, at: int, syntax: UID) -> None:
+def check_elements(content: mmap.mmap | bytes, at: int, syntax: UID) -> list[int]:
     """Walk over every element and item of a data set, also within sequences of defined length.
 
     The walk ends where the structure does; what pydicom makes of the rest, `limited_memory` bounds.
+
+    Returns
+    -------
+    Where there are signs in place of a VR, such as ``--``, which pydicom takes for a length.
 
     Raises
     ------
@@ -117,7 +124,7 @@ def check_elements(content: mmap.mmap | bytes, at: int, syntax: UID) -> None:
     for _ in range(MAX_ELEMENTS):
         at = walk.step(at)
         if at < 0:
-            return
+            return walk.signs
     raise refuse(f"the file has more than {MAX_ELEMENTS} elements")
 
 
@@ -126,6 +133,7 @@ class _Walk:
 
     def __init__(self, content: mmap.mmap | bytes, order: str, *, implicit: bool) -> None:
         self._content, self._order = content, order
+        self.signs: list[int] = []
         # end of the level, whether it holds items, whether these hold elements, implicit VR
         self._levels: list[tuple[int, bool, bool, bool]] = [(_ENDLESS, False, True, implicit)]
 
@@ -156,6 +164,9 @@ class _Walk:
 
     def _element(self, at: int, tag: int, length: int, *, implicit: bool) -> int:
         vr = self._content[at + 4 : at + 6]
+        if not implicit and is_signs(self._content[at + 4 : at + 8]):
+            self.signs.append(at + 4)
+            vr = _SIGNS
         implicit |= not (vr.isalpha() and vr.isupper())
         at += 8
         if implicit:
@@ -184,6 +195,14 @@ def _vr(tag: int) -> bytes:
         return dictionary_VR(tag).encode()
     except KeyError:
         return b""
+
+
+def with_vrs(content: mmap.mmap | bytes, signs: list[int]) -> bytes:
+    """The file, with a VR where `check_elements` found signs."""
+    mended = bytearray(content[:])
+    for at in signs:
+        mended[at : at + 2] = _SIGNS
+    return bytes(mended)
 
 
 @contextmanager

@@ -40,6 +40,7 @@ from dicom_node.pixels.bounds import (
     limited_memory,
     opened,
     refuse,
+    with_vrs,
 )
 from dicom_node.pixels.codestream import end_of_fragments
 
@@ -111,11 +112,13 @@ def _parsed(path: Path, content: mmap.mmap | bytes) -> Dataset:
         whole.file_meta = FileMetaDataset()
         whole.file_meta.TransferSyntaxUID = syntax
         return whole
-    check_elements(content, start, syntax)
+    signs = check_elements(content, start, syntax)
     try:
-        ds: Dataset = dcmread(path, force=True)
+        ds: Dataset = dcmread(BytesIO(with_vrs(content, signs)) if signs else path, force=True)
     except EOFError:
         ds = Dataset()
+    if syntax and ds:  # a second one, within the data set, is not believed
+        ds.file_meta.TransferSyntaxUID = syntax
     if "PixelData" not in ds and content.find(_PIXEL_DATA) >= 0:
         closed = dcmread(BytesIO(content[:] + _CLOSING), force=True)
         if isinstance(pixels := closed.get("PixelData"), bytes):

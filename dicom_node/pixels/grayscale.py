@@ -126,9 +126,10 @@ def _window(ds: Dataset, values: Table) -> Table | None:
             return _linear(values, centre, width)
 
 
-def _linear(values: Table, centre: float, width: float) -> Table | None:
+def _linear(values: Table, centre: float, width: float) -> Table:
+    """LINEAR; a width below 1, which it cannot have, is meant as LINEAR_EXACT."""
     if width < 1:
-        return None
+        return _linear_exact(values, centre, width)
     if width == 1:
         return np.asarray(values > centre - 0.5, dtype=np.float64)
     return _linear_exact(values, centre - 0.5, width - 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.dicom.malformed import is_signs
 from dicom_node.receive.byte_source import FileSource, InflatedSource, Source
 from dicom_node.receive.store_status import StoreFault, StoreRefused
 
@@ -174,7 +175,7 @@ class _Scan:
             self._item(length)
         elif len(self._levels) > 1 and tag == (_SEQUENCE_END if level.sequence else _ITEM_END):
             self._levels.pop()
-        else:
+        elif not (tag == _ITEM_END and level.sequence):  # behind an item of defined length: idle
             raise StoreRefused(StoreFault.UNPARSABLE, "an item or delimiter in the wrong place")
 
     def _item(self, length: int) -> None:
@@ -204,6 +205,8 @@ class _Scan:
     def _length(self, level: _Level, head: bytes) -> tuple[bytes, int]:
         """VR (empty if the element is implicit) and value length of an element."""
         vr = head[4:6]
+        if not level.implicit and is_signs(head[4:]):
+            return vr, int.from_bytes(head[6:], "little")
         if level.implicit or not (vr.isalpha() and vr.isupper()):
             return b"", int.from_bytes(head[4:], "little")
         if vr in _SHORT_VRS or any(head[6:]):  # the reserved bytes are zero

@@ -20,7 +20,8 @@ from dicom_node.infer import CascadeReader
 from dicom_node.log import configure
 from dicom_node.pipeline import Pipeline
 from field.corpus import collections
-from field.page import table, write
+from field.page import PAGE, reports_table, table, write
+from field.reports import REPORTS
 from field.run import Outcome, run
 
 
@@ -30,7 +31,11 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--write", type=Path, metavar="PAGE")
     parser.add_argument("--verbose", action="store_true", help="one line for each file")
+    parser.add_argument("--reports", action="store_true", help="only write the table of reports")
     given = parser.parse_args()
+    if given.reports:
+        write(PAGE, "reports", reports_table(REPORTS))
+        return
     config = Config()
     configure(config.log, "field")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -48,7 +53,8 @@ def main() -> None:
                 what = f"{outcome.how:12} {outcome.seconds:5.1f} s {outcome.mebibytes:5} MiB"
                 sys.stderr.write(f"{what}  {path.name}: {outcome.why}\n")
     if given.write:
-        write(given.write, table(outcomes))
+        write(given.write, "corpus", table(outcomes))
+        write(given.write, "reports", reports_table(REPORTS))
     else:
         sys.stdout.write(table(outcomes))
     sys.exit(any(outcome.failed for each in outcomes.values() for outcome in each))

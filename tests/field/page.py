@@ -1,14 +1,15 @@
-"""The table of docs/FIELD.md."""
+"""The tables of docs/FIELD.md."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from field.reports.report import Report
 from field.run import Outcome
 
-BEGIN, END = "<!-- corpus: begin -->", "<!-- corpus: end -->"
+PAGE = Path(__file__).parents[2] / "docs" / "FIELD.md"
 
 
 def table(outcomes: Mapping[str, Sequence[Outcome]]) -> str:
@@ -41,8 +42,21 @@ def _lines(outcomes: Mapping[str, Sequence[Outcome]]) -> Iterator[str]:
 _BAD = ("FAILED", "withheld")
 
 
-def write(page: Path, text: str) -> None:
-    """Replace what lies between the marks of the page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+def reports_table(reports: Iterable[Report]) -> str:
+    """One row for each public report."""
+    lines = ["| Report | What went wrong there | What the node does |", "|---|---|---|"]
+    lines += [f"| {each.thread} | {each.trouble} | {each.answer} |" for each in reports]
+    return "\n".join(lines) + "\n"
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The lines of the page between which a table lies."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+
+
+def write(page: Path, name: str, text: str) -> None:
+    """Replace the table of this name."""
+    begin, end = marks(name)
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")

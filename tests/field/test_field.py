@@ -14,7 +14,7 @@ from dicom_node.config import Config
 from dicom_node.domain.values import Image, RefusalCode
 from dicom_node.pipeline import Pipeline
 from field.corpus import collections
-from field.page import BEGIN, END, table, write
+from field.page import marks, table, write
 from field.run import Outcome, run
 from models.reading import Look, ModelIdentity, Reading
 
@@ -70,13 +70,14 @@ def test_an_exception_is_a_failure_and_quotes_nothing(tmp_path: Path) -> None:
 def test_the_table_counts_and_names_what_failed(tmp_path: Path) -> None:
     """One row for each collection; the rest of the page is kept."""
     page = tmp_path / "FIELD.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    begin, end = marks("corpus")
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     outcomes = [
         Outcome(path=Path("a"), how="read", seconds=1.0, mebibytes=700),
         Outcome(path=Path("b"), how="modality", why="CT"),
         Outcome(path=Path("c"), how="read", seconds=16.0),
     ]
-    write(page, table({"some": outcomes}))
+    write(page, "corpus", table({"some": outcomes}))
     text = page.read_text()
     assert "| some | 3 | 2 | modality 1 | 1 | 16.0 s | 700 MiB |" in text
     assert "- `c`: read" in text

@@ -1,0 +1,13 @@
+"""Public reports about other programs, each with the film that it is about."""
+
+from __future__ import annotations
+
+from field.reports import compressed, elements, files, headers, pictures
+
+REPORTS = (
+    *elements.REPORTS,
+    *files.REPORTS,
+    *pictures.REPORTS,
+    *compressed.REPORTS,
+    *headers.REPORTS,
+)
