@@ -34,7 +34,7 @@ def scaled(film: Grey, size: tuple[int, int]) -> Grey:
     if film.shape == size[::-1]:
         return film
     larger = Image.Resampling.BICUBIC if size[0] > film.shape[1] else Image.Resampling.LANCZOS
-    return np.asarray(Image.fromarray(film).resize(size, larger, reducing_gap=2.0))
+    return np.asarray(Image.fromarray(film).resize(size, larger, reducing_gap=1.0))
 
 
 def coloured(film: Grey) -> RGB:
@@ -169,5 +169,5 @@ def _inked(lines: Sequence[Polygon], size: Sequence[int], width: int) -> Grey:
     mask = Image.new("L", (size[0] * _FINE, size[1] * _FINE))
     pen = ImageDraw.Draw(mask)
     for line in lines:
-        pen.line(line.ravel().tolist(), fill=255, width=width, joint="curve")
+        pen.line(line.ravel().tolist(), fill=255, width=width)
     return np.asarray(mask.reduce(_FINE))

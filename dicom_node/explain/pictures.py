@@ -69,6 +69,7 @@ def summary(scene: Scene, message: Message, regions: Sequence[Region], style: St
             strip.answer(answer, words)
         for line in message.earlier:
             strip.line(line, 17)
+        strip.space(6)
         strip.rule()
         _write_places(strip, message, len(shown), words)
         strip.space(8)
@@ -240,11 +241,14 @@ def _write(
     words = WORDS[style.language]
     made_by = words.made_by.format(node=dicom_node.__version__, model=style.model)
     read_at = words.read_at.format(at=style.at.isoformat(" ", "minutes"))
-    for scale in SCALES:
-        strip = Strip((box.width, box.height), style.width / 1000, scale)
+
+    def written(scale: float, *, dry: bool) -> Strip:
+        strip = Strip((box.width, box.height), style.width / 1000, scale, dry=dry)
         strip.banner(words.banner())
         write(strip)
         strip.small_print([*small_print, read_at, made_by])
-        if strip.fits:
-            break
+        return strip
+
+    fitting = (scale for scale in SCALES if written(scale, dry=True).fits)
+    strip = written(next(fitting, SCALES[-1]), dry=False)
     rgb[box.top : box.top + box.height, box.left : box.left + box.width] = np.asarray(strip.image)

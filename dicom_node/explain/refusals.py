@@ -6,7 +6,7 @@ from __future__ import annotations
 from dicom_node.domain.values import RefusalCode
 from dicom_node.explain.phrases import Language
 
-#: What stands in the series' name behind "AI: not read: "; ten letters are always shown.
+#: What the series' name says behind "AI: not read: "; ten letters are always shown.
 SHORT: dict[RefusalCode, str] = {
     RefusalCode.BODY_PART: "body part",
     RefusalCode.VIEW: "view",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from dicom_node.explain import palette
 from dicom_node.explain.canvas import font, wrapped
@@ -16,10 +16,7 @@ from dicom_node.explain.paint import Colour
 from dicom_node.explain.phrases import Words
 
 #: What is tried, the largest first, until everything fits.
-SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-
-# The answers shrink no further: what else there is to say does
-_LEAST_ANSWER = 0.9
+SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 
 _STATE_COLOURS: dict[State, Colour] = {
     State.ABOVE: palette.CONTOUR,
@@ -42,11 +39,15 @@ class Strip:
         Pixels of a thousandth of the page's width; every size is a multiple of it.
     scale
         Of everything below the banner.
+    dry
+        Whether to measure only: no letter and no shape is drawn.
     """
 
-    def __init__(self, size: tuple[int, int], unit: float, scale: float = 1.0) -> None:
+    def __init__(
+        self, size: tuple[int, int], unit: float, scale: float = 1.0, *, dry: bool = False
+    ) -> None:
         self.image = Image.new("RGB", size)
-        self.unit, self.scale = unit, scale
+        self.unit, self.scale, self._dry = unit, scale, dry
         self._pen = ImageDraw.Draw(self.image)
         self._margin = 15 * unit
         self._top = 0.0
@@ -67,12 +68,12 @@ class Strip:
                 size, size * (width - 1.2 * self._margin) / font(size, bold=True).getlength(line)
             )
             middle = 4 * self.unit + height * (number + 0.5)
-            self._pen.text((width / 2, middle), line, palette.WARNING, font(size, bold=True), "mm")
+            self._text((width / 2, middle), line, palette.WARNING, font(size, bold=True), "mm")
         self._top = height * len(lines) + 16 * self.unit
 
     def answer(self, answer: Answer, words: Words) -> None:
         """Write a question, its state as shape and word, and the score on a scale."""
-        small, self.scale = self.scale, max(self.scale, _LEAST_ANSWER)
+        small, self.scale = self.scale, self.scale**0.5  # what else there is to say shrinks first
         u = self._scaled(1)
         colour = _STATE_COLOURS[answer.state]
         self.line(answer.name, 21, bold=True)
@@ -81,13 +82,13 @@ class Strip:
             face = font(42 * u, bold=True)
             room -= face.getlength("100") + 4 * u
             right = self.image.width - self._margin
-            self._pen.text((right, self._top + 17 * u), str(answer.score), colour, face, "rm")
+            self._text((right, self._top + 17 * u), str(answer.score), colour, face, "rm")
         self._shape(answer.state, (self._margin, self._top + 4 * u), 26 * u)
         face = font(22 * u, bold=True)
         lines = wrapped(answer.said, face, room)
         for number, line in enumerate(lines):
             middle = self._top + (17 + 28 * number) * u
-            self._pen.text((self._margin + 33 * u, middle), line, colour, face, "lm")
+            self._text((self._margin + 33 * u, middle), line, colour, face, "lm")
         self._top += (44 + 22 * (len(lines) - 1)) * u
         if answer.score is not None and answer.cut_off is not None:
             self._ruler(answer.score, answer.cut_off, words, colour)
@@ -106,7 +107,7 @@ class Strip:
         """Write a paragraph; ``size`` in thousandths of the page's width."""
         face = font(self._scaled(size), bold=bold)
         for line in wrapped(text, face, self.image.width - 2 * self._margin):
-            self._pen.text((self._margin, self._top + 0.7 * face.size), line, colour, face, "lm")
+            self._text((self._margin, self._top + 0.7 * face.size), line, colour, face, "lm")
             self._top += 1.35 * face.size
 
     def place(self, number: int, text: str) -> None:
@@ -114,11 +115,13 @@ class Strip:
         u = self._scaled(1)
         self.badge((self._margin + 13 * u, self._top + 16 * u), str(number), 12 * u)
         face = font(21 * u, bold=True)
-        self._pen.text((self._margin + 34 * u, self._top + 16 * u), text, palette.TEXT, face, "lm")
+        self._text((self._margin + 34 * u, self._top + 16 * u), text, palette.TEXT, face, "lm")
         self._top += 34 * u
 
     def badge(self, middle: tuple[float, float], text: str, radius: float) -> None:
         """Draw a number in a ring."""
+        if self._dry:
+            return
         side = round(2 * radius) + 2
         picture = ring(text, side)
         corner = (round(middle[0] - side / 2), round(middle[1] - side / 2))
@@ -139,10 +142,10 @@ class Strip:
         )
         self._pen.rectangle(frame, palette.BOX, palette.WARNING, self._thick(2))
         mark = (self._margin + 7 * u, self._top + height / 2)
-        self._pen.text(mark, "!", palette.WARNING, font(28 * u, bold=True), "mm")
+        self._text(mark, "!", palette.WARNING, font(28 * u, bold=True), "mm")
         for number, line in enumerate(lines):
             middle = self._top + 7 * u + 1.32 * face.size * (number + 0.5)
-            self._pen.text((left, middle), line, palette.TEXT, face, "lm")
+            self._text((left, middle), line, palette.TEXT, face, "lm")
         self._top += height + 8 * u
 
     def bar(self, colours: Sequence[int], ticks: Sequence[tuple[float, str]], text: str) -> None:
@@ -157,7 +160,7 @@ class Strip:
         self._top += 20 * u
         for place, tick in ticks:
             anchor = "ra" if place == 1 else "la" if place == 0 else "ma"
-            self._pen.text(
+            self._text(
                 (left + place * (right - left), self._top), tick, palette.TEXT, font(14 * u), anchor
             )
         self._top += 26 * u
@@ -170,7 +173,7 @@ class Strip:
         self._bottom -= 1.35 * face.size * len(broken) + 8 * self.unit
         for number, line in enumerate(broken):
             middle = self._bottom + 1.35 * face.size * (number + 0.5)
-            self._pen.text((self._margin, middle), line, palette.FAINT, face, "lm")
+            self._text((self._margin, middle), line, palette.FAINT, face, "lm")
 
     def space(self, units: float) -> None:
         """Leave room."""
@@ -180,6 +183,17 @@ class Strip:
         """Draw a state's shape by itself; None is a refusal's."""
         self._shape(state, (self._margin, self._top), self._scaled(side))
         self.space(side)
+
+    def _text(
+        self,
+        place: tuple[float, float],
+        text: str,
+        colour: Colour,
+        face: ImageFont.FreeTypeFont,
+        anchor: str,
+    ) -> None:
+        if not self._dry:
+            self._pen.text(place, text, colour, face, anchor)
 
     def _scaled(self, units: float) -> float:
         return units * self.unit * self.scale
@@ -201,10 +215,10 @@ class Strip:
         label = words.cut_off.format(cut_off=cut_off)
         half = face.getlength(label) / 2
         middle = min(max(cut, left + half), right - half)
-        self._pen.text((middle, under), label, palette.TEXT, face, "ma")
+        self._text((middle, under), label, palette.TEXT, face, "ma")
         for place, tick, anchor in ((left, "0", "la"), (right, "100", "ra")):
             if abs(place - middle) > half + face.getlength(tick) + 4 * u:
-                self._pen.text((place, under), tick, palette.FAINT, face, anchor)
+                self._text((place, under), tick, palette.FAINT, face, anchor)
         self._top = under + 22 * u
 
     def _shape(self, state: State | None, corner: tuple[float, float], side: float) -> None:
@@ -218,9 +232,9 @@ class Strip:
     def _paste_shape(
         self, name: str, corner: tuple[float, float], side: float, colour: Colour
     ) -> None:
-        pixels = max(4, round(side))
-        mask = _mask(name, pixels)
-        self.image.paste(colour, (round(corner[0]), round(corner[1])), mask)
+        if not self._dry:
+            mask = _mask(name, max(4, round(side)))
+            self.image.paste(colour, (round(corner[0]), round(corner[1])), mask)
 
 
 def ring(text: str, side: int) -> Image.Image:

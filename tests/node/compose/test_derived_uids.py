@@ -56,6 +56,7 @@ def _others(value: Any) -> Iterator[Any]:
             "densenet121",
             "de",
             "jpeg-ls",
+            "all",
             "jpeg",
             "refuse",
             "enhanced",

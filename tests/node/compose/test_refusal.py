@@ -111,7 +111,7 @@ def test_a_refusal_belongs_to_the_film_s_study_and_names_the_film_as_evidence(
 
 
 def test_a_refusal_is_a_picture_too_and_its_series_says_so_first() -> None:
-    """Orthanc's viewer shows no report: without the picture nobody there would know."""
+    """Orthanc's viewer shows no report: the picture is all that its user sees."""
     picture = _refuse(small_film(), RefusalCode.AGE)[0]
     assert (picture.SeriesNumber, picture.Modality) == (9900, "OT")
     assert picture.SeriesDescription == "AI: not read: child - NOT FOR DIAGNOSTIC USE"

@@ -23,8 +23,10 @@ from pydicom.uid import (
     generate_uid,
 )
 from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNAVAILABLE, UNREADABLE, said
+from support.objects import composed, context, small_film
 from support.peer import Act, Peer, destination, free_port, send_files, silent_port, wait_until
 
+from dicom_node import compose
 from dicom_node.deliver.outgoing_file import OutgoingFile
 from dicom_node.deliver.scu import MAX_CONTEXTS, StoreSender, contexts_for
 
@@ -119,6 +121,25 @@ def test_re_encoded(tmp_path: Path, ours: UID, theirs: UID) -> None:
         arrived = dcmread(peer.instances()[path.stem])
     assert arrived.file_meta.TransferSyntaxUID == theirs
     assert arrived == dcmread(path)
+
+
+@pytest.mark.parametrize("theirs", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("encoding", ["jpeg", "jpeg-ls"])
+def test_our_pictures_are_decoded(tmp_path: Path, encoding: str, theirs: UID) -> None:
+    """A peer that takes no compression gets the same instance, its pixels decoded to RGB."""
+    results = context(encoding=encoding)
+    path = tmp_path / "picture.dcm"
+    compose.write(composed(small_film(), what=results)[0], path)
+    with Peer(tmp_path / "pacs", syntaxes=[theirs]) as peer:
+        assert [0x0000] == send_files(sender(peer.port), [path])
+        (stored,) = peer.instances().values()
+    sent, got = dcmread(path), dcmread(stored)
+    assert sent.SOPInstanceUID == got.SOPInstanceUID
+    assert sent.file_meta.TransferSyntaxUID.is_compressed
+    assert got.PhotometricInterpretation == "RGB"
+    assert got.LossyImageCompression == ("01" if encoding == "jpeg" else "00")
+    assert got.get("LossyImageCompressionRatio") == sent.get("LossyImageCompressionRatio")
+    assert (got.pixel_array == sent.pixel_array).all() or encoding == "jpeg"
 
 
 def test_no_context_for_any(tmp_path: Path) -> None:

@@ -12,15 +12,28 @@ import pytest
 from support import readings
 from support.phantom import phantom
 
-from dicom_node.domain.values import Image
-from dicom_node.explain import Explanation, Style, explain, palette, regions
-from dicom_node.explain.paint import RGB, Grey, coloured, lay_heat, levels, stroke
+from dicom_node.domain.values import Image, Refusal, RefusalCode
+from dicom_node.explain import (
+    Explanation,
+    Overlay,
+    Style,
+    explain,
+    palette,
+    refusal_picture,
+    regions,
+)
+from dicom_node.explain.canvas import Box, Page
+from dicom_node.explain.message import Earlier, Facts
+from dicom_node.explain.paint import RGB, Grey, coloured, lay_heat, levels, scaled, stroke
+from dicom_node.explain.phrases import WORDS, Language
 from dicom_node.explain.regions import hull, outline
-from models.reading import FloatMap, Frame, HeatCheck, Reading
+from models.reading import Asymmetry, FloatMap, Frame, HeatCheck, Reading
 
-STYLE = Style(max_side=2048, max_regions=3, at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+STYLE = Style(width=1000, max_regions=2, at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+PAGE = Page(1000)
 FRAME = readings.frame()
 AERATED = readings.lungs(FRAME).aerated
+FILM = PAGE.film.fitted((FRAME.rows, FRAME.columns))
 
 
 def image(frame: Frame = FRAME) -> Image:
@@ -32,9 +45,40 @@ def explained(reading: Reading, style: Style = STYLE) -> Explanation:
     return explain(image(reading.frame), reading, style)
 
 
-def blend(film: Grey, heat: FloatMap) -> RGB:
+def summary(reading: Reading, style: Style = STYLE) -> Overlay:
+    overlay = explained(reading, style).summary
+    assert overlay is not None
+    return overlay
+
+
+def film_of(overlay: Overlay, box: Box = FILM) -> RGB:
+    """The film's part of a picture."""
+    return overlay.rgb[box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+def plain(box: Box = FILM, frame: Frame = FRAME) -> RGB:
+    """What is there before anything is drawn."""
+    return coloured(scaled(levels(image(frame).pixels), (box.width, box.height)))
+
+
+def drawn(overlay: Overlay) -> np.ndarray:
+    """Where something is drawn on the film."""
+    different: np.ndarray = (film_of(overlay) != plain()).any(axis=-1)
+    return different
+
+
+def lungs() -> np.ndarray:
+    """The aerated lungs, as large as the film in the picture."""
+    y, x = np.mgrid[0 : FILM.height, 0 : FILM.width]
+    rows = (y * FRAME.height // FILM.height) + FRAME.top
+    columns = (x * FRAME.width // FILM.width) + FRAME.left
+    inside: np.ndarray = AERATED[rows, columns]
+    return inside
+
+
+def blend(film: Grey, heat: FloatMap, evidence: float = 1.0) -> RGB:
     rgb = coloured(film)
-    lay_heat(rgb, heat)
+    lay_heat(rgb, heat, np.ones(heat.shape, np.bool_), evidence)
     return rgb
 
 
@@ -47,71 +91,141 @@ def colourful(rgb: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("reading", "kinds"),
     [
-        (readings.positive(), ["panels", "lungs", "h2", "h3", "guided"]),
-        (readings.positive_without_covid(), ["panels", "lungs", "h2", "h3", "guided"]),
-        (readings.negative(), ["panels", "h2"]),
-        (readings.reading(FRAME, pneumonia=0.1, covid19=0.1), ["panels", "lungs", "h2", "h3"]),
+        (readings.positive(), ["h2", "h3"]),
+        (readings.positive_without_covid(), ["h2"]),
+        (readings.negative(), []),
+        (readings.reading(FRAME, pneumonia=0.1, covid19=0.9), ["h3"]),  # stage 3 was forced
     ],
 )
-def test_a_film_gets_the_pictures_its_reading_has(reading: Reading, kinds: list[str]) -> None:
-    """Stage 3's maps are there where it ran; a plain negative gets the overview and H2."""
-    assert [overlay.kind for overlay in explained(reading).overlays][: len(kinds)] == kinds
+def test_details_are_the_heatmaps_of_the_stages_above_their_cut_off(
+    reading: Reading, kinds: list[str]
+) -> None:
+    """Beside the summary, which every film gets."""
+    found = explained(reading)
+    assert found.summary is not None
+    assert [overlay.kind for overlay in found.details] == kinds
 
 
-def test_a_picture_is_as_large_as_its_film_and_the_words_stand_below() -> None:
-    """One factor, no offset: a pixel of the picture is the pixel of the film at the same place."""
-    h2 = explained(readings.positive()).overlays[2]
-    assert h2.factor == 1
-    assert h2.rgb.dtype == np.uint8
-    assert h2.rgb.shape[1] == FRAME.columns
-    assert h2.rgb.shape[0] > FRAME.rows
-    corner = levels(image().pixels)[:20, :20]
-    np.testing.assert_array_equal(h2.rgb[:20, :20], np.stack([corner] * 3, axis=-1))
+@pytest.mark.parametrize(
+    ("style", "kinds"),
+    [
+        (replace(STYLE, heatmaps="none"), []),
+        (replace(STYLE, heatmaps="all"), ["h2", "h3"]),
+        (replace(STYLE, guided=True, lungs=True), ["h2", "guided", "lungs"]),
+    ],
+)
+def test_the_style_switches_details_on_and_off(style: Style, kinds: list[str]) -> None:
+    """Heat below the cut-off only if it is asked for."""
+    found = explained(readings.positive_without_covid(), style)
+    assert [overlay.kind for overlay in found.details] == kinds
 
 
-def test_a_large_film_is_shrunk_with_its_aspect() -> None:
-    """The longest side of the film's part obeys results.max_side."""
-    overlay = explained(readings.positive(), replace(STYLE, max_side=512)).overlays[2]
-    assert overlay.factor == pytest.approx(640 / 512)
-    assert not overlay.rgb[512:520, :].any()  # below the film the strip begins, black
-    assert overlay.rgb[:512, :410].any()
+def test_every_page_has_the_same_size_and_the_film_its_largest_place() -> None:
+    """In the square at the left: no pixel of it is lost, none is stretched."""
+    for rows, columns in ((640, 512), (300, 400), (900, 900)):
+        frame = readings.frame(rows, columns)
+        picture = summary(readings.negative(frame))
+        assert picture.rgb.shape == (700, 1000, 3)
+        box = PAGE.film.fitted((rows, columns))
+        assert max(box.width, box.height) == 700
+        assert picture.factor == pytest.approx(columns / box.width)
+        np.testing.assert_array_equal(film_of(picture, box), plain(box, frame))
 
 
-def test_a_small_film_is_not_enlarged() -> None:
-    """It gets black beside it for the words instead."""
-    frame = readings.frame(300, 260)
-    h2 = explained(readings.positive(frame)).overlays[2]
-    assert h2.factor == 1
-    assert h2.rgb.shape[1] >= 480
-    assert not h2.rgb[:300, 260:].any()
+def test_nothing_is_drawn_on_a_film_below_its_cut_off() -> None:
+    """No outline, no heat: the film with its window."""
+    assert not drawn(summary(readings.negative())).any()
 
 
-def test_the_overview_is_no_wider_than_a_picture_may_be() -> None:
-    """Four panels share the width; none is measured in, so it has no factor."""
-    panels = explained(readings.positive()).overlays[0]
-    assert panels.rgb.shape[1] <= STYLE.max_side
-    assert panels.factor is None
-    assert "COVID-19 (H3)" in panels.title
+def test_outlines_and_numbers_lie_in_the_lungs() -> None:
+    """But for half the width of a line, or of a number that is on it."""
+    far = np.lib.stride_tricks.sliding_window_view(np.pad(lungs(), 13), (27, 27)).any(axis=(2, 3))
+    on_film = drawn(summary(readings.positive()))
+    assert on_film.any()
+    assert not (on_film & ~far).any()
 
 
-def test_the_overview_of_a_negative_film_says_below_threshold() -> None:
-    """The map of a negative film does not look like a finding."""
-    panels, h2 = explained(readings.negative()).overlays
-    assert "below threshold" in panels.title
-    assert "below threshold" in h2.title
-
-
-def test_heat_is_drawn_where_it_is_and_nowhere_below_the_iso_level() -> None:
-    """A cold map leaves the film grey; a hot spot colours its place."""
+def test_heat_beside_the_lungs_is_neither_outlined_nor_painted() -> None:
+    """A hot marker in the corner of the film stays unmarked."""
     reading = readings.positive()
-    cold = replace(reading, h2=np.minimum(reading.h2, np.float32(palette.ISO - 0.02)))
-    blank = replace(reading.lungs, aerated=np.zeros_like(reading.lungs.aerated))
-    film = np.s_[: FRAME.rows, : FRAME.columns]
-    plain = explained(replace(cold, lungs=blank)).overlays[2].rgb[film]
-    assert not colourful(plain).any()
-    hot = colourful(explained(replace(reading, lungs=blank)).overlays[2].rgb[film])
-    assert hot[int(0.66 * FRAME.rows), int(0.32 * FRAME.columns)]
-    assert not hot[: FRAME.rows // 3].any()
+    corner = readings.heat(FRAME, (0.05, 0.05, 0.05, 1.0))
+    found = explained(replace(reading, h2=corner), replace(STYLE, lungs=True))
+    assert found.pneumonia == ()
+    h2, _, outlines = found.details
+    np.testing.assert_array_equal(film_of(h2), film_of(outlines))
+
+
+def test_a_weak_finding_does_not_glow_like_a_strong_one() -> None:
+    """Heat is scaled by the score, not by the film's own maximum."""
+    weak = readings.reading(FRAME, pneumonia=0.51, covid19=None)
+    strong = readings.reading(FRAME, pneumonia=0.96, covid19=None)
+    light = [
+        np.abs(film_of(explained(each).details[0]).astype(int) - plain()).sum()
+        for each in (weak, strong)
+    ]
+    assert light[0] < 0.75 * light[1]
+
+
+def test_lines_are_as_wide_on_every_page() -> None:
+    """In parts of its width: twice the page, twice the line."""
+    small = drawn(summary(readings.positive())).mean()
+    page = Page(2000)
+    large = summary(readings.positive(), replace(STYLE, width=2000))
+    box = page.film.fitted((FRAME.rows, FRAME.columns))
+    changed = (film_of(large, box) != plain(box)).any(axis=-1).mean()
+    assert changed == pytest.approx(small, rel=0.15)
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_everything_fits_into_the_strip(language: Language) -> None:
+    """With every warning and two earlier results, in each language: the margin stays black."""
+    facts = Facts(
+        sides_stated=False,
+        age_stated=False,
+        second_film=True,
+        earlier=(Earlier(date="2026-10-02", score=31), Earlier(date="2026-10-09", score=100)),
+    )
+    reading = readings.positive()
+    reading = replace(
+        reading,
+        lungs=replace(
+            reading.lungs,
+            mask=AERATED,
+            asymmetry=Asymmetry(area_ratio=0.5, base_difference=0.0),
+        ),
+        heat_check=HeatCheck(inside_lungs=0.3, drop=0.0, random_drop=0.1, reliable=False),
+    )
+    notes = {"polarity": "corrected", "mirrored": "R", "decoding": "with errors"}
+    found = explain(
+        replace(image(), notes=notes), reading, replace(STYLE, language=language, facts=facts)
+    )
+    assert len(found.message.warnings) == 7
+    for overlay in (found.summary, *found.details):
+        assert overlay is not None
+        assert not overlay.rgb[90:, -3:].any(), overlay.kind
+        assert not overlay.rgb[-3:, PAGE.height :].any(), overlay.kind
+
+
+def test_a_state_is_a_shape_and_not_a_colour_alone() -> None:
+    """In grey, the strips of above, near and below still differ where the shape is."""
+    shapes = [
+        summary(readings.reading(FRAME, pneumonia=p, covid19=None)).rgb[60:110, 710:750].max(-1)
+        > 90
+        for p in (0.9, 0.52, 0.48, 0.1)
+    ]
+    assert len({shape.tobytes() for shape in shapes}) == 4
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_refusal_is_a_picture_with_the_reason_large(shown: bool) -> None:
+    """The film small, or left out where its pixels cannot be shown."""
+    refusal = Refusal(code=RefusalCode.AGE, reason="the patient is 5 years old")
+    picture = refusal_picture(image() if shown else None, refusal, STYLE)
+    assert picture.title == "NOT READ: Child: only adults are read"
+    assert picture.rgb.shape == (700, 1000, 3)
+    assert picture.rgb[:, :300].any() == shown
+    assert (picture.rgb[:, 300:] == palette.WARNING).all(axis=-1).sum() > 5000
+    assert (picture.factor is None) is not shown
 
 
 def test_opacity_grows_with_activation_from_the_iso_level_on() -> None:
@@ -129,17 +243,6 @@ def test_the_colours_grow_lighter_all_the_way() -> None:
     assert (np.diff(light) > -0.5).all()
     assert light[-1] > 240
     assert light[0] < 2
-
-
-def test_blending_is_the_rule_the_pictures_follow() -> None:
-    """Film and heat give the picture to the last grey level, lines apart."""
-    reading = readings.positive()
-    lit = np.zeros((FRAME.rows, FRAME.columns), bool)
-    lit[405:430, 155:175] = True  # inside the hottest region
-    film = levels(image().pixels)
-    blended = blend(film, FRAME.crop(reading.h2).astype(np.float32))
-    np.testing.assert_array_equal(explained(reading).overlays[2].rgb[:640][lit], blended[lit])
-    assert colourful(blended)[lit].all()
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
@@ -173,45 +276,47 @@ def test_lines_are_smooth_and_dark_rimmed() -> None:
     """They show on lung and on bone, and their edges have greys in between."""
     bone = np.full((700, 700, 3), 255, np.uint8)
     line = np.array([[100.0, 100.0], [500.0, 350.0]])
-    stroke([line], 1.0, bone[..., 0]).draw(bone, palette.CONTOUR)
+    stroke([line], 1.0, (700, 700), 2.0).draw(bone, palette.CONTOUR)
     assert (bone == 255).mean() > 0.98
     assert bone.min() < 170
     assert len(np.unique(bone)) > 4
     lung = np.zeros((700, 700, 3), np.uint8)
-    stroke([line], 1.0, lung[..., 0]).draw(lung, palette.CONTOUR)
+    stroke([line], 1.0, (700, 700), 2.0).draw(lung, palette.CONTOUR)
     assert lung[225, 300].max() == 255
 
 
-def test_a_heatmap_that_explains_nothing_is_hatched_and_says_so() -> None:
+def test_a_place_that_is_not_confirmed_is_hatched() -> None:
     """Black and white diagonals through stage 2's heat; stage 3's was not checked."""
     reading = readings.positive()
-    failed = HeatCheck(inside_lungs=0.3, drop=0.0, random_drop=0.1, reliable=False)
-    plain = explained(replace(reading, heat_check=replace(failed, reliable=True))).overlays
-    struck = explained(replace(reading, heat_check=failed)).overlays
-    part = np.s_[400:440, 150:180]
-    for colour in (palette.RIM, palette.CONTOUR):
-        assert (struck[2].rgb[part] == colour).all(axis=-1).any()
-        assert not (plain[2].rgb[part] == colour).all(axis=-1).any()
-    np.testing.assert_array_equal(struck[2].rgb[:200], plain[2].rgb[:200])  # no heat, no hatching
-    np.testing.assert_array_equal(struck[3].rgb, plain[3].rgb)
-    assert len(struck[2].rgb) > len(plain[2].rgb)  # one more line in the strip
-    assert "unreliable" in struck[2].description
+    failed = HeatCheck(inside_lungs=0.9, drop=0.0, random_drop=0.1, reliable=False)
+    sound = explained(replace(reading, heat_check=replace(failed, reliable=True))).details
+    struck = explained(replace(reading, heat_check=failed)).details
+    row, column = int(0.66 * FILM.height), int(0.32 * FILM.width)
+    part = np.s_[row - 20 : row + 20, column - 15 : column + 15]
+    for colour in (palette.RIM, palette.WHITE):
+        assert (film_of(struck[0])[part] == colour).all(axis=-1).any()
+        assert not (film_of(sound[0])[part] == colour).all(axis=-1).any()
+    np.testing.assert_array_equal(film_of(struck[1]), film_of(sound[1]))
 
 
 def test_the_guided_map_is_grey_on_black() -> None:
     """Only the lungs' outline is coloured."""
     reading = readings.positive()
     blank = replace(reading.lungs, aerated=np.zeros_like(reading.lungs.aerated))
-    rgb = explained(replace(reading, lungs=blank)).overlays[4].rgb[: FRAME.rows]
+    style = replace(STYLE, heatmaps="none", guided=True)
+    (guided,) = explained(replace(reading, lungs=blank), style).details
+    rgb = film_of(guided)
     assert not colourful(rgb).any()
     assert np.median(rgb) == 0
     assert rgb.max() > 100
 
 
 def test_not_for_diagnostic_use_is_burned_into_every_picture() -> None:
-    """The warning's colour is in each strip, below the film."""
-    for overlay in explained(readings.positive()).overlays:
-        assert (overlay.rgb == palette.WARNING).all(axis=-1).sum() > 100
+    """The warning's colour is at the top of each strip."""
+    found = explained(readings.positive(), replace(STYLE, guided=True, lungs=True))
+    for overlay in (found.summary, *found.details):
+        assert overlay is not None
+        assert (overlay.rgb[:40, 700:] == palette.WARNING).all(axis=-1).sum() > 100
 
 
 def test_regions_come_hottest_first_closed_and_inside_the_film() -> None:
