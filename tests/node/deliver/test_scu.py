@@ -131,7 +131,7 @@ def test_our_pictures_are_decoded(tmp_path: Path, encoding: str, theirs: UID) ->
     path = tmp_path / "picture.dcm"
     compose.write(composed(small_film(), what=results)[0], path)
     with Peer(tmp_path / "pacs", syntaxes=[theirs]) as peer:
-        assert [0x0000] == send_files(sender(peer.port), [path])
+        assert said(sender(peer.port).send("pacs", [path])) == [(0x0000, "0x0000 stored")]
         (stored,) = peer.instances().values()
     sent, got = dcmread(path), dcmread(stored)
     assert sent.SOPInstanceUID == got.SOPInstanceUID
