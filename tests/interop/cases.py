@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from support.film import Stored, film, phantom, write
 from support.running import COMMAND
 
-import models
+from models import registry
 
 Answer: TypeAlias = Literal["positive", "negative", "refused"]
 
@@ -58,7 +58,12 @@ class Round:
             "models": {"dir": str(models_dir)},
             "workers": {"threads": 1},
             "gate": {"enabled": False},  # it may recognise that a phantom is not a patient
-            "results": {"presentation_state": True, "parametric_maps": True},
+            "results": {
+                "segmentation": True,
+                "key_objects": True,
+                "presentation_state": True,
+                "parametric_maps": True,
+            },
         }
         return {**sections, **self.sections}
 
@@ -152,7 +157,7 @@ def tuned_models(folder: Path) -> tuple[Path, int, int]:
     if high - low < 0.01:
         raise RuntimeError(f"the networks do not distinguish the two phantoms: {low}, {high}")
     copy = folder / "models"
-    shutil.copytree(Path(models.__file__).parent, copy, ignore=shutil.ignore_patterns("*.py"))
+    shutil.copytree(registry.DEFAULT, copy)
     manifest = yaml.safe_load((copy / "manifest.yaml").read_text())
     manifest["networks"]["pneumonia"]["threshold"] = (low + high) / 2
     manifest["networks"]["covid19"]["threshold"] = _LEAST_STAGE3

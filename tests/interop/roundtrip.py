@@ -7,6 +7,7 @@ import urllib.error
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from interop.cases import Case, Round
@@ -45,9 +46,9 @@ _KINDS: Mapping[UID, str] = {
 _WANTED = {
     "positive": {"SC", "SR", "SEG", "KOS", "GSPS", "PMAP"},
     "negative": {"SC", "SR", "SEG", "KOS"},
-    "refused": {"SR"},
+    "refused": {"SC", "SR"},
 }
-_NEVER_OF_A_REFUSED_FILM = {"SC", "SEG", "GSPS", "PMAP"}
+_NEVER_OF_A_REFUSED_FILM = {"SEG", "GSPS", "PMAP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +100,29 @@ def collect(pacs: Orthanc, case: Case, folder: Path) -> tuple[list[Back], Path]:
         The results, and the path of the film.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    back: list[Back] = []
+    arrived: list[tuple[str, Dataset, bytes]] = []
     source = folder / "film.dcm"
-    numbers = Counter[str]()
     for one in _instances(pacs, case.study):
         content = pacs.fetch(f"/instances/{one}/file")
         uid = pacs.get(f"/instances/{one}")["MainDicomTags"]["SOPInstanceUID"]
         if uid == case.film.SOPInstanceUID:
             source.write_bytes(content)
             continue
-        path = folder / f"{uid}.dcm"
-        path.write_bytes(content)
-        kind = kind_of(dcmread(path, stop_before_pixels=True).SOPClassUID)
+        arrived.append((one, dcmread(BytesIO(content), stop_before_pixels=True), content))
+    back: list[Back] = []
+    numbers = Counter[str]()
+    # in the order of a viewer's list, so that SC-1 is the summary
+    for one, ds, content in sorted(arrived, key=lambda each: _place(each[1])):
+        kind = kind_of(ds.SOPClassUID)
         numbers[kind] += 1
-        named = path.rename(folder / f"{kind}-{numbers[kind]}.dcm")
-        back.append(Back(one, named, kind))
+        path = folder / f"{kind}-{numbers[kind]}.dcm"
+        path.write_bytes(content)
+        back.append(Back(one, path, kind))
     return back, source
+
+
+def _place(ds: Dataset) -> tuple[int, int]:
+    return int(ds.SeriesNumber), int(ds.InstanceNumber)
 
 
 def _instances(pacs: Orthanc, study: str) -> Iterator[str]:

@@ -31,11 +31,11 @@ _SEEN = 40  # grey levels, or levels of a channel
 def check(
     case: str, answer: str, pacs: Orthanc, source: Path, back: Sequence[Back], out: Path
 ) -> Verdict:
-    """Open the film and each kind of result; for a negative or refused film only the report.
+    """Open the film, the summary and the report; of a positive film the lungs, too.
 
     Screenshots of the page and of the viewport are saved in ``out`` (``.pane.png``).
     """
-    kinds = ("SC", "SEG", "SR") if answer == "positive" else ("SR",)
+    kinds = ("SC", "SEG", "SR") if answer == "positive" else ("SC", "SR")
     chosen = {one.kind: one.path for one in reversed(back) if one.kind in kinds}
     series = [_task(kind, path, answer) for kind, path in {"film": source, **chosen}.items()]
     wrong = [f"{kind}: nothing to open" for kind in kinds if kind not in chosen]

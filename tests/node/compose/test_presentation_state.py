@@ -14,7 +14,7 @@ from pydicom.pixels.processing import apply_rescale, apply_voi_lut
 from pydicom.sequence import Sequence
 from support import readings
 from support.film import Stored, film, phantom
-from support.objects import composed, context
+from support.objects import AT, composed, context
 
 from dicom_node import explain, pixels
 from dicom_node.compose.lineage import Lineage
@@ -33,13 +33,8 @@ def _state(source: Dataset, reading: Reading | None = None, **notes: str) -> Dat
     image = pixels.to_image(source)
     image = replace(image, notes=image.notes | notes)
     reading = reading or readings.positive(readings.frame(ROWS, COLUMNS))
-    positive = reading.pneumonia.positive
-    explanation = explain.Explanation(
-        overlays=(),
-        lungs=np.zeros((0, 2)),
-        pneumonia=explain.regions(reading.h2, reading.frame, 3) if positive else (),
-        covid19=explain.regions(reading.h3, reading.frame, 3) if reading.h3 is not None else (),
-    )
+    style = explain.Style(width=512, max_regions=3, at=AT, summary=False, heatmaps="none")
+    explanation = explain.explain(image, reading, style)
     lineage = Lineage(source=source, model=reading.model, context=context())
     out = BytesIO()
     presentation_state(lineage, image, reading, explanation).save_as(out, enforce_file_format=True)
