@@ -105,18 +105,38 @@ def demo(
 
 
 @config_commands.command("check")
-def check(
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the configuration with its defaults, or every mistake in it."""
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the configuration with its defaults, and try what needs no running node.
+
+    Exit status 1 if the configuration has mistakes, or if a port, a folder, a certificate or a
+    destination's name cannot be used.
+    """
+    from dicom_node.service import start_checks
+    from dicom_node.service.pidfile import processes
+
     settings = load(config)
+    values = json.loads(settings.model_dump_json())
+    runs = "supervisor" in processes(settings.node.data_dir)
+    faults = [
+        *start_checks.folder_faults(settings),
+        *start_checks.certificate_faults(settings),
+        *([] if runs else start_checks.port_faults(settings)),
+        *start_checks.secret_faults(settings),
+        *start_checks.destination_faults(settings),
+    ]
     if as_json:
-        print_json(json.loads(settings.model_dump_json()))
+        print_json({**values, "faults": faults})
     else:
         import yaml
 
-        typer.echo(
-            yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False), nl=False
+        typer.echo(yaml.safe_dump(values, sort_keys=False), nl=False)
+        for fault in faults:
+            typer.echo(printable(f"FAULT      {fault}"), err=True)
+        if runs:
+            typer.echo("# the node runs: its ports were not tried", err=True)
+        verdict = (
+            "the configuration cannot be used as it is" if faults else "the configuration is valid"
         )
-        typer.echo("# the configuration is valid", err=True)
+        typer.echo(f"# {verdict}", err=True)
+    if faults:
+        raise typer.Exit(1)

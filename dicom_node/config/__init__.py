@@ -11,6 +11,7 @@ from dicom_node.config.destinations import (
     FolderDestination,
     WebDestination,
 )
+from dicom_node.config.loading import load
 from dicom_node.config.root import (
     CallingPeer,
     Config,
@@ -24,7 +25,6 @@ from dicom_node.config.root import (
     SelectConfig,
     StudyConfig,
     WorkersConfig,
-    load,
 )
 from dicom_node.config.sections import (
     AuditConfig,

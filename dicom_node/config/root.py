@@ -1,18 +1,12 @@
-"""Read config.yaml and the environment, which overrides it, into one frozen `Config`.
-
-All mistakes are reported at once. ``DICOM_NODE__NODE__PORT=11113`` overrides ``node.port``.
-"""
+"""The whole configuration as one frozen `Config`, and most of its sections."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from dicom_node.config.destinations import AETitle, Destination, DicomDestination
 from dicom_node.config.sections import (
@@ -25,9 +19,6 @@ from dicom_node.config.sections import (
     SpoolConfig,
     TlsConfig,
 )
-from dicom_node.errors import ConfigError
-
-_ENVIRONMENT_PREFIX = "DICOM_NODE__"
 
 
 class CallingPeer(Section):
@@ -216,46 +207,3 @@ class Config(Section):
         }  # fmt: skip
         parts = self.model_dump_json(include=shaping)
         return hashlib.sha256(parts.encode()).hexdigest()
-
-
-def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read a configuration file; None means the defaults. The environment overrides both.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, or has mistakes; the message lists all of them.
-    """
-    values: object = {}
-    try:
-        if path is not None:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: the top level must be a mapping of sections")
-        return Config.model_validate(_override(values, environment))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except ValidationError as error:
-        mistakes = [
-            f"{'.'.join(str(part) for part in mistake['loc']) or 'config'}: {mistake['msg']}"
-            for mistake in error.errors()
-        ]
-        raise ConfigError(f"{path or 'configuration'}:\n  " + "\n  ".join(mistakes)) from error
-
-
-def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Override the file's values with ``DICOM_NODE__SECTION__KEY`` variables, written as YAML.
-
-    pydantic-settings does this too, but adds 0.12 s to every start of the command line.
-    """
-    merged = {
-        section: dict(keys) if isinstance(keys, dict) else keys for section, keys in values.items()
-    }
-    for name, text in environment.items():
-        if name.startswith(_ENVIRONMENT_PREFIX):
-            section, _, key = name.removeprefix(_ENVIRONMENT_PREFIX).lower().partition("__")
-            if not key:
-                merged[section] = yaml.safe_load(text)
-            elif isinstance(keys := merged.setdefault(section, {}), dict):
-                keys[key] = yaml.safe_load(text)
-    return merged

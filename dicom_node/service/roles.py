@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ import structlog
 
 from dicom_node.confine import hide_memory
 from dicom_node.domain.clock import utc_now
-from dicom_node.errors import NodeError
+from dicom_node.errors import ConfigError, DatabaseDamaged, ModelError, NodeError
 from dicom_node.store.secret import node_secret
 from dicom_node.store.store import open_store
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["receiver", "worker", "deliverer"]
 ROLES: tuple[Role, ...] = get_args(Role)
+
+#: Exit status of a process that will never start with this configuration (EX_CONFIG).
+CANNOT_START = 78
 
 _PARENT_POLL_SECONDS = 1.0
 
@@ -52,7 +56,11 @@ def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor handles Ctrl-C
     threading.Thread(target=_watch_parent, args=(supervisor, stop), daemon=True).start()
-    _RUN[role](owner, config, stop)
+    try:
+        _RUN[role](owner, config, stop)
+    except (ConfigError, DatabaseDamaged, ModelError) as error:
+        log.error("cannot start", reason=str(error))
+        sys.exit(CANNOT_START)
 
 
 def _watch_parent(supervisor: int, stop: threading.Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -20,8 +19,11 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError, StoreWriteError
 from dicom_node.service.file_modes import make_private
+from dicom_node.service.first_lines import write_first_lines
+from dicom_node.service.folder_lock import only_node
 from dicom_node.service.pidfile import publish
-from dicom_node.service.roles import ROLES, Role
+from dicom_node.service.roles import CANNOT_START, ROLES, Role
+from dicom_node.service.start_checks import start_faults
 from dicom_node.store.integrity import refuse_damaged
 from dicom_node.store.store import open_store
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from dicom_node.store.store import Store
 
 _POLL_SECONDS = 0.2
-_LOCK_WAIT_SECONDS = 90.0  # processes of a killed supervisor notice within a second, then drain
 _DRAIN_SECONDS = {"receiver": 15.0, "worker": 60.0, "deliverer": 60.0}
 _STEADY_SECONDS = 30.0  # a process that ran this long restarts at the shortest delay
 _LONGEST_BACKOFF_SECONDS = 30.0
@@ -47,6 +48,7 @@ class _Child:
     name: str  # also the owner of its leases, e.g. "worker-1"
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0  # monotonic seconds
+    starts: int = 0
     failures: int = 0
     due: float = 0.0  # monotonic seconds; not started before
 
@@ -79,12 +81,16 @@ class Supervisor:
         Raises
         ------
         NodeError
-            Another node runs over the same data folder, or the folder cannot be written.
+            Another node runs over the same data folder, or a port, a folder, a certificate or the
+            networks cannot be used.
         DatabaseDamaged
             The database file is damaged; nothing was written.
         """
         data_dir = self.config.node.data_dir
-        with _lock(data_dir / "node.lock", stop) as lock:
+        write_first_lines(self.config, self.config_path)
+        with only_node(data_dir, stop) as lock:
+            if faults := start_faults(self.config):
+                raise NodeError("cannot start: " + "\n  ".join(faults))
             _make_private(data_dir)
             refuse_damaged(data_dir)
             store = open_store(data_dir, utc_now)
@@ -96,11 +102,13 @@ class Supervisor:
             for child in self.children:
                 store.release(child.name)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
-            while not stop.wait(_POLL_SECONDS):
-                self._tick(store, lock)
-            self._drain(store)
-            store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
-            store.close()
+            try:
+                while not stop.wait(_POLL_SECONDS):
+                    self._tick(store, lock)
+            finally:
+                self._drain(store)
+                store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
+                store.close()
 
     def _facts(self) -> dict[str, object]:
         return {
@@ -142,6 +150,8 @@ class Supervisor:
         child.process = None
         child.due = child.next_start(now)
         self._publish()
+        if code == CANNOT_START and child.starts == 1:
+            raise NodeError(f"{child.name} cannot start; its last log line says why")
 
     def _start(self, store: Store, child: _Child, lock: IO[str]) -> None:
         command = [sys.executable, "-m", "dicom_node", "role", child.role, "--owner", child.name]
@@ -153,6 +163,7 @@ class Supervisor:
             command, pass_fds=[lock.fileno()], env=_ENVIRONMENT
         )
         child.started = time.monotonic()
+        child.starts += 1
         detail: dict[str, object] = {"process": child.name, "pid": child.process.pid}
         store.audit.append(AuditEvent(kind=AuditKind.PROCESS_STARTED, detail=detail))
         self._publish()
@@ -191,22 +202,3 @@ def _make_private(data_dir: Path) -> None:
         make_private(data_dir)
     except OSError as error:  # the folder belongs to another user
         log.warning("the data folder is open to other users", error=error.strerror)
-
-
-def _lock(path: Path, stop: threading.Event) -> IO[str]:
-    """Lock the data folder; raises NodeError if another node has it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("w")
-    except OSError as error:
-        raise NodeError(f"{path.parent} cannot be used: {error}") from error
-    deadline = time.monotonic() + _LOCK_WAIT_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline or stop.wait(_POLL_SECONDS):
-                lock.close()
-                raise NodeError(f"another node runs over {path.parent}") from None
-        else:
-            return lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -339,6 +340,21 @@ def test_config_check_prints_the_configuration_or_every_mistake(site: Site) -> N
     error = str(site.run("config", "check").exception)
     assert "node.port" in error
     assert "study.quiet_seconds" in error
+
+
+def test_config_check_tries_what_needs_no_running_node(site: Site) -> None:
+    """A port in use and a name that does not resolve are faults; the exit status is 1."""
+    values = yaml.safe_load((site.folder / "config.yaml").read_text())
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        values["node"]["port"] = other.getsockname()[1]
+        values["destinations"][0]["host"] = "pacs.invalid"
+        (site.folder / "config.yaml").write_text(yaml.safe_dump(values))
+        done = site.run("config", "check", "--json")
+        assert done.exit_code == 1
+        port, name = json.loads(done.stdout)["faults"]
+        assert port.startswith("node.port: port")
+        assert name.startswith("destination pacs: the name pacs.invalid")
+        assert "FAULT      node.port: port" in site.run("config", "check").output
 
 
 def test_looking_never_makes_a_database(tmp_path: Path) -> None:

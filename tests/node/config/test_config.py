@@ -43,6 +43,48 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
         assert key in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("node:\n  prot: 104\n", "line 2: node.prot: there is no such key; did you mean port?"),
+        ("nodes: {port: 104}\n", "line 1: nodes: there is no such key; did you mean node?"),
+        ("\nnode: {port: many}\n", "line 2: node.port: must be a whole number"),
+        ("node: {plain: perhaps}\n", "line 1: node.plain: must be true or false"),
+        (
+            "log: {level: warn}\n",
+            "one of 'debug', 'info', 'warning' or 'error'; did you mean warning?",
+        ),
+        ("node:\n  port: 1\n  port: 2\n", "line 3: node.port: is given twice"),
+        (
+            "destinations:\n  - {name: p, ae_titel: P, host: h, port: 1}\n",
+            "line 2: destinations.0.ae_titel: there is no such key; did you mean ae_title?",
+        ),
+        (
+            "node:\n  allowed_calling:\n    - {ae_title: A, adress: 10.0.0.1}\n",
+            "line 3: node.allowed_calling.0.adress: there is no such key; did you mean address?",
+        ),
+        ("audit: {repository: {hots: logs}}\n", "audit.repository.hots: there is no such key"),
+    ],
+    ids=str,
+)
+def test_a_mistake_names_its_line_its_key_and_what_was_meant(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    """In plain words, for each kind of mistake that a person makes."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path, {})
+    assert words in str(caught.value)
+
+
+def test_a_section_without_keys_has_its_defaults(tmp_path: Path) -> None:
+    """As when every key of it is commented out."""
+    path = tmp_path / "config.yaml"
+    path.write_text("node:\n  # port: 104\nlog: {level: error}\n")
+    assert config.load(path, {}).node == config.NodeConfig()
+
+
 @pytest.mark.parametrize("text", ["[1, 2]", "just a word", "node: [", "node: 7"])
 def test_a_file_of_another_shape_is_a_config_error(tmp_path: Path, text: str) -> None:
     """Whatever the file holds, the answer is a ConfigError and not a traceback."""
@@ -75,9 +117,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_the_environment_is_a_config_error() -> None:
-    """The environment is checked as the file is."""
-    with pytest.raises(ConfigError, match=r"node\.port"):
+    """The environment is checked as the file is, and the variable is named."""
+    with pytest.raises(ConfigError, match=r"_PORT: node\.port: must be a whole"):
         config.load(None, {"DICOM_NODE__NODE__PORT": "many"})
+    with pytest.raises(ConfigError, match=r"DICOM_NODE__NODE__PROT: .* did you mean port"):
+        config.load(None, {"DICOM_NODE__NODE__PROT": "104"})
+    with pytest.raises(ConfigError, match="DICOM_NODE__DESTINATIONS: its value is not YAML"):
+        config.load(None, {"DICOM_NODE__DESTINATIONS": "[{"})
 
 
 def test_destination_names_are_unique() -> None:
@@ -122,9 +168,9 @@ def test_a_destination_is_a_pacs_unless_it_says_otherwise() -> None:
     [
         ({"kind": "floppy"}, "destinations.0: kind must be dicom, folder or dicomweb"),
         ({"kind": ["folder"]}, "destinations.0: kind must be dicom, folder or dicomweb"),
-        ({"kind": "folder"}, "destinations.0.folder.path: Field required"),
-        ({"kind": "folder", "path": "/x", "port": 1}, "destinations.0.folder.port: Extra"),
-        ({"ae_title": "P", "host": "h"}, "destinations.0.dicom.port: Field required"),
+        ({"kind": "folder"}, "destinations.0.path: is missing"),
+        ({"kind": "folder", "path": "/x", "port": 1}, "destinations.0.port: there is no such key"),
+        ({"ae_title": "P", "host": "h"}, "destinations.0.port: is missing"),
         ({"kind": "dicomweb", "url": "pacs/dicom-web"}, "http://... or https://..."),
         ({"kind": "dicomweb", "url": "https://me:secret@pacs/"}, "hold no user, password"),
         ({"kind": "dicomweb", "url": "https://pacs:99999/"}, "Port out of range"),

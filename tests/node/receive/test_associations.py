@@ -13,6 +13,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from structlog.testing import capture_logs
+from support.peer import free_port
 from support.receiving import VERIFICATION, MemoryStore, association, eventually, receiver
 from typer.testing import CliRunner
 
@@ -161,11 +162,11 @@ def test_no_command_prints_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PHRASE", "SESAME")
     path = tmp_path / "config.yaml"
     path.write_text(
-        f"node: {{users_file: {tmp_path}/users}}\n"
+        f"node: {{users_file: {tmp_path}/users, port: {free_port()}, data_dir: {tmp_path}/data}}\n"
         "tls: {passphrase_env: PHRASE}\n"
         "destinations:\n"
-        f"  - {{kind: dicomweb, name: a, url: 'https://h', token_file: {tmp_path}/token}}\n"
-        "  - {kind: dicomweb, name: b, url: 'https://h', token_env: TOKEN}\n"
+        f"  - {{kind: dicomweb, name: a, url: 'https://127.0.0.1', token_file: {tmp_path}/token}}\n"
+        "  - {kind: dicomweb, name: b, url: 'https://127.0.0.1', token_env: TOKEN}\n"
     )
     for words in (["config", "check"], ["config", "check", "--json"]):
         result = CliRunner().invoke(app, [*words, "--config", str(path)])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from dicom_node.config import Config
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import NodeError
 from dicom_node.service import pidfile, supervisor
-from dicom_node.service.roles import ROLES, role_named
+from dicom_node.service.roles import CANNOT_START, ROLES, role_named
 
 
 def test_a_process_that_keeps_dying_waits_longer_each_time() -> None:
@@ -25,27 +24,6 @@ def test_a_process_that_keeps_dying_waits_longer_each_time() -> None:
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (0.25, 30.0)
     assert child.next_start(1000.0) - 1000.0 == 0.25
-
-
-def test_two_nodes_do_not_share_a_data_folder(tmp_path: Path) -> None:
-    """The second one gives up when waiting is cancelled."""
-    stop = threading.Event()
-    stop.set()
-    with supervisor._lock(tmp_path / "node.lock", threading.Event()), pytest.raises(NodeError):
-        supervisor._lock(tmp_path / "node.lock", stop)
-
-
-def test_the_lock_is_free_again_after_the_node(tmp_path: Path) -> None:
-    """A node that ended leaves nothing to clean up."""
-    for _ in range(2):
-        supervisor._lock(tmp_path / "node.lock", threading.Event()).close()
-
-
-def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
-    """As on a read-only disk; here a file stands where the folder should be."""
-    (tmp_path / "data").write_text("a file")
-    with pytest.raises(NodeError, match="data cannot be used"):
-        supervisor._lock(tmp_path / "data" / "node.lock", threading.Event())
 
 
 def test_a_death_that_cannot_be_recorded_is_recorded_later(tmp_path: Path) -> None:
@@ -76,6 +54,24 @@ def test_only_living_processes_are_listed(tmp_path: Path) -> None:
     assert pidfile.processes(tmp_path) == {"receiver-1": os.getpid()}
     pidfile.publish(tmp_path, {})
     assert pidfile.processes(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("starts", "ends"), [(1, True), (2, False)])
+def test_a_process_that_says_it_cannot_start_ends_the_node(
+    tmp_path: Path, starts: int, ends: bool
+) -> None:
+    """At its first start, as with altered weights; one that has worked is started again."""
+    settings = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
+    process = subprocess.Popen(["sh", "-c", f"exit {CANNOT_START}"])
+    process.wait()
+    child = supervisor._Child(role="worker", name="worker-1", process=process, starts=starts)
+    running = supervisor.Supervisor(config=settings, config_path=None, children=[child])
+    with store_harness(tmp_path) as made, (tmp_path / "lock").open("w") as lock:
+        expected = (
+            pytest.raises(NodeError, match="worker-1 cannot start") if ends else nullcontext()
+        )
+        with expected:
+            running._tick(made.store, lock)
 
 
 def test_a_role_is_one_of_three() -> None:

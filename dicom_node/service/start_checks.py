@@ -1,0 +1,138 @@
+"""What can be tried before the node starts: ports, folders, certificates, secrets, destinations."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import tempfile
+from typing import TYPE_CHECKING
+
+from dicom_node.config import FolderDestination, WebDestination
+from dicom_node.errors import ConfigError
+from dicom_node.tls.context import client_context, server_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dicom_node.config import Config, Destination
+
+_BIND = {
+    errno.EADDRINUSE: "is in use by another program",
+    errno.EACCES: "may not be opened by this user (ports below 1024 need a right)",
+    errno.EADDRNOTAVAIL: "cannot be opened: node.host is not an address of this machine",
+}
+
+
+def start_faults(config: Config) -> list[str]:
+    """One sentence for each reason why the node cannot start."""
+    return [*folder_faults(config), *certificate_faults(config), *port_faults(config)]
+
+
+def folder_faults(config: Config) -> list[str]:
+    """Whether the data folder, or the folder it would be made in, can be written."""
+    data_dir = config.node.data_dir
+    parents = (data_dir, *data_dir.absolute().parents)
+    folder = next(each for each in parents if each.exists())
+    return [f"node.data_dir: {fault}" for fault in _not_writable(folder)]
+
+
+def certificate_faults(config: Config) -> list[str]:
+    """Whether the files of `tls` can be loaded and belong together."""
+    tls = config.tls
+    if tls.certificate_file is None and tls.ca_file is None:
+        return []
+    try:
+        (server_context if tls.certificate_file else client_context)(tls)
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
+def port_faults(config: Config) -> list[str]:
+    """Whether the ports that the node listens on are free; nothing stays open."""
+    node, tls = config.node, config.tls
+    ports = {"node.port": node.port if node.plain else None, "tls.port": tls.port}
+    found = []
+    for key, port in ports.items():
+        if port is None:
+            continue
+        try:
+            _bind(node.host, port)
+        except OSError as error:
+            reason = _BIND.get(error.errno or 0, f"cannot be opened: {error.strerror}")
+            found.append(f"{key}: port {port} of {node.host} {reason}")
+    if node.plain and node.port == tls.port:
+        found.append(f"tls.port: {tls.port} is also node.port")
+    return found
+
+
+def _bind(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as attempt:
+        # As the receiver does: connections of an earlier node that are closing do not count.
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        attempt.bind((host, port))
+        attempt.listen(1)
+
+
+def destination_faults(config: Config) -> list[str]:
+    """Whether each destination's name resolves, its folder can be written, its secrets be read.
+
+    Nothing is sent: `dicom-node echo` does that.
+    """
+    return [
+        f"destination {each.name}: {fault}"
+        for each in config.destinations
+        for fault in _destination(each)
+    ]
+
+
+def _destination(destination: Destination) -> Iterator[str]:
+    if isinstance(destination, FolderDestination):
+        yield from _not_writable(destination.path)
+    elif isinstance(destination, WebDestination):
+        from urllib.parse import urlsplit
+
+        yield from _not_resolved(urlsplit(destination.url).hostname or "")
+        yield from _not_readable("token_file", destination.token_file)
+        yield from _not_readable("ca_file", destination.ca_file)
+        if destination.token_env is not None and destination.token_env not in os.environ:
+            yield f"token_env: the variable {destination.token_env} is not set"
+    else:
+        yield from _not_resolved(destination.host)
+
+
+def _not_resolved(host: str) -> Iterator[str]:
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):  # UnicodeError: a label that is too long
+        yield f"the name {host} does not resolve to an address"
+
+
+def secret_faults(config: Config) -> list[str]:
+    """Whether the other files that the configuration names can be read."""
+    files = {
+        "node.users_file": config.node.users_file,
+        "audit.signing_key_file": config.audit.signing_key_file,
+        "audit.public_key_file": config.audit.public_key_file,
+    }
+    return [fault for key, path in files.items() for fault in _not_readable(key, path)]
+
+
+def _not_readable(key: str, path: Path | None) -> Iterator[str]:
+    if path is None:
+        return
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        yield f"{key}: {path}: {error.strerror}"
+
+
+def _not_writable(folder: Path) -> Iterator[str]:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        yield f"{folder} cannot be written: {error.strerror}"
