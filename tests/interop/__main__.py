@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from interop import install, pictures, roundtrip, servers, storm, validators, viewer
+from interop import associations, install, pictures, roundtrip, servers, storm, validators, viewer
 from interop.cases import Case, Round, rounds, tuned_models
 from interop.roundtrip import Back
 from interop.verdicts import Verdict, as_json, failed, show
@@ -59,6 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> Iterator[Verdict]:
+    if not names or associations.NAME in names:
+        try:
+            yield associations.check(out / associations.NAME)
+        except _BROKEN as error:
+            yield _broken(associations.NAME, error)
+    if list(names) == [associations.NAME]:
+        return
     try:
         models_dir, sick, well = tuned_models(out / "tuning")
     except _BROKEN as error:
@@ -133,7 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="interop", description="Test the node with independent programs."
     )
-    parser.add_argument("rounds", nargs="*", metavar="ROUND", help="3d, comprehensive, ...; all")
+    parser.add_argument(
+        "rounds", nargs="*", metavar="ROUND", help="3d, comprehensive, associations, ...; all"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", type=_new_folder, default=f"runs/interop/{stamp}",
                         metavar="FOLDER", help="folder for films and results")  # fmt: skip

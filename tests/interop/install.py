@@ -39,7 +39,7 @@ TOOLS = (
         (str(ORTHANC), str(PLUGINS / "libOrthancGdcm.so"), str(PLUGINS / "libOrthancDicomWeb.so")),
         ("orthanc", "orthanc-gdcm", "orthanc-dicomweb"),
     ),
-    Tool("dcmtk", ("storescu", "echoscu", "dsr2html", "dcmpschk"), ("dcmtk",)),
+    Tool("dcmtk", ("storescu", "storescp", "echoscu", "dsr2html", "dcmpschk"), ("dcmtk",)),
     Tool("dicom3tools", ("dciodvfy", "dcentvfy"), ("dicom3tools",)),
     Tool("gdcm", ("gdcminfo",), ("libgdcm-tools",)),
     Tool("pixelmed", (str(PIXELMED), "java"), ("pixelmed-apps", "default-jre-headless")),
