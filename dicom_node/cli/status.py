@@ -1,9 +1,13 @@
-"""`status`: which processes run, what is waiting, which alarms are on."""
+"""`status`: what is wrong and what helps, then which processes run and what waits."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from dicom_node.cli.render import (
     NOT_FOR_DIAGNOSIS,
@@ -14,11 +18,17 @@ from dicom_node.cli.render import (
     print_line,
 )
 from dicom_node.config import load
+from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
-    import typer
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from dicom_node.service.alarms import Alarm
     from dicom_node.store.status import Status
+
+# The exit statuses of a monitoring plugin (monitoring-plugins.org, Development Guidelines).
+_OK, _WARNING, _CRITICAL, _UNKNOWN = range(4)
 
 
 def register(app: typer.Typer) -> None:
@@ -26,28 +36,83 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def status(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show running processes, counts and alarms."""
-    from dicom_node.service.alarms import alarms, unread, unsent
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="One line and an exit status for Nagios and its kin.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what is wrong and what helps, running processes, and what waits. Times are UTC.
+
+    With --check, exit status 0: nothing is wrong; 1: warning; 2: critical, as for a stopped node;
+    3: the state cannot be read.
+    """
+    try:
+        found = _look(config)
+    except NodeError as error:
+        if not check:
+            raise
+        print_line(f"DICOM_NODE UNKNOWN: {' '.join(str(error).split())}")
+        sys.exit(_UNKNOWN)
+    counted, alive, alarming, queue = found
+    if as_json:
+        listed = [asdict(each) for each in alarming]
+        print_json({**counted, "audit_queue": queue, "processes": alive, "alarms": listed})
+    elif check:
+        print_line(_check_line(counted, alarming))
+    else:
+        _print(counted, alive, alarming, queue)
+    if check:
+        sys.exit(_exit_status(alarming))
+
+
+def _look(
+    config: Path | None,
+) -> tuple[Status, dict[str, int], list[Alarm], dict[str, int] | None]:
+    """Counts, processes, alarms, and the queue to the audit repository if there is one."""
     from dicom_node.service.pidfile import processes
+    from dicom_node.service.work_alarms import every_alarm
     from dicom_node.store.status import read_status
 
     settings = load(config)
-    data_dir = settings.node.data_dir
-    counted, alive = read_status(data_dir), processes(data_dir)
+    counted, alive = read_status(settings.node.data_dir), processes(settings.node.data_dir)
     now = datetime.now(UTC)
     queue = _audit_queue(counted, now) if settings.audit.repository else None
-    oldest = counted["oldest_undecided"]
-    alarming = alarms(settings, now)
-    alarming += unread(settings, datetime.fromisoformat(oldest) if oldest else None, now)
-    if queue:
-        alarming += unsent(settings, queue["lines"], queue["oldest_seconds"])
-    if as_json:
-        print_json({**counted, "audit_queue": queue, "processes": alive, "alarms": alarming})
-        return
+    return counted, alive, every_alarm(settings, config, counted, alive, now), queue
+
+
+def _exit_status(alarming: Sequence[Alarm]) -> int:
+    levels = {alarm.level for alarm in alarming}
+    return _CRITICAL if "critical" in levels else _WARNING if levels else _OK
+
+
+def _check_line(counted: Status, alarming: Sequence[Alarm]) -> str:
+    """The line of a monitoring plugin: verdict, what is wrong, performance data."""
+    verdict = ("OK", "WARNING", "CRITICAL")[_exit_status(alarming)]
+    said = "; ".join(alarm.sentence for alarm in alarming) or "nothing is wrong"
+    waiting = counted["jobs"].get("waiting", 0)
+    of_status = {
+        name: sum(each.get(name, 0) for each in counted["deliveries"].values())
+        for name in ("pending", "held", "withheld")
+    }
+    numbers = {"waiting": waiting, **of_status, "parked": counted["jobs"].get("parked", 0)}
+    data = " ".join(f"{name}={count}" for name, count in numbers.items())
+    return f"DICOM_NODE {verdict}: {said.replace('|', '/')} | {data}"
+
+
+def _print(
+    counted: Status,
+    alive: Mapping[str, int],
+    alarming: Sequence[Alarm],
+    queue: dict[str, int] | None,
+) -> None:
     print_line(NOT_FOR_DIAGNOSIS)
-    for sentence in alarming:
-        print_line(f"ALARM      {sentence}")
+    for alarm in alarming:
+        print_line(f"ALARM      {alarm.sentence}")
+        print_line(f"           -> {alarm.command}")
+    if not alarming:
+        print_line("well       nothing is wrong")
     print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
     _print_counts(counted)
     waiting = queue["lines"] if queue else 0
@@ -67,8 +132,6 @@ def _print_counts(counted: Status) -> None:
                 f"DOWN       {destination} since {breaker['since']}: {breaker['reason']}; "
                 f"next probe {breaker['next_probe']}"
             )
-    if any(by_status.get("withheld") for by_status in counted["deliveries"].values()):
-        print_line("ALARM      results failed the node's own check and are withheld: see `show`")
     oldest = counted["oldest_waiting"]
     print_line(f"waiting    {f'since {oldest}' if oldest else 'nothing'}")
 

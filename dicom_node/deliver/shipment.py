@@ -126,10 +126,13 @@ class Deliverer:
                     self._settle(shipment, [(delivery, answer)])
                 else:
                     others.append((delivery, answer))
-        if shipment.destination not in down:
+        tried = shipment.destination not in down
+        if tried:
             self._note(shipment.destination, answers, down)
         if others:
-            self._settle(shipment, others)
+            settlements = self._settle(shipment, others)
+            if tried:
+                _log_failures(shipment, settlements)
 
     def _answers(self, shipment: Shipment, down: dict[str, str]) -> Generator[Answer, None, None]:
         """Send the shipment, unless its destination did not answer before in this round."""
@@ -155,7 +158,9 @@ class Deliverer:
             down[destination] = answers[0].reason
             self.note(destination, answers[0].reason)
 
-    def _settle(self, shipment: Shipment, answers: Sequence[tuple[Delivery, Answer]]) -> None:
+    def _settle(
+        self, shipment: Shipment, answers: Sequence[tuple[Delivery, Answer]]
+    ) -> list[Settlement]:
         # One draw of jitter: what failed together is due together and shares an association again.
         now, jitter = self.clock(), self.jitter()
         settlements = [
@@ -167,6 +172,30 @@ class Deliverer:
             settlements = [replace(each, confirm=each.event is accepted) for each in settlements]
         self.outbox.settle(shipment, settlements)
         fail_point("deliver.settled")
+        return settlements
+
+
+_HELD = (DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP)
+
+
+def _log_failures(shipment: Shipment, settlements: Sequence[Settlement]) -> None:
+    """One line for each reason: why objects are held, or why the first attempt failed."""
+    attempts = {delivery.id: delivery.attempt for delivery in shipment.deliveries}
+    held = Counter(each.reason for each in settlements if each.event in _HELD)
+    failed = Counter(
+        each.reason
+        for each in settlements
+        if each.event not in _HELD and attempts[each.delivery_id] == 1
+    )
+    of_shipment = {"destination": shipment.destination, "study": shipment.study_instance_uid}
+    for reason, objects in held.items():
+        log.error(
+            "delivery held until retry or discard", reason=reason, objects=objects, **of_shipment
+        )
+    for reason, objects in failed.items():
+        log.warning(
+            "delivery failed, to be tried again", reason=reason, objects=objects, **of_shipment
+        )
 
 
 def _begins(shipment: Shipment) -> AuditEvent:

@@ -91,7 +91,8 @@ class Housekeeping:
 
     def warn_of_certificates(self) -> None:
         """Report expiring certificates; once a day each, as the sentence counts days."""
-        for sentence in certificates(self.config, self.clock()):
+        for alarm in certificates(self.config, self.clock()):
+            sentence = alarm.sentence
             if sentence in self.reported:
                 continue
             self.reported.add(sentence)

@@ -88,8 +88,8 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
         handlers=commitment.handlers,
     )
     receiver.start()
-    for sentence in access(config):
-        log.warning("open to the network", reason=sentence)
+    for alarm in access(config):
+        log.warning("open to the network", reason=alarm.sentence)
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
     stop.wait()
     receiver.stop()

@@ -35,6 +35,8 @@ class Status(TypedDict):
     breakers: dict[str, Breaker]  # destination -> failures; absent if it answers
     oldest_waiting: str | None  # ISO 8601: when the oldest film, job or delivery began to wait
     oldest_undecided: str | None  # ISO 8601: when the oldest film arrived that is not read yet
+    oldest_undelivered: str | None  # ISO 8601: when the oldest result was made that waits
+    started_at: str | None  # ISO 8601: when a node last started over the folder
     audit_lines: int
     audit_sent: int  # the last line that the audit repository has
     audit_unsent_since: str | None  # ISO 8601: time of the oldest line that it does not have
@@ -78,6 +80,12 @@ def _count(connection: sqlite3.Connection) -> Status:
             "SELECT min(received_at) FROM instances LEFT JOIN jobs ON jobs.id = job_id "
             "WHERE decision = 'undecided' AND (job_id IS NULL OR jobs.status != 'parked')",
         ),
+        oldest_undelivered=_one(
+            connection,
+            "SELECT min(composed_at) FROM results JOIN deliveries USING (sop_instance_uid) "
+            "WHERE status IN ('pending', 'sending', 'sent')",
+        ),
+        started_at=_one(connection, "SELECT max(at) FROM audit WHERE kind = 'node-started'"),
         audit_lines=_one(connection, "SELECT coalesce(max(sequence), 0) FROM audit"),
         audit_sent=sent,
         audit_unsent_since=_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import FilmOutcome, Instance, Refusal, RefusalCode, Settlement
 from dicom_node.domain.values import Result as Made
 from dicom_node.errors import NodeError
+from dicom_node.service import pidfile
 from dicom_node.store.store import Store, open_store
 
 STUDY = "1.2.840.9"
@@ -128,6 +130,10 @@ def _read_one_refuse_one_hold_the_result(store: Store) -> None:
     store.outbox.settle(shipment, [refused])
 
 
+def _codes(status: dict[str, Any]) -> set[str]:
+    return {alarm["code"] for alarm in status["alarms"]}
+
+
 def test_status_counts_everything(site: Site) -> None:
     """Films, readings and deliveries are counted by where they stand; no process runs."""
     _read_one_refuse_one_hold_the_result(site.store)
@@ -137,6 +143,72 @@ def test_status_counts_everything(site: Site) -> None:
     assert status["deliveries"] == {"pacs": {"held": 1}}
     assert status["processes"] == {}
     assert "not running" in site.run("status").output
+
+
+def test_status_leads_with_what_is_wrong_and_what_helps(site: Site) -> None:
+    """Critical alarms come first, each with a command, before any count."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    site.store.breakers.failed("pacs", "nothing listens", _now())
+    alarms = site.json("status")["alarms"]
+    assert [each["code"] for each in alarms] == ["stopped", "destination-down", "held"]
+    assert alarms[1]["command"] == "dicom-node echo pacs"
+    lines = site.run("status").output.splitlines()
+    assert lines[1] == "ALARM      the node is not running"
+    assert lines[2] == "           -> systemctl start dicom-node"
+
+
+def _pretend_it_runs(site: Site) -> None:
+    names = ("supervisor", "receiver-1", "worker-1", "deliverer-1")
+    pidfile.publish(site.folder / "data", dict.fromkeys(names, os.getpid()))
+
+
+def test_a_check_has_the_exit_statuses_of_a_monitoring_plugin(site: Site) -> None:
+    """0 well, 1 warning, 2 critical and so a stopped node, 3 unknown; one line with numbers."""
+    assert site.run("status", "--check").exit_code == 2
+    _pretend_it_runs(site)
+    done = site.run("status", "--check")
+    assert done.exit_code == 0
+    assert done.output.startswith("DICOM_NODE OK: nothing is wrong | waiting=0 pending=0")
+    _read_one_refuse_one_hold_the_result(site.store)
+    done = site.run("status", "--check")
+    assert done.exit_code == 1
+    assert "DICOM_NODE WARNING: 1 objects for pacs are held" in done.output
+    assert " held=1 " in done.output
+    (site.folder / "config.yaml").write_text("node: {prot: 1}")
+    done = site.run("status", "--check")
+    assert done.exit_code == 3
+    assert done.output.startswith("DICOM_NODE UNKNOWN: ")
+    assert done.output.count("\n") == 1
+
+
+def test_a_missing_process_is_critical(site: Site) -> None:
+    """The alarm names it."""
+    pidfile.publish(site.folder / "data", {"supervisor": os.getpid(), "worker-1": os.getpid()})
+    alarms = site.json("status")["alarms"]
+    sentences = [each["sentence"] for each in alarms if each["code"] == "process"]
+    assert sentences == ["receiver-1 is not running", "deliverer-1 is not running"]
+
+
+def test_a_result_that_waits_too_long_is_an_alarm(site: Site) -> None:
+    """After `delivery.late_minutes`, however often it was tried."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("retry", STUDY)["deliveries"] == 1
+    assert "undelivered" not in _codes(site.json("status"))
+    path = site.folder / "config.yaml"
+    values = yaml.safe_load(path.read_text())
+    values["delivery"]["late_minutes"] = 1e-6
+    path.write_text(yaml.safe_dump(values))
+    assert "undelivered" in _codes(site.json("status"))
+
+
+def test_a_configuration_newer_than_the_running_node_is_an_alarm(site: Site) -> None:
+    """A person who changed the file and forgot to restart sees it; a stopped node is no case."""
+    site.store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED))
+    later = (_now() + timedelta(minutes=1)).timestamp()
+    os.utime(site.folder / "config.yaml", (later, later))
+    assert "configuration-changed" not in _codes(site.json("status"))
+    _pretend_it_runs(site)
+    assert "configuration-changed" in _codes(site.json("status"))
 
 
 def test_studies_lists_a_line_a_study(site: Site) -> None:
@@ -301,14 +373,14 @@ def test_lines_that_wait_for_the_repository_are_counted_and_alarm_when_old(site:
     status = site.json("status")
     assert status["audit_queue"]["lines"] == 2
     assert 1200 <= status["audit_queue"]["oldest_seconds"] < 1260
-    assert status["alarms"] == []
+    assert _codes(status) == {"stopped"}
     settings["audit"]["repository"]["late_minutes"] = 15
     path.write_text(yaml.safe_dump(settings))
     output = site.run("status").output
     assert "ALARM      2 audit lines were not sent to the repository logs, the oldest 20" in output
     site.store.audit.advance("repository", 3)
     assert site.json("status")["audit_queue"] == {"lines": 0, "oldest_seconds": 0}
-    assert site.json("status")["alarms"] == []
+    assert _codes(site.json("status")) == {"stopped"}
 
 
 def test_echo_says_who_answers(site: Site, pacs: Peer) -> None:

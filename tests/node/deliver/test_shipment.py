@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from support.answers import NOT_ACCEPTED, NOT_SENT, UNAVAILABLE, UNREADABLE, Said, answer
 
 from dicom_node.deliver.retry import RetryPolicy
@@ -255,3 +256,31 @@ def test_stopping() -> None:
     sender = StopsMidway({"pacs": [STORED, STORED]})
     assert deliverer(queue, sender, stopping).deliver_due() == 1
     assert list(queue.settled) == ["1"]
+
+
+REFUSED = (0xA900, "data set does not match SOP class")
+
+
+@pytest.mark.parametrize(
+    ("said", "attempt", "event", "level"),
+    [
+        (SILENT, 1, "delivery failed, to be tried again", "warning"),
+        (SILENT, 2, None, None),
+        (SILENT, 4, "delivery held until retry or discard", "error"),
+        (REFUSED, 2, "delivery held until retry or discard", "error"),
+    ],
+    ids=str,
+)
+def test_the_log_has_the_first_failure_and_every_hold(
+    said: tuple[Said, str], attempt: int, event: str | None, level: str | None
+) -> None:
+    """With the destination and the reason, one line for equal objects."""
+    queue = Queue([shipment("1.2", "pacs", attempt, attempt)])
+    with capture_logs() as logs:
+        deliverer(queue, Script({"pacs": [said, said]})).deliver_due()
+    assert [(each["event"], each["log_level"]) for each in logs] == (
+        [(event, level)] if event else []
+    )
+    for each in logs:
+        assert said[1] in each["reason"]
+        assert (each["destination"], each["objects"]) == ("pacs", 2)

@@ -11,7 +11,7 @@ import pytest
 from support.fakes import StoreHarness, instance, store_harness
 
 from dicom_node.config import Config
-from dicom_node.service.alarms import unread
+from dicom_node.service.work_alarms import unread
 from dicom_node.store.status import read_status
 
 REPORT = "1.2.840.10008.5.1.4.1.1.88.11"  # Basic Text SR, which is never read
@@ -73,5 +73,5 @@ def test_an_undecided_film_waits_and_raises_an_alarm_in_time(
     assert read_status(tmp_path)["oldest_waiting"] == came.isoformat(timespec="microseconds")
     longest = Config().study.longest_wait_seconds
     assert unread(Config(), came, came + timedelta(seconds=longest)) == []
-    (sentence,) = unread(Config(), came, came + timedelta(seconds=11 * longest))
-    assert "11 minutes" in sentence
+    (alarm,) = unread(Config(), came, came + timedelta(seconds=11 * longest))
+    assert "11 minutes" in alarm.sentence

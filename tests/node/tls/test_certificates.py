@@ -94,7 +94,7 @@ def test_expiry_is_an_alarm_and_a_line_in_the_audit_log(
     house.run()
     house.run()  # an hour later: nothing new
     lines = [e.detail["reason"] for e in store.events if e.kind is AuditKind.TLS_EXPIRING]
-    assert lines == certificates(config, soon)
+    assert lines == [each.sentence for each in certificates(config, soon)]
     assert (said is None and not lines) or (said is not None and said in str(lines[0]))
 
 
@@ -124,7 +124,7 @@ def test_a_full_disk_is_an_alarm(tmp_path: Path) -> None:
     """`status` says why films are rejected."""
     config = load(None, {"DICOM_NODE__NODE__DATA_DIR": str(tmp_path)})
     full = config.model_copy(update={"spool": SpoolConfig(min_free_mb=10**9)})
-    assert "films are rejected" in alarms(full, NOW)[0]
+    assert "films are rejected" in alarms(full, NOW)[0].sentence
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,195 @@
+"""Alarms of the running node and of the work that waits, from the counts of `status`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dicom_node.service.alarms import Alarm, alarms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dicom_node.config import Config
+    from dicom_node.store.status import Status
+
+_UNREAD_WAITS = 10  # times study.longest_wait_seconds
+_LOG = "journalctl -u dicom-node -n 50"
+
+
+def every_alarm(
+    config: Config,
+    config_path: Path | None,
+    counted: Status,
+    alive: Mapping[str, int],
+    now: datetime,
+) -> list[Alarm]:
+    """Every alarm there is, the critical ones first.
+
+    Parameters
+    ----------
+    config_path
+        The file that the configuration came from, if any.
+    alive
+        Process ids by name, see `dicom_node.service.pidfile.processes`.
+    """
+    oldest_film, oldest_line = counted["oldest_undecided"], counted["audit_unsent_since"]
+    found = [
+        *processes(config, alive),
+        *destinations(counted),
+        *alarms(config, now),
+        *unread(config, _time(oldest_film), now),
+        *undelivered(config, _time(counted["oldest_undelivered"]), now),
+        *by_hand(counted),
+        *unsent(config, counted["audit_lines"] - counted["audit_sent"], _time(oldest_line), now),
+        *changed(config_path, _time(counted["started_at"]) if alive else None),
+    ]
+    return sorted(found, key=lambda alarm: alarm.level != "critical")
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def processes(config: Config, alive: Mapping[str, int]) -> list[Alarm]:
+    """The node is stopped, or one of its processes does not run."""
+    if "supervisor" not in alive:
+        sentence, command = "the node is not running", "systemctl start dicom-node"
+        return [Alarm(code="stopped", level="critical", sentence=sentence, command=command)]
+    workers = [f"worker-{number}" for number in range(1, config.workers.count + 1)]
+    expected = ["receiver-1", *workers, "deliverer-1"]
+    return [
+        Alarm(code="process", level="critical", sentence=f"{name} is not running", command=_LOG)
+        for name in expected
+        if name not in alive
+    ]
+
+
+def destinations(counted: Status) -> list[Alarm]:
+    """Destinations that do not answer."""
+    return [
+        Alarm(
+            code="destination-down",
+            level="critical",
+            sentence=f"destination {name} is down since {_minute(breaker['since'])}: "
+            f"{breaker['reason']}",
+            command=f"dicom-node echo {name}",
+        )
+        for name, breaker in counted["breakers"].items()
+        if breaker["open"]
+    ]
+
+
+def _minute(text: str | None) -> str:
+    return f"{text[:16].replace('T', ' ')} UTC" if text else "unknown"
+
+
+def by_hand(counted: Status) -> list[Alarm]:
+    """What waits for a person: parked readings, held and withheld deliveries."""
+    found = []
+    if parked := counted["jobs"].get("parked", 0):
+        found.append(
+            Alarm(
+                code="parked",
+                level="warning",
+                sentence=f"readings that failed too often are parked, {parked} in all",
+                command="dicom-node studies, then retry or discard STUDY_UID",
+            )
+        )
+    for name, by_status in counted["deliveries"].items():
+        if held := by_status.get("held", 0):
+            found.append(
+                Alarm(
+                    code="held",
+                    level="warning",
+                    sentence=f"{held} objects for {name} are held: refused, or tried too often",
+                    command="dicom-node studies, then retry or discard STUDY_UID",
+                )
+            )
+        if withheld := by_status.get("withheld", 0):
+            found.append(
+                Alarm(
+                    code="withheld",
+                    level="warning",
+                    sentence=f"{withheld} objects for {name} failed the node's own check and are "
+                    "withheld",
+                    command="dicom-node studies, then show STUDY_UID",
+                )
+            )
+    return found
+
+
+def unread(config: Config, oldest: datetime | None, now: datetime) -> list[Alarm]:
+    """A film has waited for its reading far longer than it should."""
+    if oldest is None:
+        return []
+    seconds = (now - oldest).total_seconds()
+    if seconds <= _UNREAD_WAITS * config.study.longest_wait_seconds:
+        return []
+    return [
+        Alarm(
+            code="unread",
+            level="critical",
+            sentence=f"a film has waited {seconds / 60:.0f} minutes to be read",
+            command=_LOG,
+        )
+    ]
+
+
+def undelivered(config: Config, oldest: datetime | None, now: datetime) -> list[Alarm]:
+    """A result has waited for its delivery longer than `delivery.late_minutes`."""
+    if oldest is None:
+        return []
+    minutes = (now - oldest).total_seconds() / 60
+    if minutes <= config.delivery.late_minutes:
+        return []
+    return [
+        Alarm(
+            code="undelivered",
+            level="critical",
+            sentence=f"a result has waited {minutes:.0f} minutes to be sent",
+            command="dicom-node echo",
+        )
+    ]
+
+
+def unsent(config: Config, lines: int, oldest: datetime | None, now: datetime) -> list[Alarm]:
+    """Audit lines have waited for the repository for too long."""
+    repository = config.audit.repository
+    if repository is None or lines == 0 or oldest is None:
+        return []
+    minutes = int((now - oldest).total_seconds()) // 60
+    if minutes < repository.late_minutes:
+        return []
+    return [
+        Alarm(
+            code="audit-queue",
+            level="warning",
+            sentence=f"{lines} audit lines were not sent to the repository {repository.host}, the "
+            f"oldest {minutes} minutes ago; audit.repository.late_minutes is "
+            f"{repository.late_minutes:g}",
+            command="dicom-node doctor tls",
+        )
+    ]
+
+
+def changed(config_path: Path | None, started: datetime | None) -> list[Alarm]:
+    """The configuration file is newer than the running node, which does not use the change."""
+    if config_path is None or started is None:
+        return []
+    try:
+        written = datetime.fromtimestamp(config_path.stat().st_mtime, UTC)
+    except OSError:
+        return []
+    if written <= started:
+        return []
+    return [
+        Alarm(
+            code="configuration-changed",
+            level="warning",
+            sentence=f"{config_path} was changed at {written:%Y-%m-%d %H:%M} UTC, after the start "
+            "of the node, which still uses the old one",
+            command="dicom-node config check, then systemctl restart dicom-node",
+        )
+    ]
