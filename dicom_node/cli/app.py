@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -64,15 +63,14 @@ def version(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the node (receiver, workers and deliverer) until SIGTERM."""
+    """Run the node (receiver, workers and deliverer) until SIGTERM or SIGHUP."""
     from dicom_node.log import configure
-    from dicom_node.service.supervisor import Supervisor
+    from dicom_node.service.supervisor import Supervisor, stop_on_signals
 
     settings = load(config)
     configure(settings.log, "supervisor")
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     Supervisor(config=settings, config_path=config).run(stop)
 
 

@@ -2,9 +2,10 @@
 
 Text is decoded by the declared character set and written as Unicode. UTF-8 that was declared as a
 single-byte set, or not declared at all, is read as UTF-8. Characters that cannot be decoded and
-control characters become U+FFFD, which a reader can see. Text that is too long for its VR is cut,
-except for identifiers. Other values are copied unchanged if they are legal and left out if they
-are not: an archive may reject a whole object because of one bad date.
+control characters become U+FFFD, which a reader can see. Less-than and greater-than signs, which a
+web viewer might take for HTML, become angle quotation marks, except in identifiers. Text that is
+too long for its VR is cut, except for identifiers. Other values are copied unchanged if they are
+legal and left out if they are not: an archive may reject a whole object because of one bad date.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ _PARAGRAPHS = frozenset({"LT", "ST", "UT"})
 # UTF-8 cannot encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_ANGLES = str.maketrans(
+    {
+        "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}",
+        ">": "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}",
+    }
+)
 # Maximum length in characters, PS3.5 6.2; for PN in each component group
 _LONGEST = {"LO": 64, "LT": 10240, "PN": 64, "SH": 16, "ST": 1024}
 _MULTI_BYTE = {"shift_jis", "iso2022_jp", "iso2022_jp_2", "euc_kr", "iso_ir_58"} | {
@@ -167,7 +174,10 @@ def _text(text: str, element: DataElement, codec: str | None) -> str:
     text = control.sub("\N{REPLACEMENT CHARACTER}", _repaired(text.replace(_GB2312, ""), codec))
     if vr not in _PARAGRAPHS:
         text = text.replace("\\", "\N{REPLACEMENT CHARACTER}")
-    if vr not in _LONGEST or is_identifier(element.keyword):
+    if is_identifier(element.keyword):
+        return text
+    text = text.translate(_ANGLES)
+    if vr not in _LONGEST:
         return text
     if vr == "PN":
         return "=".join(group[: _LONGEST[vr]] for group in text.split("=")[:3])

@@ -53,14 +53,20 @@ def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
     """
     hide_memory()
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor handles Ctrl-C
+    _heed_only_the_supervisor(stop)
     threading.Thread(target=_watch_parent, args=(supervisor, stop), daemon=True).start()
     try:
         _RUN[role](owner, config, stop)
     except (ConfigError, DatabaseDamaged, ModelError) as error:
         log.error("cannot start", reason=str(error))
         sys.exit(CANNOT_START)
+
+
+def _heed_only_the_supervisor(stop: threading.Event) -> None:
+    """Stop on SIGTERM; a terminal sends the others to the supervisor, too, which then drains."""
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _watch_parent(supervisor: int, stop: threading.Event) -> None:

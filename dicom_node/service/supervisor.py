@@ -42,6 +42,12 @@ _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
 log = structlog.get_logger()
 
 
+def stop_on_signals(stop: threading.Event) -> None:
+    """Drain on SIGTERM, on Ctrl-C, and when the terminal is closed (SIGHUP)."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+
+
 @dataclass(slots=True, kw_only=True)
 class _Child:
     role: Role

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import threading
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -79,3 +81,21 @@ def test_a_role_is_one_of_three() -> None:
     assert [role_named(role) for role in ROLES] == list(ROLES)
     with pytest.raises(NodeError, match="receiver, worker, deliverer"):
         role_named("janitor")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_node_drains_when_it_is_ended_and_when_its_terminal_is_closed(
+    number: signal.Signals,
+) -> None:
+    """A closed terminal sends SIGHUP, which would otherwise end the supervisor alone."""
+    before = {
+        each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    }
+    stop = threading.Event()
+    try:
+        supervisor.stop_on_signals(stop)
+        signal.raise_signal(number)
+        assert stop.is_set()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
