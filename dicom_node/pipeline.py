@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -14,12 +15,20 @@ from dicom_node.domain.reading import (
     ReadingSummary,
     StageSummary,
 )
-from dicom_node.domain.values import CheckFailure, FilmOutcome, Image, Refusal, RefusalCode, Result
+from dicom_node.domain.values import (
+    CheckFailure,
+    FilmOutcome,
+    Identity,
+    Image,
+    Refusal,
+    RefusalCode,
+    Result,
+)
 from dicom_node.errors import Refused
 from dicom_node.fail_points import fail_point
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pydicom import Dataset
 
@@ -40,6 +49,7 @@ class Pipeline:
     reader: Reader
     clock: Clock
     secret: bytes = field(default=b"", repr=False)  # of the node: its UIDs are derived with it
+    identities: tuple[Identity, ...] = (Identity.FULL,)  # a set of objects for each
 
     def read(
         self,
@@ -90,19 +100,13 @@ class Pipeline:
         image, reading = read
         fail_point("work.read")
         started = perf_counter()
-        objects = compose.compose(source, image, reading, context)
-        fail_point("work.composed")
-        results, faults = _write_all(objects, source, out)
+        make = partial(compose.compose, image=image, reading=reading)
+        results, faults = self._compose(source, context, make, out)
         seconds = {"decode": decode_seconds, **reading.seconds, "compose": perf_counter() - started}
         return FilmOutcome(
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
             refusal=None,
-            reading=summary(
-                reading,
-                seconds,
-                notes=image.notes,
-                config_digest=self.config.digest,
-            ),
+            reading=summary(reading, seconds, image.notes, self.config.digest),
             results=results,
             faults=faults,
         )
@@ -136,9 +140,11 @@ class Pipeline:
     def _refuse(
         self, source: Dataset, refusal: Refusal, context: compose.Context, out: Path
     ) -> FilmOutcome:
-        image = None if refusal.code is RefusalCode.UNREADABLE else _shown(source)
-        objects = compose.compose_refusal(source, refusal, self.reader.identity, context, image)
-        results, faults = _write_all(objects, source, out)
+        shown = None if refusal.code is RefusalCode.UNREADABLE else _shown(source)
+        make = partial(
+            compose.compose_refusal, refusal=refusal, model=self.reader.identity, image=shown
+        )
+        results, faults = self._compose(source, context, make, out)
         return FilmOutcome(
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
             refusal=refusal,
@@ -146,6 +152,22 @@ class Pipeline:
             results=results,
             faults=faults,
         )
+
+    def _compose(
+        self, source: Dataset, context: compose.Context, make: Callable[..., list[Dataset]],
+        out: Path,
+    ) -> tuple[tuple[Result, ...], tuple[CheckFailure, ...]]:  # fmt: skip
+        """Make, write and check a set of objects for each identity."""
+        results: list[Result] = []
+        faults: list[CheckFailure] = []
+        for identity in self.identities:
+            header, seen = compose.restrict(source, replace(context, identity=identity))
+            objects = make(header, context=seen)
+            fail_point("work.composed")
+            written = [_write(ds, out, source, identity) for ds in objects]
+            faults += check_objects.check_files([out / each.path for each in written], header)
+            results += written
+        return tuple(results), tuple(faults)
 
     def _context(
         self, revision: int, predecessors: tuple[Result, ...], *, force_stage3: bool
@@ -165,7 +187,7 @@ class Pipeline:
 
 
 def summary(
-    reading: Reading, seconds: dict[str, float], *, notes: Mapping[str, str], config_digest: str
+    reading: Reading, seconds: dict[str, float], notes: Mapping[str, str], config_digest: str
 ) -> ReadingSummary:
     """Summarise a reading: probabilities to 6 decimal places, all else to 4."""
     return ReadingSummary(
@@ -259,18 +281,11 @@ def _explanation(check: HeatCheck) -> HeatCheckSummary:
     )
 
 
-def _write_all(
-    objects: Sequence[Dataset], source: Dataset, out: Path
-) -> tuple[tuple[Result, ...], tuple[CheckFailure, ...]]:
-    """Write the objects, then read them back and check them."""
-    results = tuple(_write(ds, out) for ds in objects)
-    return results, tuple(check_objects.check_files([out / r.path for r in results], source))
-
-
-def _write(ds: Dataset, out: Path) -> Result:
+def _write(ds: Dataset, out: Path, source: Dataset, identity: Identity) -> Result:
     relative = Path(f"{ds.SOPInstanceUID}.dcm")
     compose.write(ds, out / relative)
     fail_point("work.written")
+    moved = str(ds.StudyInstanceUID) != str(source.StudyInstanceUID)
     return Result(
         sop_instance_uid=str(ds.SOPInstanceUID),
         sop_class_uid=str(ds.SOPClassUID),
@@ -278,4 +293,6 @@ def _write(ds: Dataset, out: Path) -> Result:
         modality=str(ds.Modality),
         series_description=str(ds.SeriesDescription),
         path=relative,
+        identity=identity,
+        sent_study_instance_uid=str(ds.StudyInstanceUID) if moved else None,
     )

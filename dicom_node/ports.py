@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from dicom_node.domain.audit import AuditEvent, AuditRecord
 from dicom_node.domain.conflicts import Conflict, PatientKey
-from dicom_node.domain.values import Answer, FilmOutcome, Image, Instance, Job, Settlement, Shipment
+from dicom_node.domain.values import (
+    Answer,
+    FilmOutcome,
+    Identity,
+    Image,
+    Instance,
+    Job,
+    Settlement,
+    Shipment,
+)
 
 if TYPE_CHECKING:
     from dicom_node.domain.commitment import (
@@ -81,7 +90,7 @@ class Jobs(Protocol):
         """Lease the oldest due job, urgent ones first; None if no job is due."""
 
     def finish(
-        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Sequence[str]
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, Identity]
     ) -> None:
         """Decide the instances, fill the outbox and close the job in one transaction.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import FolderDestination
     from dicom_node.domain.commitment import CommitmentQuery
+    from dicom_node.domain.values import Result
 
 
 class FolderVerifier:
@@ -43,16 +44,18 @@ class FolderVerifier:
         return Verification(found=Found.LOOKED_UP, reason=reason, kept=kept, by=BY_FILE)
 
     def _kept(self, query: CommitmentQuery, top: int) -> frozenset[str]:
-        """Which of the results lie in the study's folder, unchanged."""
-        results = [delivery.result for delivery in query.deliveries]
+        """Which of the results lie in their study's folder, unchanged."""
+        return frozenset(
+            each.result.sop_instance_uid
+            for each in query.deliveries
+            if self._is_kept(each.result, query.study_instance_uid, top)
+        )
+
+    def _is_kept(self, result: Result, study_instance_uid: str, top: int) -> bool:
+        study = uid(result.sent_study_instance_uid or study_instance_uid)
         try:
-            with opened_folder(uid(query.study_instance_uid), within=top) as folder:
-                return frozenset(
-                    each.sop_instance_uid
-                    for each in results
-                    if same_bytes(
-                        self._data_dir / each.path, folder, f"{each.sop_instance_uid}.dcm"
-                    )
-                )
+            with opened_folder(study, within=top) as folder:
+                name = f"{result.sop_instance_uid}.dcm"
+                return same_bytes(self._data_dir / result.path, folder, name)
         except (FileNotFoundError, NotADirectoryError):
-            return frozenset()
+            return False

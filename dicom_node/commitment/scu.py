@@ -191,7 +191,7 @@ def _queries(assoc: Association, query: CommitmentQuery, ds: Dataset) -> AuditEv
 def _identifier(study_instance_uid: str, result: Result) -> Dataset:
     ds = Dataset()
     ds.QueryRetrieveLevel = "IMAGE"
-    ds.StudyInstanceUID = study_instance_uid
+    ds.StudyInstanceUID = result.sent_study_instance_uid or study_instance_uid
     ds.SeriesInstanceUID = result.series_instance_uid
     ds.SOPInstanceUID = result.sop_instance_uid
     return ds

@@ -20,7 +20,7 @@ from dicom_node.compose import codes, inherited
 from dicom_node.compose.sanitize import clean
 from dicom_node.config import ReportConfig, ResultsConfig
 from dicom_node.dicom import uids
-from dicom_node.domain.values import Result
+from dicom_node.domain.values import Identity, Result
 from models.reading import ModelIdentity
 
 
@@ -37,6 +37,7 @@ class Context:
     revision: int = 1  # of the study
     predecessors: tuple[Result, ...] = ()  # earlier reports of the same film
     normals_above: int | None = None  # of 100 normal films of the site
+    identity: Identity = Identity.FULL
     key: str = ""  # derives the UIDs in place of the film's SOP Instance UID
     secret: bytes = field(default=b"", repr=False)  # of the node
 
@@ -70,6 +71,7 @@ class Lineage:
             software_version=dicom_node.__version__,
             force_stage3=self.context.force_stage3,
             revision=self.context.revision,
+            identity=self.context.identity.value,
             secret=self.context.secret,
         )
 

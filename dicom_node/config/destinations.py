@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from dicom_node.config.sections import Port, Section, Word
+from dicom_node.domain.values import Identity
 
 #: An AE title: 1 to 16 characters of the default repertoire, no backslash (PS3.5 6.2, VR AE).
 AETitle = Annotated[
@@ -39,11 +40,17 @@ def _service_url(text: str) -> str:
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 
-class DicomDestination(Section):
+class Recipient(Section):
+    """What every destination has: a name, and what it may know of the patient."""
+
+    name: DestinationName
+    identity: Identity = Identity.FULL
+
+
+class DicomDestination(Recipient):
     """A PACS that receives the results by C-STORE."""
 
     kind: Literal["dicom"] = "dicom"
-    name: DestinationName
     ae_title: AETitle
     host: str
     port: Port
@@ -52,15 +59,14 @@ class DicomDestination(Section):
     commitment: bool | Literal["auto"] = "auto"
 
 
-class FolderDestination(Section):
+class FolderDestination(Recipient):
     """A folder that receives the results as files; it must exist."""
 
     kind: Literal["folder"]
-    name: DestinationName
     path: Path
 
 
-class WebDestination(Section):
+class WebDestination(Recipient):
     """A DICOMweb service that receives the results by STOW-RS.
 
     The bearer token is in a file or an environment variable, never in the configuration, which is
@@ -68,7 +74,6 @@ class WebDestination(Section):
     """
 
     kind: Literal["dicomweb"]
-    name: DestinationName
     url: ServiceUrl
     token_file: Path | None = None
     token_env: Word | None = None

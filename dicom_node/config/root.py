@@ -131,6 +131,7 @@ class ResultsConfig(Section):
     picture_width: Annotated[int, Field(ge=512, le=4096)] = 1920  # pixels
     manufacturer: str = "dicom-node project"
     station_serial_number: str = "0"
+    pseudonym_dates: Literal["shifted", "kept"] = "shifted"
 
 
 class DeliveryConfig(Section):

@@ -99,10 +99,9 @@ def durable_write_in(
             file.flush()
             os.fsync(handle)
         os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with suppress(FileNotFoundError):
+    finally:
+        with suppress(FileNotFoundError):  # it is still there only if something failed
             os.unlink(part, dir_fd=folder)
-        raise
     os.fsync(folder)
 
 

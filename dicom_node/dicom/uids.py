@@ -40,6 +40,8 @@ class Root:
     ----------
     revision
         Starts at 1; a later one means a new set of objects for the same film.
+    identity
+        What the objects say of the patient: another identity means other objects.
     secret
         The node's; without one, as in `dicom-node read`, everyone can derive the UIDs.
     """
@@ -50,11 +52,12 @@ class Root:
     software_version: str
     force_stage3: bool = False
     revision: int = 1
+    identity: str = "full"
     secret: bytes = field(default=b"", repr=False)
 
     def uid(self, kind: str) -> str:
         """The UID of this root's object, series or tracked finding called ``kind``."""
-        parts = (
+        parts: tuple[str, ...] = (
             self.source_sop_instance_uid,
             self.model_digest,
             self.config_digest,
@@ -63,6 +66,8 @@ class Root:
             kind,
             str(self.revision),
         )
+        if self.identity != "full":
+            parts = (*parts, self.identity)
         return _signed(self.secret, *parts) if self.secret else _named(*parts)
 
 
@@ -78,6 +83,15 @@ def _named(*parts: str) -> str:
 def alias(sop_instance_uid: str, sha256: str) -> str:
     """The key of a second object under one SOP Instance UID, derived from its bytes."""
     return _named("alias", sop_instance_uid, sha256)
+
+
+def pseudonym(uid: str, secret: bytes) -> str:
+    """The UID that stands for a film's own UID where the patient must not be known.
+
+    The same everywhere the node writes it. Only the secret leads from one to the other.
+    """
+    key = hmac.new(secret, b"pseudonym", hashlib.sha256).digest()  # so that `is_derived` is false
+    return _signed(key, uid)
 
 
 def is_derived(uid: str, secret: bytes) -> bool:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:  # the commands that only ask for state start without numpy
     from numpy.typing import NDArray
 
 
+class Identity(StrEnum):
+    """What the objects for a destination say of the patient."""
+
+    FULL = "full"  # all that the film says
+    MINIMAL = "minimal"  # what an archive needs to file them
+    PSEUDONYM = "pseudonym"  # PS3.15 Annex E, Basic Application Confidentiality Profile
+
+
 class RefusalCode(StrEnum):
     """Why a film is not read. The value is stable across releases: audit lines and JSON hold it."""
 
@@ -79,8 +87,8 @@ class Job:
     attempt: int  # 1 for the first try
     lease: str  # fencing token: only its holder may finish the job
     instances: tuple[Instance, ...]
-    #: SOP Instance UID of a film that was read before -> its newest report
-    predecessors: Mapping[str, Result] = field(default_factory=dict)
+    #: SOP Instance UID of a film that was read before -> its newest report for each identity
+    predecessors: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,8 @@ class Result:
     modality: str
     series_description: str
     path: Path  # relative to node.data_dir, or to the --out folder of `read`
+    identity: Identity = Identity.FULL
+    sent_study_instance_uid: str | None = None  # in the object, if not the film's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

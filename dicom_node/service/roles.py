@@ -16,6 +16,7 @@ import structlog
 
 from dicom_node.confine import hide_memory
 from dicom_node.domain.clock import utc_now
+from dicom_node.domain.values import Identity
 from dicom_node.errors import ConfigError, DatabaseDamaged, ModelError, NodeError
 from dicom_node.store.secret import node_secret
 from dicom_node.store.store import open_store
@@ -116,7 +117,11 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
         log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
     secret = node_secret(config.node.data_dir)
-    pipeline = Pipeline(config=config, reader=reader, clock=utc_now, secret=secret)
+    identities = tuple(dict.fromkeys(each.identity for each in config.destinations))
+    pipeline = Pipeline(
+        config=config, reader=reader, clock=utc_now, secret=secret,
+        identities=identities or (Identity.FULL,),
+    )  # fmt: skip
     worker = Worker(owner=owner, config=config, jobs=store.jobs, pipeline=pipeline, clock=utc_now)
     worker.run(stop)
     store.close()

@@ -85,7 +85,7 @@ class Worker:
             unless_read.callback(self._drop, attempt_folder(job))
             outcomes = [self._read(job, index) for index in range(len(job.instances))]
             unless_read.pop_all()
-        destinations = [destination.name for destination in self.config.destinations]
+        destinations = {each.name: each.identity for each in self.config.destinations}
         fail_point("work.finishing")
         self.jobs.finish(job, outcomes, destinations)
         fail_point("work.finished")
@@ -100,12 +100,11 @@ class Worker:
         instance = job.instances[index]
         data_dir = self.config.node.data_dir
         folder = attempt_folder(job)
-        earlier = job.predecessors.get(instance.sop_instance_uid)
         outcome = self.pipeline.read(
             data_dir / instance.path,
             data_dir / folder,
             revision=job.revision,
-            predecessors=(earlier,) if earlier else (),
+            predecessors=job.predecessors.get(instance.sop_instance_uid, ()),
             key=instance.sop_instance_uid,
         )
         for fault in outcome.faults:

@@ -21,12 +21,12 @@ from dicom_node.store.outcomes import events_of, record
 from dicom_node.store.revisions import reopen, reports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Engine, RowMapping
 
-    from dicom_node.domain.values import FilmOutcome
+    from dicom_node.domain.values import FilmOutcome, Identity
     from dicom_node.ports import Clock
 
 #: Films of one job. A larger study is read in several, between which an urgent study is read.
@@ -96,11 +96,12 @@ class JobTable:
         )
 
     def finish(
-        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Sequence[str]
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, Identity]
     ) -> None:
         """Decide the instances, fill the outbox and close the job in one transaction.
 
-        Writes FILM_REFUSED, or FILM_SELECTED, FILM_READ and OBJECTS_COMPOSED for each film.
+        A destination gets the results of its identity. Each film gets audit lines: FILM_REFUSED, or
+        FILM_SELECTED, FILM_READ and OBJECTS_COMPOSED.
 
         Raises
         ------

@@ -9,11 +9,11 @@ from sqlalchemy import delete, insert, select, update
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import DeliveryStatus
-from dicom_node.domain.values import FilmOutcome, Job, Result
+from dicom_node.domain.values import FilmOutcome, Identity, Job, Result
 from dicom_node.store import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -25,7 +25,7 @@ def record(
     connection: Connection,
     job: Job,
     outcome: FilmOutcome,
-    destinations: Sequence[str],
+    destinations: Mapping[str, Identity],
     now: datetime,
 ) -> None:
     """Write one film's outcome; a result that is stored already keeps its row and deliveries."""
@@ -110,6 +110,8 @@ def _insert_result(
                 modality=result.modality,
                 series_description=result.series_description,
                 path=result.path.as_posix(),
+                identity=result.identity.value,
+                sent_study_instance_uid=result.sent_study_instance_uid,
                 composed_at=now,
             )
         )
@@ -120,7 +122,7 @@ def _insert_deliveries(
     job: Job,
     outcome: FilmOutcome,
     result: Result,
-    destinations: Sequence[str],
+    destinations: Mapping[str, Identity],
     now: datetime,
 ) -> None:
     """Insert the deliveries; one failed object withholds all results of its film."""
@@ -132,8 +134,8 @@ def _insert_deliveries(
         .scalars()
         .all()
     )
-    for destination in destinations:
-        if destination not in known:
+    for destination, identity in destinations.items():
+        if identity is result.identity and destination not in known:
             connection.execute(
                 insert(table).values(
                     sop_instance_uid=result.sop_instance_uid,

@@ -20,8 +20,11 @@ _RESULTS, _DELIVERIES = schema.results.c, schema.deliveries.c
 _JOBS, _INSTANCES = schema.jobs.c, schema.instances.c
 
 
-def reports(connection: Connection, study_instance_uid: str) -> dict[str, Result]:
-    """The newest report of each film by its SOP Instance UID; withheld ones were never sent."""
+def reports(connection: Connection, study_instance_uid: str) -> dict[str, tuple[Result, ...]]:
+    """The newest reports of each film by its SOP Instance UID, one for each identity.
+
+    Withheld ones were never sent.
+    """
     withheld = exists().where(
         _DELIVERIES.sop_instance_uid == _RESULTS.sop_instance_uid,
         _DELIVERIES.status == DeliveryStatus.WITHHELD,
@@ -35,7 +38,10 @@ def reports(connection: Connection, study_instance_uid: str) -> dict[str, Result
         )
         .order_by(_RESULTS.composed_at, _RESULTS.sop_instance_uid)
     ).mappings()
-    return {row["source_sop_instance_uid"]: result_of(row) for row in rows}
+    newest: dict[str, dict[str, Result]] = {}
+    for row in rows:
+        newest.setdefault(row["source_sop_instance_uid"], {})[row["identity"]] = result_of(row)
+    return {film: tuple(each.values()) for film, each in newest.items()}
 
 
 def reopen(connection: Connection, study_instance_uid: str) -> int:

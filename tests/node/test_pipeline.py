@@ -15,7 +15,7 @@ from support.readings import MODEL, frame, look, negative, positive
 
 from dicom_node.config import Config
 from dicom_node.domain.reading import ReadingSummary
-from dicom_node.domain.values import Image, RefusalCode
+from dicom_node.domain.values import Identity, Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
 from models.reading import Look, ModelIdentity, Reading
 
@@ -65,6 +65,21 @@ def test_a_frontal_film_becomes_objects_on_disk_and_a_summary(tmp_path: Path) ->
         ReadingSummary.from_json(json.loads(json.dumps(outcome.reading.as_json())))
         == outcome.reading
     )
+
+
+def test_each_identity_gets_a_set_of_its_own(tmp_path: Path) -> None:
+    """The pseudonymous results say in which study they are, because it is not the film's."""
+    source = film(ViewPosition="LL")
+    pipeline = replace(
+        _pipeline(), identities=(Identity.FULL, Identity.PSEUDONYM), secret=b"s" * 32
+    )
+    outcome = pipeline.read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
+    full, pseudonymous = outcome.results
+    assert outcome.faults == ()
+    assert (full.identity, full.sent_study_instance_uid) == (Identity.FULL, None)
+    report = pydicom.dcmread(tmp_path / "out" / pseudonymous.path)
+    assert report.StudyInstanceUID == pseudonymous.sent_study_instance_uid
+    assert report.StudyInstanceUID != source.StudyInstanceUID
 
 
 def test_reading_the_same_film_twice_gives_the_same_uids(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from support.fakes import instance, read
+from support.fakes import full, instance, read
 from typer.testing import CliRunner
 
 from dicom_node.cli import app
@@ -39,7 +39,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.jobs.open_ready(NOW)
     job = store.jobs.claim("worker-1", NOW + timedelta(minutes=1))
     assert job is not None
-    store.jobs.finish(job, [read(f"{STUDY}.1")], ["pacs"])
+    store.jobs.finish(job, [read(f"{STUDY}.1")], full("pacs"))
     store.breakers.failed("pacs", "reason", NOW)
     store.close()
     return path

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
-from support.fakes import START, TABLES, StoreHarness, read, refused, store_harness
+from support.fakes import START, TABLES, StoreHarness, full, read, refused, store_harness
 
 from dicom_node.domain.commitment import CommitmentQuery, CommitmentReport, Failure
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, JOB_TRANSITIONS, DeliveryEvent
@@ -151,7 +151,9 @@ class Node(RuleBasedStateMachine):
         outcome = refused if lateral else read
         outcomes = [outcome(film.sop_instance_uid) for film in job.instances]
         holds = self._holds("jobs", [job.id], job.lease)
-        self._fenced(holds, lambda: self.store.jobs.finish(job, outcomes, sorted(destinations)))
+        self._fenced(
+            holds, lambda: self.store.jobs.finish(job, outcomes, full(*sorted(destinations)))
+        )
         if holds:
             made = {result.sop_instance_uid for each in outcomes for result in each.results}
             self.owed |= {(uid, destination) for uid in made for destination in destinations}

@@ -19,6 +19,7 @@ from dicom_node.domain.reading import ReadingSummary, StageSummary
 from dicom_node.domain.values import (
     Answer,
     FilmOutcome,
+    Identity,
     Instance,
     Job,
     Refusal,
@@ -34,6 +35,11 @@ SC = "1.2.840.10008.5.1.4.1.1.7"
 #: Each after those it refers to.
 TABLES = ("studies", "jobs", "instances", "readings", "results", "deliveries", "audit",
           "commitments", "pledges", "breakers")  # fmt: skip
+
+
+def full(*destinations: str) -> dict[str, Identity]:
+    """Destinations that may know everything."""
+    return dict.fromkeys(destinations, Identity.FULL)
 
 
 class EmptyAuditLog:
@@ -173,7 +179,7 @@ class StoreHarness:
 
     def finish(self, job: Job, *destinations: str) -> None:
         outcomes = [read(film.sop_instance_uid) for film in job.instances]
-        self.store.jobs.finish(job, outcomes, destinations)
+        self.store.jobs.finish(job, outcomes, full(*destinations))
 
     def study_detail(self, study: str = "1.2") -> dict[str, Any]:
         story = self.store.queries.study_detail(study)

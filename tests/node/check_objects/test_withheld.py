@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.fakes import FakeClock, StoreHarness, read, result, store_harness
+from support.fakes import FakeClock, StoreHarness, full, read, result, store_harness
 from support.film import film, write
 from support.readings import MODEL, frame, look, negative
 from typer.testing import CliRunner
@@ -39,7 +39,7 @@ def node(tmp_path: Path) -> Iterator[StoreHarness]:
 def withheld(node: StoreHarness) -> StoreHarness:
     """A node that composed two objects for a film, one of them bad."""
     job = node.work()
-    node.store.jobs.finish(job, [replace(read(FILM), faults=(FAULT,))], ["pacs", "research"])
+    node.store.jobs.finish(job, [replace(read(FILM), faults=(FAULT,))], full("pacs", "research"))
     return node
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from support.certificates import identity
-from support.fakes import reading_summary
+from support.fakes import full, reading_summary
 from support.film import film, write
 from support.peer import Peer, free_port
 from typer.testing import CliRunner, Result
@@ -118,7 +118,7 @@ def _read_one_refuse_one_hold_the_result(store: Store) -> None:
         ),
         FilmOutcome(sop_instance_uid="1.2.2", refusal=refusal, reading=None),
     ]
-    store.jobs.finish(job, outcomes, ["pacs"])
+    store.jobs.finish(job, outcomes, full("pacs"))
     shipment = store.outbox.claim("deliverer-1", later)
     assert shipment is not None
     refused = Settlement(

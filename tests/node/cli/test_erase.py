@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import instance, read
+from support.fakes import full, instance, read
 from support.film import film, write
 from typer.testing import CliRunner, Result
 
@@ -67,7 +67,7 @@ class Site:
         return job
 
     def finish(self, job: Job) -> None:
-        self.store.jobs.finish(job, [read(f"{job.study_instance_uid}.1")], ["pacs"])
+        self.store.jobs.finish(job, [read(f"{job.study_instance_uid}.1")], full("pacs"))
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ def _others(value: Any) -> Iterator[Any]:
             "all",
             "jpeg",
             "refuse",
+            "kept",
             "enhanced",
             "paper-eq1",
             "0" * 64,

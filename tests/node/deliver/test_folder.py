@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,19 @@ def test_links_that_another_user_put_in_the_folder_are_not_followed(
     assert (precious / name).read_text() == "mine"
     assert files(precious) == [precious / name]
     assert not (out / ds.StudyInstanceUID / name).is_symlink()
+
+
+def test_a_result_is_looked_for_in_the_study_it_names(films: list[Path], out: Path) -> None:
+    """A pseudonymous result lies in a folder of its own study's UID."""
+    send(out, films)
+    verifier = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    asked = query(films[:1])
+    [delivery] = asked.deliveries
+    moved = replace(delivery.result, sent_study_instance_uid=asked.study_instance_uid)
+    asked = replace(
+        asked, study_instance_uid="1.2.3", deliveries=(replace(delivery, result=moved),)
+    )
+    assert verifier.ask(asked).kept == {moved.sop_instance_uid}
 
 
 def test_a_link_or_pipe_with_the_right_name_is_not_the_result(films: list[Path], out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,15 @@ import pytest
 from support.fakes import reading_summary
 
 from dicom_node.config import Config
-from dicom_node.domain.values import FilmOutcome, Instance, Job, Refusal, RefusalCode, Result
+from dicom_node.domain.values import (
+    FilmOutcome,
+    Identity,
+    Instance,
+    Job,
+    Refusal,
+    RefusalCode,
+    Result,
+)
 from dicom_node.errors import LeaseLost
 from dicom_node.service.worker import Worker, attempt_folder
 from dicom_node.store.folders import results_folder
@@ -36,12 +44,12 @@ class OneJob:
         return job
 
     def finish(
-        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Sequence[str]
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, Identity]
     ) -> None:
         if self.lease_lost:
             raise LeaseLost
         self.finished += outcomes
-        self.destinations = destinations
+        self.destinations = list(destinations)
 
     def renew(self, job: Job, lease_until: datetime) -> None:
         if self.lease_lost:
@@ -144,7 +152,7 @@ def test_a_study_is_read_and_its_results_go_to_every_destination() -> None:
 
 def test_the_pipeline_gets_the_revision_and_its_predecessors() -> None:
     """The film's own earlier report is its predecessor; another film's report is not."""
-    earlier = {_job().instances[0].sop_instance_uid: RESULT, "1.2.99": RESULT}
+    earlier = {_job().instances[0].sop_instance_uid: (RESULT,), "1.2.99": (RESULT,)}
     worker = _worker(OneJob(replace(_job(), revision=2, predecessors=earlier)))
     worker.step()
     calls = worker.pipeline.calls  # type: ignore[attr-defined]

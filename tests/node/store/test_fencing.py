@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.answers import answer
-from support.fakes import SC, StoreHarness, read, store_harness
+from support.fakes import SC, StoreHarness, full, read, store_harness
 
 from dicom_node.config import Config
 from dicom_node.deliver.retry import RetryPolicy
@@ -294,7 +294,7 @@ def test_no_write_about_work_is_taken_from_who_lost_it(node: StoreHarness) -> No
     until = node.clock.after(LEASE)
     outcomes = [read(film.sop_instance_uid) for film in job.instances]
     writes: list[Callable[[], object]] = [
-        lambda: node.store.jobs.finish(job, outcomes, ["pacs"]),
+        lambda: node.store.jobs.finish(job, outcomes, full("pacs")),
         lambda: node.store.jobs.fail(job, "why", None),
         lambda: node.store.jobs.renew(job, until),
     ]

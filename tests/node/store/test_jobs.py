@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import START, StoreHarness, read, refused, result, store_harness
+from support.fakes import START, StoreHarness, full, read, refused, result, store_harness
 
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import Job
@@ -74,7 +74,7 @@ def test_finishing_decides_the_films_and_fills_the_outbox(node: StoreHarness) ->
     node.receive(number=2)
     node.open_ready()
     job = node.claim()
-    node.store.jobs.finish(job, [read("1.2.1"), refused("1.2.2")], ["pacs", "research"])
+    node.store.jobs.finish(job, [read("1.2.1"), refused("1.2.2")], full("pacs", "research"))
     detail = node.study_detail()
     good, bad = detail["instances"]
     assert (good["decision"], good["refusal_code"]) == ("read", None)
@@ -96,7 +96,7 @@ def test_the_report_of_a_refusal_is_kept_and_sent_like_any_other(node: StoreHarn
     """No reading, but a result with its delivery, and an audit line that names it."""
     job = node.work()
     outcome = replace(refused("1.2.1"), results=(result("1.2.1"),))
-    node.store.jobs.finish(job, [outcome], ["pacs"])
+    node.store.jobs.finish(job, [outcome], full("pacs"))
     assert node.rows("readings") == []
     (delivery,) = node.rows("deliveries")
     assert (delivery["sop_instance_uid"], delivery["status"]) == ("2.25.1211", "pending")
@@ -109,7 +109,7 @@ def test_a_film_left_out_of_the_outcomes_is_an_error(node: StoreHarness) -> None
     job, before = node.work(), node.dump()
     for outcomes in ([], [read("1.2.9")], [read("1.2.1"), read("1.2.1")]):
         with pytest.raises(ValueError, match="one outcome for each"):
-            node.store.jobs.finish(job, outcomes, [])
+            node.store.jobs.finish(job, outcomes, full())
     assert node.dump() == before
 
 
@@ -205,6 +205,6 @@ def test_results_that_are_there_already_keep_their_deliveries(node: StoreHarness
     outcome = type(same)(
         sop_instance_uid="1.2.2", refusal=None, reading=same.reading, results=same.results
     )
-    node.store.jobs.finish(again, [outcome], ["pacs"])
+    node.store.jobs.finish(again, [outcome], full("pacs"))
     assert node.rows("results") == results
     assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None

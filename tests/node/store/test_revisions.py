@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import StoreHarness, read, reading_summary, refused, result, store_harness
+from support.fakes import StoreHarness, full, read, reading_summary, refused, result, store_harness
 
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import CheckFailure, FilmOutcome, Job
@@ -25,7 +25,7 @@ def _finish(node: StoreHarness, job: Job, *, withheld: bool = False) -> list[str
     if withheld:
         fault = CheckFailure(sop_instance_uid="2.25.1", rule="value", message="odd")
         outcomes = [replace(outcome, faults=(fault,)) for outcome in outcomes]
-    node.store.jobs.finish(job, outcomes, ["pacs"])
+    node.store.jobs.finish(job, outcomes, full("pacs"))
     return [outcome.results[1].sop_instance_uid for outcome in outcomes]
 
 
@@ -36,7 +36,7 @@ def _outcome(film: str, revision: int) -> FilmOutcome:
 
 
 def _named(job: Job) -> list[str]:
-    return [report.sop_instance_uid for report in job.predecessors.values()]
+    return [each.sop_instance_uid for reports in job.predecessors.values() for each in reports]
 
 
 def test_the_first_reading_has_no_predecessor_and_a_later_one_has_the_reports_by_film(
@@ -50,7 +50,7 @@ def test_the_first_reading_has_no_predecessor_and_a_later_one_has_the_reports_by
     late = node.work("1.2", number=2)
     assert (late.revision, _named(late)) == (2, reports)
     assert list(late.predecessors) == ["1.2.1"]
-    assert {report.modality for report in late.predecessors.values()} == {"SR"}
+    assert {each.modality for reports in late.predecessors.values() for each in reports} == {"SR"}
 
 
 def test_a_study_is_read_again_with_every_film_that_was_read(node: StoreHarness) -> None:
@@ -86,7 +86,7 @@ def test_reading_again_is_audited(node: StoreHarness) -> None:
 
 def test_refused_films_stay_refused(node: StoreHarness) -> None:
     """Nothing was read, so there is nothing to read again."""
-    node.store.jobs.finish(node.work(), [refused("1.2.1")], ["pacs"])
+    node.store.jobs.finish(node.work(), [refused("1.2.1")], full("pacs"))
     before = node.dump()
     assert node.store.jobs.reread("1.2") == 0
     assert node.dump() == before

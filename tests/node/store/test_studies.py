@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.fakes import START, StoreHarness, refused, store_harness
+from support.fakes import START, StoreHarness, full, refused, store_harness
 
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Settlement
@@ -34,7 +34,7 @@ def _three_studies(node: StoreHarness) -> None:
         ],
     )
     node.clock.tick()
-    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], ["pacs"])
+    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], full("pacs"))
     node.clock.tick()
     node.receive("1.4")
     node.open_ready()
