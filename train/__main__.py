@@ -106,7 +106,7 @@ def stage3(
 ) -> Path:
     """COVID-19 against other pneumonia, with stages 1 and 2 as they are; starts from stage 2.
 
-    A YAML with `refit` has only the last layer learned anew.
+    With `refit` in the YAML, only the last layer is fitted.
     """
     raw = settings.read(config)
     masking = settings.masking(raw, lungs)
@@ -127,7 +127,7 @@ def everything(data: Data, out: Out = Path("runs"), to: Into = registry.DEFAULT)
     raw = settings.read(settings.CONFIGS / "export.yaml")
     for name, stage in (("lungs", "stage1"), ("pneumonia", "stage2"), ("covid19", "stage3")):
         config = settings.read(settings.CONFIGS / f"{stage}.yaml")
-        raw["networks"][name]["history"] = settings.told(stage, config)
+        raw["networks"][name]["history"] = settings.history(stage, config)
     weights = {"lungs": lungs, "pneumonia": pneumonia, "covid19": covid19}
     release = settings.release(raw, weights, without=(), measured=True)
     _show(exporting.export(release, data, out / "export", to))

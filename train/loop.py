@@ -143,7 +143,7 @@ class _Run:
             self.save()
 
     def _share(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Every so manieth film, by which each group's share stays even."""
+        """Every n-th film for process n of the run, so that each group keeps its share."""
         rank, processes = self.fabric.global_rank, self.fabric.world_size
         return {name: values[rank::processes] for name, values in batch.items()}
 

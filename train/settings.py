@@ -86,14 +86,14 @@ def release(
     )
 
 
-def told(name: str, raw: dict[str, Any]) -> str:
-    """Tell how a run made its weights, for a card."""
+def history(name: str, raw: dict[str, Any]) -> str:
+    """How a run made its weights, for a card."""
     if "made" in raw:  # by more than one run, or by another program: in its own words
         return str(raw["made"]).strip()
     if "refit" in raw:
         return (
             f"Made by `python -m train {name}`: stage 2's network as it is, only its last layer "
-            "(1024 weights and a bias) learned anew, by L2 logistic regression on the pooled "
+            "(1024 weights and a bias) fitted again, by L2 logistic regression on the pooled "
             "features of the masked training films times H2, every group of films "
             "weighing the same; the strength of L2 with the best validation score."
         )

@@ -437,7 +437,7 @@ def test_a_near_copy_under_another_patient_never_crosses_a_split(tmp_path: Path,
     assert all(splits[f"film{i}"] == splits[f"copy{i}"] for i in range(12))
 
 
-def test_a_hospitals_patients_are_told_apart_without_their_numbers(tmp_path: Path) -> None:
+def test_a_hospitals_patients_are_distinguished_without_their_numbers(tmp_path: Path) -> None:
     """Nothing that names a patient reaches the manifest."""
     _clinical(tmp_path)
     rows = clinical.clinical(tmp_path)
@@ -447,7 +447,7 @@ def test_a_hospitals_patients_are_told_apart_without_their_numbers(tmp_path: Pat
 
 
 def test_a_hospitals_table_may_name_readings_and_masks(tmp_path: Path) -> None:
-    """A film with a lung mask stands in the manifest twice: with its label, and for stage 1."""
+    """A film with a lung mask has two rows in the manifest: with its label, and for stage 1."""
     _clinical(tmp_path)
     rows = clinical.clinical(tmp_path)
     labelled = {row.label: row for row in rows if not row.mask}

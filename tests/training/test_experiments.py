@@ -112,13 +112,13 @@ def _film(label: str, group: str) -> Film:
 def test_two_networks_are_compared_on_the_same_patients() -> None:
     """A network compared with itself gains nothing, on no draw; the better one gains."""
     films = [_film(NORMAL, f"n{i}") for i in range(9)] + [_film(COVID, f"c{i}") for i in range(9)]
-    told = sample(films, lambda f: f.label == NORMAL, lambda f: f.label == COVID, draws=50)
+    chosen = sample(films, lambda f: f.label == NORMAL, lambda f: f.label == COVID, draws=50)
     good = np.array([-1.0] * 9 + [1.0] * 9)
-    same = told.gain(good, good)
+    same = chosen.gain(good, good)
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
-    assert told.gain(good, 0 * good).value == 0.5
-    assert told.moved(good, 0 * good).value == pytest.approx(0.2311, abs=1e-4)
-    assert told.recalled(np.array([-1.0] * 9 + [1.0] * 6 + [-1.0] * 3), positive=True).value < 0.7
+    assert chosen.gain(good, 0 * good).value == 0.5
+    assert chosen.moved(good, 0 * good).value == pytest.approx(0.2311, abs=1e-4)
+    assert chosen.recalled(np.array([-1.0] * 9 + [1.0] * 6 + [-1.0] * 3), positive=True).value < 0.7
 
 
 def test_table4_stands_beside_the_papers_and_scores_no_film_twice(
@@ -137,7 +137,7 @@ def test_table4_stands_beside_the_papers_and_scores_no_film_twice(
     assert _numbers(run)["stage 2, own test split, NIH alone"]["auc"]["value"] == 1.0
 
 
-def test_table5_tells_what_was_gained_and_forgotten(tiny: Callable[..., Run]) -> None:
+def test_table5_shows_what_was_gained_and_forgotten(tiny: Callable[..., Run]) -> None:
     """Every fine-tuned network stands beside the one it came from, and a second run resumes."""
     tunes = settings.read(settings.CONFIGS / "experiments" / "table5.yaml")["tunes"]
     kept = {name: tunes[name] for name in ("lambda0", "lambda4")}
@@ -154,7 +154,7 @@ def test_table5_tells_what_was_gained_and_forgotten(tiny: Callable[..., Run]) ->
     assert 0.0 < numbers["lambda4"]["moved"]["value"] < numbers["lambda0"]["moved"]["value"] * 2
 
 
-def test_table3_learns_twice_and_tells_what_the_mask_gains(tiny: Callable[..., Run]) -> None:
+def test_table3_learns_twice_and_shows_what_the_mask_gains(tiny: Callable[..., Run]) -> None:
     """Both networks stand beside the paper's; the mask gains nothing over itself."""
     run = tiny("table3", schedule=_schedule(batch=6))
     text = write(run, table3(run))

@@ -64,7 +64,7 @@ def test_the_base_is_taught_without_laterals(films: Films) -> None:
     assert kinds == {classifier.FRONTAL, classifier.PART, classifier.OTHER}
 
 
-def test_labels_tell_how_a_film_lies_even_when_it_is_mirrored(films: Films) -> None:
+def test_labels_say_how_a_film_lies_even_when_it_is_mirrored(films: Films) -> None:
     """The bright side, turned anticlockwise with the film: top, left, bottom, right."""
     task = GateTask(GateNet(), films, films)
     phase = Phase(size=128, batch=120, steps=1, learning_rate=1e-3)
@@ -157,7 +157,7 @@ def test_what_was_learned_from_is_not_measured() -> None:
     assert spread(rows, 20) == rows
 
 
-def test_the_table_tells_how_many_were_accepted_and_why_others_were_not() -> None:
+def test_the_table_shows_how_many_were_accepted_and_why_others_were_not() -> None:
     """By source and split, laterals last."""
     seen = Seen(lung_area=0.3, lungs_at_edge=0.2, features=np.zeros(1024, np.float32))
     row = Row(path="a", split="test", source="nih")

@@ -14,7 +14,7 @@ from train.schedule import Phase, Schedule, learning_rate, step_generator
 
 
 class _Line:
-    """Learn whether a point lies right of a line; the batch is drawn anew in each step."""
+    """Learn whether a point lies right of a line; each step draws its own batch."""
 
     def __init__(self) -> None:
         torch.manual_seed(3)

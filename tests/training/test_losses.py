@@ -37,8 +37,8 @@ def test_lambda_0_is_plain_training() -> None:
     """With lambda 0 the previous network has no say."""
     z, y = torch.tensor([0.3, -1.2]), torch.tensor([1.0, 0.0])
     plain = torch.nn.functional.binary_cross_entropy_with_logits(z, y)
-    told = incremental_loss(z, y, previous=torch.ones(2), original=torch.ones(2), lam=0.0)
-    assert told.item() == pytest.approx(plain.item())
+    loss = incremental_loss(z, y, previous=torch.ones(2), original=torch.ones(2), lam=0.0)
+    assert loss.item() == pytest.approx(plain.item())
 
 
 def test_agreeing_with_the_previous_network_costs_nothing() -> None:

@@ -1,4 +1,4 @@
-"""The head of RESULTS.md and the paper's tables on it: told from figures, never by hand."""
+"""The head of RESULTS.md and the paper's tables on it: computed, never written by hand."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def _write(folder: Path, name: str, rows: dict[str, dict[str, Interval]]) -> Non
     (folder / f"{name}.md").write_text("# An experiment\n")
 
 
-def test_what_was_reached_is_told_from_the_figures(tmp_path: Path) -> None:
-    """And what the others would need; a target nobody measured is not reached."""
+def test_what_was_reached_follows_from_the_figures(tmp_path: Path) -> None:
+    """The page says what the others would need; a target that was not measured is not reached."""
     page = targets.scoreboard(_results(), DEPTH, tmp_path)
     reached = sum(line.endswith("| reached |") for line in page.splitlines())
     assert f"{reached} of {len(targets.targets(_results(), DEPTH, tmp_path))} targets" in page
@@ -131,7 +131,7 @@ def test_an_experiment_that_was_run_stands_beside_the_paper(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("table", paper_tables.TABLES, ids=lambda table: table.name)
 def test_an_experiment_that_was_not_run_says_how(table: paper_tables.Table, tmp_path: Path) -> None:
-    """The paper's figures stand there all the same."""
+    """The paper's figures are shown all the same."""
     page = paper_tables.section(table, tmp_path)
     assert f"not run yet, `python -m train experiment {table.name} --data DIR`" in page
     assert all(f"{one:.4f}" in page for row in table.paper.values() for one in row if one)

@@ -90,7 +90,7 @@ def test_stage_3_sees_the_film_times_the_heat(tiny_data: Path, lungs: Path) -> N
 
 
 def test_a_refit_moves_the_last_layer_alone(tiny_data: Path, lungs: Path) -> None:
-    """Features stay as they were, and the new last layer tells the training films apart."""
+    """Features stay as they were, and the new last layer separates the training films."""
     masking = Masking(weights=lungs, size=64, margin=4)
     stage2 = lungs.with_name("pneumonia.pt")
     torch.manual_seed(0)
@@ -141,7 +141,7 @@ def test_distillation_holds_the_network_to_the_previous_one(tiny_data: Path, lun
 
 
 def test_the_ring_finds_a_border_that_gives_the_label_away(tiny_data: Path) -> None:
-    """Films whose border differs are told apart without looking at the chest."""
+    """Films whose border differs are separated without looking at the chest."""
     from PIL import Image
 
     films = read_films(tiny_data, ("train", "val"))
@@ -171,7 +171,7 @@ def test_the_shipped_configurations_are_complete(stage: str) -> None:
     phases = settings.schedule(raw).phases
     groups = settings.recipe(raw).groups if "recipe" in raw else settings.lung_groups(raw)
     assert all(group.share > 0 and group.sources for group in groups)
-    assert f"{phases[-1].steps} batches of {phases[-1].batch}" in settings.told(stage, raw)
+    assert f"{phases[-1].steps} batches of {phases[-1].batch}" in settings.history(stage, raw)
 
 
 @pytest.mark.parametrize("label", ["text-normal", "text-pneumonia"])
@@ -255,7 +255,7 @@ def test_the_shipped_weights_have_their_configuration(version: str) -> None:
     runs = {"lungs": "stage1", "pneumonia": f"stage2{end}", "covid19": f"stage3{end}"}
     for network, run in runs.items():
         raw = settings.read(settings.CONFIGS / "shipped" / f"{run}.yaml")
-        assert settings.told(run, raw) == release["networks"][network]["history"]
+        assert settings.history(run, raw) == release["networks"][network]["history"]
         if network != "lungs":
             assert settings.masking(raw, Path()).margin == release["mask_margin"]
             assert settings.masking(raw, Path()).backbone == release["backbone"]

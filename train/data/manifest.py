@@ -17,7 +17,7 @@ NAME = "manifest.csv"
 NORMAL, PNEUMONIA, COVID = "normal", "pneumonia", "covid"
 #: Radiologists saw no lung opacity, and the film is not normal: neither side of stage 2.
 NOT_NORMAL = "not-normal"
-#: Labels mined from report text begin with this: they teach, choose and judge nothing.
+#: Labels mined from report text begin with this; no network is trained or measured by them.
 TEXT = "text-"
 
 #: Lung-mask conventions: radiologists' outline of the aerated lung, or the field behind the heart.
@@ -26,7 +26,7 @@ AERATED, FIELD = "aerated", "field"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One film. Paths are relative to the manifest's folder; empty where nothing is known."""
+    """One film. Paths are relative to the manifest's folder; "" is unknown."""
 
     path: str
     mask: str = ""  # of the lungs; several, separated by "|", are joined

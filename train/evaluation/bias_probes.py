@@ -32,7 +32,7 @@ _COVID_FOR_EACH = 2  # films of COVID-19 for each of other pneumonia: more narro
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """AUC of telling two sources apart by films of one label; 0.5 is blind to the source."""
+    """How well two sources are separated by films of one label: AUC; 0.5 is chance."""
 
     films: tuple[int, int]
     lungs_cut_out: Interval
@@ -42,7 +42,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossValidated:
-    """AUC of COVID-19 against other pneumonia, nobody scored by who saw him."""
+    """AUC of COVID-19 against other pneumonia; no patient is scored by a fit that saw them."""
 
     name: str
     negatives: int
@@ -65,7 +65,7 @@ class Heat:
 def source_probe(
     cascade: Cascade, films: Sequence[Film], folder: Path, sources: tuple[str, str]
 ) -> Probe:
-    """Tell two sources apart by their non-COVID pneumonia films, cross-validated by patient.
+    """Separate two sources by their non-COVID pneumonia films, cross-validated by patient.
 
     As many films of either source, so that their splits have like shares of both.
     """
@@ -76,9 +76,9 @@ def source_probe(
     found = traits(cascade, chosen, folder)
     return Probe(
         films=(int((~other).sum()), int(other.sum())),
-        lungs_cut_out=_told(found.cut, other, chosen),
-        masked=_told(found.masked, other, chosen),
-        features=_told(found.features, other, chosen),
+        lungs_cut_out=_separation(found.cut, other, chosen),
+        masked=_separation(found.masked, other, chosen),
+        features=_separation(found.features, other, chosen),
     )
 
 
@@ -88,7 +88,7 @@ def stage3_within(
     """Stage 3 as a regression on stage 2's features of x ⊙ H2, in one source alone.
 
     Stage 2 has seen these films as pneumonia, never which pneumonia, so all splits may take part.
-    The last layer is learned anew without the patients it is asked about.
+    The last layer is fitted again without the patients it scores.
     """
     pneumonia = [f for f in films if f.source == source and f.label == PNEUMONIA]
     covid = [f for f in films if f.source == source and f.label == COVID]
@@ -179,7 +179,7 @@ def _scores(x: Floats, positive: metrics.Bools, films: Sequence[Film]) -> Floats
     return linear.cross_validated(x, positive, [film.group for film in films], ridge=_RIDGE)
 
 
-def _told(x: Floats, positive: metrics.Bools, films: Sequence[Film]) -> Interval:
+def _separation(x: Floats, positive: metrics.Bools, films: Sequence[Film]) -> Interval:
     return _auc(_scores(x, positive, films), positive, films, np.ones(len(films), np.bool_))
 
 

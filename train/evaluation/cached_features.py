@@ -21,7 +21,7 @@ from models.cascade import Cascade
 from train.data.films import Film, load_pixels
 from train.evaluation.evaluate import fingerprint
 
-THUMBNAIL = 32  # pixels; enough to tell sources apart, too little to see a disease
+THUMBNAIL = 32  # pixels; enough to separate sources, too few to see a disease
 SEEN_BY = ("lungs", "pneumonia")  # the networks that traits hang on; stage 3 may change
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Which films are told apart, and how well: honest comparisons of the cascade's logits.
+"""Which films are compared, and how well the cascade's logits separate them.
 
 The comparisons within one source lead; a pooled figure stands after them, and beside each the
 border-ring baseline on the same films.
@@ -20,7 +20,7 @@ from train.evaluation.evaluate import Prediction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Films to tell apart: a stage, a name, and which films are the two sides."""
+    """One comparison: a stage, a name, and which films are the two sides."""
 
     stage: int  # 2 or 3
     name: str
@@ -44,7 +44,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One comparison's numbers; None where the side is missing."""
+    """One comparison's numbers; None if that side has no films."""
 
     name: str
     negatives: int

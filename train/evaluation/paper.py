@@ -22,7 +22,7 @@ class Figure:
     auc: float
     sensitivity: float
     specificity: float
-    ours: str = ""  # how the comparison's name begins; none where nothing here is like it
+    ours: str = ""  # how the comparison's name begins; "": we have none like it
 
 
 FIGURES = (
@@ -69,10 +69,10 @@ On more hospitals: {linked("table4", folder)}.
   taught these, on two CPU cores.
 - The paper tests on RSNA's radiologists, and so do we for the first time: on those films of NIH
   ChestX-ray14 that RSNA's readers read. Earlier figures were against labels mined from reports.
-- Ours must tell a disease within one source. In the paper's Table 1 every COVID-19 film is of
-  ieee8023 and every other pneumonia of PadChest or RSNA: its open stage-3 figures cannot tell the
-  disease from the source. Of ours, the row of the same kind stands beside them; the border ring's
-  figure for it is in the table of stage 3 above.
+- Ours must find a disease within one source. In the paper's Table 1 every COVID-19 film is of
+  ieee8023 and every other pneumonia of PadChest or RSNA: its open stage-3 figures cannot separate
+  the disease from the source. Of ours, the row of the same kind stands beside them; the border
+  ring's figure for it is in the table of stage 3 above.
 - The unseen hospitals are others: actualmed has 29 films, its COVID-19 mostly AP and its normal
   ones mostly PA; kermany's patients are children; hannover has COVID-19 only. None shows both
   sides of stage 3.

@@ -1,6 +1,6 @@
 """The paper's Tables 3, 5, 6 and 7 beside what the experiments of these names found.
 
-An experiment leaves NAME.json; where there is none, the command is named that writes it.
+An experiment leaves NAME.json; until it has run, the page names the command that writes it.
 """
 
 from __future__ import annotations
@@ -55,9 +55,10 @@ TABLES = (
             "old AUC kept against lambda0": "kept",
         },
         paper={"before": (0.9394, 0.9672), **dict.fromkeys(DISTILLED, (0.9870, 0.9664))},
-        differs="The paper's new hospitals are NTUH + TMUH, its lambda is not told, and its stage "
-        "3 comes to 0.9750 there (open: 0.9988); ours is kermany: children, whom the border alone "
-        "tells apart about as well (see stage 2 above). For stage 3 see Table 6.",
+        differs="The paper's new hospitals are NTUH + TMUH, it does not state its lambda, and its "
+        "stage 3 comes to 0.9750 there (open: 0.9988); ours is kermany, where the patients are "
+        "children and the border alone separates them about as well (see stage 2 above). For "
+        "stage 3 see Table 6.",
     ),
     Table(
         name="table6",
@@ -87,7 +88,7 @@ TABLES = (
 
 
 def found(name: str, folder: Path) -> dict[str, Any] | None:
-    """Read what an experiment left in ``folder``: rows of figures; none where it left nothing."""
+    """Read what an experiment left in ``folder``: rows of figures; None if it has not run."""
     path = folder / f"{name}.json"
     if not path.exists():
         return None

@@ -63,10 +63,9 @@ something of the disease.
 ### Stage 3, COVID-19 against other pneumonia, test split
 
 {table(results.covid19)}
-The test split of ieee8023 has few other pneumonias.
-Across patients of all splits, a last layer
-learned anew in each of five folds on stage 2's features of x ⊙ H2, which were never told which
-pneumonia:
+The test split of ieee8023 has few other pneumonias. So this table takes the patients of all splits:
+a last layer is fitted in each of five folds on stage 2's features of x ⊙ H2, and stage 2 never
+learned which pneumonia a film shows:
 
 {_folds(depth.stage3)}
 ### Lungs
@@ -140,9 +139,8 @@ def _folds(rows: Sequence[CrossValidated]) -> str:
 def _probe(probe: Probe) -> str:
     nih, other = probe.films
     return f"""\
-How well {nih} NIH films are told from {other} quex films, all with pneumonia and none with
-COVID-19, by a regression cross-validated by patient. Lower is better; 0.5 would be blind to the
-source.
+How well a regression, cross-validated by patient, separates {nih} NIH films from {other} quex
+films, all with pneumonia and none with COVID-19. Lower is better; 0.5 is blind to the source.
 
 | seen | AUC |
 |---|---|

@@ -1,4 +1,4 @@
-"""What was to be reached, and whether it was: told from the figures, not by hand."""
+"""The targets, and whether each is reached; computed from the figures, not written by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _READ = "NIH, radiologists: normal / opacity"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A figure, the least it should be, and what stands in the way where it is not."""
+    """A figure, the least it should be, and what it would take if it falls short."""
 
     name: str
     least: float
@@ -167,7 +167,7 @@ def scoreboard(results: Results, depth: Depth, folder: Path) -> str:
 |---|---|---|---|
 {lines}
 
-Above the border ring means that the intervals are apart. Stage 3 within ieee8023 is judged across
+Above the border ring means that the intervals are apart. Stage 3 within ieee8023 is measured across
 the patients of all splits, because its test split has few other pneumonias.
 """ + (f"\nWhat would be needed:\n\n{needed}\n" if needed else "")
 

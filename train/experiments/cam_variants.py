@@ -65,7 +65,7 @@ def cam_variants(run: Run) -> Result:
         "Stage 2 learned from two thirds of these films, but only that both kinds are ill. Eq. 1 "
         "to the letter reshapes 1024 channels into 32 x 32 places: its map has no anatomy. "
         "Differences are paired on the same patients; an interval that holds 0 says that so few "
-        "patients cannot tell. The weights ended their training at 512 px. The paper gives no "
+        "patients cannot decide. The weights ended their training at 512 px. The paper gives no "
         f"figure for this; it calls its H2 a CAM.\n\n![AUC under each H2]({run.name}.svg)",
     )  # fmt: skip
 

@@ -80,7 +80,7 @@ def held_out(
     for k in range(count):
         learned = (fold >= LEARNED) & (fold != k)
         line = linear.fit(x[learned], positive[learned], ridge)
-        told = line.score(x)
-        scores[fold == k] = told[fold == k]
-        scores[fold == TESTED] += told[fold == TESTED] / count
+        scored = line.score(x)
+        scores[fold == k] = scored[fold == k]
+        scores[fold == TESTED] += scored[fold == TESTED] / count
     return scores

@@ -65,7 +65,7 @@ def table3(run: Run) -> Result:
         f"{schedule.phases[-1].batch} at {size} px: both are weaker than the shipped stage 2, and "
         "the difference is all that counts. Nothing was selected on test films; sensitivity and "
         "specificity are at probability 1/2. On NIH and quex the whole film also shows "
-        "letters, borders and pose, which tell the source: what the whole film gains there need "
+        "letters, borders and pose, which show the source: what the whole film gains there need "
         "not be disease. kermany (children) is a hospital that neither network learned from."
         f"\n\n![AUC with and without the mask]({run.name}.svg)",
     )  # fmt: skip

@@ -15,7 +15,7 @@ _PAPER_OPEN = {2: ("96.72", "92.85", "90.05"), 3: ("88.04", "85.26", "85.86")}
 _PAPER_UNSEEN = {2: ("93.94", "63.64", "90.48"), 3: ("40.00", "50.00", "40.00")}
 
 
-def _told(
+def _comparison(
     stage: int, name: str, negative: tuple[str, ...], positive: tuple[str, ...], *sources: str
 ) -> Comparison:
     return Comparison(
@@ -25,17 +25,19 @@ def _told(
 
 
 _OWN = (
-    _told(2, "own test split, NIH alone", (NORMAL,), (PNEUMONIA,), "nih"),
-    _told(2, "own test split, NIH + quex", (NORMAL,), (PNEUMONIA, COVID), "nih", "quex"),
-    _told(3, "own test split, ieee8023 alone", (PNEUMONIA,), (COVID,), "ieee8023"),
-    _told(3, "own test split, all sources", (PNEUMONIA,), (COVID,), "nih", "quex", "ieee8023"),
+    _comparison(2, "own test split, NIH alone", (NORMAL,), (PNEUMONIA,), "nih"),
+    _comparison(2, "own test split, NIH + quex", (NORMAL,), (PNEUMONIA, COVID), "nih", "quex"),
+    _comparison(3, "own test split, ieee8023 alone", (PNEUMONIA,), (COVID,), "ieee8023"),
+    _comparison(
+        3, "own test split, all sources", (PNEUMONIA,), (COVID,), "nih", "quex", "ieee8023"
+    ),
 )
 _UNSEEN = (
-    _told(2, "kermany (children)", (NORMAL,), (PNEUMONIA,), "kermany"),
-    _told(2, "actualmed: normal / COVID-19", (NORMAL,), (COVID,), "actualmed"),
-    _told(2, "hannover: COVID-19 only", (), (COVID,), "hannover"),
-    _told(3, "actualmed: COVID-19 only", (), (COVID,), "actualmed"),
-    _told(3, "hannover: COVID-19 only", (), (COVID,), "hannover"),
+    _comparison(2, "kermany (children)", (NORMAL,), (PNEUMONIA,), "kermany"),
+    _comparison(2, "actualmed: normal / COVID-19", (NORMAL,), (COVID,), "actualmed"),
+    _comparison(2, "hannover: COVID-19 only", (), (COVID,), "hannover"),
+    _comparison(3, "actualmed: COVID-19 only", (), (COVID,), "actualmed"),
+    _comparison(3, "hannover: COVID-19 only", (), (COVID,), "hannover"),
 )
 
 

@@ -117,7 +117,8 @@ def _says(run: Run, films: int, draws: int) -> str:
         "draws a third are old films, and lambda weighs eq. 2's distillation on those. "
         "Sensitivity and specificity are at probability 1/2; 'moved' is the mean absolute change "
         "of the probability on the old set. The new hospital's patients are children: age and "
-        "hospital change together, and its border alone tells its normal films from its "
-        "pneumonias with an AUC of about 0.94. The paper's clinical set is another (NTUH + TMUH)."
+        "hospital change together, and its border alone separates its normal films from "
+        "its pneumonias with an AUC of about 0.94. The paper's clinical set is another "
+        "(NTUH + TMUH)."
         f"\n\n![AUC of every network on every set]({run.name}.svg)"
     )

@@ -1,4 +1,4 @@
-"""Whom the gate lets in: its limits from validation films, its figures on films it never saw."""
+"""The gate's limits, from validation films; its figures, on films it never saw."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
 
 
 def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
-    """Tell what became of held-out films, in all and by source and split."""
+    """Show what became of held-out films, in all and by source and split."""
     groups: dict[str, list[Scored]] = defaultdict(list)
     groups["all frontal"] = list(films)
     groups["all frontal but val, which chose the limits"] = [
@@ -100,7 +100,7 @@ def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
 
 
 def changed(films: Sequence[Row], data: Path, gate: Gate) -> str:
-    """Tell what becomes of films that were turned, inverted or cut; by the look alone."""
+    """Show what becomes of films that were turned, inverted or cut; by the look alone."""
     answers: dict[str, list[str]] = defaultdict(list)
     rng = np.random.default_rng(1)
     for row in films:

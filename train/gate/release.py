@@ -130,7 +130,7 @@ def _laterals(
 
 
 def _dicom(folder: Path, cascade: Cascade) -> str:
-    """Tell what header and pixels of whole DICOM files are answered, where there are any."""
+    """Show the answers to header and pixels of whole DICOM files, if the folder has any."""
     if not (folder / manifest.NAME).exists():
         return ""
     lines = ["| DICOM file | expected | header | pixels |", "|---|---|---|---|"]

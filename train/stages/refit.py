@@ -1,4 +1,4 @@
-"""Learn a classifier's last layer anew on its own features, all else as it is: for few films."""
+"""Fit a classifier's last layer again on its own features, all else as it is: for few films."""
 
 from __future__ import annotations
 
