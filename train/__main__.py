@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -244,7 +245,7 @@ def experiment(  # noqa: PLR0913 - one option each
     run = Run(
         name=name,
         data=data,
-        models=models or registry.DEFAULT,
+        cascade=partial(registry.load, models, gate=False),
         out=out or Path("runs/experiments") / name,
         docs=docs,
         config=settings.read(config or settings.CONFIGS / "experiments" / f"{name}.yaml"),

@@ -12,6 +12,7 @@ from models import registry
 from models.cascade import Cascade
 from models.registry import Backbone, Classifier, Manifest, Networks, Segmenter
 from train.data.films import COVID, NORMAL, Film, LungFilm, read_films, read_lung_films
+from train.data.sampler import spread_kinds
 from train.evaluation import cards, operating
 from train.evaluation.evaluate import predict
 from train.evaluation.tables import measure
@@ -122,7 +123,7 @@ _OF_STAGE_2 = ("points", "normals_above")
 def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out: Path) -> Manifest:
     """Temperatures and thresholds from the validation split, by the rules the cards state."""
     known = [f for f in read_films(data, ("val",)) if f.source in _CALIBRATED]
-    films = _at_most(_ENOUGH, [f for f in known if f.source in _READ or f.label != NORMAL])
+    films = spread_kinds([f for f in known if f.source in _READ or f.label != NORMAL], _ENOUGH)
     predictions = predict(cascade, films, out)
     read = [p for p in predictions if p.film.source in _READ]
     ill = [p for p in predictions if p.film.label != NORMAL]
@@ -141,18 +142,6 @@ def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out
             )
         }
     )
-
-
-def _at_most(most: int, films: Sequence[Film]) -> list[Film]:
-    """At most so many films of each source and label, spread over all of them."""
-    kinds: dict[tuple[str, str], list[Film]] = {}
-    for film in films:
-        kinds.setdefault((film.source, film.label), []).append(film)
-    return [
-        kind[i * len(kind) // min(most, len(kind))]
-        for kind in kinds.values()
-        for i in range(min(most, len(kind)))
-    ]
 
 
 def _calibrated(entry: Classifier, found: dict[str, object]) -> Classifier:

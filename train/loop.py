@@ -25,6 +25,7 @@ from rich.progress import Progress
 from torch import Generator, Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from train.files import replacing
 from train.schedule import Phase, Schedule, learning_rate, step_generator
 
 _LAST = ("out.", "head.")  # where the names of a classifier's last layers begin
@@ -182,7 +183,8 @@ class _Run:
         self._chart(numbers | {"loss": loss})
         if numbers["score"] >= self.state.best:
             self.state.best = numbers["score"]
-            _write(self.average.state_dict(), self.best_path)
+            with replacing(self.best_path) as part:
+                torch.save(self.average.state_dict(), part)
 
     def _chart(self, numbers: dict[str, float]) -> None:
         if self.board is None:
@@ -218,7 +220,8 @@ class _Run:
             "state": [state.phase, state.step, state.best],
             "rows": state.rows,
         }
-        _write(content, self.out / "checkpoint.pt")
+        with replacing(self.out / "checkpoint.pt") as part:
+            torch.save(content, part)
 
     def restore(self) -> None:
         """Take up the checkpoint, where there is one."""
@@ -241,9 +244,3 @@ def _by_rate(network: nn.Module, body_rate: float) -> list[dict[str, Any]]:
         (last if name.startswith(_LAST) else others).append(parameter)
     groups = [{"params": last, "share": 1.0}, {"params": others, "share": body_rate}]
     return [group for group in groups if group["params"]]
-
-
-def _write(content: Any, path: Path) -> None:
-    """Save; a kill in the middle leaves the old file."""
-    torch.save(content, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)

@@ -7,7 +7,6 @@ torchxrayvision's DenseNet-121, or an EfficientNet-Lite0.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models import registry
 from models.efficientnet import ChestEfficientNet
 from train.weights import read_state
 
@@ -61,8 +61,7 @@ def start(network: nn.Module, init: str | Path | None) -> Start | None:
     if wrong:
         raise ValueError(f"{path} does not fit {type(network).__name__}: {wrong[0]!r} and others.")
     network.load_state_dict(known | {k: v.to(known[k].dtype) for k, v in mapped.items()})
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Start(name=f"{name} ({path.name})", sha256=digest, licence=licence)
+    return Start(name=f"{name} ({path.name})", sha256=registry.sha256_of(path), licence=licence)
 
 
 def _mapped(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, str, dict[str, Tensor]]:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from dicom_node.config import Config
-from models.cascade import guided_stage3
+from models.steps import guided_stage3
 
 # (channels, side) of 3 x 3 convolutions, large enough to use every core.
 _SHAPES = ((128, 128), (256, 64), (512, 32))

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import cam, preprocess
-from models.cascade import Cascade, Settings, lung_masks, masked
+from models.cascade import Cascade, Settings
 from models.densenet import ChestDenseNet, refine
+from models.steps import lung_masks, masked
 from models.unet import FIELD
 
 

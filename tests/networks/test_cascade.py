@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models import cascade, preprocess
+from models import preprocess, steps
 from models.cascade import Cascade, OperatingPoint
 from models.densenet import ChestDenseNet
 
@@ -88,11 +88,11 @@ def test_reading_equals_the_batched_stages(build: Build, film: Film) -> None:
     x = torch.from_numpy(pixels)[None, None].repeat(2, 1, 1, 1)
     area = preprocess.film_area(frame)
     with torch.inference_mode():
-        lungs = cascade.lung_masks(cascade.stage1(whole.lungs, x), [area, area], 0.01)
-        masked = cascade.masked(x, lungs, 4, [area, area])
-        field = cascade.field_of(lungs)
-        pneumonia, h2 = cascade.stage2(whole.pneumonia, masked, field)
-        covid19, h3 = cascade.stage3(whole.covid19, masked, h2, field)
+        lungs = steps.lung_masks(steps.stage1(whole.lungs, x), [area, area], 0.01)
+        masked = steps.masked(x, lungs, 4, [area, area])
+        field = steps.field_of(lungs)
+        pneumonia, h2 = steps.stage2(whole.pneumonia, masked, field)
+        covid19, h3 = steps.stage3(whole.covid19, masked, h2, field)
     assert reading.covid19 is not None
     assert reading.h3 is not None
     assert pneumonia.tolist() == pytest.approx([reading.pneumonia.logit] * 2, abs=1e-4)
@@ -106,10 +106,10 @@ def test_the_networks_learn_through_the_same_stages(densenet: ChestDenseNet) -> 
     densenet.requires_grad_(True)
     x_masked = torch.randn(1, 1, 64, 64)
     field = torch.ones(1, 1, 64, 64)
-    logits, h2 = cascade.stage2(densenet, x_masked, field)
+    logits, h2 = steps.stage2(densenet, x_masked, field)
     assert logits.requires_grad
     assert not h2.requires_grad
-    logits, h3 = cascade.stage3(densenet, x_masked, h2, field)
+    logits, h3 = steps.stage3(densenet, x_masked, h2, field)
     assert logits.requires_grad
     assert not h3.requires_grad
     densenet.requires_grad_(False)

@@ -6,9 +6,8 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from support.fake_networks import draw
 
 FILMS = [
     "path", "split", "label", "pathogen", "findings", "radiologist", "view", "age",
@@ -22,20 +21,6 @@ MASKS = [
 ]  # fmt: skip
 AERATED = "aerated lung, heart excluded"
 FIELD = "lung field, heart shadow included"
-
-
-def _draw(path: Path, seed: int, side: int = 64) -> None:
-    """Two dark lungs on gray, and their mask beside the film."""
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:side, 0:side] / side
-    lungs = np.zeros((side, side), np.bool_)
-    for centre in (0.3, 0.7):
-        lungs |= ((columns - centre) / 0.15) ** 2 + ((rows - 0.5) / 0.3) ** 2 < 1
-    film = np.where(lungs, 60, 180) + rng.normal(0, 10, (side, side))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(film, 0, 255).astype(np.uint8)).save(path)
-    mask = Image.fromarray((lungs * 255).astype(np.uint8))
-    mask.save(path.with_name(f"{path.stem}_mask.png"))
 
 
 def _write(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
@@ -54,7 +39,7 @@ def write_films(tmp_path: Path) -> Callable[[list[dict[str, str]]], Path]:
         full = [{"subsource": "a", "view": "PA", "licence": "none"} | row for row in rows]
         _write(tmp_path / "cxr" / "manifest.csv", FILMS, full)
         for i, row in enumerate(full):
-            _draw(tmp_path / "cxr" / row["path"], i)
+            draw(tmp_path / "cxr" / row["path"], row.get("label", ""), i)
         return tmp_path
 
     return write
@@ -82,7 +67,7 @@ def tiny_data(tmp_path: Path, write_films: Callable[[list[dict[str, str]]], Path
     for split in ("train", "val", "test"):
         for source, convention in (("jsrt", AERATED), ("gb_seg", FIELD)):
             name = f"{source}/{split}"
-            _draw(tmp_path / "lungs" / f"{name}.jpg", len(masks))
+            draw(tmp_path / "lungs" / f"{name}.jpg", "normal", len(masks))
             masks.append(
                 {
                     "image": f"{name}.jpg",

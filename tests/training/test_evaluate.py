@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from support.fake_networks import DarkLungs, lungs, reading_cascade
 
-from models import cam, densenet, preprocess, unet
-from models import cascade as cascade_steps
-from models.cascade import OperatingPoint, Settings
-from models.reading import ModelIdentity
-from train.data import image_io
-from train.data.films import Film, LungFilm
-from train.evaluation import cards, evaluate
-from train.evaluation.comparisons import COMPARISONS, Comparison, Row, compare
-from train.evaluation.evaluate import Prediction, ScoreLog
+from models.cascade import Cascade, OperatingPoint, Settings
+from train.data.films import Film, load_pixels, read_films
+from train.evaluation import cards, evaluate, store
+from train.evaluation.comparisons import COMPARISONS, Row, compare
+from train.evaluation.evaluate import Prediction
+from train.evaluation.store import Measure, NumberLog
 from train.evaluation.tables import table
 
 
@@ -38,11 +36,8 @@ PREDICTIONS = [
 
 def _row(name: str, *, threshold: float = 0.5) -> Row:
     comparison = next(c for c in COMPARISONS if c.name.startswith(name) and c.stage == 2)
-    plain = Comparison(
-        stage=2, name=name, negative=comparison.negative, positive=comparison.positive, ring=False
-    )
     settings = Settings(pneumonia=OperatingPoint(threshold=threshold))
-    return compare(plain, PREDICTIONS, settings, [])
+    return replace(compare(comparison, PREDICTIONS, settings), name=name)
 
 
 def test_a_comparison_within_one_source_ignores_the_others() -> None:
@@ -110,66 +105,110 @@ def test_a_card_without_the_section_is_not_rewritten() -> None:
         cards.with_results("# A text", "c", "r")
 
 
-def test_a_film_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores are taken from disk; other weights or another label ask for new ones."""
-    read: list[str] = []
-
-    def scores(_: object, film: Film) -> dict[str, float]:
-        read.append(film.group)
-        return {"lung_area": 0.3, "pneumonia": 1.25, "covid19": float("nan")}
-
-    monkeypatch.setattr(evaluate, "_scores", scores)
-    name = ["one"]
-    monkeypatch.setattr(evaluate, "fingerprint", lambda *_: name[0])
-    films = [prediction.film for prediction in PREDICTIONS]
-    first = evaluate.predict(None, films[:2], tmp_path)  # type: ignore[arg-type]
-    again = evaluate.predict(None, films[:3], tmp_path)  # type: ignore[arg-type]
-    assert read == ["a", "b", "c"]
-    assert again[0].pneumonia == first[0].pneumonia == 1.25
-    evaluate.predict(None, [replace(films[0], label="covid")], tmp_path)  # type: ignore[arg-type]
-    name[0] = "two"
-    evaluate.predict(None, films[:1], tmp_path)  # type: ignore[arg-type]
-    assert read == ["a", "b", "c", "a", "a"]
+def _read_by(cascade: Cascade) -> int:
+    """How many films the cascade's first network was shown."""
+    assert isinstance(cascade.lungs, DarkLungs)
+    return cascade.lungs.films
 
 
-def test_scores_are_kept_under_the_code_that_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change to the films' reading, a network, a step or the measure itself asks for new ones."""
-    identity = ModelIdentity(version="0", digests={"lungs": "a"}, h2_variant="cam")
-    cascade = SimpleNamespace(identity=identity, settings=Settings())
-    source = inspect.getsource
-
-    def name(changed: object = None) -> str:
-        def read(part: object) -> str:
-            return source(part) + " " * (part is changed)  # type: ignore[arg-type]
-
-        monkeypatch.setattr("inspect.getsource", read)
-        return evaluate.fingerprint(cascade, (evaluate.predict,))  # type: ignore[arg-type]
-
-    code = (cam, cascade_steps, densenet, image_io, preprocess, unet, evaluate.predict)
-    assert name() == name(evaluate)
-    assert len({name(), *map(name, code)}) == len(code) + 1
+def test_a_film_is_read_once(tiny_data: Path, tmp_path: Path) -> None:
+    """Scores are taken from disk; a film with another label is read again, for stage 3 may run."""
+    cascade, films = reading_cascade(), read_films(tiny_data, ("test",))
+    first = evaluate.predict(cascade, films[:2], tmp_path)
+    again = evaluate.predict(cascade, films[:3], tmp_path)
+    assert [one.pneumonia for one in again[:2]] == [one.pneumonia for one in first]
+    assert _read_by(cascade) == 3
+    evaluate.predict(cascade, [replace(films[0], label="covid")], tmp_path)
+    assert _read_by(cascade) == 4
 
 
-def test_a_mask_is_measured_once(tiny_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dice is taken from disk too, and is the same."""
-    measured: list[str] = []
+def test_without_a_folder_nothing_is_kept(tiny_data: Path) -> None:
+    """Two evaluations without a folder read every film twice."""
+    cascade, films = reading_cascade(), read_films(tiny_data, ("test",))[:2]
+    evaluate.predict(cascade, films)
+    evaluate.predict(cascade, films)
+    assert _read_by(cascade) == 4
 
-    def dice(_: object, film: LungFilm) -> float:
-        measured.append(film.source)
-        return 0.9 if film.source == "jsrt" else 0.8
 
-    monkeypatch.setattr(evaluate, "_dice", dice)
-    monkeypatch.setattr(evaluate, "fingerprint", lambda *_: "one")
-    first = evaluate.lung_dice(None, tiny_data, "test", tiny_data)  # type: ignore[arg-type]
-    again = evaluate.lung_dice(None, tiny_data, "test", tiny_data)  # type: ignore[arg-type]
-    assert sorted(measured) == ["gb_seg", "jsrt"]
-    assert again == first
-    assert first["jsrt"].value == 0.9
+def test_stage_3_runs_on_pneumonia_films_alone(tiny_data: Path) -> None:
+    """A normal film has no COVID-19 logit; of the others the right side is the label's."""
+    for one in evaluate.predict(reading_cascade(), read_films(tiny_data, ("test",))):
+        if one.film.label == "normal":
+            assert math.isnan(one.covid19)
+        else:
+            assert (one.covid19 > 0) == (one.film.label == "covid")
+        assert (one.pneumonia > 0) == (one.film.label != "normal")
+        assert one.lung_area == pytest.approx(lungs().mean(), abs=0.01)
+
+
+def test_an_evaluation_takes_the_steps_of_a_reading(tiny_data: Path) -> None:
+    """Its logits are those that the node's own reading of the film holds."""
+    cascade = reading_cascade()
+    (film,) = [f for f in read_films(tiny_data, ("test",)) if f.label == "covid"][:1]
+    (scored,) = evaluate.predict(cascade, [film])
+    reading = cascade.read(load_pixels(film.path), force_stage3=True)
+    assert reading.covid19 is not None
+    assert scored.pneumonia == pytest.approx(reading.pneumonia.logit)
+    assert scored.covid19 == pytest.approx(reading.covid19.logit)
+
+
+CHANGES: dict[str, Callable[[Cascade], None]] = {
+    "weights of stage 1": lambda c: _other_weights(c, "lungs"),
+    "weights of stage 2": lambda c: _other_weights(c, "pneumonia"),
+    "frame": lambda c: _other_settings(c, size=128),
+    "margin": lambda c: _other_settings(c, mask_margin=5),
+    "lung threshold": lambda c: _other_settings(c, lung_threshold=0.4),
+    "heatmap": lambda c: _other_settings(c, h2="paper-eq1"),
+}
+
+
+def _other_weights(cascade: Cascade, network: str) -> None:
+    digests = {**cascade.identity.digests, network: "f" * 64}
+    cascade.identity = replace(cascade.identity, digests=digests)
+
+
+def _other_settings(cascade: Cascade, **changes: object) -> None:
+    cascade.settings = replace(cascade.settings, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_numbers_of_another_cascade_are_not_taken(change: str) -> None:
+    """Whatever shapes a logit is part of the name under which it is kept."""
+    cascade, measure = reading_cascade(), Measure(name="m", version=1)
+    before = store.fingerprint(cascade, measure)
+    CHANGES[change](cascade)
+    assert store.fingerprint(cascade, measure) != before
+
+
+def test_a_new_version_of_a_measure_asks_for_new_numbers() -> None:
+    """A measure that computes something else raises its version; the old numbers stay unused."""
+    cascade = reading_cascade()
+    names = {store.fingerprint(cascade, Measure(name="m", version=version)) for version in (1, 2)}
+    assert len(names) == 2
+
+
+def test_a_moved_threshold_costs_no_evaluation() -> None:
+    """Thresholds are applied to kept logits; a network that a measure ignores may change."""
+    cascade, measure = reading_cascade(), Measure(name="m", version=1, networks=("lungs",))
+    before = store.fingerprint(cascade, measure)
+    _other_settings(cascade, pneumonia=OperatingPoint(threshold=0.7, temperature=2.0))
+    _other_weights(cascade, "covid19")
+    assert store.fingerprint(cascade, measure) == before
+
+
+def test_a_mask_is_measured_once(tiny_data: Path, tmp_path: Path) -> None:
+    """Dice is taken from disk too, and is the same; outlines that agree have a Dice near 1."""
+    cascade = reading_cascade()
+    first = evaluate.lung_dice(cascade, tiny_data, "test", tmp_path)
+    assert evaluate.lung_dice(cascade, tiny_data, "test", tmp_path) == first
+    assert _read_by(cascade) == 2
+    assert set(first) >= {"jsrt", "gb_seg", "aerated lung, heart left out"}
+    assert first["jsrt"].value > 0.98
 
 
 def test_half_a_line_left_by_a_kill_costs_one_film(tmp_path: Path) -> None:
-    """A score log cut off in a line keeps all other lines."""
-    log = ScoreLog(tmp_path / "scores.jsonl")
+    """A log cut off in a line keeps all other lines."""
+    log = NumberLog(tmp_path / "scores.jsonl")
     log.add("a", {"pneumonia": 1.0})
     log.add("b", {"pneumonia": 2.0})
     log.path.write_text(log.path.read_text()[:-4])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 import typer
+from support.fake_networks import DarkLungs, labelled_film, reading_cascade
 
-from models import registry
 from models.densenet import ChestDenseNet
 from models.unet import LungUNet
 from train import settings
-from train.data.films import COVID, NORMAL, PNEUMONIA, Film
+from train.data.films import COVID, NORMAL, PNEUMONIA
 from train.evaluation import metrics
 from train.experiments.cam_variants import cam_variants
 from train.experiments.features import LEARNED, TESTED, folds, held_out
 from train.experiments.figures import figures
-from train.experiments.last_block import LastBlock, maps_before, some
+from train.experiments.last_block import LastBlock, maps_before
 from train.experiments.result import Run, write
 from train.experiments.sample import sample
 from train.experiments.table3 import table3
@@ -31,21 +30,6 @@ from train.experiments.table4 import table4
 from train.experiments.table5 import table5
 from train.experiments.table6 import table6
 from train.experiments.table7 import covidx, table7
-
-
-@pytest.fixture
-def scored(monkeypatch: pytest.MonkeyPatch) -> list[Film]:
-    """Films that were scored; the logits follow the labels."""
-    seen: list[Film] = []
-
-    def scores(_: object, film: Film) -> dict[str, float]:
-        seen.append(film)
-        ill = 3.0 if film.label != NORMAL else -3.0
-        covid19 = 3.0 if film.label == COVID else -3.0
-        return {"lung_area": 0.3, "pneumonia": ill, "covid19": covid19}
-
-    monkeypatch.setattr("train.evaluation.evaluate._scores", scores)
-    return seen
 
 
 @pytest.fixture
@@ -88,7 +72,7 @@ def tiny(hospitals: Path, tmp_path: Path) -> Callable[..., Run]:
     def make(name: str, **changes: Any) -> Run:
         config = settings.read(settings.CONFIGS / "experiments" / f"{name}.yaml")
         config |= {"draws": 20, "masking": {"size": 64, "margin": 1}} | changes
-        return Run(name=name, data=hospitals, models=registry.DEFAULT, out=tmp_path / "out",
+        return Run(name=name, data=hospitals, cascade=reading_cascade, out=tmp_path / "out",
                    docs=tmp_path / "docs", config=config, weights=weights)  # fmt: skip
 
     return make
@@ -104,14 +88,9 @@ def _numbers(run: Run) -> dict[str, Any]:
     return numbers
 
 
-def _film(label: str, group: str) -> Film:
-    return Film(path=Path(group), split="test", label=label, source="nih", subsource="", view="PA",
-                group=group, licence="")  # fmt: skip
-
-
 def test_two_networks_are_compared_on_the_same_patients() -> None:
     """A network compared with itself gains nothing, on no draw; the better one gains."""
-    films = [_film(NORMAL, f"n{i}") for i in range(9)] + [_film(COVID, f"c{i}") for i in range(9)]
+    films = [labelled_film(label, number=i) for label in (NORMAL, COVID) for i in range(9)]
     chosen = sample(films, lambda f: f.label == NORMAL, lambda f: f.label == COVID, draws=50)
     good = np.array([-1.0] * 9 + [1.0] * 9)
     same = chosen.gain(good, good)
@@ -122,18 +101,21 @@ def test_two_networks_are_compared_on_the_same_patients() -> None:
 
 
 def test_table4_stands_beside_the_papers_and_scores_no_film_twice(
-    tiny_data: Path, tmp_path: Path, scored: list[Film]
+    tiny_data: Path, tmp_path: Path
 ) -> None:
     """Own films stand beside the paper's open test split; a second run reads the scores."""
-    run = Run(name="table4", data=tiny_data, models=registry.DEFAULT, out=tmp_path / "out",
+    lungs = DarkLungs()
+    cascade = reading_cascade()
+    cascade.lungs = lungs.eval()
+    run = Run(name="table4", data=tiny_data, cascade=lambda: cascade, out=tmp_path / "out",
               docs=tmp_path / "docs", config={"most": 1000})  # fmt: skip
     text = write(run, table4(run))
-    once = len(scored)
+    once = lungs.films
     assert "| 2 | own test split, NIH alone | 2 / 2 | 1.000 (1.000 to 1.000) |" in text
     assert "96.72 / 92.85 / 90.05" in text
     assert "88.04 / 85.26 / 85.86" in text
     assert write(run, table4(run)) == text
-    assert len(scored) == once
+    assert lungs.films == once > 0
     assert _numbers(run)["stage 2, own test split, NIH alone"]["auc"]["value"] == 1.0
 
 
@@ -196,12 +178,6 @@ def test_the_last_block_on_kept_maps_answers_as_the_whole_network(tmp_path: Path
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == made
 
 
-def test_films_are_taken_from_every_kind_and_all_over_it() -> None:
-    """Two of five films of a kind are its first and its last; a smaller kind gives all."""
-    films = [_film(NORMAL, f"n{i}") for i in range(5)] + [_film(COVID, "c")]
-    assert [film.group for film in some(films, 2)] == ["n0", "n4", "c"]
-
-
 def test_a_film_is_scored_by_lines_that_never_saw_its_patient() -> None:
     """A label that only the film itself gives away is not found again."""
     rng = np.random.default_rng(0)
@@ -221,24 +197,21 @@ def test_a_film_is_scored_by_lines_that_never_saw_its_patient() -> None:
     )
 
 
-def test_table7_counts_right_calls_by_class(
-    tiny_data: Path, tmp_path: Path, scored: list[Film]
-) -> None:
+def test_table7_counts_right_calls_by_class(tiny_data: Path, tmp_path: Path) -> None:
     """A cascade that is always right has a sensitivity of 1 in every class."""
     config = {"most": 1000, "sources": ["nih", "ieee8023"]}
-    run = Run(name="table7", data=tiny_data, models=registry.DEFAULT, out=tmp_path / "out",
+    run = Run(name="table7", data=tiny_data, cascade=reading_cascade, out=tmp_path / "out",
               docs=tmp_path / "docs", config=config)  # fmt: skip
     text = write(run, table7(run))
     cells = r"\| 1\.000 \(0\.\d+ to 1\.000\) " * 3
     assert re.search(rf"\| cascade, three classes {cells}\|", text)
     assert "| COVID-Net, three classes, % | 97.0 | 90.0 | 87.1 |" in text
     assert "not its films" in text
-    assert scored
 
 
 def test_covidx_films_go_before_what_stands_in_for_them() -> None:
     """COVIDx's own test list is used where it is there."""
-    stand_in, own = _film(NORMAL, "a"), replace(_film(NORMAL, "b"), source="covidx")
+    stand_in, own = labelled_film(NORMAL), labelled_film(NORMAL, "covidx")
     assert covidx([stand_in, own], ["nih"]) == [own]
     assert covidx([stand_in], ["nih"]) == [stand_in]
 

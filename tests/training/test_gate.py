@@ -21,7 +21,7 @@ from train.gate import classifier, learning, limits, negatives
 from train.gate.classifier import Films, GateTask
 from train.gate.features import Seen
 from train.gate.learning import _folds
-from train.gate.limits import Scored, held_out, spread
+from train.gate.limits import Scored, held_out
 from train.schedule import Phase
 
 
@@ -154,7 +154,6 @@ def test_what_was_learned_from_is_not_measured() -> None:
     other = [Row(path="m", mask="m.png", split="test"), Row(path="l", view="L", split="other")]
     kept = held_out([*rows, *other], rows[:2], 4)
     assert [row.path for row in kept] == ["2", "4", "6", "8"]
-    assert spread(rows, 20) == rows
 
 
 def test_the_table_shows_how_many_were_accepted_and_why_others_were_not() -> None:

@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.fake_networks import reading_cascade
 
-from models.cascade import Cascade, OperatingPoint, Settings
-from models.densenet import ChestDenseNet
-from models.reading import ModelIdentity
-from models.unet import LungUNet
+from models.cascade import Cascade
 from train.data.films import read_films
 from train.evaluation import bias_probes, cached_features, linear, metrics, paper, results_page
 from train.evaluation.comparisons import COMPARISONS, Row
@@ -22,17 +20,8 @@ from train.evaluation.tables import Results, measure
 
 @pytest.fixture
 def cascade() -> Cascade:
-    """Random networks that find lungs and pneumonia wherever there is a film."""
-    torch.manual_seed(0)
-    return Cascade(
-        lungs=LungUNet(),
-        pneumonia=ChestDenseNet(),
-        covid19=ChestDenseNet(),
-        settings=Settings(
-            size=64, mask_margin=2, lung_threshold=0.01, pneumonia=OperatingPoint(threshold=0.0)
-        ),
-        identity=ModelIdentity(version="0", digests={"lungs": "a"}, h2_variant="cam"),
-    )
+    """Networks that read the drawn films."""
+    return reading_cascade()
 
 
 def test_no_film_is_scored_by_a_regression_that_saw_its_patient() -> None:

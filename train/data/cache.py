@@ -6,7 +6,6 @@ One size for all sources first: their files' own sizes would give them away.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from rich.progress import track
 
 from models import preprocess
 from train.data.films import Film, load_mask, load_pixels
+from train.files import replacing
 
 Pictures = NDArray[np.uint8]
 
@@ -60,19 +60,16 @@ def kept(
 ) -> Pictures:
     """Make one picture a film, once; a memory map of all of them, (N, S, S).
 
-    ``key`` is whatever else the pictures hang on. A run that is killed leaves no half file.
+    ``key`` names whatever else the pictures depend on, such as the weights that made them.
     """
     parts = [name, key, str(size), *(str(film.path) for film in films)]
     path = folder / f"{name}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.npy"
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")  # another process may make the same
-        made = np.lib.format.open_memmap(
-            unfinished, "w+", dtype=np.uint8, shape=(len(films), size, size)
-        )
-        for i, film in enumerate(track(films, name)):
-            made[i] = one(film)
-        made.flush()
-        unfinished.replace(path)
+        shape = (len(films), size, size)
+        with replacing(path) as part:
+            made = np.lib.format.open_memmap(part, "w+", dtype=np.uint8, shape=shape)
+            for i, film in enumerate(track(films, name)):
+                made[i] = one(film)
+            made.flush()
     loaded: Pictures = np.load(path, mmap_mode="r")
     return loaded

@@ -1,11 +1,17 @@
-"""Even draws: every group gives the same share of a batch, however large it is (paper §3)."""
+"""Which films are taken: even draws for a batch (paper §3), even choices of a few."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Generator
+
+from train.data.films import Film
+
+Item = TypeVar("Item")
 
 
 def even_draw(groups: Sequence[Sequence[int]], batch: int, generator: Generator) -> list[int]:
@@ -43,3 +49,17 @@ def shared_draw(
         places = torch.randint(len(group), (int(wanted) + up,), generator=generator)
         drawn.append([group[int(i)] for i in places])
     return drawn
+
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Take at most ``most`` items, evenly spaced, the first among them."""
+    count = min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def spread_kinds(films: Sequence[Film], most: int) -> list[Film]:
+    """Take at most ``most`` films of each source and label, evenly spaced."""
+    kinds: dict[tuple[str, str], list[Film]] = defaultdict(list)
+    for film in films:
+        kinds[film.source, film.label].append(film)
+    return [film for kind in kinds.values() for film in spread(kind, most)]

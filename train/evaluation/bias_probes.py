@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
-from models import cascade as steps
+from models import steps
 from models.cascade import Cascade
-from train.data.films import COVID, NORMAL, PNEUMONIA, Film
-from train.evaluation import linear, metrics
+from train.data.films import COVID, NORMAL, PNEUMONIA, Film, load_pixels
+from train.evaluation import linear, metrics, store
 from train.evaluation.border_baseline import ring
-from train.evaluation.cached_features import SEEN_BY, Floats, masked, traits
-from train.evaluation.evaluate import ScoreLog, fingerprint
+from train.evaluation.cached_features import Floats, traits
+from train.evaluation.comparisons import CASE_REPORTS
 from train.evaluation.metrics import Interval
+from train.evaluation.store import Measure, Numbers
 
 _TILE = 32  # side of the squares that are removed at random, pixels of the network frame
 _SHARE = 0.1  # of the lung field, removed
 _RIDGE = 0.1  # of every regression here; fixed before any was looked at
-_CASES = ("radiopaedia", "eurorad")  # subsources with both kinds of pneumonia
+_HEAT = Measure(name="heat", version=1, networks=("lungs", "pneumonia"))
 _COVID_FOR_EACH = 2  # films of COVID-19 for each of other pneumonia: more narrow no interval
 
 
@@ -92,15 +91,15 @@ def stage3_within(
     """
     pneumonia = [f for f in films if f.source == source and f.label == PNEUMONIA]
     covid = [f for f in films if f.source == source and f.label == COVID]
-    cases_first = sorted(covid, key=lambda film: film.subsource not in _CASES)
-    sure = sum(film.subsource in _CASES for film in covid)
+    cases_first = sorted(covid, key=lambda film: film.subsource not in CASE_REPORTS)
+    sure = sum(film.subsource in CASE_REPORTS for film in covid)
     others = drawn(cases_first[sure:], max(0, _COVID_FOR_EACH * len(pneumonia) - sure))
     chosen = [*pneumonia, *cases_first[:sure], *others]
     positive = np.array([f.label == COVID for f in chosen])
     scores = _scores(traits(cascade, chosen, folder).gated, positive, chosen)
     border = _scores(np.stack([ring(f.path) for f in chosen]), positive, chosen)
-    cases = np.array([f.subsource in _CASES for f in chosen])
-    parts = {f"{source}, all": np.ones(len(chosen), np.bool_), " + ".join(_CASES): cases}
+    cases = np.array([f.subsource in CASE_REPORTS for f in chosen])
+    parts = {f"{source}, all": np.ones(len(chosen), np.bool_), " + ".join(CASE_REPORTS): cases}
     return [
         CrossValidated(
             name=name,
@@ -119,16 +118,7 @@ def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:
 
     What was found of a film is kept in ``folder``.
     """
-    code = (sys.modules[__name__], masked)
-    log = ScoreLog(folder / f"heat-{fingerprint(cascade, code, SEEN_BY)}.jsonl")
-    known = log.read()
-    rows = []
-    for film in track(films, "heat"):
-        key = str(film.path.resolve())
-        if key not in known:
-            known[key] = _heat(cascade, film)
-            log.add(key, known[key])
-        rows.append(known[key])
+    rows = store.numbers(_HEAT, cascade, films, _heat, folder)
     scores = np.array([[row[name] for name in ("whole", "hottest", "random")] for row in rows])
     ill = np.array([film.label != NORMAL for film in films])
     decide = cascade.settings.pneumonia.decide
@@ -146,9 +136,10 @@ def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:
 
 
 @torch.inference_mode()
-def _heat(cascade: Cascade, film: Film) -> dict[str, float]:
+def _heat(cascade: Cascade, film: Film) -> Numbers:
     """The share of heat inside the lungs, and the logits of the film and of what is left of it."""
-    _, lungs, x = masked(cascade, film)
+    seen = cascade.mask(load_pixels(film.path))
+    lungs, x = seen.field, seen.masked
     logit, h2 = steps.stage2(cascade.pneumonia, x, lungs, cascade.settings.h2)
     seed = torch.Generator().manual_seed(zlib.crc32(film.path.name.encode()))
     side = h2.shape[-1] // _TILE

@@ -61,138 +61,98 @@ def labelled(labels: Sequence[str], *sources: str) -> Callable[[Film], bool]:
     return lambda film: film.label in labels and film.source in sources
 
 
-def _is(label: str, *sources: str) -> Callable[[Film], bool]:
-    return labelled((label,), *sources)
+def within(  # noqa: PLR0913 - one row of a table
+    stage: int,
+    name: str,
+    negative: Sequence[str],
+    positive: Sequence[str],
+    *sources: str,
+    view: str = "",
+    subsources: Sequence[str] = (),
+    ring: bool = True,
+) -> Comparison:
+    """Compare films of these sources by label.
+
+    Parameters
+    ----------
+    negative, positive
+        Labels of the two sides; an empty side gives sensitivity or specificity alone.
+    view, subsources
+        Only films of this view, of these sub-sources; all if empty.
+    """
+
+    def side(labels: Sequence[str]) -> Callable[[Film], bool]:
+        chosen = labelled(labels, *sources)
+        return lambda film: (
+            chosen(film)
+            and view in ("", film.view)
+            and (not subsources or film.subsource in subsources)
+        )
+
+    return Comparison(
+        stage=stage, name=name, negative=side(negative), positive=side(positive), ring=ring
+    )
 
 
-def _ill(*sources: str) -> Callable[[Film], bool]:
-    return labelled((PNEUMONIA, COVID), *sources)
-
-
-def _view(test: Callable[[Film], bool], view: str) -> Callable[[Film], bool]:
-    return lambda film: film.view == view and test(film)
-
-
-def _case_reports(label: str) -> Callable[[Film], bool]:
-    return lambda film: film.label == label and film.subsource in ("radiopaedia", "eurorad")
-
-
-def _nothing(_: Film) -> bool:
-    return False
-
-
-_SEEN = ("nih", "quex")
+#: Sub-sources of ieee8023 that publish both kinds of pneumonia, as case reports.
+CASE_REPORTS = ("radiopaedia", "eurorad")
+_WELL, _ILL = (NORMAL,), (PNEUMONIA, COVID)
+_OTHER, _COVID = (PNEUMONIA,), (COVID,)
 _ALL = ("nih", "quex", "ieee8023", "hannover", "bimcv")
-_NIH_NORMAL, _NIH_PNEUMONIA = _is(NORMAL, "nih"), _is(PNEUMONIA, "nih")
 
 COMPARISONS = (
-    Comparison(
-        stage=2,
-        name="NIH, radiologists: normal / opacity",
-        negative=_NIH_NORMAL,
-        positive=_NIH_PNEUMONIA,
+    within(2, "NIH, radiologists: normal / opacity", _WELL, _OTHER, "nih"),
+    within(2, "NIH, AP only", _WELL, _OTHER, "nih", view="AP"),
+    within(2, "NIH, PA only", _WELL, _OTHER, "nih", view="PA"),
+    within(2, "quex alone: normal / any pneumonia", _WELL, _ILL, "quex"),
+    within(2, "NIH + quex: normal / any pneumonia", _WELL, _ILL, "nih", "quex"),
+    within(2, "kermany (children; never trained on): normal / pneumonia", _WELL, _OTHER, "kermany"),
+    within(
+        2, "actualmed (never trained on): normal / COVID-19", _WELL, _COVID, "actualmed", ring=False
     ),
-    Comparison(
-        stage=2,
-        name="NIH, AP only",
-        negative=_view(_NIH_NORMAL, "AP"),
-        positive=_view(_NIH_PNEUMONIA, "AP"),
+    within(2, "hannover: COVID-19 only", (), _COVID, "hannover", ring=False),
+    within(3, "ieee8023 alone: pneumonia / COVID-19", _OTHER, _COVID, "ieee8023"),
+    within(
+        3,
+        "ieee8023, radiopaedia + eurorad alone",
+        _OTHER,
+        _COVID,
+        "ieee8023",
+        subsources=CASE_REPORTS,
     ),
-    Comparison(
-        stage=2,
-        name="NIH, PA only",
-        negative=_view(_NIH_NORMAL, "PA"),
-        positive=_view(_NIH_PNEUMONIA, "PA"),
-    ),
-    Comparison(
-        stage=2,
-        name="quex alone: normal / any pneumonia",
-        negative=_is(NORMAL, "quex"),
-        positive=_ill("quex"),
-    ),
-    Comparison(
-        stage=2,
-        name="NIH + quex: normal / any pneumonia",
-        negative=_is(NORMAL, *_SEEN),
-        positive=_ill(*_SEEN),
-    ),
-    Comparison(
-        stage=2,
-        name="kermany (children; never trained on): normal / pneumonia",
-        negative=_is(NORMAL, "kermany"),
-        positive=_is(PNEUMONIA, "kermany"),
-    ),
-    Comparison(
-        stage=2,
-        name="actualmed (never trained on): normal / COVID-19",
-        negative=_is(NORMAL, "actualmed"),
-        positive=_is(COVID, "actualmed"),
-        ring=False,
-    ),
-    Comparison(
-        stage=2,
-        name="hannover: COVID-19 only",
-        negative=_nothing,
-        positive=_is(COVID, "hannover"),
-        ring=False,
-    ),
-    Comparison(
-        stage=3,
-        name="ieee8023 alone: pneumonia / COVID-19",
-        negative=_is(PNEUMONIA, "ieee8023"),
-        positive=_is(COVID, "ieee8023"),
-    ),
-    Comparison(
-        stage=3,
-        name="ieee8023, radiopaedia + eurorad alone",
-        negative=_case_reports(PNEUMONIA),
-        positive=_case_reports(COVID),
-    ),
-    Comparison(
-        stage=3,
-        name="quex alone: pneumonia / COVID-19",
-        negative=_is(PNEUMONIA, "quex"),
-        positive=_is(COVID, "quex"),
-    ),
-    Comparison(
-        stage=3,
-        name="all sources: pneumonia / COVID-19",
-        negative=_is(PNEUMONIA, *_ALL),
-        positive=_is(COVID, *_ALL),
-    ),
+    within(3, "quex alone: pneumonia / COVID-19", _OTHER, _COVID, "quex"),
+    within(3, "all sources: pneumonia / COVID-19", _OTHER, _COVID, *_ALL),
     Comparison(
         stage=3,
         name="NIH pneumonia / ieee8023 COVID-19 (label and source are one, as in the paper)",
-        negative=_NIH_PNEUMONIA,
-        positive=_is(COVID, "ieee8023"),
+        negative=labelled(_OTHER, "nih"),
+        positive=labelled(_COVID, "ieee8023"),
     ),
-    Comparison(
-        stage=3,
-        name="hannover: COVID-19 only",
-        negative=_nothing,
-        positive=_is(COVID, "hannover"),
-        ring=False,
-    ),
-    Comparison(
-        stage=3,
-        name="actualmed (never trained on): COVID-19 only",
-        negative=_nothing,
-        positive=_is(COVID, "actualmed"),
-        ring=False,
-    ),
+    within(3, "hannover: COVID-19 only", (), _COVID, "hannover", ring=False),
+    within(3, "actualmed (never trained on): COVID-19 only", (), _COVID, "actualmed", ring=False),
 )
 
 
 def compare(
-    comparison: Comparison, predictions: Sequence[Prediction], settings: Settings, train: list[Film]
+    comparison: Comparison,
+    predictions: Sequence[Prediction],
+    settings: Settings,
+    train: Sequence[Film] | None = None,
 ) -> Row:
-    """One row: AUC of the logits, sensitivity and specificity at the shipped threshold."""
+    """Give AUC of the logits, sensitivity and specificity at the cascade's threshold.
+
+    Parameters
+    ----------
+    train
+        Films that teach the border ring; without them there is none.
+    """
     chosen, positive = comparison.sides([p.film for p in predictions])
     kept = [predictions[i] for i in chosen]
     groups = [p.film.group for p in kept]
     at, logits = comparison.at(settings), comparison.logits(kept)
     called = np.array([at.decide(float(logit)).positive for logit in logits], np.bool_)
     both = 0 < positive.sum() < len(kept)
+    ringed = both and comparison.ring and train is not None
 
     def share(side: np.ndarray, hit: np.ndarray) -> metrics.Interval | None:
         films = np.flatnonzero(side)
@@ -205,7 +165,9 @@ def compare(
         auc=_auc(logits, positive, groups) if both else None,
         sensitivity=share(positive, called),
         specificity=share(~positive, ~called),
-        ring=_ring(comparison, train, kept, positive) if both and comparison.ring else None,
+        ring=_ring(comparison, train, kept, positive)
+        if both and comparison.ring and train
+        else None,
     )
 
 
@@ -214,7 +176,10 @@ def _auc(scores: np.ndarray, positive: np.ndarray, groups: list[str]) -> metrics
 
 
 def _ring(
-    comparison: Comparison, train: list[Film], kept: list[Prediction], positive: np.ndarray
+    comparison: Comparison,
+    train: Sequence[Film],
+    kept: Sequence[Prediction],
+    positive: np.ndarray,
 ) -> metrics.Interval:
     learned, truth = comparison.sides(train)
     scores = ring_scores([train[i] for i in learned], truth, [p.film for p in kept])

@@ -1,131 +1,62 @@
-"""What the cascade answers on films and on films with masks, by its own steps and settings.
-
-Answers are kept on disk, film by film, under a name made of the weights, the settings and the code
-of the steps: an evaluation that was killed goes on, and a second one costs seconds.
-"""
+"""What the cascade answers on films and on films with masks, by its own steps and settings."""
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
-from rich.progress import track
 
-from models import cam, classifier, densenet, efficientnet, preprocess, relu, unet
-from models import cascade as steps
+from models import steps, unet
 from models.cascade import Cascade
-from train.data import image_io
 from train.data.films import NORMAL, Film, LungFilm, load_mask, load_pixels, read_lung_films
-from train.evaluation import metrics
+from train.evaluation import metrics, store
+from train.evaluation.store import Measure, Numbers
 from train.stages.stage1_lungs import dice
+
+_SCORES = Measure(name="scores", version=1)
+_DICE = Measure(name="dice", version=1, networks=("lungs",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """The cascade's logits for one film; stage 3 is run on films of either pneumonia, nan else."""
+    """The cascade's logits for one film; stage 3 runs on films of either pneumonia, else nan."""
 
     film: Film
-    lung_area: float
+    lung_area: float  # share of the film that is lung field, in [0, 1]
     pneumonia: float  # logit
     covid19: float  # logit
-    outline: float = math.nan  # 1 where the lungs' outlines differ suspiciously; nan: not compared
+    outline: float = math.nan  # 1 if the lungs' outlines differ suspiciously; nan: not compared
 
 
 def predict(
     cascade: Cascade, films: Sequence[Film], folder: Path | None = None
 ) -> list[Prediction]:
-    """Run the stages on every film, by the steps `Cascade.read` takes.
-
-    With a ``folder``, scores of this very cascade are read from it and added to it, film by film.
-    """
-    log = ScoreLog(folder / f"scores-{fingerprint(cascade, (_scores,))}.jsonl") if folder else None
-    known = log.read() if log else {}
-    predictions = []
-    for film in track(films, "films"):
-        scores = known.get(_key(film))
-        if scores is None:
-            scores = _scores(cascade, film)
-            if log:
-                log.add(_key(film), scores)
-        predictions.append(Prediction(film=film, **scores))
-    return predictions
+    """Run all stages on every film; with a ``folder``, only on films it does not hold yet."""
+    rows = store.numbers(_SCORES, cascade, films, _scores, folder, key=_path_and_label)
+    return [Prediction(film=film, **row) for film, row in zip(films, rows, strict=True)]
 
 
-class ScoreLog:
-    """Scores on disk, a line a film: what an interrupted evaluation need not do again."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> dict[str, dict[str, float]]:
-        """Read all whole lines; a kill may have left half of one."""
-        if not self.path.exists():
-            return {}
-        known = {}
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
-                key, scores = json.loads(line)
-                known[key] = scores
-        return known
-
-    def add(self, key: str, scores: dict[str, float]) -> None:
-        """Append one film; the break stands first, so that half a line spoils no other."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps([key, scores]))
-
-
-def fingerprint(
-    cascade: Cascade,
-    code: Sequence[ModuleType | Callable[..., object]],
-    networks: Sequence[str] = ("lungs", "pneumonia", "covid19"),
-) -> str:
-    """Name everything a logit hangs on: weights, how they are used, the code; not thresholds.
-
-    ``code`` is what makes numbers of the networks, besides the networks' and the films' own.
-    """
-    identity, settings = cascade.identity, cascade.settings
-    digests = {name: digest for name, digest in identity.digests.items() if name in networks}
-    traits = [digests, identity.h2_variant, settings.size, settings.mask_margin]
-    traits.append(settings.lung_threshold)
-    digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode())
-    parts = (cam, classifier, densenet, efficientnet, image_io, preprocess, relu, steps, unet)
-    for part in (*parts, *code):
-        digest.update(inspect.getsource(part).encode())
-    return digest.hexdigest()[:16]
-
-
-def _key(film: Film) -> str:
-    """Stage 3 is left out for normal films, so a film's label is part of its name."""
-    return f"{film.path.resolve()} {film.label}"
+def _path_and_label(film: Film) -> str:
+    """Name a film by its path and label: stage 3 is left out for normal films."""
+    return f"{store.film_key(film)} {film.label}"
 
 
 @torch.inference_mode()
-def _scores(cascade: Cascade, film: Film) -> dict[str, float]:
-    settings = cascade.settings
-    pixels, frame = preprocess.to_network(load_pixels(film.path), settings.size)
-    x, area = torch.from_numpy(pixels)[None, None], preprocess.film_area(frame)
-    lungs = steps.lung_masks(steps.stage1(cascade.lungs, x), [area], settings.lung_threshold)
-    x_masked = steps.masked(x, lungs, settings.mask_margin, [area])
-    field = steps.field_of(lungs)
-    pneumonia, h2 = steps.stage2(cascade.pneumonia, x_masked, field, settings.h2)
-    covid19 = float("nan")
+def _scores(cascade: Cascade, film: Film) -> Numbers:
+    seen = cascade.mask(load_pixels(film.path))
+    pneumonia, h2 = steps.stage2(cascade.pneumonia, seen.masked, seen.field, cascade.settings.h2)
+    covid19 = math.nan
     if film.label != NORMAL:
-        logits, _ = steps.stage3(cascade.covid19, x_masked, h2, field)
+        logits, _ = steps.stage3(cascade.covid19, seen.masked, h2, seen.field)
         covid19 = logits.item()
-    outlines = unet.asymmetry(field[0, 0].numpy() > 0, int(area.any(axis=1).sum()))
+    outlines = seen.asymmetry
     return {
         "outline": float(outlines.suspicious) if outlines else math.nan,
-        "lung_area": float(lungs[0, unet.FIELD].sum() / area.sum()),
+        "lung_area": seen.lung_share,
         "pneumonia": pneumonia.item(),
         "covid19": covid19,
     }
@@ -134,20 +65,10 @@ def _scores(cascade: Cascade, film: Film) -> dict[str, float]:
 def lung_dice(
     cascade: Cascade, data: Path, split: str = "test", folder: Path | None = None
 ) -> dict[str, metrics.Interval]:
-    """Dice per source, each under its own convention, and per convention; kept as `predict`'s."""
+    """Mean Dice per source, each film under its own convention, and per convention."""
     films = [film for film in read_lung_films(data) if film.split == split]
-    name = f"dice-{fingerprint(cascade, (_dice, dice, load_mask), ('lungs',))}.jsonl"
-    log = ScoreLog(folder / name) if folder else None
-    known = log.read() if log else {}
-    scores = []
-    for film in track(films, "masks"):
-        key = str(film.path.resolve())
-        if key not in known:
-            known[key] = {"dice": _dice(cascade, film)}
-            if log:
-                log.add(key, known[key])
-        scores.append(known[key]["dice"])
-    value = np.array(scores)
+    rows = store.numbers(_DICE, cascade, films, _dice, folder)
+    value = np.array([row["dice"] for row in rows])
     parts = {film.source: [f.source == film.source for f in films] for film in films}
     healthy = ("jsrt", "wingspan", "openist")
     parts[" + ".join(healthy)] = [film.source in healthy for film in films]
@@ -159,13 +80,9 @@ def lung_dice(
     }
 
 
-@torch.inference_mode()
-def _dice(cascade: Cascade, film: LungFilm) -> float:
-    size, threshold = cascade.settings.size, cascade.settings.lung_threshold
-    pixels, frame = preprocess.to_network(load_pixels(film.path), size)
-    logits = steps.stage1(cascade.lungs, torch.from_numpy(pixels)[None, None])
-    masks = steps.lung_masks(logits, [preprocess.film_area(frame)], threshold)
-    return dice(masks[0, film.channel].numpy() > 0, load_mask(film.masks, size))
+def _dice(cascade: Cascade, film: LungFilm) -> Numbers:
+    found = cascade.mask(load_pixels(film.path)).lungs[0, film.channel].numpy() > 0
+    return {"dice": dice(found, load_mask(film.masks, cascade.settings.size))}
 
 
 def _mean(values: np.ndarray, groups: np.ndarray) -> metrics.Interval:

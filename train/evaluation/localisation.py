@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +9,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 
-from models import cascade as steps
-from models import preprocess
+from models import preprocess, steps
 from models.cascade import Cascade
-from train.data.films import Film, load_mask
-from train.evaluation import metrics
-from train.evaluation.cached_features import masked
-from train.evaluation.evaluate import ScoreLog, fingerprint
+from train.data.films import Film, load_mask, load_pixels
+from train.evaluation import metrics, store
 from train.evaluation.metrics import Interval
+from train.evaluation.store import Measure, Numbers
 
 #: How far from the infection the hottest pixel may lie, share of the frame's side.
 TOLERANCE = 0.06
 _FEWEST = 20  # pixels that a mean needs
+_PLACES = Measure(name="places", version=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,27 +40,19 @@ def localise(cascade: Cascade, films: Sequence[Film], folder: Path) -> list[Loca
     Films without a drawn infection, or in whose lungs stage 1 finds nothing, are left out.
     """
     drawn = [film for film in films if film.infection is not None]
-    log = ScoreLog(folder / f"places-{fingerprint(cascade, (sys.modules[__name__], masked))}.jsonl")
-    known = log.read()
-    rows = []
-    for film in track(drawn, "places"):
-        key = str(film.path.resolve())
-        if key not in known:
-            known[key] = _places(cascade, film)
-            log.add(key, known[key])
-        rows.append(known[key])
+    rows = store.numbers(_PLACES, cascade, drawn, _places, folder)
     return [_summary(name, rows, drawn) for name in ("H2", "H3")] if rows else []
 
 
 @torch.inference_mode()
-def _places(cascade: Cascade, film: Film) -> dict[str, float]:
-    _, field, x = masked(cascade, film)
-    _, h2 = steps.stage2(cascade.pneumonia, x, field, cascade.settings.h2)
-    _, h3 = steps.stage3(cascade.covid19, x, h2, field)
+def _places(cascade: Cascade, film: Film) -> Numbers:
+    seen = cascade.mask(load_pixels(film.path))
+    _, h2 = steps.stage2(cascade.pneumonia, seen.masked, seen.field, cascade.settings.h2)
+    _, h3 = steps.stage3(cascade.covid19, seen.masked, h2, seen.field)
     assert film.infection is not None  # noqa: S101 - the caller's
     size = cascade.settings.size
     drawn = load_mask((film.infection,), size)
-    lungs = field[0, 0].numpy() > 0
+    lungs = seen.field[0, 0].numpy() > 0
     grown = preprocess.dilate(torch.from_numpy(drawn)[None, None].float(), round(TOLERANCE * size))
     near = grown[0, 0].numpy() > 0
     found = {"chance": float(near[lungs].mean()) if lungs.any() else float("nan")}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 
 import numpy as np
 
 from train.data.films import COVID, PNEUMONIA, Film, read_films
 from train.evaluation.border_baseline import ring
-from train.evaluation.comparisons import labelled
+from train.evaluation.comparisons import CASE_REPORTS, labelled
 from train.evaluation.plots import intervals
 from train.experiments import networks
 from train.experiments.features import Floats, features, folds, held_out
@@ -56,7 +55,7 @@ def cam_variants(run: Run) -> Result:
         head=("x is multiplied with", *(f"AUC, {part} ({n})" for part, n in sizes.items()),
               *(f"above none, {part}" for part in sets), "paper"),
         rows=[(name, *map(str, row.values()), "-") for name, row in numbers.items()],
-        numbers={name: {k: asdict(v) for k, v in row.items()} for name, row in numbers.items()},
+        numbers=numbers,
         digests={"lungs": lungs.digest, "pneumonia": stage2.digest},
         says=f"Pneumonia / COVID-19 counted in brackets. {config['repeats']} times "
         f"{config['folds']}-fold cross-validation by patient over all splits of ieee8023, at "
@@ -76,4 +75,4 @@ def _is(label: str) -> Callable[[Film], bool]:
 
 def _is_case(label: str) -> Callable[[Film], bool]:
     has_label = _is(label)
-    return lambda film: has_label(film) and film.subsource in ("radiopaedia", "eurorad")
+    return lambda film: has_label(film) and film.subsource in CASE_REPORTS

@@ -15,6 +15,7 @@ from models import cam, preprocess
 from models.classifier import ChestClassifier
 from train.data.films import Film
 from train.evaluation import linear
+from train.files import kept_array
 from train.stages.masked import Masking
 from train.stages.shown import masked_films, shrink
 from train.stages.stage2_pneumonia import data_cache
@@ -37,15 +38,15 @@ def features(films: Sequence[Film], masking: Masking, stage2: Path, size: int) -
     digest = hashlib.sha256(stage2.read_bytes() + masking.weights.read_bytes())
     digest.update(f"{size} {masking.size} {masking.margin}".encode())
     digest.update(" ".join(str(film.path) for film in films).encode())
-    kept = stage2.parent / "cache"
-    path = kept / f"features-{digest.hexdigest()[:16]}.npy"
-    if not path.exists():
+
+    def make() -> NDArray[np.float32]:
         x = shrink(masked_films(films, masking, data_cache(masking)), size)
         network = frozen_classifier(stage2)
         rows = [_gated(network, film[None].float()) for film in track(x, "features")]
-        kept.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.stack(rows, axis=1))
-    return dict(zip(GATES, np.load(path).astype(np.float64), strict=True))
+        return np.stack(rows, axis=1)
+
+    kept = kept_array(stage2.parent / "cache" / f"features-{digest.hexdigest()[:16]}.npy", make)
+    return dict(zip(GATES, kept.astype(np.float64), strict=True))
 
 
 @torch.inference_mode()

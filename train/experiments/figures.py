@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.progress import track
 
-from models import cascade as steps
-from models import preprocess, registry
+from models import preprocess, steps
 from models.cascade import Cascade
 from train.data.films import Film, load_pixels, read_films
 from train.experiments.result import Result, Run
@@ -31,7 +30,7 @@ _HEADS = {
 def figures(run: Run) -> Result:
     """Draw a row of panels for each film, a PNG for each figure, into ``run.out``."""
     refuse_inside_git(run.out)
-    cascade = registry.load(run.models, gate=False)
+    cascade = run.cascade()
     test = read_films(run.data, ("test",))
     run.out.mkdir(parents=True, exist_ok=True)
     drawn = {}
@@ -79,9 +78,9 @@ def _chosen(films: Sequence[Film], *, sources: list[str], labels: list[str], fil
 
 def _panels(figure: str, cascade: Cascade, film: Film) -> list[Panel]:
     image = load_pixels(film.path)
-    shown, frame = preprocess.to_network(image, cascade.settings.size)
+    shown, _ = preprocess.to_network(image, cascade.settings.size)
     if figure == "fig2":
-        return _with_and_without_mask(cascade, shown, preprocess.film_area(frame))
+        return _with_and_without_mask(cascade, image)
     reading = cascade.read(image, force_stage3=True)
     lungs = reading.lungs.mask.astype(np.float32)
     maps = (None, lungs, reading.h2, reading.h3, reading.guided)
@@ -89,18 +88,14 @@ def _panels(figure: str, cascade: Cascade, film: Film) -> list[Panel]:
 
 
 @torch.inference_mode()
-def _with_and_without_mask(
-    cascade: Cascade, shown: NDArray[np.float32], area: NDArray[np.bool_]
-) -> list[Panel]:
-    settings, x = cascade.settings, torch.from_numpy(shown)[None, None]
-    lungs = steps.lung_masks(steps.stage1(cascade.lungs, x), [area], settings.lung_threshold)
-    masked = steps.masked(x, lungs, settings.mask_margin, [area])
-    whole = steps.masked(x, lungs, None, [area])
+def _with_and_without_mask(cascade: Cascade, image: NDArray[np.float32]) -> list[Panel]:
+    film = cascade.mask(image)
+    shown, whole = film.x[0, 0].numpy(), steps.masked(film.x, film.lungs, None, [film.area])
     heat = [
-        steps.heat(cascade.pneumonia, cascade.pneumonia.features(seen), where, settings.h2)
-        for seen, where in ((whole, whole != 0), (masked, steps.field_of(lungs)))
+        steps.heat(cascade.pneumonia, cascade.pneumonia.features(seen), where, cascade.settings.h2)
+        for seen, where in ((whole, whole != 0), (film.masked, film.field))
     ]
-    inside = np.where(masked[0, 0].numpy() != 0, shown, np.float32(0.0))
+    inside = np.where(film.masked[0, 0].numpy() != 0, shown, np.float32(0.0))
     return [(shown, None), (shown, heat[0][0, 0].numpy()), (inside, None),
             (inside, heat[1][0, 0].numpy())]  # fmt: skip
 

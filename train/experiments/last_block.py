@@ -6,8 +6,7 @@ A third of the weights and little of the work: a film's maps before the block ar
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +20,7 @@ from models.classifier import ChestClassifier
 from models.densenet import ChestDenseNet
 from train.data.films import NORMAL, Film
 from train.data.sampler import even_draw
+from train.files import kept_array
 from train.schedule import Phase
 from train.stages.recipe import Recipe
 from train.stages.stage2_pneumonia import ClassifierTask
@@ -83,26 +83,14 @@ def maps_before(network: ChestDenseNet, x: Tensor, kept: Path) -> Tensor:
     """What stands before the last block, (N, 512, S / 16, S / 16) float16; kept part by part."""
     front = nn.Sequential(*list(network.eval().body.children())[:-_LAST])
     weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
-    kept.mkdir(parents=True, exist_ok=True)
+
+    @torch.inference_mode()
+    def make(films: Tensor) -> NDArray[np.float16]:
+        return torch.cat([front(film[None].float()).half() for film in films]).numpy()
+
     parts = []
     for part in track(torch.split(x, 32), "maps"):
         digest = hashlib.sha256(weights + part.numpy().tobytes()).hexdigest()
-        path = kept / f"maps-{digest[:16]}.pt"
-        if not path.exists():
-            with torch.inference_mode():
-                made = torch.cat([front(film[None].float()).half() for film in part])
-            torch.save(made, path)
-        parts.append(torch.load(path, weights_only=True))
+        maps = kept_array(kept / f"maps-{digest[:16]}.npy", partial(make, part))
+        parts.append(torch.from_numpy(maps))
     return torch.cat(parts)
-
-
-def some(films: Sequence[Film], most: int) -> list[Film]:
-    """At most so many films of every source and label, spread over all of them."""
-    kinds: dict[tuple[str, str], list[Film]] = defaultdict(list)
-    for film in films:
-        kinds[film.source, film.label].append(film)
-    return [
-        kind[i]
-        for kind in kinds.values()
-        for i in np.unique(np.linspace(0, len(kind) - 1, min(most, len(kind))).astype(int))
-    ]

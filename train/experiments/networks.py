@@ -17,6 +17,7 @@ from rich.progress import track
 from models import registry
 from train.data.films import Film
 from train.experiments.result import Run
+from train.files import kept_array
 from train.stages.masked import Masking
 from train.weights import frozen_classifier
 
@@ -36,7 +37,7 @@ def given(run: Run, name: str) -> Network:
     """Find a network's weights: the file named on the command line, else the models' own."""
     if path := run.weights.get(name):
         return Network(path=path, digest=registry.sha256_of(path))
-    cascade = registry.load(run.models, gate=False)
+    cascade = run.cascade()
     path = run.out / f"{name}.pt"
     run.out.mkdir(parents=True, exist_ok=True)
     torch.save(getattr(cascade, name).state_dict(), path)
@@ -64,11 +65,9 @@ def logits(
     """Answers of a DenseNet on films ``x`` (N, 1, S, S); kept in ``folder``."""
     digest = hashlib.sha256(weights.read_bytes())
     digest.update(f"{tuple(x.shape)} {[str(film.path) for film in films]}".encode())
-    kept = folder / f"logits-{digest.hexdigest()[:16]}.npy"
-    if kept.exists():
-        return np.asarray(np.load(kept), np.float64)
-    network = frozen_classifier(weights)
-    answers = np.array([network(film[None].float()).item() for film in track(x, "films")])
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(kept, answers)
-    return answers
+
+    def make() -> NDArray[np.float64]:
+        network = frozen_classifier(weights)
+        return np.array([network(film[None].float()).item() for film in track(x, "films")])
+
+    return kept_array(folder / f"logits-{digest.hexdigest()[:16]}.npy", make)

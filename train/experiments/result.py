@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from models.cascade import Cascade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +17,7 @@ class Run:
 
     name: str
     data: Path
-    models: Path
+    cascade: Callable[[], Cascade]  # loads the networks to measure, without their gate
     out: Path  # work files; an interrupted run there goes on
     docs: Path  # tables and plots
     config: dict[str, Any]
@@ -34,7 +37,7 @@ class Result:
     title: str
     head: tuple[str, ...]
     rows: list[tuple[str, ...]]
-    numbers: dict[str, Any]  # for machines
+    numbers: dict[str, Any]  # for machines; dataclasses become objects
     digests: dict[str, str]  # weights -> sha256
     says: str  # what it can and cannot show
 
@@ -59,7 +62,7 @@ def write(run: Run, result: Result) -> str:
     run.docs.mkdir(parents=True, exist_ok=True)
     (run.docs / f"{run.name}.md").write_text(text, encoding="utf-8")
     content = {"digests": result.digests, "numbers": result.numbers}
-    body = json.dumps(content, indent=2, ensure_ascii=False)
+    body = json.dumps(content, indent=2, ensure_ascii=False, default=asdict)
     (run.docs / f"{run.name}.json").write_text(f"{body}\n", encoding="utf-8")
     return text
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import torch
 
 from models.densenet import ChestDenseNet
@@ -59,7 +57,7 @@ def table3(run: Run) -> Result:
              f"{row['sensitivity']} / {row['specificity']}", _PAPER[name])
             for name, row in numbers.items()
         ] + [("AUC gained by the mask, paired", *map(str, gains), "", "0.15")],
-        numbers={name: {k: asdict(v) for k, v in row.items()} for name, row in numbers.items()},
+        numbers=numbers,
         digests={"lungs": lungs.digest},
         says=f"Short runs from random weights, {sum(p.steps for p in schedule.phases)} batches of "
         f"{schedule.phases[-1].batch} at {size} px: both are weaker than the shipped stage 2, and "

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from models import registry
 from train.data.films import COVID, NORMAL, PNEUMONIA, read_films
-from train.evaluation.comparisons import Comparison, Row, compare, labelled
+from train.evaluation.comparisons import Comparison, Row, compare, within
 from train.evaluation.evaluate import predict
 from train.evaluation.tables import cell
 from train.experiments.result import Result, Run
@@ -14,36 +11,24 @@ from train.experiments.result import Result, Run
 _PAPER_OPEN = {2: ("96.72", "92.85", "90.05"), 3: ("88.04", "85.26", "85.86")}
 _PAPER_UNSEEN = {2: ("93.94", "63.64", "90.48"), 3: ("40.00", "50.00", "40.00")}
 
-
-def _comparison(
-    stage: int, name: str, negative: tuple[str, ...], positive: tuple[str, ...], *sources: str
-) -> Comparison:
-    return Comparison(
-        stage=stage, name=name, ring=False,
-        negative=labelled(negative, *sources), positive=labelled(positive, *sources),
-    )  # fmt: skip
-
-
 _OWN = (
-    _comparison(2, "own test split, NIH alone", (NORMAL,), (PNEUMONIA,), "nih"),
-    _comparison(2, "own test split, NIH + quex", (NORMAL,), (PNEUMONIA, COVID), "nih", "quex"),
-    _comparison(3, "own test split, ieee8023 alone", (PNEUMONIA,), (COVID,), "ieee8023"),
-    _comparison(
-        3, "own test split, all sources", (PNEUMONIA,), (COVID,), "nih", "quex", "ieee8023"
-    ),
+    within(2, "own test split, NIH alone", (NORMAL,), (PNEUMONIA,), "nih"),
+    within(2, "own test split, NIH + quex", (NORMAL,), (PNEUMONIA, COVID), "nih", "quex"),
+    within(3, "own test split, ieee8023 alone", (PNEUMONIA,), (COVID,), "ieee8023"),
+    within(3, "own test split, all sources", (PNEUMONIA,), (COVID,), "nih", "quex", "ieee8023"),
 )
 _UNSEEN = (
-    _comparison(2, "kermany (children)", (NORMAL,), (PNEUMONIA,), "kermany"),
-    _comparison(2, "actualmed: normal / COVID-19", (NORMAL,), (COVID,), "actualmed"),
-    _comparison(2, "hannover: COVID-19 only", (), (COVID,), "hannover"),
-    _comparison(3, "actualmed: COVID-19 only", (), (COVID,), "actualmed"),
-    _comparison(3, "hannover: COVID-19 only", (), (COVID,), "hannover"),
+    within(2, "kermany (children)", (NORMAL,), (PNEUMONIA,), "kermany"),
+    within(2, "actualmed: normal / COVID-19", (NORMAL,), (COVID,), "actualmed"),
+    within(2, "hannover: COVID-19 only", (), (COVID,), "hannover"),
+    within(3, "actualmed: COVID-19 only", (), (COVID,), "actualmed"),
+    within(3, "hannover: COVID-19 only", (), (COVID,), "hannover"),
 )
 
 
 def table4(run: Run) -> Result:
     """Score the test split and the unseen hospitals at the shipped thresholds."""
-    cascade = registry.load(run.models, gate=False)
+    cascade = run.cascade()
     comparisons = (*_OWN, *_UNSEEN)
     films = [
         film for film in read_films(run.data, ("test", "site"))
@@ -51,14 +36,14 @@ def table4(run: Run) -> Result:
     ][: run.config["most"]]  # fmt: skip
     predictions = predict(cascade, films, run.out)
     rows = [
-        (c, compare(c, predictions, cascade.settings, [])) for c in comparisons if c.sides(films)[0]
+        (c, compare(c, predictions, cascade.settings)) for c in comparisons if c.sides(films)[0]
     ]
     return Result(
         title="Public films only, tested on hospitals never seen (paper, Table 4)",
         head=("stage", "films", "n - / +", "AUC", "sensitivity", "specificity",
               "paper: AUC / sensitivity / specificity, %"),
         rows=[_cells(c, row) for c, row in rows],
-        numbers={f"stage {c.stage}, {c.name}": asdict(row) for c, row in rows},
+        numbers={f"stage {c.stage}, {c.name}": row for c, row in rows},
         digests=dict(cascade.identity.digests),
         says="The unseen hospitals are not the paper's: kermany's patients are children, actualmed "
         "has few films and hannover COVID-19 only: a sensitivity, no AUC; and ieee8023, which "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,11 @@ from torch import Tensor
 from models.densenet import ChestDenseNet
 from train import settings
 from train.data.films import Film, read_films
+from train.data.sampler import spread_kinds
 from train.evaluation.metrics import Interval
 from train.evaluation.plots import intervals
 from train.experiments import networks
-from train.experiments.last_block import LastBlock, LastBlockTask, maps_before, some
+from train.experiments.last_block import LastBlock, LastBlockTask, maps_before
 from train.experiments.result import Result, Run
 from train.experiments.sample import normal_or_ill
 from train.loop import fit
@@ -59,7 +59,7 @@ def table5(run: Run) -> Result:
               "old AUC lost since before", f"old AUC kept against '{run.config['baseline']}'",
               "old answers moved by", "paper's AUC, %: clinical / open"),
         rows=[_cells(name, row, paper[name]) for name, row in numbers.items()],
-        numbers={name: {k: asdict(v) for k, v in row.items()} for name, row in numbers.items()},
+        numbers=numbers,
         digests={"lungs": lungs.digest, "pneumonia, before": start.digest},
         says=_says(run, len(old), sum(p.steps * p.batch for p in schedule.phases)),
     )  # fmt: skip
@@ -70,7 +70,7 @@ def _maps(
 ) -> tuple[list[Film], Tensor]:
     """Films that teach or test, and what the frozen part of the network makes of them."""
     films = [film for film in read_films(run.data, splits) if film.source in _SOURCES]
-    kept = some([film for film in films if film.split != "val"], most)
+    kept = spread_kinds([film for film in films if film.split != "val"], most)
     places = {film: i for i, film in enumerate(films)}
     x = masked_films(films, masking, data_cache(masking))[[places[film] for film in kept]]
     network = started(ChestDenseNet(), weights)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +61,7 @@ def table6(run: Run) -> Result:
               f"AUC, {_OLD} ({counts[_OLD]})", "the latter lost since before",
               "paper, NHIA: sensitivity / specificity, %"),
         rows=[(name, *map(str, row.values()), _PAPER) for name, row in numbers.items()],
-        numbers={name: {k: asdict(v) for k, v in row.items()} for name, row in numbers.items()},
+        numbers=numbers,
         digests={"lungs": lungs.digest, "pneumonia": stage2.digest},
         says="The paper's hospital had both kinds of pneumonia; hannover, an intensive care unit, "
         "has COVID-19 only, and its negatives here are other hospitals' pneumonias. So "

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
-from models import registry
 from models.cascade import Settings
 from train.data.films import COVID, NORMAL, PNEUMONIA, Film, read_films
 from train.evaluation import metrics
@@ -26,7 +24,7 @@ _PAPER = (
 
 def table7(run: Run) -> Result:
     """Sensitivity by class of each stage and of both together, at the shipped thresholds."""
-    cascade = registry.load(run.models, gate=False)
+    cascade = run.cascade()
     films = covidx(read_films(run.data, ("test",)), run.config["sources"])[: run.config["most"]]
     predictions = predict(cascade, films, run.out)
     numbers = {
@@ -46,7 +44,7 @@ def table7(run: Run) -> Result:
             (name, *(str(row[label]) if label in row else "-" for label in _CLASSES))
             for name, row in numbers.items()
         ] + [(f"{name}, %", *cells) for name, cells in _PAPER],
-        numbers={name: {k: asdict(v) for k, v in row.items()} for name, row in numbers.items()},
+        numbers=numbers,
         digests=dict(cascade.identity.digests),
         says="COVIDx tests on 100 normal and 100 pneumonia films of RSNA and 31 COVID-19 films of "
         "ieee8023. Where the data folder holds COVIDx (`python -m train manifest covidx FOLDER`) "

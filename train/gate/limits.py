@@ -18,6 +18,7 @@ from models.gate import Gate
 from models.reading import GateLimits, Look
 from train.data.image_io import load_pixels
 from train.data.manifest import Row
+from train.data.sampler import spread
 from train.gate.classifier import is_lateral, part_of
 from train.gate.features import Seen
 from train.gate.negatives import Picture
@@ -123,12 +124,6 @@ def held_out(rows: Sequence[Row], learned: Sequence[Row], most: int) -> list[Row
         if not row.mask and row.path not in known and not is_lateral(row):
             groups[row.source, row.split].append(row)
     return [row for _, group in sorted(groups.items()) for row in spread(group, most)]
-
-
-def spread(rows: Sequence[Row], most: int) -> list[Row]:
-    """Give at most so many rows, evenly spaced."""
-    step = max(1.0, len(rows) / most)
-    return [rows[int(i * step)] for i in range(min(most, len(rows)))]
 
 
 def _answer(pixels: Picture, gate: Gate) -> str:

@@ -20,13 +20,14 @@ from models.gate import Gate, fit_distance
 from models.reading import GateLimits
 from train.data import manifest
 from train.data.manifest import Row
+from train.data.sampler import spread
 from train.evaluation import cards
 from train.gate import limits as rule
 from train.gate.classifier import is_lateral
 from train.gate.features import see
 from train.gate.learning import Learned, learn
 from train.gate.learning import kept as as_it_is
-from train.gate.limits import held_out, score, spread
+from train.gate.limits import held_out, score
 
 _FILE, _CARD = "weights/gate.safetensors", "cards/gate.md"
 _COMMAND = "python -m train gate --data DIR"

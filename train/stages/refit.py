@@ -14,6 +14,7 @@ from torch import Tensor
 from models.classifier import ChestClassifier
 from train.evaluation import linear
 from train.evaluation.linear import Line
+from train.files import replacing
 from train.stages.stage2_pneumonia import within_and_pooled
 from train.stages.stage3_covid import CovidTask
 
@@ -40,8 +41,8 @@ def refit(task: CovidTask, ridges: Sequence[float], out: Path) -> Path:
         print(" ".join(f"{k}={v:.4g}" for k, v in ({"ridge": ridge} | numbers).items()))
         tried.append((numbers["score"], line))
     best = max(tried, key=lambda one: one[0])[1]
-    out.mkdir(parents=True, exist_ok=True)
-    torch.save(_with_last_layer(task.network, best), out / "best.pt")
+    with replacing(out / "best.pt") as part:
+        torch.save(_with_last_layer(task.network, best), part)
     return out / "best.pt"
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from models import cascade, preprocess
+from models import preprocess, steps
 from train.data import augment, cache
 from train.data.films import Film
 from train.stages.masked import Masking
@@ -94,7 +94,7 @@ class Shown:
         @torch.inference_mode()
         def one(film: Film) -> cache.Pictures:
             batch = self.plain([places[film.path]], masking.size)
-            _, h2 = cascade.stage2(network, batch.x, batch.field)
+            _, h2 = steps.stage2(network, batch.x, batch.field)
             return np.asarray((h2[0, 0].numpy() * 255.0).round(), dtype=np.uint8)
 
         return cache.kept(

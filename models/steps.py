@@ -1,0 +1,139 @@
+"""The steps of the cascade, for batches of films: what the node, training and evaluation share.
+
+B is the number of films and S the side of the network frame. Every tensor is float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import cam, preprocess, unet
+from models.classifier import ChestClassifier
+from models.reading import Asymmetry, BoolMap, Frame
+
+H2Variant: TypeAlias = Literal["cam", "paper-eq1"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedFilm:
+    """One film after stage 1; S is the side of the network frame, tensors are float32."""
+
+    frame: Frame
+    area: BoolMap  # (S, S), where the frame holds film
+    x: Tensor  # (1, 1, S, S), the film in [0, 1], contrast stretched
+    lungs: Tensor  # (1, 2, S, S), zeros and ones; channels `unet.AERATED` and `unet.FIELD`
+    masked: Tensor  # (1, 1, S, S), what stage 2 sees
+
+    @property
+    def field(self) -> Tensor:
+        """The lung field, (1, 1, S, S): the only place where heat is drawn."""
+        return field_of(self.lungs)
+
+    @property
+    def lung_share(self) -> float:
+        """Share of the film that is lung field, in [0, 1]."""
+        return float(self.field.sum() / self.area.sum())
+
+    @property
+    def asymmetry(self) -> Asymmetry | None:
+        """How the outlines of the two lungs differ; None if there are not two."""
+        field = self.field[0, 0].numpy().astype(np.bool_)
+        return unet.asymmetry(field, int(self.area.any(axis=1).sum()))
+
+
+def stage1(network: unet.LungUNet, x: Tensor) -> Tensor:
+    """Films (B, 1, S, S) in [0, 1] -> lung logits (B, 2, S, S)."""
+    return cast(Tensor, network(x))
+
+
+def lung_masks(logits: Tensor, areas: Sequence[BoolMap], threshold: float) -> Tensor:
+    """Lung logits (B, 2, S, S) -> cleaned masks of zeros and ones, same shape, float32.
+
+    ``areas`` says for each film where the frame holds film; lungs in the padding are dropped.
+    """
+    films = zip(logits, areas, strict=True)
+    cleaned = [np.stack(unet.masks(one, area, threshold)) for one, area in films]
+    return torch.from_numpy(np.stack(cleaned)).float()
+
+
+def masked(x: Tensor, lungs: Tensor, margin: int | None, areas: Sequence[BoolMap]) -> Tensor:
+    """What stage 2 sees, (B, 1, S, S): the film inside the lung field of `lung_masks`, grown.
+
+    ``areas`` says where the frame holds film; with a ``margin`` of None all of it is shown.
+    """
+    film = torch.from_numpy(np.stack(areas))[:, None].to(x.dtype)
+    inside = film if margin is None else preprocess.dilate(field_of(lungs), margin) * film
+    return preprocess.mask_film(x, inside, 0)
+
+
+def field_of(lungs: Tensor) -> Tensor:
+    """The lung field of `lung_masks`, (B, 1, S, S): the only place where heat is drawn."""
+    return lungs[:, unet.FIELD : unet.FIELD + 1]
+
+
+def stage2(
+    network: ChestClassifier, x_masked: Tensor, field: Tensor, variant: H2Variant = "cam"
+) -> tuple[Tensor, Tensor]:
+    """Masked films (B, 1, S, S) -> (pneumonia logits (B,), H2 (B, 1, S, S) without gradient).
+
+    ``field`` (B, 1, S, S) holds zeros and ones; heat outside of it is not drawn.
+    """
+    features = network.features(x_masked)
+    return network.classify(features), heat(network, features, field, variant)
+
+
+def heat(
+    network: ChestClassifier, features: Tensor, where: Tensor, variant: H2Variant = "cam"
+) -> Tensor:
+    """H2 of stage 2's last maps inside ``where``, both of size (B, ., S, S), without gradient."""
+    maps, size = features.detach(), where.shape[-1]
+    if variant == "paper-eq1":
+        return cam.paper_eq1(maps.mean(dim=(2, 3)), size, seen=where)
+    return cam.class_activation_map(maps, network.class_weight.detach(), size, seen=where)
+
+
+def stage3(
+    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Masked films and their H2 -> (COVID-19 logits (B,), H3 (B, 1, S, S) without gradient)."""
+    return _stage3_gated(network, preprocess.gate(x_masked, h2), field)
+
+
+def guided_stage3(
+    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`stage3` on the same forward pass, ready for `guided_gradient`.
+
+    Returns
+    -------
+    logits, h3, gated
+        As `stage3`; ``gated`` is the stage's input (B, 1, S, S), the leaf of the graph.
+    """
+    # A clone outside inference mode is a tensor that autograd may use.
+    gated = preprocess.gate(x_masked, h2).clone().requires_grad_()
+    network.guide(True)
+    try:
+        with torch.enable_grad():
+            logits, h3 = _stage3_gated(network, gated, field)
+    finally:
+        network.guide(False)
+    return logits, h3, gated
+
+
+def guided_gradient(logits: Tensor, gated: Tensor) -> Tensor:
+    """Guided backpropagation of `guided_stage3`'s logits to its input: (B, 1, S, S)."""
+    (gradient,) = torch.autograd.grad(logits.sum(), gated)
+    return gradient
+
+
+def _stage3_gated(network: ChestClassifier, gated: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    features = network.features(gated)
+    weight = network.class_weight.detach()
+    h3 = cam.grad_cam(features.detach(), weight, gated.shape[-1], seen=seen)
+    return network.classify(features), h3
