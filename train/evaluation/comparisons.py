@@ -137,7 +137,7 @@ def compare(
     comparison: Comparison,
     predictions: Sequence[Prediction],
     settings: Settings,
-    train: Sequence[Film] | None = None,
+    train: Sequence[Film] = (),
 ) -> Row:
     """Give AUC of the logits, sensitivity and specificity at the cascade's threshold.
 
@@ -152,7 +152,9 @@ def compare(
     at, logits = comparison.at(settings), comparison.logits(kept)
     called = np.array([at.decide(float(logit)).positive for logit in logits], np.bool_)
     both = 0 < positive.sum() < len(kept)
-    ringed = both and comparison.ring and train is not None
+    ring = None
+    if both and comparison.ring and train:
+        ring = _ring(comparison, train, kept, positive)
 
     def share(side: np.ndarray, hit: np.ndarray) -> metrics.Interval | None:
         films = np.flatnonzero(side)
@@ -165,9 +167,7 @@ def compare(
         auc=_auc(logits, positive, groups) if both else None,
         sensitivity=share(positive, called),
         specificity=share(~positive, ~called),
-        ring=_ring(comparison, train, kept, positive)
-        if both and comparison.ring and train
-        else None,
+        ring=ring,
     )
 
 
