@@ -211,14 +211,14 @@ def _film_summary(store: Store, name: str, path: Path) -> dict[str, Any]:
 
 
 def _write_overlays(returned: Iterable[Path], folder: Path) -> list[Path]:
-    """Write a PNG of each returned picture; its path has the film's UID and the instance number."""
+    """Write a PNG of each returned picture, named after film, series and instance number."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for path in returned:
         ds = dcmread(path)
         if ds.SOPClassUID == SecondaryCaptureImageStorage:
             source = str(ds.SourceImageSequence[0].ReferencedSOPInstanceUID)
-            png = folder / f"{source}_{ds.InstanceNumber}.png"
+            png = folder / f"{source}_{ds.SeriesNumber}-{ds.InstanceNumber}.png"
             PILImage.fromarray(np.asarray(ds.pixel_array)).save(png)
             written.append(png)
     return sorted(written)
