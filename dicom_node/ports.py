@@ -68,6 +68,9 @@ class Inbox(Protocol):
     def add_conflict(self, conflict: Conflict, *events: AuditEvent) -> None:
         """Record such an object and the events: one transaction."""
 
+    def stored_bytes(self) -> dict[str, int]:
+        """Bytes of all stored instances of each calling AE title."""
+
     def patient_of(self, study_instance_uid: str) -> PatientKey | None:
         """The patient of a study; None for a study that is not known."""
 

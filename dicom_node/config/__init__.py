@@ -29,6 +29,7 @@ from dicom_node.config.root import (
 from dicom_node.config.sections import (
     AuditConfig,
     PriorityConfig,
+    QuotasConfig,
     ReceiveConfig,
     RepositoryConfig,
     RetentionConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "ModelsConfig",
     "NodeConfig",
     "PriorityConfig",
+    "QuotasConfig",
     "ReceiveConfig",
     "ReportConfig",
     "RepositoryConfig",

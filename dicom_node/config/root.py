@@ -13,6 +13,7 @@ from dicom_node.config.sections import (
     AuditConfig,
     Port,
     PriorityConfig,
+    QuotasConfig,
     ReceiveConfig,
     RetentionConfig,
     Section,
@@ -163,6 +164,7 @@ class Config(Section):
     tls: TlsConfig = TlsConfig()
     spool: SpoolConfig = SpoolConfig()
     receive: ReceiveConfig = ReceiveConfig()
+    quotas: QuotasConfig = QuotasConfig()
     priority: PriorityConfig = PriorityConfig()
     retention: RetentionConfig = RetentionConfig()
     audit: AuditConfig = AuditConfig()

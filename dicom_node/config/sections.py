@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 #: Secure transport profiles: PS3.15 B.12, never below TLS 1.2, and B.12 with TLS 1.3 alone.
 TlsProfile = Literal["bcp195", "bcp195-tls13"]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Quota = Annotated[int, Field(ge=0)] | None
 Word = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -55,6 +56,20 @@ class ReceiveConfig(Section):
     conflict: Literal["keep-first", "refuse", "read-both"] = "keep-first"
     max_versions: Annotated[int, Field(ge=1)] = 4
     check_patient: bool = True
+
+
+class QuotasConfig(Section):
+    """What one peer (AE title at an address) and one address may send; 0 or None: no limit."""
+
+    window_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    peer_mb: Quota = 102400  # MiB
+    peer_objects: Quota = 50000
+    peer_studies: Quota = 10000
+    address_mb: Quota = 204800  # MiB
+    address_objects: Quota = 100000
+    address_studies: Quota = 20000
+    address_associations: Quota = 48
+    disk_share: Annotated[float, Field(ge=0, lt=1)] | None = 0.8  # of what `spool` leaves free
 
 
 class RetentionConfig(Section):

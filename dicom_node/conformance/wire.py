@@ -40,6 +40,7 @@ _REJECTED_WHEN = {
     Rejection.USER: "`node.users_file` is set, and the request has no user listed in it",
     Rejection.LIMIT: "`node.max_associations` are open",
     Rejection.PEER_LIMIT: "`node.max_associations_per_peer` of this peer are open",
+    Rejection.ADDRESS_LIMIT: "`quotas.address_associations` of this address are open",
 }
 _RESULTS = {1: "rejected-permanent", 2: "rejected-transient"}
 _FAULTS = {
@@ -57,6 +58,7 @@ _FAULTS = {
     StoreFault.DUPLICATE: "Another object has this SOP Instance UID (`receive.conflict`)",
     StoreFault.PATIENT: "Patient ID, its issuer or the birth date differ from the study's",
     StoreFault.RESOURCES: "The disk or the database cannot store it now",
+    StoreFault.QUOTA: "The peer or its address is above a quota (`quotas`)",
     StoreFault.INTERNAL: "An unexpected error; it is in the log",
 }
 

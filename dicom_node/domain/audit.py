@@ -28,6 +28,7 @@ class AuditKind(StrEnum):
     STUDY_ERASED = "study-erased"  # by a person
     INSTANCE_RECEIVED = "instance-received"
     INSTANCE_REFUSED = "instance-refused"
+    QUOTA_EXCEEDED = "quota-exceeded"  # a peer or its address sent too much
     INSTANCE_DUPLICATE = "instance-duplicate"
     CONNECTIONS_CUT = "connections-cut"  # too many silent ones
     INSTANCE_DIFFERS = "instance-differs"  # a known SOP Instance UID with other bytes

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.dimse_messages import DIMSEMessage
 
-    from dicom_node.receive.disk_space import DiskGuard
+    from dicom_node.receive.quotas import PeerGuard
 
 MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set other than a C-STORE's
 MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about 5000 instances
@@ -50,11 +50,11 @@ class Arrival:
     """
 
     def __init__(
-        self, path: Path, disk: DiskGuard, *, sop_class_uid: str, sop_instance_uid: str
+        self, path: Path, guard: PeerGuard, *, sop_class_uid: str, sop_instance_uid: str
     ) -> None:
         self.path = path
-        self._disk = disk
-        self._checked = 0  # bytes of the data set at the last check of the disk
+        self.guard = guard
+        self._checked = 0  # bytes of the data set at the last check of the limits
         self.sop_class_uid = sop_class_uid
         self.sop_instance_uid = sop_instance_uid
         self.transfer_syntax_uid = ""
@@ -72,7 +72,7 @@ class Arrival:
     def open(self, abstract_syntax: str, transfer_syntax_uid: str) -> None:
         """Check the command, create the file, write preamble and File Meta Information."""
         try:
-            self._disk.check()
+            self.guard.begin()
             check_command(self.sop_class_uid, self.sop_instance_uid, abstract_syntax)
             meta = file_meta(self.sop_class_uid, self.sop_instance_uid, transfer_syntax_uid)
             self._file = self.path.open("xb")
@@ -91,7 +91,7 @@ class Arrival:
             self.size += len(chunk)
             if self.size - self._checked > CHECK_EVERY_BYTES:
                 self._checked = self.size
-                self._disk.check(self.size)
+                self.guard.check(self.size)
         except (StoreRefused, OSError) as error:
             self.trouble = error
             self._free_disk()
@@ -110,6 +110,7 @@ class Arrival:
             raise self.trouble
         if self._file is None or not self.size:
             raise StoreRefused(StoreFault.NO_DATA_SET, "no data set came with the command")
+        self.guard.check(self.size)
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -129,10 +130,10 @@ class SpoolingDimse(DIMSEServiceProvider):
     It runs in the association's upper-layer thread; `claim` is called from its reactor thread.
     """
 
-    def __init__(self, assoc: Association, folder: Path, disk: DiskGuard) -> None:
+    def __init__(self, assoc: Association, folder: Path, guard: PeerGuard) -> None:
         super().__init__(assoc)
         self._folder = folder
-        self._disk = disk
+        self.guard = guard
         self._arriving: Arrival | None = None
         self._arrived: dict[Path, Arrival] = {}
 
@@ -188,7 +189,7 @@ class SpoolingDimse(DIMSEServiceProvider):
     def _open(self, message: C_STORE_RQ) -> Arrival:
         arrival = Arrival(
             self._folder / f"{uuid.uuid4().hex}.part",
-            self._disk,
+            self.guard,
             sop_class_uid=str(message.command_set.get("AffectedSOPClassUID", "")),
             sop_instance_uid=str(message.command_set.get("AffectedSOPInstanceUID", "")),
         )

@@ -32,6 +32,7 @@ class Rejection(Enum):
     USER = "user-identity"
     LIMIT = "local-limit"
     PEER_LIMIT = "peer-limit"
+    ADDRESS_LIMIT = "address-limit"
 
     @property
     def wire(self) -> tuple[int, int, int]:
@@ -47,6 +48,7 @@ _ON_THE_WIRE = {
     Rejection.USER: (1, 1, 1),  # permanent, service user, no reason given; PS3.7 D.3.3.7 has none
     Rejection.LIMIT: (2, 3, 2),  # transient, service provider (presentation), local limit exceeded
     Rejection.PEER_LIMIT: (2, 3, 2),
+    Rejection.ADDRESS_LIMIT: (2, 3, 2),
 }
 NEAR_LIMIT = 0.8  # share of a limit at which the log warns
 
@@ -126,7 +128,9 @@ class Links:
         with self._lock:
             self._links[assoc] = link
 
-    def admit(self, link: Link, limit: int, share: int) -> Rejection | None:
+    def admit(
+        self, link: Link, limit: int, share: int, address_share: int | None
+    ) -> Rejection | None:
         """Admit one more association, unless a limit is reached.
 
         Connections without an A-ASSOCIATE-RQ do not count, as they do in pynetdicom's own limit:
@@ -138,6 +142,8 @@ class Links:
             Associations at a time, all peers together.
         share
             Associations at a time of one AE title at one address.
+        address_share
+            Associations at a time of one address; 0 or None: no limit.
 
         Returns
         -------
@@ -146,12 +152,14 @@ class Links:
         """
         with self._lock:
             lasting = [each for each in self._links.values() if each.admitted and not each.ending]
-            same = sum(each.calling == link.calling and each.address == link.address
-                       for each in lasting)  # fmt: skip
+            near = [each for each in lasting if each.address == link.address]
+            same = sum(each.calling == link.calling for each in near)
             if len(lasting) >= limit:
                 return Rejection.LIMIT
             if same >= share:
                 return Rejection.PEER_LIMIT
+            if address_share and len(near) >= address_share:
+                return Rejection.ADDRESS_LIMIT
             link.admitted = True
         for count, most, whose in ((len(lasting), limit, "all"), (same, share, "this peer")):
             if count + 1 == max(2, math.ceil(NEAR_LIMIT * most)):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dicom_node.ports import Audit
     from dicom_node.receive.arrival import Arrival, SpoolingDimse
     from dicom_node.receive.associations import Link, Links
+    from dicom_node.receive.per_minute import PerMinute
     from dicom_node.receive.reception import Reception
 
 log = structlog.get_logger()
@@ -30,10 +31,11 @@ log = structlog.get_logger()
 class CStoreHandler:
     """Answers C-STORE requests."""
 
-    def __init__(self, reception: Reception, links: Links, audit: Audit) -> None:
+    def __init__(self, reception: Reception, links: Links, audit: Audit, floods: PerMinute) -> None:
         self._reception = reception
         self._links = links
         self._audit = audit
+        self._floods = floods
 
     def answer(self, event: Event) -> int | Dataset:
         """Answer a C-STORE-RQ; it always returns an answer, even after an unexpected error."""
@@ -75,6 +77,10 @@ class CStoreHandler:
         link.refused += 1
         uid = _loggable(sop_instance_uid)
         reason = {"fault": refusal.fault.value, "reason": refusal.reason}
+        if refusal.fault is StoreFault.QUOTA:
+            detail = {**link.peer, "reason": refusal.reason}
+            self._floods.record(AuditKind.QUOTA_EXCEEDED, "above a quota", detail)
+            return _answer(refusal)
         log.warning("instance refused", sop_instance_uid=uid, calling=link.calling, **reason)
         detail = {**link.peer, **reason, "status": f"0x{STATUS[refusal.fault]:04X}"}
         event = AuditEvent(
@@ -86,10 +92,14 @@ class CStoreHandler:
         with suppress(OSError, StoreWriteError):
             # Nothing was kept, so a refusal that cannot be audited is still answered, and logged.
             link.record(self._audit.append, event)
-        answer = Dataset()
-        answer.Status = STATUS[refusal.fault]
-        answer.ErrorComment = refusal.reason[:64]  # VR LO
-        return answer
+        return _answer(refusal)
+
+
+def _answer(refusal: StoreRefused) -> Dataset:
+    answer = Dataset()
+    answer.Status = STATUS[refusal.fault]
+    answer.ErrorComment = refusal.reason[:64]  # VR LO
+    return answer
 
 
 def _loggable(uid: str) -> str | None:

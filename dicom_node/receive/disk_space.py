@@ -43,8 +43,7 @@ class DiskGuard:
         """
         if size > self._largest:
             raise StoreRefused(StoreFault.BOUNDS, f"more than {self._largest // _MIB} MiB")
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
+        free = self._free()
         with self._lock:
             was = self._full
             self._full = free < self._least * (_RECOVERED if was else 1)
@@ -53,6 +52,14 @@ class DiskGuard:
             self._report(AuditKind.DISK_LOW if now else AuditKind.DISK_RECOVERED, free)
         if now:
             raise StoreRefused(StoreFault.RESOURCES, "the node's disk is full; send again later")
+
+    def room(self) -> int:
+        """Bytes that are free above the least free space; negative below it."""
+        return self._free() - self._least
+
+    def _free(self) -> int:
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize
 
     def _report(self, kind: AuditKind, free: int) -> None:
         detail: dict[str, object] = {"free_mb": free // _MIB, "least_mb": self._least // _MIB}

@@ -127,6 +127,7 @@ class Reception:
         if self._is_own(header.sop_instance_uid):
             self._record(AuditKind.OWN_RESULT_RECEIVED, header, arrival, link)
             return
+        arrival.guard.study(header.study_instance_uid)
         check_pixels(header, arrival.transfer_syntax_uid)
         with (
             self._study_locks[hash(header.study_instance_uid) % _LOCKS],

@@ -22,7 +22,9 @@ from dicom_node.receive.contexts import supported_contexts
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.listeners import TlsServer, accept, listen
+from dicom_node.receive.per_minute import PerMinute
 from dicom_node.receive.priority import PriorityRule
+from dicom_node.receive.quotas import PeerGuard, Quotas
 from dicom_node.receive.reception import Reception, Rules, Spool
 from dicom_node.receive.silent import Handshakes
 from dicom_node.receive.store_status import SUCCESS
@@ -90,13 +92,18 @@ class Receiver:
         self._limits = limits
         self._cut_recorded = -_CUT_SECONDS
         self._access = AccessList(node)
+        self._address_associations = config.quotas.address_associations
         self._identities = UserIdentities(node.users_file)
         self._links = Links()
         rules = Rules(receive=config.receive, priority=PriorityRule(config.priority), secret=secret)
         reception = Reception(self._spool, inbox, audit, clock, rules)
-        self._c_store = CStoreHandler(reception, self._links, audit)
+        self._floods = PerMinute(audit)
+        self._quotas = Quotas(config.quotas, inbox.stored_bytes)
+        self._c_store = CStoreHandler(reception, self._links, audit, self._floods)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
-        self._watchdog = AssociationWatchdog(self._links, audit, self._artim, limits)
+        self._watchdog = AssociationWatchdog(
+            self._links, audit, self._artim, limits, self._floods.flush
+        )
         self._servers: list[ThreadedAssociationServer] = []
 
     @property
@@ -158,6 +165,7 @@ class Receiver:
             else:
                 cut(assoc)  # before an A-ASSOCIATE-RQ, pynetdicom's own abort breaks its thread
         self._watchdog.stop()
+        self._floods.flush(everything=True)
         self._servers = []
 
     def _active(self) -> list[Association]:
@@ -173,8 +181,8 @@ class Receiver:
         self._record(AuditKind.CONNECTIONS_CUT, address=address)
 
     def _tls_failed(self, address: str, reason: str) -> None:
-        log.warning("TLS handshake failed", address=address, reason=reason)
-        self._record(AuditKind.TLS_FAILED, address=address, reason=reason)
+        detail: dict[str, object] = {"address": address, "reason": reason}
+        self._floods.record(AuditKind.TLS_FAILED, "TLS handshake failed", detail)
 
     def _tls_reloaded(self, trouble: str) -> None:
         if trouble:
@@ -203,7 +211,8 @@ class Receiver:
         assoc = event.assoc
         link = Link(address=str(assoc.requestor.address))
         self._links.add(assoc, link)
-        assoc.dimse = SpoolingDimse(assoc, self._spool.incoming, self._disk)
+        guard = PeerGuard(self._disk, self._quotas, link)
+        assoc.dimse = SpoolingDimse(assoc, self._spool.incoming, guard)
         if (wrapped := assoc.dul.socket) is not None and wrapped.socket is not None:
             wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Without a timeout, a peer that stops in the middle of a PDU would hold a thread.
@@ -226,8 +235,10 @@ class Receiver:
             rejection = Rejection.USER
         if rejection is None:
             node = self._node
-            share = node.max_associations_per_peer
-            rejection = self._links.admit(link, node.max_associations, share)
+            rejection = self._links.admit(
+                link, node.max_associations, node.max_associations_per_peer,
+                self._address_associations,
+            )  # fmt: skip
         if rejection is not None:
             assoc.acse.send_reject(*rejection.wire)
             self._rejected(link, rejection)
@@ -235,8 +246,8 @@ class Receiver:
 
     def _rejected(self, link: Link, rejection: Rejection) -> None:
         link.ending = "rejected"
-        log.warning("association rejected", reason=rejection.value, **link.peer)
-        self._record(AuditKind.ASSOCIATION_REJECTED, **link.peer, reason=rejection.value)
+        detail = {**link.peer, "reason": rejection.value}
+        self._floods.record(AuditKind.ASSOCIATION_REJECTED, "association rejected", detail)
 
     def _on_established(self, event: Event) -> None:
         link = self._links.of(event.assoc)
@@ -255,9 +266,9 @@ class Receiver:
     def _aborted(self, link: Link, reason: str) -> None:
         """Record that the peer sent something that is not understood."""
         link.ending = "aborted"
-        log.warning("not understood, aborted", reason=reason, **link.peer)
         if link.admitted:
+            log.warning("not understood, aborted", reason=reason, **link.peer)
             link.record(self._audit.append)  # its end follows
         else:
             detail = {**link.peer, "reason": "malformed", "error": reason}
-            self._record(AuditKind.ASSOCIATION_REJECTED, **detail)
+            self._floods.record(AuditKind.ASSOCIATION_REJECTED, "not understood, aborted", detail)

@@ -26,6 +26,7 @@ class StoreFault(StrEnum):
     DUPLICATE = "duplicate-uid"  # another object has this SOP Instance UID
     PATIENT = "patient-mismatch"  # the study belongs to another patient
     RESOURCES = "resources"  # the disk or the database cannot store it now
+    QUOTA = "quota"  # the peer or its address sent too much
     INTERNAL = "internal"
 
 
@@ -45,6 +46,7 @@ STATUS: dict[StoreFault, int] = {
     StoreFault.DUPLICATE: 0x0111,  # Duplicate SOP Instance, PS3.7 C.5.5
     StoreFault.PATIENT: 0xC001,  # Error: Cannot understand
     StoreFault.RESOURCES: 0xA700,  # Refused: Out of Resources
+    StoreFault.QUOTA: 0xA700,
     StoreFault.INTERNAL: 0x0110,  # Processing failure
 }
 

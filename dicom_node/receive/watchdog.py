@@ -19,6 +19,8 @@ from dicom_node.audit.best_effort import record_or_log
 from dicom_node.receive.arrival import SpoolingDimse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pynetdicom.association import Association
     from pynetdicom.pdu_primitives import A_ASSOCIATE
 
@@ -40,13 +42,19 @@ class AssociationWatchdog:
     ----------
     acse_seconds
         A connection without an association is cut after this time (ARTIM, PS3.8 9.1.5).
+    each_check
+        Called with each check.
     """
 
-    def __init__(self, links: Links, audit: Audit, acse_seconds: float, limits: Limits) -> None:
+    def __init__(
+        self, links: Links, audit: Audit, acse_seconds: float, limits: Limits,
+        each_check: Callable[[], None],
+    ) -> None:  # fmt: skip
         self._links = links
         self._audit = audit
         self._acse_seconds = acse_seconds
         self._limits = limits
+        self._each_check = each_check
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="association-watchdog", daemon=True)
 
@@ -68,6 +76,7 @@ class AssociationWatchdog:
     def _run(self) -> None:
         while not self._stop.wait(self._limits.check_seconds):
             self._check()
+            self._each_check()
 
     def _check(self) -> None:
         for known, link in self._links.items():

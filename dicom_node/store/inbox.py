@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from dicom_node.domain.audit import AuditEvent
 from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey
@@ -74,6 +74,15 @@ class InboxTable:
         with writing(self._engine) as connection:
             connection.execute(insert(schema.conflicts).values(values))
             audit.write(connection, self._clock(), events)
+
+    def stored_bytes(self) -> dict[str, int]:
+        """Bytes of all stored instances of each calling AE title."""
+        table = schema.instances.c
+        query = select(table.calling_ae_title, func.sum(table.size)).group_by(
+            table.calling_ae_title
+        )
+        with reading(self._engine) as connection:
+            return {title: int(size) for title, size in connection.execute(query)}
 
     def patient_of(self, study_instance_uid: str) -> PatientKey | None:
         """The patient of a study; None for a study that is not known."""

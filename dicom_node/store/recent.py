@@ -18,6 +18,7 @@ PROBLEMS = {
     "instance-differs": ("instance-differs", "%"),
     "patient-mismatch": ("instance-refused", '%"fault":"patient-mismatch"%'),
     "connections-cut": ("connections-cut", "%"),
+    "quota-exceeded": ("quota-exceeded", "%"),
 }
 _HOURS = 24
 _MOST = 1000  # lines counted of each problem

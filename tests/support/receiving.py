@@ -20,7 +20,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from support.film import film, phantom
 
-from dicom_node.config import Config, NodeConfig, SpoolConfig, TlsConfig
+from dicom_node.config import Config, NodeConfig, QuotasConfig, SpoolConfig, TlsConfig
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, PatientKey
 from dicom_node.domain.values import Instance
@@ -62,6 +62,12 @@ class MemoryStore:
             self.found.append(conflict)
             self.events += events
 
+    def stored_bytes(self) -> dict[str, int]:
+        sizes: dict[str, int] = {}
+        for row in self.rows.values():
+            sizes[row.calling_ae_title] = sizes.get(row.calling_ae_title, 0) + row.size
+        return sizes
+
     def patient_of(self, study_instance_uid: str) -> PatientKey | None:
         return self.patients.get(study_instance_uid)
 
@@ -91,6 +97,7 @@ class MemoryStore:
 def receiver(
     data_dir: Path, store: MemoryStore, *, tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
     spool: SpoolConfig = SpoolConfig(min_free_mb=0), limits: Limits = Limits(),  # noqa: B008
+    quotas: QuotasConfig = QuotasConfig(),  # noqa: B008
     **node: object,
 ) -> Iterator[Receiver]:  # fmt: skip
     """A receiver on a free port of the loopback; its TLS port is free too, where it has one."""
@@ -98,7 +105,7 @@ def receiver(
     own = own.model_copy(update={"port": 0, **node})
     if tls.port is not None:
         tls = tls.model_copy(update={"port": 0})
-    config = Config().model_copy(update={"node": own, "tls": tls, "spool": spool})
+    config = Config().model_copy(update={"node": own, "tls": tls, "spool": spool, "quotas": quotas})
     running = Receiver(config, store, store, now, secret=SECRET, limits=limits)
     running.start()
     try:

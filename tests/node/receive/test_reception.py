@@ -13,7 +13,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from support.receiving import SECRET, MemoryStore, encoded, now, small_film
 
 import dicom_node
-from dicom_node.config import PriorityConfig, ReceiveConfig, SpoolConfig
+from dicom_node.config import PriorityConfig, QuotasConfig, ReceiveConfig, SpoolConfig
 from dicom_node.dicom import uids
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.conflicts import ConflictOutcome
@@ -22,6 +22,7 @@ from dicom_node.receive.arrival import Arrival
 from dicom_node.receive.associations import Link
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.priority import PriorityRule
+from dicom_node.receive.quotas import PeerGuard, Quotas
 from dicom_node.receive.reception import Reception, Rules, Spool, instance_path
 from dicom_node.receive.store_status import STATUS, StoreFault, StoreRefused
 
@@ -49,7 +50,8 @@ class ReceptionHarness:
         self._count += 1
         path = self.spool.incoming / f"{self._count}.part"
         disk = DiskGuard(self.spool.data_dir, SpoolConfig(min_free_mb=0), self.store)
-        arrival = Arrival(path, disk, sop_class_uid=CR, sop_instance_uid=str(ds.SOPInstanceUID))
+        guard = PeerGuard(disk, Quotas(QuotasConfig(), self.store.stored_bytes), self.link)
+        arrival = Arrival(path, guard, sop_class_uid=CR, sop_instance_uid=str(ds.SOPInstanceUID))
         arrival.open(CR, ExplicitVRLittleEndian)
         arrival.write(memoryview(encoded(ds)))
         return arrival
