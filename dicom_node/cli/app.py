@@ -12,7 +12,17 @@ from typing import Annotated
 import typer
 
 from dicom_node import __version__
-from dicom_node.cli import audit, conformance, destinations, doctor, erase, read, status, studies
+from dicom_node.cli import (
+    audit,
+    conformance,
+    destinations,
+    doctor,
+    erase,
+    read,
+    stats,
+    status,
+    studies,
+)
 from dicom_node.cli.render import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json, printable
 from dicom_node.config import load
 from dicom_node.errors import NodeError
@@ -28,6 +38,7 @@ config_commands = typer.Typer(no_args_is_help=True, help="Check the configuratio
 app.add_typer(config_commands, name="config")
 status.register(app)
 studies.register(app)
+stats.register(app)
 erase.register(app)
 read.register(app)
 destinations.register(app)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dicom_node.domain.reading import ReadingSummary
+from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,31 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", envvar="DICOM_NODE_CONFIG", help="Configuration file."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+SinceOption = Annotated[
+    str | None,
+    typer.Option(help="Only since then: 12h, 7d, 2026-01-31 or 2026-01-31T08:00+01:00 (else UTC)."),
+]
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str | None) -> datetime | None:
+    """What a person wrote as `--since`: so long ago, or a date with or without time, in UTC.
+
+    Raises
+    ------
+    NodeError
+        It is neither.
+    """
+    if text is None:
+        return None
+    if text[-1:] in _UNITS and text[:-1].isdecimal():
+        return datetime.now(UTC) - timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NodeError(f"--since {text}: write 12h, 7d or a date as 2026-01-31") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def print_json(value: object) -> None:
@@ -95,7 +121,7 @@ def print_study(study: Mapping[str, Any]) -> None:
     print_line(f"study {study['study_instance_uid']}, revision {study['revision']}")
     print_table(
         NOT_FOR_DIAGNOSIS,
-        ["film", "received", "from", "decision", "pneumonia", "COVID-19"],
+        ["film", "received (UTC)", "from", "decision", "pneumonia", "COVID-19"],
         (_film(instance) for instance in study["instances"]),
     )
     for conflict in study["conflicts"]:
@@ -123,7 +149,7 @@ def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:
     """Print audit lines with a shortened detail."""
     print_table(
         "audit",
-        ["#", "at", "kind", "detail"],
+        ["#", "at (UTC)", "kind", "detail"],
         (
             [line["sequence"], line["at"][:19], line["kind"], _short(line["detail"])]
             for line in lines

@@ -21,7 +21,7 @@ from dicom_node.config import load
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from dicom_node.service.alarms import Alarm
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # The exit statuses of a monitoring plugin (monitoring-plugins.org, Development Guidelines).
 _OK, _WARNING, _CRITICAL, _UNKNOWN = range(4)
+
+_FINISHED = frozenset({"accepted", "committed", "discarded"})  # states of a delivery
 
 
 def register(app: typer.Typer) -> None:
@@ -77,9 +79,20 @@ def _look(
 
     settings = load(config)
     counted, alive = read_status(settings.node.data_dir), processes(settings.node.data_dir)
+    _forget_removed(counted, {each.name for each in settings.destinations})
     now = datetime.now(UTC)
     queue = _audit_queue(counted, now) if settings.audit.repository else None
     return counted, alive, every_alarm(settings, config, counted, alive, now), queue
+
+
+def _forget_removed(counted: Status, configured: Collection[str]) -> None:
+    """Leave out destinations that left the configuration and for which nothing waits any more."""
+    for name, by_status in [*counted["deliveries"].items()]:
+        if name not in configured and set(by_status) <= _FINISHED:
+            del counted["deliveries"][name]
+    for name in [*counted["breakers"]]:
+        if name not in configured:
+            del counted["breakers"][name]
 
 
 def _exit_status(alarming: Sequence[Alarm]) -> int:

@@ -12,13 +12,16 @@ from dicom_node.cli.render import (
     NOT_FOR_DIAGNOSIS,
     ConfigOption,
     JsonOption,
+    SinceOption,
     counts,
+    moment,
     print_json,
     print_line,
     print_study,
     print_table,
 )
 from dicom_node.config import load
+from dicom_node.domain.reading import Verdict
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -32,19 +35,35 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def studies(
+def studies(  # noqa: PLR0913 - an option each
     limit: Annotated[int, typer.Option(help="Number of studies, newest first.")] = 20,
+    since: SinceOption = None,
+    sender: Annotated[
+        str | None, typer.Option("--from", help="Calling AE title of one of its films.")
+    ] = None,
+    result: Annotated[
+        Verdict | None, typer.Option(help="A pneumonia score above, near or below its cut-off.")
+    ] = None,
+    held: Annotated[
+        bool, typer.Option("--held", help="Only what waits for a person: held, parked, withheld.")
+    ] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="Only with a refused film.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the latest studies."""
-    found = store_of(load(config)).queries.studies(limit)
+    """List the latest studies. Times are UTC."""
+    from dicom_node.store.search import StudyFilter
+
+    which = StudyFilter(
+        since=moment(since), sender=sender, result=result, held=held, refused=refused
+    )
+    found = store_of(load(config)).queries.studies(limit, which)
     if as_json:
         print_json(found)
         return
     print_table(
         NOT_FOR_DIAGNOSIS,
-        ["study", "last film", "films", "read", "refused", "reading", "deliveries"],
+        ["study", "last film (UTC)", "films", "read", "refused", "reading", "deliveries"],
         (
             [
                 row["study_instance_uid"],
@@ -61,20 +80,36 @@ def studies(
 
 
 def show(
-    study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    study_uid: Annotated[str, typer.Argument(help="Study Instance UID, or its first characters.")],
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show films, readings, results, deliveries and audit lines of one study."""
+    """Show films, readings, results, deliveries and audit lines of one study. Times are UTC."""
     store = store_of(load(config))
-    detail = store.queries.study_detail(study_uid)
+    study = _completed(store, study_uid)
+    detail = store.queries.study_detail(study)
     if detail is None:
         raise NodeError(f"study {study_uid} was never received")
-    record_access(store, "show", study_uid)
+    record_access(store, "show", study)
     if as_json:
         print_json(detail)
     else:
         print_study(detail)
+
+
+_SHOWN_UIDS = 5  # if the first characters fit several studies
+
+
+def _completed(store: Store, prefix: str) -> str:
+    """The one study whose UID is, or begins with, ``prefix``; raises NodeError if many do."""
+    found = store.queries.uids_from(prefix, _SHOWN_UIDS + 1)
+    if prefix in found or not found:
+        return prefix
+    if len(found) > 1:
+        more = ", ..." if len(found) > _SHOWN_UIDS else ""
+        listed = ", ".join(found[:_SHOWN_UIDS])
+        raise NodeError(f"several studies begin with {prefix}: {listed}{more}")
+    return found[0]
 
 
 def retry(
@@ -93,18 +128,30 @@ def retry(
 
 
 def discard(
-    study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    study_uid: Annotated[str | None, typer.Argument(help="Study Instance UID.")] = None,
+    destination: Annotated[
+        str | None, typer.Option(help="Discard what is held for this destination, of all studies.")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Discard the parked readings and held deliveries of a study. This cannot be undone."""
+    if (study_uid is None) == (destination is None):
+        raise NodeError("give a study, or --destination with its name")
     store = store_of(load(config))
-    discarded = {
-        "readings": store.jobs.discard(study_uid),
-        "deliveries": store.outbox.discard(study_uid),
-    }
+    if destination is not None:
+        discarded = {"deliveries": store.outbox.discard_destination(destination)}
+    elif study_uid is not None:
+        discarded = {
+            "readings": store.jobs.discard(study_uid),
+            "deliveries": store.outbox.discard(study_uid),
+        }
     if not any(discarded.values()):
-        raise NodeError(f"study {study_uid} has no parked reading and no held delivery")
+        raise NodeError(
+            f"study {study_uid} has no parked reading and no held delivery"
+            if study_uid
+            else f"no delivery to {destination} is held"
+        )
     if as_json:
         print_json(discarded)
     else:

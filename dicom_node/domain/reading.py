@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+#: A score that is no further than this from its cut-off is called near it, points of 100.
+NEAR = 5
+
+#: How a score compares with its cut-off, on either side of it if it is near.
+Verdict: TypeAlias = Literal["above", "near", "below"]
+
+#: What readings are counted by; days and weeks (ISO 8601) are those of UTC.
+Grouping: TypeAlias = Literal["day", "week", "sender"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +23,13 @@ class StageSummary:
     probability: float
     threshold: float
     positive: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the score compares with its cut-off, both as whole points."""
+        if abs(round(100 * self.probability) - round(100 * self.threshold)) <= NEAR:
+            return "near"
+        return "above" if self.positive else "below"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

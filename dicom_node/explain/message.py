@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dicom_node.domain.reading import NEAR
 from dicom_node.explain.phrases import WORDS, Language, Words
 from dicom_node.explain.places import Place, smaller_lung
 from models.reading import Reading, StageResult
 
-#: A score that is no further than this from its cut-off is called near it, points.
-NEAR = 5
 #: Where at least this share of the heat lies outside the lungs, its place is doubtful.
 HEAT_OUTSIDE = 0.2
 

@@ -94,7 +94,7 @@ def by_hand(counted: Status) -> list[Alarm]:
                 code="parked",
                 level="warning",
                 sentence=f"readings that failed too often are parked, {parked} in all",
-                command="dicom-node studies, then retry or discard STUDY_UID",
+                command="dicom-node studies --held, then retry or discard STUDY_UID",
             )
         )
     for name, by_status in counted["deliveries"].items():
@@ -104,7 +104,7 @@ def by_hand(counted: Status) -> list[Alarm]:
                     code="held",
                     level="warning",
                     sentence=f"{held} objects for {name} are held: refused, or tried too often",
-                    command="dicom-node studies, then retry or discard STUDY_UID",
+                    command="dicom-node studies --held, then retry or discard STUDY_UID",
                 )
             )
         if withheld := by_status.get("withheld", 0):
@@ -114,7 +114,7 @@ def by_hand(counted: Status) -> list[Alarm]:
                     level="warning",
                     sentence=f"{withheld} objects for {name} failed the node's own check and are "
                     "withheld",
-                    command="dicom-node studies, then show STUDY_UID",
+                    command="dicom-node studies --held, then show STUDY_UID",
                 )
             )
     return found

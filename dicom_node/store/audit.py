@@ -7,7 +7,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, desc, insert, select
+from sqlalchemy import delete, desc, func, insert, select
 
 from dicom_node.domain.audit import AuditEvent, AuditKind, AuditRecord
 from dicom_node.errors import AuditLineAltered
@@ -103,6 +103,13 @@ class AuditLog:
     def all(self) -> Iterator[AuditRecord]:
         """Every line, oldest first."""
         return map(_record, self._rows())
+
+    def since(self, at: datetime) -> Iterator[AuditRecord]:
+        """Every line written at this time or later, oldest first."""
+        first = select(func.min(schema.audit.c.sequence)).where(schema.audit.c.at >= schema.iso(at))
+        with reading(self._engine) as connection:
+            sequence = connection.execute(first).scalar()
+        return iter(()) if sequence is None else map(_record, self._rows(sequence - 1))
 
     def verify(self, after: int = 0) -> list[str]:
         """Walk the chain; return a sentence for every line that was edited, deleted or inserted.

@@ -111,17 +111,27 @@ class OutboxTable:
             DeliveryEvent.DISCARDED, AuditKind.DELIVERY_DISCARDED, study_instance_uid
         )
 
+    def discard_destination(self, destination: str) -> int:
+        """Discard the held deliveries to a destination; how many."""
+        return self._by_hand(
+            DeliveryEvent.DISCARDED, AuditKind.DELIVERY_DISCARDED, destination=destination
+        )
+
     def _by_hand(
         self,
         event: DeliveryEvent,
         kind: AuditKind,
-        study_instance_uid: str | None,
+        study_instance_uid: str | None = None,
+        destination: str | None = None,
         **values: object,
     ) -> int:
         """Apply a person's decision to held deliveries, with an audit line for each."""
-        of_study = of(_DELIVERIES.c.study_instance_uid, study_instance_uid)
+        which = and_(
+            of(_DELIVERIES.c.study_instance_uid, study_instance_uid),
+            of(_DELIVERIES.c.destination, destination),
+        )
         with writing(self._engine) as connection:
-            moved = self._move(connection, DeliveryStatus.HELD, event, of_study, **values)
+            moved = self._move(connection, DeliveryStatus.HELD, event, which, **values)
             events = [
                 AuditEvent(
                     kind=kind,

@@ -16,11 +16,16 @@ from dicom_node.domain.states import DeliveryStatus
 from dicom_node.store import schema
 from dicom_node.store.audit import AuditLog, as_json
 from dicom_node.store.database import reading
+from dicom_node.store.figures import Group, figures
 from dicom_node.store.outcomes import READ, REFUSED
+from dicom_node.store.search import EVERY, StudyFilter, matching
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection, Engine, Select, Table
 
+    from dicom_node.domain.reading import Grouping
     from dicom_node.ports import Clock
 
 
@@ -39,11 +44,22 @@ class Queries:
         self._engine = engine
         self._audit = AuditLog(engine, clock)
 
-    def studies(self, limit: int) -> list[dict[str, Any]]:
+    def studies(self, limit: int, which: StudyFilter = EVERY) -> list[dict[str, Any]]:
         """The latest studies, newest first, with counts of instances, readings and deliveries."""
         with reading(self._engine) as connection:
-            rows = connection.execute(_studies(limit)).mappings().all()
+            rows = connection.execute(_studies(limit, which)).mappings().all()
             return [{**row, **_work(connection, row["study_instance_uid"])} for row in rows]
+
+    def uids_from(self, prefix: str, limit: int) -> list[str]:
+        """Study Instance UIDs that begin with these characters, at most ``limit``."""
+        uid = schema.studies.c.study_instance_uid
+        query = select(uid).where(uid.startswith(prefix, autoescape=True)).order_by(uid)
+        with reading(self._engine) as connection:
+            return list(connection.execute(query.limit(limit)).scalars())
+
+    def figures(self, by: Grouping, since: datetime | None) -> dict[str, Group]:
+        """Films, results and delays by group, of films received since then."""
+        return figures(self._engine, by, since)
 
     def film_of(self, study_instance_uid: str) -> Path | None:
         """A film of the study, relative to the data folder; None if there is none."""
@@ -91,10 +107,11 @@ class Queries:
         return detail
 
 
-def _studies(limit: int) -> Select[Any]:
+def _studies(limit: int, which: StudyFilter) -> Select[Any]:
     instances = schema.instances.c
     latest = (
         select(schema.studies)
+        .where(matching(which))
         .order_by(desc(schema.studies.c.last_received_at))
         .limit(limit)
         .subquery()

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,39 @@ def test_show_prints_everything_about_a_study(site: Site) -> None:
     assert "lateral" in output
 
 
+def test_studies_are_found_by_time_sender_result_and_trouble(site: Site) -> None:
+    """Each option alone finds the study or leaves it out."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    for words, found in (
+        (["--since", "1h"], True),
+        (["--since", "2999-01-31"], False),
+        (["--since", "2020-01-31T08:00+01:00"], True),
+        (["--from", "CR1"], True),
+        (["--from", "CR2"], False),
+        (["--result", "above"], True),
+        (["--result", "near"], False),
+        (["--result", "below"], False),
+        (["--held"], True),
+        (["--refused"], True),
+    ):
+        assert [row["study_instance_uid"] for row in site.json("studies", *words)] == (
+            [STUDY] if found else []
+        ), words
+    site.store.outbox.discard(STUDY)
+    assert site.json("studies", "--held") == []
+    assert isinstance(site.run("studies", "--since", "yesterday").exception, NodeError)
+
+
+def test_show_takes_the_first_characters_of_a_uid(site: Site) -> None:
+    """If they fit one study; otherwise the studies are named."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    assert site.json("show", STUDY[:7])["study_instance_uid"] == STUDY
+    site.store.inbox.add(replace(_instance("1.2.3"), study_instance_uid=STUDY + "1"))
+    assert site.json("show", STUDY)["study_instance_uid"] == STUDY
+    done = site.run("show", STUDY[:7])
+    assert f"several studies begin with {STUDY[:7]}: {STUDY}, {STUDY}1" in str(done.exception)
+
+
 def test_an_unknown_study_is_an_error(site: Site) -> None:
     """A typing error in a UID is not an empty page."""
     done = site.run("show", "1.2.3.4.5")
@@ -258,6 +291,20 @@ def test_discard_gives_up_what_is_held(site: Site) -> None:
     assert site.json("audit", "tail", "-n", "1")[0]["kind"] == "delivery-discarded"
     assert site.json("retry", STUDY) == {"readings": 0, "deliveries": 0}
     assert isinstance(site.run("discard", STUDY).exception, NodeError)
+
+
+def test_a_removed_destination_leaves_status_when_its_rest_is_discarded(site: Site) -> None:
+    """One command for all of its studies; while something is held, `status` shows it."""
+    _read_one_refuse_one_hold_the_result(site.store)
+    site.store.breakers.failed("pacs", "nothing listens", _now())
+    path = site.folder / "config.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "destinations": []}))
+    assert site.json("status")["deliveries"] == {"pacs": {"held": 1}}
+    assert site.json("discard", "--destination", "pacs") == {"deliveries": 1}
+    status = site.json("status")
+    assert (status["deliveries"], status["breakers"]) == ({}, {})
+    for words in (["discard", "--destination", "pacs"], ["discard"]):
+        assert isinstance(site.run(*words).exception, NodeError)
 
 
 def test_a_destination_that_is_down_is_named(site: Site) -> None:
@@ -381,6 +428,37 @@ def test_lines_that_wait_for_the_repository_are_counted_and_alarm_when_old(site:
     site.store.audit.advance("repository", 3)
     assert site.json("status")["audit_queue"] == {"lines": 0, "oldest_seconds": 0}
     assert _codes(site.json("status")) == {"stopped"}
+
+
+def test_a_report_of_the_audit_log_counts_who_called_what_left_and_who_looked(site: Site) -> None:
+    """By peer, destination and user; with the state of the hash chain and without identity."""
+    peer: dict[str, object] = {"calling": "CR1", "called": "DICOM_NODE", "address": "10.0.0.5"}
+    rejected = {**peer, "calling": "XX"}
+    accepted: dict[str, object] = {"destination": "pacs", "attempt": 1}
+    site.store.audit.append(
+        AuditEvent(kind=AuditKind.ASSOCIATION_ACCEPTED, detail=peer),
+        AuditEvent(kind=AuditKind.ASSOCIATION_REJECTED, detail=rejected),
+        AuditEvent(kind=AuditKind.DELIVERY_ACCEPTED, study_instance_uid=STUDY, detail=accepted),
+        AuditEvent(kind=AuditKind.STUDY_ERASED, study_instance_uid=STUDY),
+    )
+    site.run("audit", "tail")
+    report = site.json("audit", "report", "--since", "1h")
+    assert report["called"] == {"CR1 at 10.0.0.5": 1}
+    assert report["rejected"] == {"XX at 10.0.0.5": 1}
+    assert report["sent"] == {"pacs": {"objects": 1, "studies": 1}}
+    assert report["looked_at"] == {f"{person()}: audit tail": 1}
+    assert report["removed"] == {"study-erased": 1}
+    assert report["problems"] == []
+    assert site.json("audit", "report", "--since", "2999-01-01")["lines"] == 0
+    assert "the hash chain is intact" in site.run("audit", "report").output
+    _alter_an_audit_line(site)
+    assert site.run("audit", "report").exit_code == 1
+
+
+def _alter_an_audit_line(site: Site) -> None:
+    with closing(sqlite3.connect(site.folder / "data" / "node.db")) as raw:
+        raw.execute("UPDATE audit SET detail = '{}' WHERE sequence = 1")
+        raw.commit()
 
 
 def test_echo_says_who_answers(site: Site, pacs: Peer) -> None:

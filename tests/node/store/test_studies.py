@@ -44,8 +44,8 @@ def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
     """Instances by decision, jobs by status, deliveries by destination; since when work waits."""
     assert read_status(tmp_path) == {
         "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
-        "oldest_waiting": None, "oldest_undecided": None, "audit_lines": 0, "audit_sent": 0,
-        "audit_unsent_since": None,
+        "oldest_waiting": None, "oldest_undecided": None, "oldest_undelivered": None,
+        "started_at": None, "audit_lines": 0, "audit_sent": 0, "audit_unsent_since": None,
     }  # fmt: skip
     _three_studies(node)
     assert read_status(tmp_path) == {
@@ -56,6 +56,8 @@ def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
         "breakers": {},
         "oldest_waiting": node.clock.now.isoformat(timespec="microseconds"),
         "oldest_undecided": node.clock.now.isoformat(timespec="microseconds"),
+        "oldest_undelivered": None,
+        "started_at": None,
         "audit_lines": len(node.kinds()),
         "audit_sent": 0,
         "audit_unsent_since": START.isoformat(timespec="microseconds"),
