@@ -196,10 +196,14 @@ class Breakers(Protocol):
 class Retention(Protocol):
     """Studies that have been kept long enough."""
 
-    def removable(self, before: datetime, limit: int) -> list[str]:
-        """Studies unchanged since ``before`` and delivered to every destination."""
+    def removable(
+        self, before: datetime, limit: int, stuck_before: datetime | None = None
+    ) -> list[str]:
+        """Studies unchanged since ``before``, delivered or stuck since ``stuck_before``."""
 
-    def remove(self, study_instance_uid: str, before: datetime) -> bool:
+    def remove(
+        self, study_instance_uid: str, before: datetime, stuck_before: datetime | None = None
+    ) -> bool:
         """Remove a study with its files; False if it may not be removed any more."""
 
 

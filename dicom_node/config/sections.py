@@ -73,9 +73,10 @@ class QuotasConfig(Section):
 
 
 class RetentionConfig(Section):
-    """How long films and results are kept after delivery."""
+    """How long films and results are kept: after delivery, or while a person must decide."""
 
     days: Annotated[float, Field(gt=0)] | None = 30.0
+    stuck_days: Annotated[float, Field(gt=0)] | None = 180.0
 
 
 class PriorityConfig(Section):

@@ -101,14 +101,19 @@ class Housekeeping:
             self.audit.append(AuditEvent(kind=AuditKind.TLS_EXPIRING, detail=detail))
 
     def remove_old_studies(self) -> None:
-        """Remove films, results and rows of delivered studies older than ``retention.days``."""
-        days = self.config.retention.days
+        """Remove films, results and rows of studies that were kept long enough.
+
+        Delivered ones after ``retention.days``; ones that are parked, held or withheld after
+        ``retention.stuck_days``.
+        """
+        days, stuck_days = self.config.retention.days, self.config.retention.stuck_days
         if days is None:
             return
         before = self.clock() - timedelta(days=days)
+        stuck = None if stuck_days is None else self.clock() - timedelta(days=stuck_days)
         removed = 0
-        while studies := self.retention.removable(before, _ROUND):
-            gone = [study for study in studies if self.retention.remove(study, before)]
+        while studies := self.retention.removable(before, _ROUND, stuck):
+            gone = [study for study in studies if self.retention.remove(study, before, stuck)]
             removed += len(gone)
             if not gone:
                 break

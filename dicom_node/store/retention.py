@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, func, or_, select
+from sqlalchemy import and_, delete, exists, false, func, or_, select
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import ConflictOutcome
@@ -25,13 +25,14 @@ from dicom_node.store.inbox import UNDECIDED
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Connection, Engine, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Engine, Select, Table
 
     from dicom_node.ports import Clock
 
 _STUDIES, _JOBS, _INSTANCES = schema.studies, schema.jobs, schema.instances
 _RESULTS, _DELIVERIES = schema.results, schema.deliveries
 _OVER = (JobStatus.DONE, JobStatus.DISCARDED)
+_STUCK = (DeliveryStatus.HELD, DeliveryStatus.WITHHELD)
 _ARRIVED = (DeliveryStatus.COMMITTED, DeliveryStatus.DISCARDED)
 
 
@@ -43,18 +44,35 @@ class RetentionTable:
         self._clock = clock
         self._data_dir = data_dir
 
-    def removable(self, before: datetime, limit: int) -> list[str]:
-        """At most ``limit`` studies, unchanged since ``before`` and delivered everywhere."""
-        with reading(self._engine) as connection:
-            return list(connection.execute(_removable(before).limit(limit)).scalars())
+    def removable(
+        self, before: datetime, limit: int, stuck_before: datetime | None = None
+    ) -> list[str]:
+        """At most ``limit`` studies, unchanged since ``before`` and delivered everywhere.
 
-    def remove(self, study_instance_uid: str, before: datetime) -> bool:
-        """Remove a study and write STUDY_REMOVED; False if it may not be removed any more."""
-        only = _removable(before).where(_STUDIES.c.study_instance_uid == study_instance_uid)
+        Parameters
+        ----------
+        stuck_before
+            What has been parked, held or withheld since then does not keep a study; None: it does,
+            however long.
+        """
+        with reading(self._engine) as connection:
+            query = _removable(before, stuck_before).limit(limit)
+            return list(connection.execute(query).scalars())
+
+    def remove(
+        self, study_instance_uid: str, before: datetime, stuck_before: datetime | None = None
+    ) -> bool:
+        """Remove a study and write STUDY_REMOVED; False if it may not be removed any more.
+
+        The audit line counts what was never read or delivered.
+        """
+        only = _removable(before, stuck_before)
+        only = only.where(_STUDIES.c.study_instance_uid == study_instance_uid)
         with writing(self._engine) as connection:
             if connection.execute(only).first() is None:
                 return False
-            counts = self._delete(connection, study_instance_uid)
+            stuck = _stuck(connection, study_instance_uid)
+            counts = self._delete(connection, study_instance_uid) | stuck
             event = _event(AuditKind.STUDY_REMOVED, study_instance_uid, counts)
             audit.write(connection, self._clock(), [event])
         fail_point("retention.removed")
@@ -109,21 +127,42 @@ def _event(
     return AuditEvent(kind=kind, study_instance_uid=study_instance_uid, detail={**counts, **more})
 
 
-def _removable(before: datetime) -> Select[Any]:
+def _stuck(connection: Connection, study_instance_uid: str) -> dict[str, int]:
+    """How many of the study's jobs and deliveries are parked, held or withheld, by status."""
+    found: dict[str, int] = {}
+    for table, statuses in ((_JOBS, [JobStatus.PARKED]), (_DELIVERIES, _STUCK)):
+        query = (
+            select(table.c.status, func.count())
+            .where(table.c.study_instance_uid == study_instance_uid, table.c.status.in_(statuses))
+            .group_by(table.c.status)
+        )
+        found |= {status: count for status, count in connection.execute(query)}
+    return found
+
+
+def _removable(before: datetime, stuck_before: datetime | None) -> Select[Any]:
     study = _STUDIES.c.study_instance_uid
+    # Jobs are parked, and deliveries held or withheld, at the time in `due_at`.
+    parked: ColumnElement[bool] = false()
+    stuck: ColumnElement[bool] = false()
+    if stuck_before is not None:
+        parked = and_(_JOBS.c.status == JobStatus.PARKED, _JOBS.c.due_at < stuck_before)
+        stuck = and_(_DELIVERIES.c.status.in_(_STUCK), _DELIVERIES.c.due_at < stuck_before)
+    over = or_(_JOBS.c.status.in_(_OVER), parked)
     undecided = exists().where(
         _INSTANCES.c.study_instance_uid == study,
         _INSTANCES.c.decision == UNDECIDED,
         or_(
             _INSTANCES.c.job_id.is_(None),
-            ~exists().where(_JOBS.c.id == _INSTANCES.c.job_id, _JOBS.c.status.in_(_OVER)),
+            ~exists().where(_JOBS.c.id == _INSTANCES.c.job_id, over),
         ),
     )
     at_work = exists().where(
         _JOBS.c.study_instance_uid == study,
-        or_(_JOBS.c.status.not_in(_OVER), _JOBS.c.finished_at >= before),
+        or_(~over, _JOBS.c.finished_at >= before),
     )
     arrived = or_(
+        stuck,
         _DELIVERIES.c.status.in_(_ARRIVED),
         and_(
             _DELIVERIES.c.status == DeliveryStatus.ACCEPTED,

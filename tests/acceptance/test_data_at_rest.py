@@ -15,13 +15,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "DEPLOYMENT.md").read_text()
 _NAME, _NUMBER, _BIRTH = "Restingplace^Quaxo", "QX-4711-0815", "19510203"
 
 
-def _table() -> dict[str, bool]:
-    """Path below the data folder -> whether it identifies patients."""
+def _table() -> dict[str, tuple[bool, str]]:
+    """Path below the data folder -> whether it identifies patients, and the mode of its files."""
     table = PAGE.split("<!-- data: begin -->")[1].split("<!-- data: end -->")[0]
-    rows = re.findall(r"^\| (`.+?`) \| [^|]+ \| ([^|]+) \| [^|]+ \|$", table, re.M)
+    rows = re.findall(r"^\| (`.+?`) \| [^|]+ \| ([^|]+) \| [^|]+ \| [^|]*(\d{4}) \|$", table, re.M)
     return {
-        path: answer.strip() == "yes"
-        for paths, answer in rows
+        path: (answer.strip() == "yes", mode)
+        for paths, answer, mode in rows
         for path in re.findall(r"`([^`]+)`", paths)
     }
 
@@ -49,12 +49,14 @@ def test_every_file_is_listed_and_patients_are_only_where_the_page_says(tmp_path
         }
         examined = node.run("doctor", "files")
         log = node.log()
-    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}, "folders too"
     assert examined.returncode == 0, examined.stdout
     table = _table()
     for name, content in found.items():
         [row] = [path for path in table if fnmatch(name, f"{path}*" if path[-1] == "/" else path)]
-        if not table[row]:
+        identifies, mode = table[row]
+        assert f"{modes[name]:04o}" == mode, name
+        if not identifies:
             for secret in (_NAME, _NAME.partition("^")[0], _NUMBER):
                 assert secret.encode() not in content, name
     assert any(_NUMBER.encode() in content for content in found.values()), "the search finds it"

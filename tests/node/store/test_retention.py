@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import EmptyAuditLog, StoreHarness, store_harness
+from support.fakes import EmptyAuditLog, StoreHarness, full, read, store_harness
 
 from dicom_node.config import Config, RetentionConfig
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.states import DeliveryEvent
-from dicom_node.domain.values import Settlement
+from dicom_node.domain.values import CheckFailure, Settlement
 from dicom_node.service.housekeeping import Housekeeping
 
 DAY = 86_400.0
@@ -47,8 +48,11 @@ def files(node: StoreHarness, tmp_path: Path) -> list[Path]:
     return paths
 
 
-def keep_house(node: StoreHarness, days: float | None = 30.0) -> None:
-    config = Config().model_copy(update={"retention": RetentionConfig(days=days)})
+def keep_house(
+    node: StoreHarness, days: float | None = 30.0, stuck_days: float | None = None
+) -> None:
+    retention = RetentionConfig(days=days, stuck_days=stuck_days)
+    config = Config().model_copy(update={"retention": retention})
     Housekeeping(
         config=config,
         audit=node.store.audit,
@@ -107,6 +111,61 @@ def test_what_is_not_delivered_never_goes(
     keep_house(node)
     assert studies(node) == ["1.2"]
     assert all(path.exists() for path in paths)
+
+
+def held(node: StoreHarness) -> None:
+    node.finish(node.work(), "pacs")
+    settle(node, DeliveryEvent.REFUSED)
+
+
+def parked(node: StoreHarness) -> None:
+    node.store.jobs.fail(node.work(), "no", None)
+
+
+def withheld(node: StoreHarness) -> None:
+    job = node.work()
+    fault = CheckFailure(sop_instance_uid="2.25.1", rule="value", message="wrong")
+    [film] = job.instances
+    outcome = replace(read(film.sop_instance_uid), faults=(fault,))
+    node.store.jobs.finish(job, [outcome], full("pacs"))
+
+
+@pytest.mark.parametrize("gets_stuck", [held, parked, withheld])
+def test_what_no_person_decides_on_goes_after_its_own_limit(
+    node: StoreHarness, tmp_path: Path, gets_stuck: Callable[[StoreHarness], None]
+) -> None:
+    """Not before; with an audit line that counts what was never read or delivered."""
+    gets_stuck(node)
+    paths = files(node, tmp_path)
+    node.clock.tick(179 * DAY)
+    keep_house(node, stuck_days=180.0)
+    assert studies(node) == ["1.2"]
+    node.clock.tick(2 * DAY)
+    keep_house(node, stuck_days=180.0)
+    assert studies(node) == []
+    assert not any(path.exists() for path in paths)
+    [line] = [each for each in node.store.audit.all() if each.event.kind is AuditKind.STUDY_REMOVED]
+    assert line.event.detail[gets_stuck.__name__] in (1, 2)
+
+
+def test_what_waits_or_is_on_its_way_has_no_limit(node: StoreHarness) -> None:
+    """A destination may be away for long: its deliveries stay pending."""
+    node.finish(node.work("1.2"), "pacs")
+    node.receive("1.3")
+    node.clock.tick(1000 * DAY)
+    keep_house(node, stuck_days=180.0)
+    assert sorted(studies(node)) == ["1.2", "1.3"]
+
+
+def test_a_retried_study_gets_the_whole_time_again(node: StoreHarness) -> None:
+    """The limit counts from the last refusal."""
+    held(node)
+    node.clock.tick(170 * DAY)
+    node.store.outbox.retry(None)
+    settle(node, DeliveryEvent.REFUSED)
+    node.clock.tick(20 * DAY)
+    keep_house(node, stuck_days=180.0)
+    assert studies(node) == ["1.2"]
 
 
 def test_one_destination_of_two_is_not_enough(node: StoreHarness) -> None:

@@ -26,10 +26,14 @@ NOW = datetime.now(UTC)
 class NothingOld:
     """A store from which nothing may go."""
 
-    def removable(self, before: datetime, limit: int) -> list[str]:
+    def removable(
+        self, before: datetime, limit: int, stuck_before: datetime | None = None
+    ) -> list[str]:
         return []
 
-    def remove(self, study_instance_uid: str, before: datetime) -> bool:
+    def remove(
+        self, study_instance_uid: str, before: datetime, stuck_before: datetime | None = None
+    ) -> bool:
         return False
 
 
