@@ -113,8 +113,16 @@ class Jobs(Protocol):
 class Outbox(Protocol):
     """The queue of deliveries."""
 
-    def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
-        """Lease everything due for one study and destination, or None."""
+    def claim(
+        self, owner: str, lease_until: datetime, destination: str | None = None
+    ) -> Shipment | None:
+        """Lease everything due for one study and destination, or None.
+
+        With ``destination``, only what is due there.
+        """
+
+    def due(self) -> list[str]:
+        """Destinations for which something is due now."""
 
     def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
         """Extend the lease and write the events; raises LeaseLost if another process holds it."""
@@ -129,8 +137,16 @@ class Outbox(Protocol):
 class Commitments(Protocol):
     """The accepted objects, until it is known whether the destination keeps them."""
 
-    def claim(self, owner: str, lease_until: datetime) -> CommitmentQuery | None:
-        """Lease all objects of one study and destination that are to be verified now, or None."""
+    def claim(
+        self, owner: str, lease_until: datetime, destination: str | None = None
+    ) -> CommitmentQuery | None:
+        """Lease all objects of one study and destination that are to be verified now, or None.
+
+        With ``destination``, only what was accepted there.
+        """
+
+    def due(self) -> list[str]:
+        """Destinations that are to be asked now."""
 
     def request(self, query: CommitmentQuery) -> None:
         """Store the transaction before it is sent; raises LeaseLost."""
@@ -164,8 +180,16 @@ class CommitmentRequests(Protocol):
     def keep(self, request: CommitmentRequest, *events: AuditEvent) -> None:
         """Store a request, durably."""
 
-    def claim(self, owner: str, lease_until: datetime) -> CommitmentRequest | None:
-        """Lease the oldest request that is to be answered now, or None."""
+    def claim(
+        self, owner: str, lease_until: datetime, ae_title: str | None = None
+    ) -> CommitmentRequest | None:
+        """Lease the oldest request that is to be answered now, or None.
+
+        With ``ae_title``, only requests of this peer.
+        """
+
+    def due(self) -> list[str]:
+        """AE titles of the peers that are to be answered now."""
 
     def known(self, references: Sequence[Reference]) -> dict[str, tuple[str, Path]]:
         """SOP Class UID and file of each SOP Instance UID that the node knows."""

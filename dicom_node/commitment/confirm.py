@@ -72,10 +72,10 @@ class Confirmer:
     note: Callable[[str, str | None], None] = lambda *_: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def confirm_due(self) -> int:
-        """Ask until nothing is due; return how many queries there were."""
+    def confirm_due(self, destination: str | None = None) -> int:
+        """Ask until nothing is due, there or anywhere; return how many queries there were."""
         asked = 0
-        while not self.stopping.is_set() and (query := self._claim()) is not None:
+        while not self.stopping.is_set() and (query := self._claim(destination)) is not None:
             try:
                 self._ask(query)
             except LeaseLost:
@@ -83,9 +83,9 @@ class Confirmer:
             asked += 1
         return asked
 
-    def _claim(self) -> CommitmentQuery | None:
+    def _claim(self, destination: str | None) -> CommitmentQuery | None:
         lease_until = self.clock() + timedelta(seconds=self.delivery.lease_seconds)
-        return self.commitments.claim(self.owner, lease_until)
+        return self.commitments.claim(self.owner, lease_until, destination)
 
     def _ask(self, query: CommitmentQuery) -> None:
         verifier = self.verifiers.get(query.destination)

@@ -51,10 +51,10 @@ class Reporter:
     jitter: Callable[[], float]
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def report_due(self) -> int:
-        """Report until nothing is due; return how many reports were tried."""
+    def report_due(self, ae_title: str | None = None) -> int:
+        """Report to one peer or all until nothing is due; return how many reports were tried."""
         tried = 0
-        while not self.stopping.is_set() and (request := self._claim()) is not None:
+        while not self.stopping.is_set() and (request := self._claim(ae_title)) is not None:
             try:
                 self._report(request)
             except LeaseLost:
@@ -62,9 +62,9 @@ class Reporter:
             tried += 1
         return tried
 
-    def _claim(self) -> CommitmentRequest | None:
+    def _claim(self, ae_title: str | None) -> CommitmentRequest | None:
         lease_until = self.clock() + timedelta(seconds=self.config.delivery.lease_seconds)
-        return self.requests.claim(self.owner, lease_until)
+        return self.requests.claim(self.owner, lease_until, ae_title)
 
     def _report(self, request: CommitmentRequest) -> None:
         peer = report_address(self.config, request.ae_title)

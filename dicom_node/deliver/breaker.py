@@ -56,14 +56,11 @@ class Breaker:
             log.warning("destination is down", destination=destination, reason=failure)
         self.table.failed(destination, failure, probe_at)
 
-    def probe(self, sender: _Echo) -> int:
-        """Probe the destinations that are due; return how many answer again."""
-        back = 0
-        for destination in self.table.due():
-            if destination not in self.configured:
-                self.table.answered(destination)  # its deliveries become held
-                continue
-            result = sender.echo(destination)
-            self.note(destination, None if result.ok else result.reason)
-            back += result.ok
-        return back
+    def probe(self, sender: _Echo, destination: str) -> bool:
+        """Probe a destination; return whether it answers again."""
+        if destination not in self.configured:
+            self.table.answered(destination)  # its deliveries become held
+            return False
+        result = sender.echo(destination)
+        self.note(destination, None if result.ok else result.reason)
+        return result.ok

@@ -89,15 +89,15 @@ class Deliverer:
     note: Callable[[str, str | None], None] = lambda *_: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def deliver_due(self) -> int:
-        """Ship until nothing is due; return how many shipments went out or were put off.
+    def deliver_due(self, destination: str | None = None) -> int:
+        """Ship until nothing is due, there or anywhere; return how many went out or were put off.
 
         A destination that did not answer is not asked again in this round: its other shipments are
         put off untried, so that it costs the other destinations one time-out at most.
         """
         shipped = 0
         down: dict[str, str] = {}  # destination -> why it was not reached
-        while not self.stopping.is_set() and (shipment := self._claim()) is not None:
+        while not self.stopping.is_set() and (shipment := self._claim(destination)) is not None:
             fail_point("deliver.claimed")
             try:
                 self._ship(shipment, down)
@@ -106,8 +106,8 @@ class Deliverer:
             shipped += 1
         return shipped
 
-    def _claim(self) -> Shipment | None:
-        return self.outbox.claim(self.owner, self._lease_until())
+    def _claim(self, destination: str | None) -> Shipment | None:
+        return self.outbox.claim(self.owner, self._lease_until(), destination)
 
     def _lease_until(self) -> datetime:
         return self.clock() + timedelta(seconds=self.lease_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dicom_node.commitment.confirm import Confirmer, Verifier
@@ -16,6 +17,7 @@ from dicom_node.deliver.breaker import Breaker
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.senders import Senders
 from dicom_node.deliver.shipment import Deliverer
+from dicom_node.service.lanes import Lanes
 
 if TYPE_CHECKING:
     import threading
@@ -36,7 +38,7 @@ class Queues:
 
 
 class Rounds:
-    """One round of each kind of work; rounds of different kinds may run at the same time.
+    """The periodic work, each kind in a thread of each destination: a slow one delays no other.
 
     Parameters
     ----------
@@ -51,10 +53,10 @@ class Rounds:
     ) -> None:
         delivery = config.delivery
         policy, jitter = RetryPolicy.of(delivery), random.random
-        self._sender = Senders(
+        sender = Senders(
             config.node.ae_title, config.destinations, delivery.timeout_seconds, config.tls
         )
-        self._breaker = Breaker(
+        breaker = Breaker(
             table=queues.breakers,
             configured=frozenset(each.name for each in config.destinations),
             policy=policy,
@@ -63,20 +65,20 @@ class Rounds:
             jitter=jitter,
         )
         verifiers = _verifiers(config, queues, clock)
-        self._deliverer = Deliverer(
+        deliverer = Deliverer(
             owner=owner,
             outbox=queues.outbox,
-            sender=self._sender,
+            sender=sender,
             policy=policy,
             data_dir=config.node.data_dir,
             lease_seconds=delivery.lease_seconds,
             clock=clock,
             jitter=jitter,
             confirmed=frozenset(verifiers),
-            note=self._breaker.note,
+            note=breaker.note,
             stopping=stopping,
         )
-        self._confirmer = Confirmer(
+        confirmer = Confirmer(
             owner=owner,
             commitments=queues.commitments,
             verifiers=verifiers,
@@ -84,10 +86,10 @@ class Rounds:
             delivery=delivery,
             clock=clock,
             jitter=jitter,
-            note=self._breaker.note,
+            note=breaker.note,
             stopping=stopping,
         )
-        self._reporter = Reporter(
+        reporter = Reporter(
             owner=owner,
             requests=queues.commitment_requests,
             config=config,
@@ -96,22 +98,15 @@ class Rounds:
             jitter=jitter,
             stopping=stopping,
         )
+        self.deliver = Lanes("deliver", queues.outbox.due, deliverer.deliver_due)
+        self.confirm = Lanes("confirm", queues.commitments.due, confirmer.confirm_due)
+        self.report = Lanes("report", queues.commitment_requests.due, reporter.report_due)
+        self.probe = Lanes("probe", queues.breakers.due, partial(breaker.probe, sender))
 
-    def deliver(self) -> None:
-        """Send everything that is due."""
-        self._deliverer.deliver_due()
-
-    def confirm(self) -> None:
-        """Verify every accepted delivery that is due."""
-        self._confirmer.confirm_due()
-
-    def report(self) -> None:
-        """Answer every commitment request that is due."""
-        self._reporter.report_due()
-
-    def probe(self) -> None:
-        """Probe destinations whose breaker is open."""
-        self._breaker.probe(self._sender)
+    def wait(self) -> None:
+        """Wait until the work under way is done."""
+        for lanes in (self.deliver, self.confirm, self.report, self.probe):
+            lanes.wait()
 
 
 def _verifiers(config: Config, queues: Queues, clock: Clock) -> dict[str, Verifier]:

@@ -145,11 +145,11 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
         Ticks(
             study=config.study,
             jobs=store.jobs,
-            deliver=rounds.deliver,
+            deliver=rounds.deliver.start_due,
             background_tasks=(
-                rounds.confirm,
-                rounds.report,
-                rounds.probe,
+                rounds.confirm.start_due,
+                rounds.report.start_due,
+                rounds.probe.start_due,
                 *_audit_messages(config, store),
             ),
             release=store.release,
@@ -167,7 +167,8 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     keep_house(ticking, house.run, house.checkpoint_if_due)
     ticking.start()
     stop.wait()
-    ticking.shutdown(wait=True)  # a delivery under way is finished
+    ticking.shutdown(wait=True)
+    rounds.wait()  # a delivery under way is finished
     store.close()
 
 

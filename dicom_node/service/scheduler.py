@@ -38,7 +38,7 @@ class Ticks:
 
     study: StudyConfig
     jobs: Jobs
-    deliver: Callable[[], object]  # sends everything due, returns when nothing is
+    deliver: Callable[[], object]  # starts sending everything due
     background_tasks: tuple[Callable[[], object], ...]  # each in a thread: it may wait for a peer
     release: Callable[[], int]  # frees expired leases; how many
     repair_clock_skew: Callable[[], int]  # makes due what a wrong clock postponed; how many

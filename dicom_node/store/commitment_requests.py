@@ -10,7 +10,7 @@ from sqlalchemy import and_, insert, select, update
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.commitment import CommitmentRequest, Reference
 from dicom_node.store import audit, schema
-from dicom_node.store.database import reading, writing
+from dicom_node.store.database import of, reading, writing
 from dicom_node.store.leases import (
     FREE,
     GIVEN_UP,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Engine, Select
+    from sqlalchemy import ColumnElement, Engine, Select
 
     from dicom_node.ports import Clock
 
@@ -64,9 +64,12 @@ class CommitmentRequestTable:
                 )
             audit.write(connection, now, [*events, _event(AuditKind.PLEDGE_ASKED, request)])
 
-    def claim(self, owner: str, lease_until: datetime) -> CommitmentRequest | None:
+    def claim(
+        self, owner: str, lease_until: datetime, ae_title: str | None = None
+    ) -> CommitmentRequest | None:
         """Lease the oldest request that is to be answered now, or None."""
-        with next_due(self._engine, _due(self._clock())) as due:
+        of_peer = of(_REQUESTS.c.ae_title, ae_title)
+        with next_due(self._engine, _oldest_due(self._clock()).where(of_peer)) as due:
             if due is None:
                 return None
             connection, row = due
@@ -86,6 +89,12 @@ class CommitmentRequestTable:
             lease=lease,
             attempt=attempt,
         )
+
+    def due(self) -> list[str]:
+        """AE titles of the peers that are to be answered now."""
+        query = select(_REQUESTS.c.ae_title).where(_is_due(self._clock())).distinct()
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
 
     def known(self, references: Sequence[Reference]) -> dict[str, tuple[str, Path]]:
         """SOP Class UID and file, below the data folder, of each known SOP Instance UID."""
@@ -128,12 +137,13 @@ class CommitmentRequestTable:
             audit.write(connection, self._clock(), [event])
 
 
-def _due(now: datetime) -> Select[Any]:
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(_REQUESTS.c.status == PENDING, _REQUESTS.c.due_at <= now)
+
+
+def _oldest_due(now: datetime) -> Select[Any]:
     return (
-        select(_REQUESTS)
-        .where(_REQUESTS.c.status == PENDING, _REQUESTS.c.due_at <= now)
-        .order_by(_REQUESTS.c.due_at, _REQUESTS.c.id)
-        .limit(1)
+        select(_REQUESTS).where(_is_due(now)).order_by(_REQUESTS.c.due_at, _REQUESTS.c.id).limit(1)
     )
 
 

@@ -17,7 +17,7 @@ from dicom_node.domain.commitment import BY_COMMITMENT, NO_SUCH_OBJECT, Commitme
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryStatus
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
-from dicom_node.store.database import finds, reading, writing
+from dicom_node.store.database import finds, of, reading, writing
 from dicom_node.store.leases import FREE, QUERIES, next_due
 from dicom_node.store.outbox import leased
 
@@ -51,10 +51,13 @@ class CommitmentTable:
         self._engine = engine
         self._clock = clock
 
-    def claim(self, owner: str, lease_until: datetime) -> CommitmentQuery | None:
+    def claim(
+        self, owner: str, lease_until: datetime, destination: str | None = None
+    ) -> CommitmentQuery | None:
         """Lease all objects of one study and destination that are to be verified now, or None."""
         now = self._clock()
-        with next_due(self._engine, _due(now)) as due:
+        there = of(_DELIVERIES.c.destination, destination)
+        with next_due(self._engine, _due(now).where(there)) as due:
             if due is None:
                 return None
             connection, oldest = due
@@ -73,6 +76,12 @@ class CommitmentTable:
             asked=oldest["asked"],
             deliveries=deliveries,
         )
+
+    def due(self) -> list[str]:
+        """Destinations that are to be asked now."""
+        query = select(_DELIVERIES.c.destination).where(_is_due(self._clock())).distinct()
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
 
     def request(self, question: CommitmentQuery) -> None:
         """Store the transaction before it is sent, so that no answer can come too early.

@@ -12,7 +12,7 @@ from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, Delive
 from dicom_node.domain.values import Delivery, Identity, Result, Settlement, Shipment
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
-from dicom_node.store.database import of, writing
+from dicom_node.store.database import of, reading, writing
 from dicom_node.store.leases import DELIVERIES, FREE, next_due
 
 if TYPE_CHECKING:
@@ -40,13 +40,16 @@ class OutboxTable:
         self._engine = engine
         self._clock = clock
 
-    def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
+    def claim(
+        self, owner: str, lease_until: datetime, destination: str | None = None
+    ) -> Shipment | None:
         """Lease everything due for the study and destination that has waited longest.
 
-        None if nothing is due. A destination whose breaker is open is skipped.
+        None if nothing is due, there or anywhere. A destination whose breaker is open is skipped.
         """
         now = self._clock()
-        with next_due(self._engine, _oldest_due(now)) as due:
+        there = of(_DELIVERIES.c.destination, destination)
+        with next_due(self._engine, _oldest_due(now).where(there)) as due:
             if due is None:
                 return None
             connection, oldest = due
@@ -69,6 +72,12 @@ class OutboxTable:
             lease=lease,
             deliveries=deliveries,
         )
+
+    def due(self) -> list[str]:
+        """Destinations for which something is due now."""
+        query = select(_DELIVERIES.c.destination).where(_is_due(self._clock())).distinct()
+        with reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
 
     def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
         """Extend the lease and write the events; raises LeaseLost if another process holds it."""

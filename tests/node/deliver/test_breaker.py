@@ -105,14 +105,16 @@ def test_a_probe_that_gets_through_closes_it(
     echo = Echo()
     for wait in (4, 8, 16):
         node.clock.tick(wait - 1)
-        assert breaker.probe(echo) == 0
+        assert breaker.table.due() == []
         node.clock.tick(1)
-        assert breaker.probe(echo) == 0
+        assert breaker.table.due() == ["pacs"]
+        assert not breaker.probe(echo, "pacs")
     assert echo.asked == ["pacs"] * 3
     assert breaker.table.due() == []
     node.store.breakers.probe_now()  # as `retry` does
     echo.there = True
-    assert breaker.probe(echo) == 1
+    assert breaker.table.due() == ["pacs"]
+    assert breaker.probe(echo, "pacs")
     assert read_status(tmp_path)["breakers"] == {}
     assert node.kinds() == [AuditKind.DESTINATION_DOWN, AuditKind.DESTINATION_UP]
     node.finish(node.work(), "pacs")
@@ -126,7 +128,7 @@ def test_a_destination_that_left_the_configuration_is_not_probed(
     for _ in range(3):
         breaker.note("old", "nothing listens")
     node.clock.tick(60)
-    assert breaker.probe(echo := Echo()) == 0
+    assert not breaker.probe(echo := Echo(), "old")
     assert echo.asked == []
     assert breaker.table.failures("old") == 0
 

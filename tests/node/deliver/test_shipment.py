@@ -49,14 +49,19 @@ class Script:
 class Queue:
     """An outbox of shipments that are all due."""
 
-    due: list[Shipment]
+    waiting: list[Shipment]
     settled: dict[str, tuple[Settlement, ...]] = field(default_factory=dict)
     leases: list[datetime] = field(default_factory=list)
     lost: bool = False
 
-    def claim(self, owner: str, lease_until: datetime) -> Shipment | None:
+    def claim(
+        self, owner: str, lease_until: datetime, destination: str | None = None
+    ) -> Shipment | None:
         self.leases.append(lease_until)
-        return self.due.pop(0) if self.due else None
+        return self.waiting.pop(0) if self.waiting else None
+
+    def due(self) -> list[str]:
+        return [each.destination for each in self.waiting]
 
     def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
         if self.lost:
@@ -217,7 +222,7 @@ def test_a_dead_destination_is_asked_once_a_round() -> None:
     assert put_off.event is DeliveryEvent.UNAVAILABLE
     assert put_off.reason == "not tried: nothing listens"
     assert put_off.due_at == NOW + timedelta(seconds=8)
-    queue.due = [shipment("5", "dead")]
+    queue.waiting = [shipment("5", "dead")]
     round_.deliver_due()
     assert sender.asked[-1][0] == "dead"  # the next round asks again
 

@@ -44,8 +44,8 @@ class Claims:
     table: Any
     then: Callable[[], object]
 
-    def claim(self, owner: str, lease_until: datetime) -> Any:
-        claimed = self.table.claim(owner, lease_until)
+    def claim(self, owner: str, lease_until: datetime, *only: str | None) -> Any:
+        claimed = self.table.claim(owner, lease_until, *only)
         if claimed is not None:
             self.then()
         return claimed
