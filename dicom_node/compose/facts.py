@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dicom_node.compose.sanitize import clean
 from dicom_node.dicom.header import text
+from dicom_node.domain.values import Identity
 from dicom_node.explain.message import Facts
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ def facts(source: Dataset, context: Context) -> Facts:
     view = text(source, "ViewPosition").strip().upper()
     known = clean(source, ["PatientOrientation", "PatientAge", "PatientBirthDate"])
     towards = str((known.get("PatientOrientation") or [""])[0])[:1]
+    # a header that was restricted for a destination does not say whether the film stated the age
+    restricted = context.identity is not Identity.FULL
     return Facts(
         view=view if view in _FRONTAL else "",
         sides_stated=view in _FRONTAL or towards in ("L", "R"),
-        age_stated=bool(known.get("PatientAge") or known.get("PatientBirthDate")),
+        age_stated=restricted or bool(known.get("PatientAge") or known.get("PatientBirthDate")),
         second_film=bool(context.key),
         normals_above=context.normals_above,
     )

@@ -172,7 +172,7 @@ def test_read_does_the_same_on_files(tmp_path: Path) -> None:
         assert pydicom.dcmread(tmp_path / "out" / item["path"]).SOPClassUID == item["sop_class_uid"]
     assert (lateral["refusal"]["code"], text["refusal"]["code"]) == ("view", "file")
     assert lateral["pneumonia"] is None
-    assert [item["modality"] for item in lateral["objects"]] == ["SR"]
+    assert [item["modality"] for item in lateral["objects"]] == ["OT", "SR"]
 
 
 def test_status_starts_without_torch_or_sqlalchemy(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_each_identity_gets_a_set_of_its_own(tmp_path: Path) -> None:
         _pipeline(), identities=(Identity.FULL, Identity.PSEUDONYM), secret=b"s" * 32
     )
     outcome = pipeline.read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
-    full, pseudonymous = outcome.results
+    full, pseudonymous = outcome.results[0], outcome.results[-1]
     assert outcome.faults == ()
     assert (full.identity, full.sent_study_instance_uid) == (Identity.FULL, None)
     report = pydicom.dcmread(tmp_path / "out" / pseudonymous.path)
@@ -91,19 +91,22 @@ def test_reading_the_same_film_twice_gives_the_same_uids(tmp_path: Path) -> None
 
 
 def test_a_refused_film_has_a_code_and_a_report_that_says_so(tmp_path: Path) -> None:
-    """A lateral film gets no probability and no picture, but a report in its study."""
+    """A lateral film gets no probability, but a picture and a report in its study."""
     source = film(ViewPosition="LL")
     outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     assert outcome.refusal is not None
     assert outcome.refusal.code is RefusalCode.VIEW
     assert (outcome.reading, outcome.faults) == (None, ())
-    (result,) = outcome.results
+    picture, result = outcome.results
+    assert picture.series_description == "AI: not read: view - NOT FOR DIAGNOSTIC USE"
     report = pydicom.dcmread(tmp_path / "out" / result.path)
     assert (report.Modality, report.StudyInstanceUID) == ("SR", source.StudyInstanceUID)
     assert outcome.refusal.reason in json.dumps(report.to_json_dict())
     listed = entry(Path("a"), outcome)
     assert (listed["accepted"], listed["pneumonia"]) == (False, None)
-    assert listed["objects"] == [
+    objects = listed["objects"]
+    assert isinstance(objects, list)
+    assert objects[1:] == [
         {
             "path": str(result.path),
             "sop_class_uid": report.SOPClassUID,
@@ -172,7 +175,7 @@ def test_truncated_pixels_are_refused_as_unreadable(tmp_path: Path) -> None:
     outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     assert outcome.refusal is not None
     assert outcome.refusal.code is RefusalCode.UNREADABLE
-    assert [result.modality for result in outcome.results] == ["SR"]
+    assert [result.modality for result in outcome.results] == ["OT", "SR"]
 
 
 def test_a_negative_film_gets_pictures_and_a_report_but_no_stage_3(tmp_path: Path) -> None:

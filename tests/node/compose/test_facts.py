@@ -1,0 +1,43 @@
+"""What a film's header says that its reader must know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.objects import context, small_film
+
+from dicom_node.compose.facts import facts
+from dicom_node.domain.values import Identity
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({}, {"view": "PA", "sides_stated": True, "age_stated": True}),
+        ({"ViewPosition": "ap"}, {"view": "AP"}),
+        ({"ViewPosition": ""}, {"view": ""}),
+        ({"ViewPosition": "", "without": ["PatientOrientation"]}, {"sides_stated": False}),
+        ({"without": ["PatientAge", "PatientBirthDate"]}, {"age_stated": False}),
+        ({"without": ["PatientAge"]}, {"age_stated": True}),
+    ],
+)
+def test_the_header_states_view_sides_and_age(
+    elements: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Or does not, and the picture says so."""
+    found = facts(small_film(**elements), context())
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_a_second_film_of_the_same_uid_is_known_by_its_key() -> None:
+    """The results of each say that there is another."""
+    assert facts(small_film(), replace(context(), key="other")).second_film
+    assert not facts(small_film(), context()).second_film
+
+
+def test_a_header_restricted_for_a_destination_does_not_deny_the_age() -> None:
+    """The age was taken out, not missing."""
+    source = small_film(without=["PatientAge", "PatientBirthDate"])
+    assert facts(source, replace(context(), identity=Identity.PSEUDONYM)).age_stated
