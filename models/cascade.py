@@ -71,6 +71,7 @@ class Settings:
     size: int = 512  # side of the network frame, pixels
     mask_margin: int | None = 16  # added around the lung field, network pixels; None: whole film
     h2: H2Variant = "cam"
+    h2_floor: float = 0.0  # of the film that stage 3 sees where H2 is 0, in [0, 1]; 0: eq. 3
     lung_threshold: float = 0.5
     heat_drop: float = 0.02  # of the probability; what H2's hottest region must be worth
     pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)
@@ -178,7 +179,9 @@ class Cascade:
         began = perf_counter()
         area = preprocess.film_area(reading.frame)
         field = torch.from_numpy(reading.lungs.mask)[None, None]
-        logits, h3, gated = steps.guided_stage3(self.covid19, x_masked, h2, field)
+        logits, h3, gated = steps.guided_stage3(
+            self.covid19, x_masked, h2, field, self.settings.h2_floor
+        )
         covid19 = self.settings.covid19.decide(logits.item())
         classified = perf_counter()
         guided = cam.guided_grad_cam(steps.guided_gradient(logits, gated), h3)

@@ -26,6 +26,7 @@ _HEADER = """\
 # size         side of the square network frame, pixels
 # mask_margin  added around the lung field before stage 2, network pixels; null: the whole film
 # h2           stage-2 heatmap: cam (class activation map) or paper-eq1 (eq. 1 literally)
+# h2_floor     stage 3 sees the film times (h2_floor + (1 - h2_floor) H2); 0: paper eq. 3
 # sha256       of the weights file; a file that differs is refused
 # threshold    positive at or above this probability (lungs: of a pixel)
 # temperature  probability = sigmoid((logit + bias) / temperature)
@@ -142,6 +143,7 @@ class Manifest(_Strict):
     size: int = Field(gt=0, multiple_of=32)
     mask_margin: int | None = Field(ge=0)
     h2: Literal["cam", "paper-eq1"]
+    h2_floor: float = Field(default=0.0, ge=0, le=1)
     heat_drop: float = Field(default=0.02, ge=0, lt=1)
     networks: Networks
     gate: GateEntry | None = None

@@ -92,6 +92,15 @@ def mask_film(x: Tensor, lungs: Tensor, margin: int) -> Tensor:
     return ((x - mean) / (variance + 1e-6).sqrt()).clamp(-CLIP, CLIP) * inside
 
 
-def gate(x: Tensor, h2: Tensor) -> Tensor:
-    """Stage 3's input, x ⊙ H2 (paper eq. 3); ``x`` is the film as stage 2 saw it."""
-    return x * h2
+def gate(x: Tensor, h2: Tensor, floor: float = 0.0) -> Tensor:
+    """Stage 3's input, x ⊙ H2 (paper eq. 3); ``x`` is the film as stage 2 saw it.
+
+    Parameters
+    ----------
+    x, h2
+        (B, 1, S, S); H2 in [0, 1].
+    floor
+        What H2 is raised to where it is 0, in [0, 1]: x ⊙ (floor + (1 - floor) H2). 0 is eq. 3,
+        1 the film without H2.
+    """
+    return x * (floor + (1.0 - floor) * h2)

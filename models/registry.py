@@ -222,6 +222,7 @@ def _settings(manifest: Manifest, point: PointName, prevalence: float | None) ->
         size=manifest.size,
         mask_margin=manifest.mask_margin,
         h2=manifest.h2,
+        h2_floor=manifest.h2_floor,
         lung_threshold=networks.lungs.threshold,
         heat_drop=manifest.heat_drop,
         pneumonia=_point(networks.pneumonia, point, prevalence),

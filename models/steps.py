@@ -99,14 +99,17 @@ def heat(
 
 
 def stage3(
-    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor
+    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor, floor: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Masked films and their H2 -> (COVID-19 logits (B,), H3 (B, 1, S, S) without gradient)."""
-    return _stage3_gated(network, preprocess.gate(x_masked, h2), field)
+    """Masked films and their H2 -> (COVID-19 logits (B,), H3 (B, 1, S, S) without gradient).
+
+    ``floor`` is the version's `Settings.h2_floor`, see `preprocess.gate`.
+    """
+    return _stage3_gated(network, preprocess.gate(x_masked, h2, floor), field)
 
 
 def guided_stage3(
-    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor
+    network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor, floor: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`stage3` on the same forward pass, ready for `guided_gradient`.
 
@@ -116,7 +119,7 @@ def guided_stage3(
         As `stage3`; ``gated`` is the stage's input (B, 1, S, S), the leaf of the graph.
     """
     # A clone outside inference mode is a tensor that autograd may use.
-    gated = preprocess.gate(x_masked, h2).clone().requires_grad_()
+    gated = preprocess.gate(x_masked, h2, floor).clone().requires_grad_()
     network.guide(True)
     try:
         with torch.enable_grad():

@@ -44,6 +44,7 @@ class Release:
     sources: dict[str, tuple[str, ...]]  # network -> sources of its training films
     backbone: Backbone = "densenet121"
     size: int = 256  # side of the network frame, pixels
+    h2_floor: float = 0.0  # as stage 3 was trained with
     without: tuple[str, ...] = ()  # sources left out of the report, to save time
     measured: bool = True  # or the cards wait for `evaluate --cards`
 
@@ -104,6 +105,7 @@ def _with_weights(release: Release, data: Path, out: Path) -> Manifest:
         size=release.size,
         mask_margin=release.mask_margin,
         h2="cam",
+        h2_floor=release.h2_floor,
         networks=Networks(
             lungs=Segmenter(**common("lungs"), threshold=0.5),
             pneumonia=Classifier(**common("pneumonia"), threshold=0.5, temperature=1.0),

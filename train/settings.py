@@ -53,7 +53,9 @@ def recipe(raw: dict[str, Any]) -> Recipe:
     previous = fields.pop("previous", None) or ()
     paths = [previous] if isinstance(previous, str) else previous
     several: dict[str, Any] = {
-        name: tuple(fields.pop(name)) for name in ("original", "margins") if name in fields
+        name: tuple(fields.pop(name))
+        for name in ("original", "margins", "floors")
+        if name in fields
     }
     return Recipe(groups=groups, previous=tuple(map(Path, paths)), **several, **fields)
 
@@ -78,6 +80,7 @@ def release(
         mask_margin=raw["mask_margin"],
         backbone=raw.get("backbone", "densenet121"),
         size=int(raw.get("size", 256)),
+        h2_floor=float(raw.get("h2_floor", 0.0)),
         weights={name: Path(one["weights"]) for name, one in networks.items()} | weights,
         history={name: str(one["history"]).strip() for name, one in networks.items()},
         sources={name: tuple(one["sources"]) for name, one in networks.items()},

@@ -61,7 +61,7 @@ class Recipe:
             x_masked = masked(x, lungs, self.settings.mask_margin, [area])
         seen = lungs[:, FIELD : FIELD + 1]
         logit2, h2 = _grad_cam(self.pneumonia, x_masked, seen)
-        gated = preprocess.gate(x_masked, h2)
+        gated = preprocess.gate(x_masked, h2, self.settings.h2_floor)
         logit3, h3 = _grad_cam(self.covid19, gated, seen)
         guided = cam.guided_grad_cam(_gradient(self.guided, gated), h3)
         return Answer(

@@ -80,9 +80,10 @@ def test_the_literal_eq_1_is_another_map(build: Build, film: Film) -> None:
     assert not np.allclose(ours.h2, papers.h2)
 
 
-def test_reading_equals_the_batched_stages(build: Build, film: Film) -> None:
+@pytest.mark.parametrize("floor", [0.0, 0.5])
+def test_reading_equals_the_batched_stages(build: Build, film: Film, floor: float) -> None:
     """What evaluation measures, batched, is what the node says, film by film."""
-    whole = build()
+    whole = build(h2_floor=floor)
     reading = whole.read(film)
     pixels, frame = preprocess.to_network(film, 128)
     x = torch.from_numpy(pixels)[None, None].repeat(2, 1, 1, 1)
@@ -92,7 +93,7 @@ def test_reading_equals_the_batched_stages(build: Build, film: Film) -> None:
         masked = steps.masked(x, lungs, 4, [area, area])
         field = steps.field_of(lungs)
         pneumonia, h2 = steps.stage2(whole.pneumonia, masked, field)
-        covid19, h3 = steps.stage3(whole.covid19, masked, h2, field)
+        covid19, h3 = steps.stage3(whole.covid19, masked, h2, field, floor)
     assert reading.covid19 is not None
     assert reading.h3 is not None
     assert pneumonia.tolist() == pytest.approx([reading.pneumonia.logit] * 2, abs=1e-4)

@@ -96,3 +96,10 @@ def test_the_gate_is_a_product() -> None:
     """Paper eq. 3: pixel by pixel."""
     x, h2 = torch.tensor([[2.0, -3.0]]), torch.tensor([[0.5, 0.0]])
     torch.testing.assert_close(preprocess.gate(x, h2), torch.tensor([[1.0, -0.0]]))
+
+
+def test_a_floor_lets_part_of_the_film_through_where_h2_is_zero() -> None:
+    """From eq. 3 at a floor of 0 to the film itself at 1."""
+    x, h2 = torch.tensor([[2.0, -3.0]]), torch.tensor([[0.5, 0.0]])
+    torch.testing.assert_close(preprocess.gate(x, h2, 0.25), torch.tensor([[1.25, -0.75]]))
+    torch.testing.assert_close(preprocess.gate(x, h2, 1.0), x)

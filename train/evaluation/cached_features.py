@@ -48,7 +48,7 @@ def _of_film(cascade: Cascade, path: Path) -> Arrays:
         "cut": _thumbnail(seen.x * outside),
         "masked": _thumbnail(seen.masked),
         "features": _pooled(cascade, seen.masked),
-        "gated": _pooled(cascade, preprocess.gate(seen.masked, h2)),
+        "gated": _pooled(cascade, preprocess.gate(seen.masked, h2, cascade.settings.h2_floor)),
     }
 
 

@@ -51,7 +51,9 @@ def _scores(cascade: Cascade, film: Film) -> Numbers:
     pneumonia, h2 = steps.stage2(cascade.pneumonia, seen.masked, seen.field, cascade.settings.h2)
     covid19 = math.nan
     if film.label != NORMAL:
-        logits, _ = steps.stage3(cascade.covid19, seen.masked, h2, seen.field)
+        logits, _ = steps.stage3(
+            cascade.covid19, seen.masked, h2, seen.field, cascade.settings.h2_floor
+        )
         covid19 = logits.item()
     outlines = seen.asymmetry
     return {

@@ -48,7 +48,7 @@ def localise(cascade: Cascade, films: Sequence[Film], folder: Path) -> list[Loca
 def _places(cascade: Cascade, film: Film) -> Numbers:
     seen = cascade.mask(load_pixels(film.path))
     _, h2 = steps.stage2(cascade.pneumonia, seen.masked, seen.field, cascade.settings.h2)
-    _, h3 = steps.stage3(cascade.covid19, seen.masked, h2, seen.field)
+    _, h3 = steps.stage3(cascade.covid19, seen.masked, h2, seen.field, cascade.settings.h2_floor)
     assert film.infection is not None  # noqa: S101 - the caller's
     size = cascade.settings.size
     drawn = load_mask((film.infection,), size)

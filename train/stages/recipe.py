@@ -51,4 +51,6 @@ class Recipe:
     previous: tuple[Path, ...] = ()  # frozen weights that eq. 2 distils from; their mean
     original: tuple[str, ...] = ()  # the sources that make D_o, beside unlabelled films
     heat: float = 0.0  # weight of the loss on where the evidence lies
+    floors: tuple[float, float] = (0.0, 0.0)  # stage 3: the floor of H2 is drawn between these
+    floor: float = 0.0  # and this one validates: the node's `h2_floor`
     margins: tuple[int | None, ...] = (6,)  # around the lungs, pixels of the 256 frame; None: whole

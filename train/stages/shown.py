@@ -27,7 +27,7 @@ _CUT = 0.4
 class Batch:
     """Films (B, 1, S, S) as stage 2 sees them, and what is known of their places, zeros and ones.
 
-    ``h2`` is stage 2's heat where it was asked for, else ones.
+    ``h2`` is stage 2's heat where it was asked for, above its floor (`preprocess.gate`), else ones.
     """
 
     x: Tensor
@@ -51,13 +51,14 @@ class Shown:
         if stage2 is not None:
             self.h2 = self._heat(stage2, folder)
 
-    def plain(self, chosen: Sequence[int], size: int) -> Batch:
-        """Films as they are, as the node would show them."""
+    def plain(self, chosen: Sequence[int], size: int, floor: float = 0.0) -> Batch:
+        """Films as they are, as the node would show them with its ``floor`` of H2."""
         layers = self._layers(chosen)
         if size != self.masking.size:
             layers = functional.interpolate(
                 layers, (size, size), mode="bilinear", antialias=True, align_corners=False
             )
+        layers[:, 4:] = floor + (1.0 - floor) * layers[:, 4:]
         return self._batch(layers, layers[:, :1], [self.masking.margin] * len(chosen))
 
     def varied(
@@ -66,10 +67,14 @@ class Shown:
         size: int,
         margins: Sequence[int | None],
         generator: Generator,
+        floors: tuple[float, float] = (0.0, 0.0),
     ) -> Batch:
-        """Films as they might have been, each inside one of ``margins``."""
+        """Films as they might have been, each inside one of ``margins``, H2 above a drawn floor."""
         theta = augment.affine(len(chosen), _GEOMETRY, generator)
         layers = augment.warp(self._layers(chosen), theta, size=size)
+        low, high = floors
+        floor = low + (high - low) * torch.rand(len(chosen), 1, 1, 1, generator=generator)
+        layers[:, 4:] = floor + (1.0 - floor) * layers[:, 4:]
         lit = augment.expose(layers[:, :1], generator)
         film = augment.recode(augment.soften(lit, generator), generator)
         picks = torch.randint(len(margins), (len(chosen),), generator=generator).tolist()

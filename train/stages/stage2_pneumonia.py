@@ -63,7 +63,9 @@ class ClassifierTask:
             float(not known or film.source in self.recipe.original)
             for film, known in zip(films, labelled, strict=True)
         ]
-        batch = self.shown.varied(chosen, phase.size, self.recipe.margins, generator)
+        batch = self.shown.varied(
+            chosen, phase.size, self.recipe.margins, generator, self.recipe.floors
+        )
         return {
             "x": self.seen(batch),
             "field": batch.field,
@@ -108,7 +110,7 @@ class ClassifierTask:
         device = next(network.parameters()).device
         logits = []
         for part in _parts(val, 16):
-            batch = self.shown.plain(part, phase.size)
+            batch = self.shown.plain(part, phase.size, self.recipe.floor)
             logits.append(network(self.seen(batch).to(device)).float().cpu())
         films = [self.films[i] for i in val]
         positive = self.targets(films).numpy() > 0
