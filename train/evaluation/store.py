@@ -55,6 +55,7 @@ def fingerprint(cascade: Cascade, measure: Measure) -> str:
         "weights": {name: identity.digests.get(name) for name in measure.networks},
         "size": settings.size,
         "mask_margin": settings.mask_margin,
+        "h2_floor": settings.h2_floor,
         "lung_threshold": settings.lung_threshold,
         "h2": settings.h2,
     }
