@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydicom.datadict import dictionary_VR
@@ -37,7 +38,9 @@ def texts(ds: Dataset) -> Iterator[tuple[str, str]]:
 
 def marked() -> Dataset:
     """A film with markup in all its words, short enough for each VR."""
-    words = {keyword: MARKUP[:16] for keyword in (*TEXTS, "SeriesDescription", "ProtocolName")}
+    words: dict[str, Any] = {
+        keyword: MARKUP[:16] for keyword in (*TEXTS, "SeriesDescription", "ProtocolName")
+    }
     ds = film(kind="dx", **words)
     ds.AnatomicRegionSequence = [code("51185008", "SCT", MARKUP)]
     ds.ProcedureCodeSequence = [code("1", "99X", MARKUP)]
