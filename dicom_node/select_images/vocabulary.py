@@ -21,6 +21,7 @@ CHEST = (
     *("longen", "borstkas", "torax*", "pulmon", "pulmones", "pulmao", "pulmoes", "torace"),
     *("polmone", "polmoni", "brystkasse", "lunger", "lungor", "toraksi", "keuhkot"),
     *("klatka piersiowa", "klatki piersiowej", "hrudnik", "hrudniku", "toraks", "akciger"),
+    *("pecho", "peito", "petto", "poitrine", "gogus", "c x r"),
     *("грудн", "легк", "θωρακ", "胸", "肺", "흉부", "가슴"),
 )
 
@@ -52,7 +53,6 @@ OTHER_PARTS = (
         "wervelkolom",
         "kregoslup",
         "vertebr*",
-        "lumbar",
         "cervical",
     ),
     *(
@@ -77,7 +77,8 @@ OTHER_PARTS = (
         "coste",
         "ribben",
     ),
-    *("kolano", "stopa", "dlon", "esophagus", "oesophagus"),
+    *("kolano", "stopa", "dlon", "esophagus", "oesophagus", "abd", "abdo", "bauch*", "ventre"),
+    *("hanche", "cotes", "gril costal", "costela*", "lumb*", "colonne", "肋骨"),
     *("腹", "骨盆", "骨盤", "脊", "椎", "膝", "手", "足", "肩", "头", "頭", "복부", "живот", "таз"),
 )
 
@@ -89,6 +90,7 @@ FRONTAL = (
     *("postero anteriore", "antero posteriore", "postero anterieur", "antero posterieur"),
     *("posterior anterior", "anterior posterior", "dorsoventral", "ventrodorsal"),
     *("dorso ventral", "ventro dorsal", "voorachterwaarts", "achtervoorwaarts"),
+    *("d v", "v d", "front", "vorne", "von vorn", "voor achterwaarts", "achter voorwaarts"),
     *("przednio tylne", "tylno przednie", "zadopredni", "predozadni"),
     *("后前", "後前", "прям", "전후", "후전"),
 )
@@ -102,6 +104,12 @@ DECUBITUS = (
 )
 # "Décubitus dorsal" and "decúbito supino" mean a bedside film, in front of the patient.
 _SUPINE = re.compile(r"\bdecubit(?:us|o) (?:dorsa(?:l|le)|supino?)\b")
+
+# Bones that are named after the chest: thoracic spine and sternum.
+_CHEST_BONES = re.compile(
+    r"胸(?=[椎骨腰])"
+    r"|\b(?:rachis|colonne|columna|coluna|colonna)(?: vertebrale?)? (?:thorac|torac)\w*"
+)
 
 NOT_FRONTAL = (
     *("ll", "rl", "llo", "rlo", "rao", "lao", "rpo", "lpo", "lat", "lateral", "laterals"),
@@ -117,7 +125,19 @@ NOT_FRONTAL = (
         "skos*",
         "sikm*",
     ),
-    *("seitlich*", "seite", "seitenansicht", "seitaufnahme", "dwars", "zijdelings", "boczn*"),
+    *(
+        "seitl*",
+        "zijwaarts",
+        "dwarse",
+        "ax",
+        "tang",
+        "seite",
+        "seitenansicht",
+        "seitaufnahme",
+        "dwars",
+        "zijdelings",
+        "boczn*",
+    ),
     *("bocni", "profil*", "perfil", "lordo*", "apicolordotic", "axial*", "tangential*", "swimmers"),
     *("transthoracic", "側面", "侧位", "側位", "斜位", "боков", "측면"),
     *DECUBITUS,
@@ -184,7 +204,7 @@ def found(text: str, words: Sequence[str]) -> str | None:
     """Return the first of the words that the text contains, or None."""
     if not text:
         return None
-    plain = _plain(text)
+    plain = _CHEST_BONES.sub("rachis 椎", _plain(text))
     spaced = f" {_SUPINE.sub('supine', ' '.join(_tokens(plain)))} "
     for word in words:
         if (_pattern(word) in spaced) if word.isascii() else (_plain(word) in plain):

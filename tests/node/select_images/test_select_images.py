@@ -33,7 +33,8 @@ CHEST_SPELLINGS = (
         "CXR2VIEWS",
     ),
     *("Lungenaufnahme", "Thoraxaufnahme", "thorax de face", "TORAX PA", "RX TORACE", "CHEST1VIEW"),
-    *("klatka piersiowa PA", "borstkas", "TORAXPA", "pulmones"),
+    *("klatka piersiowa PA", "borstkas", "TORAXPA", "pulmones", "pecho", "peito", "petto"),
+    *("poitrine", "göğüs", "C.X.R."),
 )
 OTHER_SPELLINGS = (
     *(
@@ -53,6 +54,8 @@ OTHER_SPELLINGS = (
         "wervelkolom",
         "CHESTABDOMEN",
     ),
+    *("rachis thoracique", "columna torácica", "胸椎", "胸骨", "肋骨", "lumbaal", "costelas"),
+    *("gril costal", "côtes", "hanche", "Bauch", "ABDO"),
     *("poignet", "RIBS", "Rippenthorax", "parrilla costal", "[/X]", "XQ7"),
 )
 DECUBITUS_VIEWS = (
@@ -77,6 +80,7 @@ DECUBITUS_VIEWS = (
 )
 OTHER_VIEWS = (
     *DECUBITUS_VIEWS,
+    *("seitl.", "dwarse opname", "zijwaarts", "TANG"),
     *("CHESTLAT", "LATERAL-L", "LLAT", "RLAT", "seitlich", "Seitenansicht", "de profil", "perfil"),
     *(
         "profilo",
@@ -100,6 +104,7 @@ FRONTAL_VIEWS = (
         "PA_STANDING",
         "postero-anterior",
     ),
+    *("d.v.", "FRONT", "von vorn", "voor-achterwaarts"),
     *("antéro-postérieur", "de face", "frente", "frontale", "dorsoventral", "posteroanteriore"),
 )
 PIXELS = phantom(300, 280)
@@ -202,6 +207,10 @@ def test_kind_of_object_and_picture(elements: dict[str, Any], expected: RefusalC
         ({"BodyPartExamined": "HAND", "StudyDescription": "Chest"}, False),
         *(({"BodyPartExamined": part}, True) for part in CHEST_SPELLINGS),
         *(({"BodyPartExamined": part}, False) for part in OTHER_SPELLINGS),
+        *(
+            ({**BLANK, "SeriesDescription": part}, False)
+            for part in ("rachis thoracique", "胸椎", "胸骨", "Bauch", "costelas")
+        ),
         (BLANK, True),
         ({**BLANK, "BodyPartExamined": "UNKNOWN"}, True),
         ({**BLANK, "without": ["BodyPartExamined"]}, True),
