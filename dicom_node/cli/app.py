@@ -14,6 +14,7 @@ import typer
 from dicom_node import __version__
 from dicom_node.cli import (
     audit,
+    backup,
     conformance,
     destinations,
     doctor,
@@ -40,6 +41,7 @@ status.register(app)
 studies.register(app)
 stats.register(app)
 erase.register(app)
+backup.register(app)
 read.register(app)
 destinations.register(app)
 conformance.register(app)

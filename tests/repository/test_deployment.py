@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import re
-import sqlite3
-import subprocess
-import sys
-from contextlib import closing
 from pathlib import Path
-
-from support.fakes import store_harness
 
 from dicom_node.config import Config
 from dicom_node.service.supervisor import _DRAIN_SECONDS
@@ -32,25 +26,6 @@ def test_the_ports_are_the_configuration_s_defaults() -> None:
     """The firewall table has the plain port's default, and no TLS port without one."""
     assert f"| {Config().node.port} | DICOM | `node.port`" in PAGE
     assert Config().tls.port is None
-
-
-def test_the_backup_on_the_page_copies_a_database_in_use(tmp_path: Path) -> None:
-    """While a transaction is open, the copy is whole and has everything committed before it."""
-    data, backup = tmp_path / "data", tmp_path / "backup"
-    data.mkdir()
-    backup.mkdir()
-    [script] = re.findall(r"^python3 - .+? <<'PY'\n(.+?)^PY$", PAGE, re.M | re.S)
-    with store_harness(data) as node:
-        node.receive()
-        with closing(sqlite3.connect(data / "node.db", isolation_level=None)) as writer:
-            writer.execute("BEGIN IMMEDIATE")
-            writer.execute("UPDATE instances SET size = 0")
-            command = [sys.executable, "-", str(data), str(backup)]
-            subprocess.run(command, input=script, text=True, check=True)
-            writer.execute("ROLLBACK")
-    with closing(sqlite3.connect(backup / "node.db")) as copy:
-        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert [size > 0 for (size,) in copy.execute("SELECT size FROM instances")] == [True]
 
 
 def test_the_unit_waits_for_the_drain_and_keeps_the_data_private() -> None:
