@@ -12,6 +12,7 @@ from pynetdicom import AE, _config, build_role, evt
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.config import TlsConfig
+from dicom_node.deliver.deadline import Deadline
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.tls.client import tls_args, trouble
 
@@ -39,6 +40,7 @@ class _Wire:
 
     def __init__(self, timeout_seconds: float) -> None:
         self.timeout = timeout_seconds
+        self.deadline = Deadline()
         self._socket: socket.socket | None = None
         self.connected = False
 
@@ -52,6 +54,7 @@ class _Wire:
 
     def close(self) -> None:
         """Close the socket; pynetdicom leaks it if the connection failed."""
+        self.deadline.close()
         if self._socket is not None:
             self._socket.close()
 
@@ -59,6 +62,7 @@ class _Wire:
         wrapped = event.assoc.dul.socket
         if wrapped is not None and wrapped.socket is not None:
             self._socket = wrapped.socket
+            self.deadline.watch(wrapped.socket)
 
     def _bound(self, event: Event) -> None:
         # pynetdicom clears the socket's time-out on connecting. If the peer stopped reading, its
@@ -97,11 +101,13 @@ def association(
     """
     wire = _Wire(timeout_seconds)
     try:
-        assoc = _request(ae_title, destination, contexts, wire, tls)
+        with wire.deadline.within(2 * timeout_seconds):
+            assoc = _request(ae_title, destination, contexts, wire, tls)
         try:
             yield assoc
         finally:
-            assoc.release()
+            with wire.deadline.within(timeout_seconds):
+                assoc.release()
     finally:
         wire.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -17,10 +17,12 @@ from pydicom import dcmread
 from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError, ProtocolError
 
+from dicom_node.deliver.deadline import Deadline
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
 from dicom_node.deliver.status import EchoResult, broken_off, unavailable, unreadable
 from dicom_node.deliver.stow_answers import answer_in, answer_to_error, http_sentence, status_of
+from dicom_node.deliver.watched_http import watch
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
 
@@ -63,10 +65,11 @@ class StowSender:
         """Store the files, one request for each answer that is taken."""
         service, given = self._destinations[destination], 0
         try:
-            with _session(service) as session:
+            with _session(service) as session, closing(Deadline()) as deadline:
+                watch(session, deadline)
                 for path in paths:
                     before_each()
-                    answer = self._store(service, session, path)
+                    answer = self._store(service, session, path, deadline)
                     given += 1
                     yield answer
         except _HungUp as error:
@@ -78,8 +81,12 @@ class StowSender:
         """Test the connection: search for one study (QIDO-RS, PS3.18 10.6), ignore the result."""
         started, service = time.monotonic(), self._destinations[destination]
         try:
-            with _session(service) as session, _asking(service):
-                self._client(service, session).search_for_studies(limit=1)
+            with (
+                closing(Deadline()) as deadline, _session(service) as session,
+                _asking(service, deadline), deadline.within(2 * self._timeout),
+            ):  # fmt: skip
+                watch(session, deadline)
+                self._client(service, session, deadline).search_for_studies(limit=1)
             ok, reason = True, f"{service.url} answers"
         except (requests.HTTPError, requests.TooManyRedirects) as error:
             ok, reason = False, http_sentence(status_of(error))
@@ -89,7 +96,9 @@ class StowSender:
             ok, reason = False, f"{service.url} gives an answer that is not DICOMweb"
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
-    def _store(self, service: WebDestination, session: requests.Session, path: Path) -> Answer:
+    def _store(
+        self, service: WebDestination, session: requests.Session, path: Path, deadline: Deadline
+    ) -> Answer:
         file = outgoing_file_of(path)
         if not isinstance(file, OutgoingFile):
             return file
@@ -101,8 +110,9 @@ class StowSender:
         except OSError as error:
             return unavailable(f"cannot read {path.name}: {error.strerror}")
         try:
-            with _asking(service):
-                said = self._client(service, session, file.size).store_instances([ds])
+            patience = 2 * self._timeout + file.size / SLOWEST_LINE
+            with _asking(service, deadline), deadline.within(patience):
+                said = self._client(service, session, deadline, file.size).store_instances([ds])
                 return answer_in(said, sop_instance_uid)
         except (requests.HTTPError, requests.TooManyRedirects) as error:
             return answer_to_error(error, sop_instance_uid)
@@ -110,14 +120,17 @@ class StowSender:
             return unavailable("the service gives an answer that is not DICOMweb")
 
     def _client(
-        self, service: WebDestination, session: requests.Session, size: int = 0
+        self,
+        service: WebDestination,
+        session: requests.Session,
+        deadline: Deadline,
+        size: int = 0,
     ) -> DICOMwebClient:
-        patience = self._timeout + size / SLOWEST_LINE
         client = DICOMwebClient(
             service.url,
             session,
-            callback=partial(_bounded, deadline=time.monotonic() + self._timeout + patience),
-            timeout=(self._timeout, patience),
+            callback=partial(_bounded, deadline=deadline),
+            timeout=(self._timeout, self._timeout + size / SLOWEST_LINE),
         )
         client.set_http_retry_params(retry=False)  # the outbox retries
         return client
@@ -156,13 +169,14 @@ def _token(service: WebDestination) -> str | None:
 
 
 @contextmanager
-def _asking(service: WebDestination) -> Iterator[None]:
+def _asking(service: WebDestination, deadline: Deadline) -> Iterator[None]:
     """Turn errors that prevent an answer into PeerUnavailable; HTTP errors pass.
 
     The messages are our own: those of requests quote headers, including the token.
     """
     try:
-        yield
+        with _in_time(service, deadline):
+            yield
     except (requests.HTTPError, requests.TooManyRedirects, requests.JSONDecodeError):
         raise
     except requests.exceptions.SSLError:
@@ -179,15 +193,26 @@ def _asking(service: WebDestination) -> Iterator[None]:
         raise PeerUnavailable(f"cannot ask {service.url}: {type(error).__name__}") from None
 
 
+@contextmanager
+def _in_time(service: WebDestination, deadline: Deadline) -> Iterator[None]:
+    """Name the true reason of errors that come of a connection shut down by its deadline."""
+    try:
+        yield
+    except requests.RequestException:
+        if deadline.expired:
+            raise _HungUp(f"{service.url} takes too long") from None
+        raise
+
+
 def _bounded(
-    response: requests.Response, *_: object, deadline: float, **__: object
+    response: requests.Response, *_: object, deadline: Deadline, **__: object
 ) -> requests.Response:
     """Read the answer before requests does, which limits neither its size nor its time.
 
     Parameters
     ----------
     deadline
-        Monotonic time in seconds by which the answer must be there.
+        Shuts the connection down when the answer takes too long.
 
     Raises
     ------
@@ -200,12 +225,13 @@ def _bounded(
             body += part
             if len(body) > _LARGEST_ANSWER:
                 raise _HungUp("the service's answer is too large")
-            if time.monotonic() > deadline:
-                raise _HungUp("the service's answer takes too long")
     except (HTTPError, OSError):
-        raise _HungUp("the service's answer was cut off") from None
+        if not deadline.expired:
+            raise _HungUp("the service's answer was cut off") from None
     finally:
         raw.close()
+    if deadline.expired:
+        raise _HungUp("the service's answer takes too long")
     body = _decompressed(body, response.headers.pop("Content-Encoding", "identity"))
     response.raw = HTTPResponse(BytesIO(body), preload_content=False)
     # The client does not understand parameters of the media type.

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,31 @@ def silent_port() -> Iterator[int]:
     """A TCP port that takes connections and stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
+
+
+@contextmanager
+def dripping(beginning: bytes, *, pause_seconds: float = 0.1) -> Iterator[int]:
+    """A port that answers every connection with a byte now and then, and never ends."""
+    stop = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            connection.sendall(beginning)
+            while not stop.wait(pause_seconds):
+                connection.sendall(b"x")
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            stop.set()
 
 
 def free_port() -> int:

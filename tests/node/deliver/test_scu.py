@@ -24,7 +24,16 @@ from pydicom.uid import (
 )
 from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNAVAILABLE, UNREADABLE, said
 from support.objects import composed, context, small_film
-from support.peer import Act, Peer, destination, free_port, send_files, silent_port, wait_until
+from support.peer import (
+    Act,
+    Peer,
+    destination,
+    dripping,
+    free_port,
+    send_files,
+    silent_port,
+    wait_until,
+)
 
 from dicom_node import compose
 from dicom_node.deliver.outgoing_file import OutgoingFile
@@ -394,3 +403,13 @@ def test_contexts_fit() -> None:
     contexts = contexts_for(kinds)
     assert len(contexts) == MAX_CONTEXTS
     assert [cx.abstract_syntax for cx in contexts[:100]] == [kind.sop_class for kind in kinds]
+
+
+@pytest.mark.parametrize("beginning", [b"", b"\2\0\0\0\x3f\xff\0\1"], ids=["noise", "half an AC"])
+def test_an_association_that_drips_is_given_up(films: list[Path], beginning: bytes) -> None:
+    """A byte now and then does not extend the time for the answer."""
+    with dripping(beginning, pause_seconds=0.05) as port:
+        began = time.monotonic()
+        answers = said(sender(port, IMPATIENT).send("pacs", films))
+        assert time.monotonic() - began < 8
+    assert [status for status, _ in answers] == [UNAVAILABLE] * 3

@@ -20,7 +20,7 @@ from pydicom import dcmread
 from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNREADABLE, Said, said
 from support.answers import UNAVAILABLE as NO_WAY
 from support.film import film, phantom, write
-from support.peer import free_port, silent_port
+from support.peer import dripping, free_port, silent_port
 from support.stow import FAILURE, WARNING, Act, Stow
 
 from dicom_node.config import WebDestination
@@ -309,6 +309,30 @@ def test_an_answer_that_drips_is_given_up(films: list[Path], chunked: bool) -> N
         answers = said(StowSender([service(url)], 0.5).send("web", films))
         assert time.monotonic() - began < 10
     assert [status for status, _ in answers] == [NO_ANSWER, NOT_SENT, NOT_SENT]
+
+
+#: The first bytes of a ServerHello that is to have 16 kB.
+HALF_HANDSHAKE = b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb\x03\x03"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "beginning"),
+    [("http", b"HTTP/1.1 200 OK\r\nX-Long: "), ("https", HALF_HANDSHAKE)],
+    ids=["headers", "handshake"],
+)
+def test_what_drips_before_the_answer_is_given_up(
+    films: list[Path], scheme: str, beginning: bytes
+) -> None:
+    """The deadline holds from the first byte of the exchange, for a probe too."""
+    with dripping(beginning) as port:
+        sender = StowSender([service(f"{scheme}://127.0.0.1:{port}")], 0.4)
+        began = time.monotonic()
+        [(status, reason), *_] = said(sender.send("web", films))
+        echo = sender.echo("web")
+        assert time.monotonic() - began < 8
+    assert status is NO_ANSWER
+    assert "too long" in reason or "in time" in reason
+    assert not echo.ok
 
 
 @pytest.mark.parametrize("chunked", [False, True])
