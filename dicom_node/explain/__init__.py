@@ -28,7 +28,8 @@ __all__ = [
 class Explanation:
     """What is said of a film, the pictures in the order they are shown, and outlines.
 
-    ``lungs`` goes round the lung field. The regions are those of a positive stage, else empty.
+    ``lungs`` goes round the lung field. The regions are for the report: those of a positive stage,
+    numbered as in the pictures.
     """
 
     message: Message
@@ -41,7 +42,7 @@ class Explanation:
 
 def explain(image: Image, reading: Reading, style: Style) -> Explanation:
     """Put a reading into words, pictures and outlines."""
-    pneumonia, covid19 = _regions(reading, style.max_regions)
+    pneumonia, covid19 = _regions(reading, max(pictures.SHOWN, style.max_regions))
     said = message(
         reading, [each.place for each in pneumonia], image.notes, style.facts, style.language
     )
@@ -51,8 +52,8 @@ def explain(image: Image, reading: Reading, style: Style) -> Explanation:
         summary=pictures.summary(scene, said, pneumonia, style) if style.summary else None,
         details=tuple(pictures.Details(scene, said, (pneumonia, covid19), style).pictures()),
         lungs=hull(reading.lungs.mask, reading.frame),
-        pneumonia=pneumonia,
-        covid19=covid19,
+        pneumonia=pneumonia[: style.max_regions],
+        covid19=covid19[: style.max_regions],
     )
 
 

@@ -22,7 +22,8 @@ from dicom_node.explain.scene import Scene, blank, unreliable
 from dicom_node.explain.strip import SCALES, Strip
 from models.reading import FloatMap, StageResult
 
-_SHOWN = 2  # regions that are outlined and numbered
+#: Regions that are outlined and numbered.
+SHOWN = 2
 _TICKS = ((0.0, "0"), (0.5, "50"), (1.0, "100"))  # of a colour bar
 _BLUE = "; blue: the aerated lungs"
 
@@ -60,7 +61,7 @@ class Overlay:
 
 def summary(scene: Scene, message: Message, regions: Sequence[Region], style: Style) -> Overlay:
     """Draw the picture that carries the whole message."""
-    words, shown = WORDS[style.language], regions[:_SHOWN]
+    words, shown = WORDS[style.language], regions[:SHOWN]
     rgb = scene.blank()
     scene.regions(rgb, shown, numbered=True)
 
@@ -118,7 +119,7 @@ class Details:
         return WORDS[self.style.language]
 
     def _h2(self) -> Overlay:
-        words, reading, regions = self._words, self.scene.reading, self.regions[0][:_SHOWN]
+        words, reading, regions = self._words, self.scene.reading, self.regions[0][:SHOWN]
         rgb = self.scene.blank()
         self.scene.heat(rgb, reading.h2, reading.pneumonia, hatched=unreliable(reading))
         self.scene.lungs(rgb)
@@ -142,7 +143,7 @@ class Details:
         rgb = self.scene.blank()
         self.scene.heat(rgb, heat, stage, hatched=False)
         self.scene.lungs(rgb)
-        self.scene.regions(rgb, self.regions[1][:_SHOWN], numbered=False)
+        self.scene.regions(rgb, self.regions[1][:SHOWN], numbered=False)
 
         def write(strip: Strip) -> None:
             strip.answer(self.message.covid19, words)

@@ -132,6 +132,14 @@ def test_every_page_has_the_same_size_and_the_film_its_largest_place() -> None:
         np.testing.assert_array_equal(film_of(picture, box), plain(box, frame))
 
 
+def test_a_report_without_regions_leaves_the_picture_its_outlines() -> None:
+    """`report.max_regions` is the report's."""
+    bare = explained(readings.positive(), replace(STYLE, max_regions=0))
+    assert (bare.pneumonia, len(bare.message.places)) == ((), 2)
+    assert bare.summary is not None
+    assert drawn(bare.summary).any()
+
+
 def test_nothing_is_drawn_on_a_film_below_its_cut_off() -> None:
     """No outline, no heat: the film with its window."""
     assert not drawn(summary(readings.negative())).any()
