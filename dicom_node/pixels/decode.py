@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -184,6 +184,9 @@ def meaning(layout: Layout, counts: Counts) -> Table:
     bits above the value are empty, or copies of its sign, while some of those below are not.
     """
     patterns = np.arange(counts.size, dtype=np.int64)
+    if layout.claimed:
+        claimed = replace(layout, stored=layout.claimed, claimed=None)
+        layout = claimed if _lies_at_the_bottom(claimed, patterns, counts) else layout
     below = (1 << layout.shift) - 1
     if layout.shift and (
         not counts[patterns & below != 0].any() or not _lies_at_the_bottom(layout, patterns, counts)
@@ -193,9 +196,10 @@ def meaning(layout: Layout, counts: Counts) -> Table:
 
 
 def _lies_at_the_bottom(layout: Layout, patterns: NDArray[np.int64], counts: Counts) -> bool:
-    """Whether every pattern is the value of its low bits alone."""
-    low = _signed(layout, patterns & ((1 << layout.stored) - 1))
-    return not counts[(patterns != low) & (patterns != low + counts.size)].any()
+    """Whether all bits above the value are empty, or copies of its sign."""
+    low = patterns & ((1 << layout.stored) - 1)
+    extended = _signed(layout, low) + counts.size
+    return not counts[(patterns != low) & (patterns != extended)].any()
 
 
 def _signed(layout: Layout, values: NDArray[np.int64]) -> NDArray[np.int64]:

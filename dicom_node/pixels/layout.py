@@ -30,7 +30,9 @@ class Layout:
     """Size and sample format of the stored values.
 
     ``shift`` is High Bit above Bits Stored - 1: how many bits lie below the value (PS3.5 8.1.1).
-    ``differs`` names what the compressed stream says otherwise than the header.
+    ``differs`` names what the compressed stream says otherwise than the header. ``claimed`` is the
+    header's Bits Stored if the stream holds whole words: many encoders of JPEG-LS and JPEG 2000
+    code Bits Allocated, whatever lies in them.
     """
 
     rows: int
@@ -40,6 +42,7 @@ class Layout:
     shift: int  # bits
     signed: bool
     differs: tuple[str, ...] = ()
+    claimed: int | None = None  # bits
 
 
 def stored_values(content: bytes | bytearray, layout: Layout) -> Stored:
@@ -111,11 +114,17 @@ def _by_stream(header: Layout, said: Facts) -> Layout:
     )
     if said.precision is not None and not _coded_whole(header, said):
         allocated = 8 if said.precision <= 8 else max(16, said.precision)
-        layout = replace(layout, allocated=allocated, stored=said.precision, shift=0)
+        whole = said.precision == header.allocated and header.stored < said.precision
+        claimed = header.stored if whole else None
+        layout = replace(
+            layout, allocated=allocated, stored=said.precision, shift=0, claimed=claimed
+        )
     names = {
         "Rows": "rows", "Columns": "columns", "Bits Allocated": "allocated",
         "Bits Stored": "stored", "Pixel Representation": "signed",
     }  # fmt: skip
+    if layout.claimed:
+        del names["Bits Stored"]
     differs = [name for name, field in names.items() if _differ(header, layout, field)]
     return replace(layout, differs=tuple(differs))
 

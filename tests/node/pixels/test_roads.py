@@ -179,6 +179,34 @@ def test_the_compressed_stream_counts_where_the_header_contradicts_it(
     assert named in image.notes["header"]
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("extended", [False, True])
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=lambda u: u.keyword)
+def test_a_stream_of_whole_words_is_read_by_the_header(
+    syntax: UID, extended: bool, signed: bool
+) -> None:
+    """DCMTK and GDCM code 16 bits for values of 12; above a signed one lie its sign or zeros."""
+    ds = picture(bits=12, signed=signed)
+    expected = to_image(ds).pixels
+    words = stored(ds) if extended else stored(ds) & 0x0FFF
+    ds.PixelData = words.tobytes()
+    ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 15, 0
+    ds.compress(syntax, generate_instance_uid=False)
+    ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, int(signed)
+    image = to_image(ds)
+    np.testing.assert_allclose(image.pixels, expected, atol=1e-6)
+    assert "header" not in image.notes
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_stream_of_more_bits_than_the_header_says_keeps_them(signed: bool) -> None:
+    """A stream of 16 bits whose values need them, behind a header of 12."""
+    ds = picture(bits=16, signed=signed, syntax=JPEGLSLossless)
+    expected = to_image(ds).pixels
+    ds.BitsStored, ds.HighBit = 12, 11
+    np.testing.assert_allclose(to_image(ds).pixels, expected, atol=1e-6)
+
+
 def test_a_signed_stream_behind_an_unsigned_header_is_signed() -> None:
     """JPEG 2000 says in its SIZ segment whether samples are signed."""
     ds = picture(bits=12, signed=True, syntax=JPEG2000Lossless)
