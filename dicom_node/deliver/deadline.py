@@ -6,6 +6,7 @@ handshake, in its headers or in a PDU, would hold the exchange for as long as it
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -26,7 +27,8 @@ class Deadline:
     def watch(self, connection: socket.socket) -> None:
         """Watch a connection, also once TLS has taken over its file descriptor."""
         with self._lock, suppress(OSError):  # it is closed already
-            self._watched.append(connection.dup())
+            # Not `dup`, which a TLS socket does not have
+            self._watched.append(socket.socket(fileno=os.dup(connection.fileno())))
         if self.expired:
             self._expire()
 
