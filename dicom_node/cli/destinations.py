@@ -92,7 +92,7 @@ def _own_receiver(config: Config) -> Destination:
 
     node, own = config.node, config.tls.certificate_file
     name = None
-    if not node.plain and own is not None:
+    if not config.plain_is_open and own is not None:
         from dicom_node.tls.certificates import describe
 
         name = next((name for each in describe(own)[:1] for name in each.names), None)
@@ -100,8 +100,8 @@ def _own_receiver(config: Config) -> Destination:
         name="self",
         ae_title=node.ae_title,
         host="127.0.0.1" if node.host == "0.0.0.0" else node.host,  # noqa: S104 - any address
-        port=node.port if node.plain else config.tls.port or node.port,
-        tls=not node.plain,
+        port=node.port if config.plain_is_open else config.tls.port or node.port,
+        tls=not config.plain_is_open,
         tls_name=name,
     )
 

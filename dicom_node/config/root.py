@@ -47,7 +47,7 @@ class NodeConfig(Section):
     ae_title: AETitle = "DICOM_NODE"
     host: str = "0.0.0.0"  # noqa: S104 - a DICOM node listens on its hospital's network
     port: Port = 11112
-    plain: bool = True
+    plain: bool | None = None  # None: if there is no TLS port
     data_dir: Path = Path("data")
     require_called: bool = False
     allowed_calling: tuple[CallingPeer, ...] = ()
@@ -188,7 +188,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_connections(self) -> Config:
-        if not self.node.plain and self.tls.port is None:
+        if not self.plain_is_open and self.tls.port is None:
             raise ValueError("node.plain is off and tls.port is not set: no peer could call")
         peers = [each for each in self.destinations if isinstance(each, DicomDestination)]
         if any(peer.tls for peer in peers) and self.tls.ca_file is None:
@@ -198,6 +198,11 @@ class Config(Section):
         if self.audit.repository is not None and self.tls.ca_file is None:
             raise ValueError("audit.repository needs tls.ca_file: its certificate's authority")
         return self
+
+    @property
+    def plain_is_open(self) -> bool:
+        """Whether the plain port is open: as `node.plain` says, else if there is no TLS port."""
+        return self.tls.port is None if self.node.plain is None else self.node.plain
 
     @property
     def digest(self) -> str:

@@ -85,7 +85,7 @@ class PriorityConfig(Section):
     attribute: Word = "RequestedProcedurePriority"
     stat_values: tuple[str, ...] = ("STAT", "HIGH")
     stat_ae_titles: tuple[str, ...] = ()
-    header_from: tuple[str, ...] | None = None
+    header_from: tuple[str, ...] = ()
 
 
 class RepositoryConfig(Section):

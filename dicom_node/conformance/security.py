@@ -31,7 +31,7 @@ def security(created: Created) -> Iterator[str]:
     yield table(
         ("Port", "Direction", "Protocol"),
         [
-            (node.port if node.plain else "closed", "in", "DICOM Upper Layer"),
+            (node.port if created.config.plain_is_open else "closed", "in", "DICOM Upper Layer"),
             (
                 tls.port or "closed",
                 "in",

@@ -73,7 +73,7 @@ def _peers(config: Config) -> Iterator[str]:
     yield "Local application entities:\n"
     node = config.node
     rows: list[tuple[object, ...]] = []
-    if node.plain:
+    if config.plain_is_open:
         rows.append(("RECEIVER", node.ae_title, node.host, node.port))
     if config.tls.port is not None:
         rows.append(("RECEIVER, over TLS", node.ae_title, node.host, config.tls.port))

@@ -25,10 +25,10 @@ class PriorityRule:
         self.tag = tag
         self._values = {value.upper() for value in config.stat_values}
         self._titles = set(config.stat_ae_titles)
-        self._header_from = config.header_from
+        self._header_from = set(config.header_from)
 
     def of(self, header: Header, calling_ae_title: str) -> int:
         """The priority of an object; greater goes first."""
-        believed = self._header_from is None or calling_ae_title in self._header_from
+        believed = calling_ae_title in self._header_from
         by_header = believed and header.priority.upper() in self._values
         return STAT if by_header or calling_ae_title in self._titles else ROUTINE

@@ -85,6 +85,7 @@ class Receiver:
         node = config.node
         self._node = node
         self._tls = config.tls
+        self._plain_is_open = config.plain_is_open
         self._audit = audit
         self._spool = Spool(data_dir=node.data_dir)
         self._disk = DiskGuard(node.data_dir, config.spool, audit)
@@ -130,7 +131,7 @@ class Receiver:
         ae.maximum_pdu_size = MAX_PDU
         ae.network_timeout = ae.dimse_timeout = self._node.network_timeout_seconds
         ae.acse_timeout = self._artim
-        if self._node.plain:
+        if self._plain_is_open:
             address = (self._node.host, self._node.port)
             self._servers.append(listen(ae, address, self._handlers()))
         if self._tls.port is not None:

@@ -82,7 +82,7 @@ def reception(config: Config, now: datetime) -> list[Alarm]:
 def access(config: Config) -> list[Alarm]:
     """Whether any peer on the network may call the node."""
     node, tls = config.node, config.tls
-    asks_who = node.allowed_calling or node.users_file or (not node.plain and tls.mutual)
+    asks_who = node.allowed_calling or node.users_file or (not config.plain_is_open and tls.mutual)
     if asks_who or node.host in ("127.0.0.1", "::1", "localhost"):
         return []
     sentence = (

@@ -20,7 +20,14 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from support.film import film, phantom
 
-from dicom_node.config import Config, NodeConfig, QuotasConfig, SpoolConfig, TlsConfig
+from dicom_node.config import (
+    Config,
+    NodeConfig,
+    PriorityConfig,
+    QuotasConfig,
+    SpoolConfig,
+    TlsConfig,
+)
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, PatientKey
 from dicom_node.domain.values import Instance
@@ -98,6 +105,7 @@ def receiver(
     data_dir: Path, store: MemoryStore, *, tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
     spool: SpoolConfig = SpoolConfig(min_free_mb=0), limits: Limits = Limits(),  # noqa: B008
     quotas: QuotasConfig = QuotasConfig(),  # noqa: B008
+    priority: PriorityConfig = PriorityConfig(),  # noqa: B008
     **node: object,
 ) -> Iterator[Receiver]:  # fmt: skip
     """A receiver on a free port of the loopback; its TLS port is free too, where it has one."""
@@ -105,7 +113,8 @@ def receiver(
     own = own.model_copy(update={"port": 0, **node})
     if tls.port is not None:
         tls = tls.model_copy(update={"port": 0})
-    config = Config().model_copy(update={"node": own, "tls": tls, "spool": spool, "quotas": quotas})
+    sections = {"node": own, "tls": tls, "spool": spool, "quotas": quotas, "priority": priority}
+    config = Config().model_copy(update=sections)
     running = Receiver(config, store, store, now, secret=SECRET, limits=limits)
     running.start()
     try:

@@ -63,12 +63,13 @@ def test_a_study_is_urgent_once(node: StoreHarness) -> None:
 )
 def test_the_header_or_the_sender_says_so(value: str, calling: str, urgent: int) -> None:
     """One of `stat_values`, whatever its case, or one of `stat_ae_titles`."""
-    rule = PriorityRule(PriorityConfig(stat_ae_titles=("ER",)))
+    rule = PriorityRule(PriorityConfig(stat_ae_titles=("ER",), header_from=("CT1",)))
     assert rule.of(Header(priority=value), calling) == urgent
 
 
-def test_only_listed_peers_may_say_urgent_if_there_is_a_list() -> None:
-    """Else any allowed peer could put its studies before all others."""
+def test_only_listed_peers_may_say_urgent() -> None:
+    """Else any peer could put its studies before all others; without a list, none may."""
+    assert PriorityRule(PriorityConfig()).of(Header(priority="STAT"), "CT1") == 0
     rule = PriorityRule(PriorityConfig(header_from=("ER",)))
     stat = Header(priority="STAT")
     assert (rule.of(stat, "ER"), rule.of(stat, "CT1")) == (1, 0)
@@ -110,7 +111,8 @@ def test_a_film_keeps_its_urgency_from_the_wire_to_the_store(tmp_path: Path) -> 
     store = MemoryStore()
     stat = small_film(RequestedProcedurePriority="STAT")
     routine = small_film(seed=1)
-    with receiver(tmp_path, store) as running:
+    listed = PriorityConfig(header_from=("MODALITY",))
+    with receiver(tmp_path, store, priority=listed) as running:
         assert send(running.ports[0], stat) == send(running.ports[0], routine) == 0x0000
     assert store.rows[stat.SOPInstanceUID].priority == 1
     assert store.rows[routine.SOPInstanceUID].priority == 0

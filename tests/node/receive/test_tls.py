@@ -65,16 +65,24 @@ def test_a_certificate_is_bound_to_an_ae_title(
     """Another certificate of the same authority may not use the title, nor may a plain peer."""
     peer = CallingPeer(ae_title="MODALITY", certificate="ct1")
     tls = identity(tmp_path, "node")
-    with receiver(tmp_path, store, tls=tls, allowed_calling=(peer,)) as node:
+    with receiver(tmp_path, store, tls=tls, plain=True, allowed_calling=(peer,)) as node:
         plain, secure = node.ports
         assert sender(secure, identity(tmp_path, name)).echo("node").ok is accepted
         with association(plain) as assoc:
             assert assoc.is_rejected
 
 
-def test_plain_and_tls_listen_beside_each_other(tmp_path: Path, store: MemoryStore) -> None:
-    """Two ports, one node."""
+def test_tls_closes_the_plain_port(tmp_path: Path, store: MemoryStore) -> None:
+    """Unless the configuration says otherwise: who can call plain needs no certificate."""
     with receiver(tmp_path, store, tls=identity(tmp_path, "node")) as node:
+        [secure] = node.ports
+        with association(secure) as assoc:
+            assert not assoc.is_established
+
+
+def test_plain_and_tls_listen_beside_each_other(tmp_path: Path, store: MemoryStore) -> None:
+    """Two ports, one node, if the configuration says so."""
+    with receiver(tmp_path, store, tls=identity(tmp_path, "node"), plain=True) as node:
         plain, secure = node.ports
         with association(plain) as assoc:
             assert assoc.send_c_echo().Status == 0x0000
