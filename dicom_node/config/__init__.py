@@ -28,6 +28,7 @@ from dicom_node.config.root import (
 )
 from dicom_node.config.sections import (
     AuditConfig,
+    HttpConfig,
     PriorityConfig,
     QuotasConfig,
     ReceiveConfig,
@@ -48,6 +49,7 @@ __all__ = [
     "DicomDestination",
     "FolderDestination",
     "GateConfig",
+    "HttpConfig",
     "LogConfig",
     "ModelsConfig",
     "NodeConfig",

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from dicom_node.config.destinations import AETitle, Destination, DicomDestination
 from dicom_node.config.sections import (
     AuditConfig,
+    HttpConfig,
     Port,
     PriorityConfig,
     QuotasConfig,
@@ -177,6 +178,7 @@ class Config(Section):
     report: ReportConfig = ReportConfig()
     results: ResultsConfig = ResultsConfig()
     delivery: DeliveryConfig = DeliveryConfig()
+    http: HttpConfig = HttpConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

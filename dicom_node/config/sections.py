@@ -107,6 +107,13 @@ class AuditConfig(Section):
     repository: RepositoryConfig | None = None
 
 
+class HttpConfig(Section):
+    """The web page, health and metrics, for this machine; a proxy lets others look."""
+
+    host: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
+    port: Port | None = None
+
+
 class SpoolConfig(Section):
     """Limits of what is received."""
 

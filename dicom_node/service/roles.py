@@ -1,4 +1,4 @@
-"""The three processes of a running node, each put together from its parts."""
+"""The processes of a running node, each put together from its parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dicom_node.config import Config
     from dicom_node.store.store import Store
 
-Role: TypeAlias = Literal["receiver", "worker", "deliverer"]
+Role: TypeAlias = Literal["receiver", "worker", "deliverer", "web"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 #: Exit status of a process that will never start with this configuration (EX_CONFIG).
@@ -36,6 +36,17 @@ CANNOT_START = 78
 _PARENT_POLL_SECONDS = 1.0
 
 log = structlog.get_logger()
+
+
+def processes_of(config: Config) -> dict[str, Role]:
+    """The processes of a running node by name, such as ``worker-1``."""
+    counts: dict[Role, int] = {
+        "receiver": 1,
+        "worker": config.workers.count,
+        "deliverer": 1,
+        "web": 0 if config.http.port is None else 1,
+    }
+    return {f"{role}-{number}": role for role in ROLES for number in range(1, counts[role] + 1)}
 
 
 def role_named(name: str) -> Role:
@@ -172,6 +183,15 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     store.close()
 
 
+def _serve(_owner: str, config: Config, stop: threading.Event) -> None:
+    from dicom_node.service.web.server import serve
+
+    store = open_store(config.node.data_dir, utc_now)
+    log.info("web page", address=f"http://{config.http.host}:{config.http.port}/")
+    serve(config, store, utc_now, stop)
+    store.close()
+
+
 def _longest_wait(config: Config) -> timedelta:
     """The longest time by which anything is postponed on purpose."""
     return timedelta(
@@ -214,4 +234,5 @@ _RUN: dict[Role, Callable[[str, Config, threading.Event], None]] = {
     "receiver": _receive,
     "worker": _work,
     "deliverer": _deliver,
+    "web": _serve,
 }

@@ -53,16 +53,20 @@ def certificate_faults(config: Config) -> list[str]:
 def port_faults(config: Config) -> list[str]:
     """Whether the ports that the node listens on are free; nothing stays open."""
     node, tls = config.node, config.tls
-    ports = {"node.port": node.port if node.plain else None, "tls.port": tls.port}
+    ports = (
+        ("node.port", node.host, node.port if node.plain else None),
+        ("tls.port", node.host, tls.port),
+        ("http.port", config.http.host, config.http.port),
+    )
     found = []
-    for key, port in ports.items():
+    for key, host, port in ports:
         if port is None:
             continue
         try:
-            _bind(node.host, port)
+            _bind(host, port)
         except OSError as error:
             reason = _BIND.get(error.errno or 0, f"cannot be opened: {error.strerror}")
-            found.append(f"{key}: port {port} of {node.host} {reason}")
+            found.append(f"{key}: port {port} of {host} {reason}")
     if node.plain and node.port == tls.port:
         found.append(f"tls.port: {tls.port} is also node.port")
     return found

@@ -22,7 +22,7 @@ from dicom_node.service.file_modes import make_private
 from dicom_node.service.first_lines import write_first_lines
 from dicom_node.service.folder_lock import only_node
 from dicom_node.service.pidfile import publish
-from dicom_node.service.roles import CANNOT_START, ROLES, Role
+from dicom_node.service.roles import CANNOT_START, ROLES, Role, processes_of
 from dicom_node.service.start_checks import start_faults
 from dicom_node.store.integrity import refuse_damaged
 from dicom_node.store.store import open_store
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dicom_node.store.store import Store
 
 _POLL_SECONDS = 0.2
-_DRAIN_SECONDS = {"receiver": 15.0, "worker": 60.0, "deliverer": 60.0}
+_DRAIN_SECONDS = {"receiver": 15.0, "worker": 60.0, "deliverer": 60.0, "web": 10.0}
 _STEADY_SECONDS = 30.0  # a process that ran this long restarts at the shortest delay
 _LONGEST_BACKOFF_SECONDS = 30.0
 
@@ -101,9 +101,7 @@ class Supervisor:
             refuse_damaged(data_dir)
             store = open_store(data_dir, utc_now)
             self.children = [
-                _Child(role=role, name=f"{role}-{number}")
-                for role in ROLES
-                for number in range(1, (self.config.workers.count if role == "worker" else 1) + 1)
+                _Child(role=role, name=name) for name, role in processes_of(self.config).items()
             ]
             for child in self.children:
                 store.release(child.name)

@@ -58,10 +58,10 @@ def processes(config: Config, alive: Mapping[str, int]) -> list[Alarm]:
         sentence, command = "the node is not running", "systemctl start dicom-node"
         return [Alarm(code="stopped", level="critical", sentence=sentence, command=command)]
     workers = [f"worker-{number}" for number in range(1, config.workers.count + 1)]
-    expected = ["receiver-1", *workers, "deliverer-1"]
+    web = [] if config.http.port is None else ["web-1"]
     return [
         Alarm(code="process", level="critical", sentence=f"{name} is not running", command=_LOG)
-        for name in expected
+        for name in ("receiver-1", *workers, "deliverer-1", *web)
         if name not in alive
     ]
 

@@ -1,0 +1,162 @@
+"""The web process: `/healthz`, `/readyz`, `/metrics` and a read-only page, on this machine only."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from prometheus_client import CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dicom_node import __version__
+from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.service.pidfile import processes
+from dicom_node.service.web.history import History
+from dicom_node.service.web.metrics import Look, NodeMetrics
+from dicom_node.service.work_alarms import every_alarm
+from dicom_node.store.status import read_status
+
+if TYPE_CHECKING:
+    # Starlette calls a page in a thread if it is not a coroutine.
+    from starlette.requests import Request
+
+    from dicom_node.config import Config
+    from dicom_node.ports import Clock
+    from dicom_node.store.store import Store
+
+_STUDIES = 50  # on the page
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+#: Names by which a browser on this machine or a proxy calls; another one may be DNS rebinding.
+_HOSTS = ["127.0.0.1", "localhost"]
+#: Alarms with which the node does not do its work.
+_NOT_READY = frozenset({"stopped", "process", "disk"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The answers to requests."""
+
+    config: Config
+    store: Store
+    clock: Clock
+    registry: CollectorRegistry
+    templates: Environment
+
+    def look(self) -> Look:
+        """Counts, process ids by name, and alarms, now."""
+        data_dir = self.config.node.data_dir
+        counted, alive = read_status(data_dir), processes(data_dir)
+        return counted, alive, every_alarm(self.config, None, counted, alive, self.clock())
+
+    def health(self, _request: Request) -> Response:
+        """Whether this process answers."""
+        return PlainTextResponse("ok\n")
+
+    def ready(self, _request: Request) -> Response:
+        """Whether films are received, read and sent; 503 with a sentence for each reason if not."""
+        _, _, alarms = self.look()
+        reasons = [each.sentence for each in alarms if each.code in _NOT_READY]
+        text = "\n".join(reasons or ["ok"]) + "\n"
+        return PlainTextResponse(text, status_code=503 if reasons else 200)
+
+    def metrics(self, _request: Request) -> Response:
+        """Metrics for Prometheus."""
+        return Response(generate_latest(self.registry), headers={"Content-Type": _TEXT})
+
+    def overview(self, _request: Request) -> Response:
+        """What is wrong and what helps, what waits, the last studies."""
+        counted, alive, alarms = self.look()
+        studies = self.store.queries.studies(_STUDIES)
+        return self._page("overview.html", counted=counted, alive=alive, alarms=alarms,
+                          studies=studies)  # fmt: skip
+
+    def study(self, request: Request) -> Response:
+        """Everything about one study; that it was looked at is recorded first."""
+        uid = request.path_params["uid"]
+        study = self.store.queries.study_detail(uid)
+        if study is None:
+            return self._page("missing.html", status=404)
+        looked: dict[str, object] = {"command": "web study", "user": "web"}
+        self.store.audit.append(
+            AuditEvent(kind=AuditKind.AUDIT_READ, study_instance_uid=uid, detail=looked)
+        )
+        return self._page("study.html", study=study)
+
+    def style(self, _request: Request) -> Response:
+        """The style sheet."""
+        text = (files(__package__) / "templates" / "style.css").read_text(encoding="utf-8")
+        return Response(text, media_type="text/css", headers=_HEADERS)
+
+    def _page(self, name: str, *, status: int = 200, **values: Any) -> Response:
+        now = f"{self.clock():%Y-%m-%d %H:%M:%S}"
+        text = self.templates.get_template(name).render(
+            now=now, version=__version__, node=self.config.node, **values
+        )
+        return HTMLResponse(text, status_code=status, headers=_HEADERS)
+
+
+def application(config: Config, store: Store, clock: Clock) -> Starlette:
+    """The web application over a node's store; it changes nothing but the audit log."""
+    registry = CollectorRegistry()
+    templates = Environment(
+        loader=PackageLoader("dicom_node.service.web"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+    )
+    pages = Pages(config, store, clock, registry, templates)
+    history = History(lines=store.audit)
+    registry.register(NodeMetrics(config=config, history=history, look=pages.look, clock=clock))
+    return Starlette(
+        routes=[
+            Route("/", pages.overview),
+            Route("/studies/{uid}", pages.study),
+            Route("/style.css", pages.style),
+            Route("/healthz", pages.health),
+            Route("/readyz", pages.ready),
+            Route("/metrics", pages.metrics),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)],
+    )
+
+
+def serve(config: Config, store: Store, clock: Clock, stop: threading.Event) -> None:
+    """Answer requests until ``stop`` is set."""
+    assert config.http.port is not None  # noqa: S101 - the supervisor starts this role only then
+    server = _Server(
+        uvicorn.Config(
+            application(config, store, clock),
+            host=config.http.host,
+            port=config.http.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+        )
+    )
+    thread = threading.Thread(target=server.run, name="http", daemon=True)
+    thread.start()
+    while thread.is_alive() and not stop.wait(0.2):
+        pass
+    server.should_exit = True
+    thread.join(5)
+
+
+class _Server(uvicorn.Server):
+    """A server in a thread: the process's own handlers of signals stay."""
+
+    def install_signal_handlers(self) -> None:
+        """Leave the signals alone."""

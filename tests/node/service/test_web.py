@@ -1,0 +1,186 @@
+"""Health, metrics and the page: read-only, on loopback, over a node's store."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from support.fakes import StoreHarness, refused, store_harness
+from support.peer import free_port
+
+from dicom_node.config import Config
+from dicom_node.domain.audit import AuditKind
+from dicom_node.service import pidfile
+from dicom_node.service.web.server import serve
+
+RUNNING = ("supervisor", "receiver-1", "worker-1", "deliverer-1", "web-1")
+
+
+@dataclass
+class Web:
+    """The web process in a thread, and a browser without JavaScript."""
+
+    node: StoreHarness
+    data_dir: Path
+    port: int
+
+    def get(self, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", headers={"Host": host}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except urllib.error.URLError:
+            return 0, ""
+
+    def run(self) -> None:
+        """Pretend that every process runs."""
+        pidfile.publish(self.data_dir, dict.fromkeys(RUNNING, os.getpid()))
+
+    def metrics(self) -> dict[tuple[str, str], float]:
+        """Values by name and the values of the labels."""
+        families = text_string_to_metric_families(self.get("/metrics")[1])
+        return {
+            (
+                sample.name.removeprefix("dicom_node_"),
+                ",".join(sample.labels.values()),
+            ): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    port = free_port()
+    config = Config.model_validate(
+        {
+            "node": {"data_dir": str(tmp_path), "host": "127.0.0.1"},
+            "http": {"port": port},
+            "audit": {"checkpoint_dir": str(tmp_path.parent / "checkpoints")},
+            "delivery": {"late_minutes": 1e9},
+            "spool": {"min_free_mb": 0},
+        }
+    )
+    stop = threading.Event()
+    with store_harness(tmp_path) as node:
+        arguments = (config, node.store, node.clock, stop)
+        thread = threading.Thread(target=serve, args=arguments)
+        thread.start()
+        made = Web(node, tmp_path, port)
+        while made.get("/healthz")[0] == 0:
+            assert thread.is_alive()
+        yield made
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_health_and_readiness_differ(web: Web) -> None:
+    """The process answers; the node is ready while all of its processes run."""
+    assert web.get("/healthz") == (200, "ok\n")
+    assert web.get("/readyz") == (503, "the node is not running\n")
+    web.run()
+    assert web.get("/readyz") == (200, "ok\n")
+
+
+def test_metrics_count_what_happened_and_what_waits(web: Web) -> None:
+    """In the text format that Prometheus' own parser reads; a second scrape counts on."""
+    web.run()
+    node = web.node
+    node.finish(node.work("1.2"), "pacs")
+    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], {})
+    first = web.metrics()
+    assert first["audit_events_total", "instance-received"] == 2
+    assert first["films_refused_total", "view"] == 1
+    assert first["instances", "read"] == 1
+    assert first["deliveries", "pacs,pending"] > 0
+    assert first["process_up", "worker-1"] == 1
+    assert first["disk_free_bytes", ""] > 0
+    assert ("alarms", "stopped,critical") not in first
+    node.work("1.4")
+    assert web.metrics()["audit_events_total", "instance-received"] == 3
+
+
+class _Checker(HTMLParser):
+    """Collects what a screen reader and a browser without scripts need."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: dict[str, dict[str, str | None]] = {}
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes[tag] = dict(attrs)
+        self.links += [value for name, value in attrs if name == "href" and value]
+
+
+def test_the_page_leads_with_what_is_wrong_and_links_each_study(web: Web) -> None:
+    """Without scripts; with a language, headers of tables, and the warning on top."""
+    web.node.finish(web.node.work("1.2"), "pacs")
+    status, text = web.get("/")
+    assert status == 200
+    page = _Checker()
+    page.feed(text)
+    assert "script" not in page.tags
+    assert page.attributes["html"]["lang"] == "en"
+    assert {"main", "h1", "th"} <= set(page.tags)
+    assert "/studies/1.2" in page.links
+    assert text.index("NOT FOR DIAGNOSTIC USE") < text.index("the node is not running")
+    assert text.index("the node is not running") < text.index("Last studies")
+    assert "systemctl start dicom-node" in text
+    assert web.get("/style.css")[0] == 200
+
+
+def test_a_study_s_page_is_recorded_in_the_audit_log(web: Web) -> None:
+    """Films, results and deliveries are shown; an unknown study is a page that says so."""
+    web.node.finish(web.node.work("1.2"), "pacs")
+    status, text = web.get("/studies/1.2")
+    assert status == 200
+    assert "1.2.1" in text
+    assert "pacs: pending" in text
+    assert web.node.kinds()[-1] is AuditKind.AUDIT_READ
+    assert web.get("/studies/1.9")[0] == 404
+
+
+def test_what_a_peer_wrote_is_shown_as_text(web: Web) -> None:
+    """Markup in an AE title or a reason acts on no browser."""
+    web.node.receive("1.2")
+    web.node.sql("UPDATE instances SET calling_ae_title = '<b>CR1</b>'")
+    assert "&lt;b&gt;CR1&lt;/b&gt;" in web.get("/studies/1.2")[1]
+
+
+def test_a_page_of_another_site_reads_nothing(web: Web) -> None:
+    """A foreign host name that resolves to this machine (DNS rebinding) is refused."""
+    assert web.get("/", host="evil.example")[0] == 400
+
+
+MONITORING = Path(__file__).parents[3] / "docs" / "monitoring"
+
+
+@pytest.mark.parametrize("name", ["alerts.yaml", "grafana.json"])
+def test_board_and_rules_ask_for_metrics_that_exist(web: Web, name: str) -> None:
+    """Every metric that an expression names is one of a node that read and refused films."""
+    node = web.node
+    node.finish(node.work("1.2"), "pacs")
+    node.store.breakers.failed("pacs", "nothing listens", node.clock.now)
+    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], {})
+    asked = set(re.findall(r"dicom_node_\w+", (MONITORING / name).read_text()))
+    shown = set(re.findall(r"^# TYPE (\w+)", web.get("/metrics")[1], re.M))
+    endings = re.compile(r"_bucket$")
+    assert {endings.sub("", each) for each in asked} - {"dicom_node_certificate_days"} <= shown
