@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from models import registry
 from models.cascade import Cascade, OperatingPoint, Settings
 from models.classifier import MAPS, ChestClassifier
 from models.reading import ModelIdentity
@@ -107,3 +108,45 @@ def reading_cascade(**settings: object) -> Cascade:
             h2_variant="cam",
         ),
     )
+
+
+def _wake(network: nn.Module) -> None:
+    """Fit every normalisation to noise, so that no layer of the random network is silent."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.randn(4, 1, 64, 64))
+
+
+def random_networks() -> dict[str, nn.Module]:
+    """Give the three networks random weights, alike each time; the backbone is the small one."""
+    torch.manual_seed(0)
+    networks: dict[str, nn.Module] = {
+        "lungs": LungUNet(),
+        "pneumonia": registry.classifier("efficientnet-lite0"),
+        "covid19": registry.classifier("efficientnet-lite0"),
+    }
+    for network in networks.values():
+        _wake(network)
+    return networks
+
+
+def write_models(folder: Path, size: int = 32) -> Path:
+    """Write a models directory of small random networks; all of a film is lung."""
+    entries: dict[str, dict[str, object]] = {}
+    for name, network in random_networks().items():
+        file, card = f"weights/{name}.safetensors", f"cards/{name}.md"
+        digest = registry.save_weights(network.state_dict(), folder / file)
+        (folder / "cards").mkdir(exist_ok=True)
+        (folder / card).write_text("# Random weights\n")
+        entries[name] = {"file": file, "sha256": digest, "card": card, "licence": "none"}
+        entries[name] |= {"threshold": 0.5, "temperature": 1.0}
+    entries["lungs"] = {**entries["lungs"], "threshold": 0.001}
+    del entries["lungs"]["temperature"]
+    manifest = registry.Manifest.model_validate(
+        {"version": "0", "backbone": "efficientnet-lite0", "size": size, "mask_margin": 2,
+         "h2": "cam", "networks": entries}
+    )  # fmt: skip
+    registry.write_manifest(manifest, folder)
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,19 +36,30 @@ def _write(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
 def write_films(tmp_path: Path) -> Callable[[list[dict[str, str]]], Path]:
     """Write cxr/manifest.csv and its films; gives the data folder."""
 
-    def write(rows: list[dict[str, str]]) -> Path:
-        full = [{"subsource": "a", "view": "PA", "licence": "none"} | row for row in rows]
-        _write(tmp_path / "cxr" / "manifest.csv", FILMS, full)
-        for i, row in enumerate(full):
-            draw(tmp_path / "cxr" / row["path"], row.get("label", ""), i)
-        return tmp_path
+    return partial(_write_films, tmp_path)
 
-    return write
+
+def _write_films(folder: Path, rows: list[dict[str, str]]) -> Path:
+    full = [{"subsource": "a", "view": "PA", "licence": "none"} | row for row in rows]
+    _write(folder / "cxr" / "manifest.csv", FILMS, full)
+    for i, row in enumerate(full):
+        draw(folder / "cxr" / row["path"], row.get("label", ""), i)
+    return folder
 
 
 @pytest.fixture
-def tiny_data(tmp_path: Path, write_films: Callable[[list[dict[str, str]]], Path]) -> Path:
+def tiny_data(tmp_path: Path) -> Path:
     """Films of three sources and every label in train, val and test, and films with masks."""
+    return _draw_data(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def draw_data() -> Callable[[Path], Path]:
+    """Draw what `tiny_data` holds into a folder; returns the folder."""
+    return _draw_data
+
+
+def _draw_data(folder: Path) -> Path:
     rows = [
         {
             "path": f"{source}/{split}{label}{i}.jpg",
@@ -62,12 +74,12 @@ def tiny_data(tmp_path: Path, write_films: Callable[[list[dict[str, str]]], Path
         for i in range(2)
         if (source, label) != ("nih", "covid")
     ]
-    write_films(rows)
+    _write_films(folder, rows)
     masks: list[dict[str, str]] = []
     for split in ("train", "val", "test"):
         for source, convention in (("jsrt", AERATED), ("gb_seg", FIELD)):
             name = f"{source}/{split}"
-            draw(tmp_path / "lungs" / f"{name}.jpg", "normal", len(masks))
+            draw(folder / "lungs" / f"{name}.jpg", "normal", len(masks))
             masks.append(
                 {
                     "image": f"{name}.jpg",
@@ -79,5 +91,5 @@ def tiny_data(tmp_path: Path, write_films: Callable[[list[dict[str, str]]], Path
                     "licence": "none",
                 }
             )
-    _write(tmp_path / "lungs" / "manifest.csv", MASKS, masks)
-    return tmp_path
+    _write(folder / "lungs" / "manifest.csv", MASKS, masks)
+    return folder

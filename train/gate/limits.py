@@ -34,6 +34,10 @@ nothing else.
 #: How the table names the laterals that folds keep from the network.
 LATERALS = "lateral, by a network that never saw the patient"
 _SHARE, _SURE = 0.005, 0.75
+#: A gate is released only if it accepts at least this share of the frontal films that chose no
+#: limit, and at most this share of the laterals.
+FRONTAL_FLOOR, LATERAL_CEILING = 0.95, 0.1
+_ACCEPTED = "accepted"
 _REFUSE = GateConfig(polarity="refuse")
 
 
@@ -59,7 +63,7 @@ def score(
         refusal = examine_look(_image(pixels), look, _REFUSE) or examine_measures(
             one.lung_area, one.lungs_at_edge, distance, gate.limits
         )
-        answer = refusal.code.value if refusal else "accepted"
+        answer = refusal.code.value if refusal else _ACCEPTED
         scored.append(Scored(row=row, look=look, seen=one, distance=distance, answer=answer))
     return scored
 
@@ -84,6 +88,38 @@ def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
     for kind in ("lateral", "part", "other"):
         limits[kind] = max(_SURE, high(film.look.kinds[kind] for film in films))
     return GateLimits(**{name: round(value, 4) for name, value in limits.items()})
+
+
+class NotReleased(Exception):
+    """The gate accepts too few frontal films, or too many laterals."""
+
+
+def check_floors(films: Sequence[Scored], laterals: Sequence[Scored]) -> None:
+    """Compare a gate's answers with `FRONTAL_FLOOR` and `LATERAL_CEILING`.
+
+    Films of the split ``val`` do not count, because they chose the limits.
+
+    Raises
+    ------
+    NotReleased
+        A share is out of bounds, or there is no frontal film to measure.
+    """
+    frontal = _accepted([film for film in films if film.row.split != "val"])
+    if not frontal >= FRONTAL_FLOOR:  # nan too
+        raise NotReleased(
+            f"The gate accepts {frontal:.3f} of the frontal films; at least {FRONTAL_FLOOR} are "
+            "needed. Nothing was written."
+        )
+    if laterals and (lateral := _accepted(laterals)) > LATERAL_CEILING:
+        raise NotReleased(
+            f"The gate accepts {lateral:.3f} of the laterals; at most {LATERAL_CEILING} are "
+            "allowed. Nothing was written."
+        )
+
+
+def _accepted(films: Sequence[Scored]) -> float:
+    """Share of accepted films; nan without films."""
+    return float(np.mean([film.answer == _ACCEPTED for film in films])) if films else float("nan")
 
 
 def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
@@ -129,7 +165,7 @@ def held_out(rows: Sequence[Row], learned: Sequence[Row], most: int) -> list[Row
 def _answer(pixels: Picture, gate: Gate) -> str:
     pixels = np.ascontiguousarray(pixels, np.float32)
     refusal = examine_look(_image(pixels), gate.look(pixels), _REFUSE)
-    return refusal.code.value if refusal else "accepted"
+    return refusal.code.value if refusal else _ACCEPTED
 
 
 def _image(pixels: Picture) -> Image:
@@ -140,7 +176,7 @@ def _rows(answers: dict[str, list[str]]) -> str:
     lines = ["| films | n | accepted | refused as |", "|---|---|---|---|"]
     for name, given in answers.items():
         counts = Counter(given)
-        accepted = counts.pop("accepted", 0)
+        accepted = counts.pop(_ACCEPTED, 0)
         codes = ", ".join(f"{code} {count}" for code, count in counts.most_common()) or "-"
         lines.append(f"| {name} | {len(given)} | {100 * accepted / len(given):.1f} % | {codes} |")
     return "\n".join(lines) + "\n"

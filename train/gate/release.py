@@ -16,7 +16,7 @@ from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import Refused
 from models import registry
 from models.cascade import Cascade
-from models.gate import Gate, fit_distance
+from models.gate import Gate, GateNet, fit_distance
 from models.reading import GateLimits
 from train.data import manifest
 from train.data.manifest import Row
@@ -61,9 +61,25 @@ _WORDS = cards.Words(
 def release(
     data: Path, raw: dict[str, Any], out: Path, into: Path, *, network: Path | None = None
 ) -> str:
-    """Learn, fit, choose the limits, measure; write ``into``. Returns the results as Markdown.
+    """Learn, fit, choose the limits, measure; then write ``into``. Returns the results as Markdown.
 
-    With a ``network`` (a gate's weights file) nothing is learned: it is fitted to the models.
+    Parameters
+    ----------
+    data
+        Folder with films and manifest; its ``dicom`` folder is tested if there is one.
+    raw
+        The content of ``configs/gate.yaml``.
+    out
+        Folder of the run; what is finished there is not repeated.
+    into
+        Models directory that gets the gate. Its networks are the ones the gate is fitted to.
+    network
+        A gate's weights file: nothing is learned, only centre, scale and limits are fitted.
+
+    Raises
+    ------
+    NotReleased
+        The gate misses `limits.FRONTAL_FLOOR` or `limits.LATERAL_CEILING`; ``into`` is as it was.
     """
     rows = manifest.read(data)
     learned = as_it_is(rows, network) if network else learn(rows, data, raw, out)
@@ -75,6 +91,10 @@ def release(
     seen = see(cascade, [data / row.path for row in films], out)
     opened = score(films, seen, data, [Gate(learned.network, _OPEN)] * len(films))
     limits = rule.choose_limits([f for f in opened if f.row.split == "val"], data)
+    cascade.gate = Gate(_halved(learned.network), limits)
+    accepted = score(films, seen, data, [cascade.gate] * len(films))
+    laterals = _laterals(learned, cascade, limits, data, out)
+    rule.check_floors(accepted, laterals)
     digest = registry.save_weights(learned.network.state_dict(), into / _FILE)
     listed = registry.read_manifest(into)
     entry = registry.GateEntry(
@@ -87,15 +107,13 @@ def release(
     )
     (into / _CARD).write_text("being written\n", encoding="utf-8")
     registry.write_manifest(listed.model_copy(update={"gate": entry}), into)
-    shipped = registry.load(into)
-    assert shipped.gate is not None  # noqa: S101 - it was just written
-    accepted = score(films, seen, data, [shipped.gate] * len(films))
+    registry.identity(into)
     tested = [row for row in films if row.split == "test"]
     results = "\n".join(
         (
-            rule.table(accepted, _laterals(learned, cascade, limits, data, out)),
-            rule.changed(tested, data, shipped.gate),
-            _dicom(data / "dicom", shipped),
+            rule.table(accepted, laterals),
+            rule.changed(tested, data, cascade.gate),
+            _dicom(data / "dicom", cascade),
         )
     )
     if network:
@@ -107,6 +125,17 @@ def release(
     )
     _write_card(into, learned, made, raw, results, kept=network is not None)
     return results
+
+
+def _halved(network: GateNet) -> GateNet:
+    """The network as the node will load it: its weights rounded to half precision."""
+    rounded = {
+        name: value.half().float() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    shipped = GateNet()
+    shipped.load_state_dict(rounded)
+    return shipped
 
 
 def _familiar(rows: list[Row], sources: list[str]) -> list[Row]:
