@@ -22,12 +22,13 @@ def facts(source: Dataset, context: Context) -> Facts:
     view = text(source, "ViewPosition").strip().upper()
     known = clean(source, ["PatientOrientation", "PatientAge", "PatientBirthDate"])
     towards = str((known.get("PatientOrientation") or [""])[0])[:1]
-    # a header that was restricted for a destination does not say whether the film stated the age
+    # a header that was restricted for a destination lacks the age and has another UID
     restricted = context.identity is not Identity.FULL
+    other_key = context.key not in ("", str(source.get("SOPInstanceUID", "")))
     return Facts(
         view=view if view in _FRONTAL else "",
         sides_stated=view in _FRONTAL or towards in ("L", "R"),
         age_stated=restricted or bool(known.get("PatientAge") or known.get("PatientBirthDate")),
-        second_film=bool(context.key),
+        second_film=other_key and not restricted,
         normals_above=context.normals_above,
     )
