@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 ROUNDS ?=
 
-.PHONY: demo test check bench interop judges crash fuzz field soak train lock dist clean
+.PHONY: demo test check bench interop judges attack crash fuzz field soak train lock dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -27,6 +27,10 @@ bench: $(VENV)/.dev
 # STRICT=1: a program that could not be installed is a failure. ROUNDS='3d --pictures docs/viewers': docs/VIEWERS.md.
 interop judges: $(VENV)/.demo
 	PYTHONPATH=.:tests $(BIN)/python -m interop $(ROUNDS)
+
+# Attack nodes of real processes, and print what held: needs 4 GB of memory. ATTACKS='storm words' for some.
+attack: $(VENV)/.dev
+	PYTHONPATH=.:tests $(BIN)/python -W ignore -m attacks $(ATTACKS)
 
 # Kill the node's processes at every fail point, and count what was lost or sent twice. KILLS=20 for fewer.
 crash: $(VENV)/.dev
