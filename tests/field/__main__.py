@@ -21,7 +21,7 @@ from dicom_node.log import configure
 from dicom_node.pipeline import Pipeline
 from field.corpus import collections
 from field.page import PAGE, reports_table, table, write
-from field.reports import REPORTS
+from field.reports import REPORTS, network
 from field.run import Outcome, run
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--reports", action="store_true", help="only write the table of reports")
     given = parser.parse_args()
     if given.reports:
-        write(PAGE, "reports", reports_table(REPORTS))
+        write(PAGE, "reports", reports_table((*REPORTS, *network.REPORTS)))
         return
     config = Config()
     configure(config.log, "field")
@@ -54,7 +54,7 @@ def main() -> None:
                 sys.stderr.write(f"{what}  {path.name}: {outcome.why}\n")
     if given.write:
         write(given.write, "corpus", table(outcomes))
-        write(given.write, "reports", reports_table(REPORTS))
+        write(given.write, "reports", reports_table((*REPORTS, *network.REPORTS)))
     else:
         sys.stdout.write(table(outcomes))
     sys.exit(any(outcome.failed for each in outcomes.values() for outcome in each))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from field.reports.network import NetworkReport
 from field.reports.report import Report
 from field.run import Outcome
 
@@ -42,7 +43,7 @@ def _lines(outcomes: Mapping[str, Sequence[Outcome]]) -> Iterator[str]:
 _BAD = ("FAILED", "withheld")
 
 
-def reports_table(reports: Iterable[Report]) -> str:
+def reports_table(reports: Iterable[Report | NetworkReport]) -> str:
     """One row for each public report."""
     lines = ["| Report | What went wrong there | What the node does |", "|---|---|---|"]
     lines += [f"| {each.thread} | {each.trouble} | {each.answer} |" for each in reports]

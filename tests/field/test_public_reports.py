@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.film import write
+from support.receiving import MemoryStore, receiver
 
 from dicom_node import gate, pixels, select_images
 from dicom_node.config import Config
@@ -17,7 +19,7 @@ from dicom_node.pipeline import Pipeline
 from dicom_node.pixels.bounds import file_meta
 from dicom_node.receive.header_scan import read_header
 from field.page import PAGE, reports_table
-from field.reports import REPORTS, headers
+from field.reports import REPORTS, headers, network
 from field.reports.report import SAME, Report, chest, shown
 from field.test_field import Scripted
 
@@ -25,12 +27,14 @@ from field.test_field import Scripted
 CONFIG = Config.model_validate(
     {
         "select": {"min_side": 64, "max_aspect": 9},
-        "results": {"secondary_capture": False, "segmentation": False, "key_objects": False},
+        "results": {"summary": False, "heatmaps": "none"},
     }
 )
 
+ALL = (*REPORTS, *network.REPORTS)
 
-def by_thread(report: Report) -> str:
+
+def by_thread(report: Report | network.NetworkReport) -> str:
     return report.thread
 
 
@@ -87,14 +91,29 @@ def test_the_receiver_finds_its_way_through_the_file_of_a_report(
     assert read_header(path, start, syntax).pixel_bytes
 
 
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a receiver."""
+    with receiver(tmp_path_factory.mktemp("node"), MemoryStore()) as node:
+        yield node.ports[0]
+
+
+@pytest.mark.parametrize("report", network.REPORTS, ids=by_thread)
+def test_the_peer_of_a_report_is_answered_as_it_should_be(
+    report: network.NetworkReport, port: int
+) -> None:
+    """Success, or the end of the association, at once."""
+    assert report.ask(port) == report.expected
+
+
 def test_the_page_lists_every_report() -> None:
     """``python -m field --reports`` writes the table."""
-    assert reports_table(REPORTS) in PAGE.read_text(encoding="utf-8")
+    assert reports_table(ALL) in PAGE.read_text(encoding="utf-8")
 
 
 def test_no_report_is_there_twice() -> None:
     """A thread is tried once; the film that all are made of is read."""
-    threads = [report.thread for report in REPORTS]
+    threads = [report.thread for report in ALL]
     assert len(set(threads)) == len(threads) >= 50
 
 

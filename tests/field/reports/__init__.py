@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from field.reports import compressed, elements, files, headers, pictures
 
+#: About files; those about connections are in `field.reports.network`.
 REPORTS = (
     *elements.REPORTS,
     *files.REPORTS,
