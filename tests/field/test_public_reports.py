@@ -99,6 +99,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("report", network.REPORTS, ids=by_thread)
+@pytest.mark.filterwarnings("ignore")
 def test_the_peer_of_a_report_is_answered_as_it_should_be(
     report: network.NetworkReport, port: int
 ) -> None:

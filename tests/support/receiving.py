@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
@@ -200,7 +200,7 @@ class RawPeer:
         value = struct.pack(">IBB", len(content) + 2, 1, control) + content
         self.socket.sendall(pdu(4, value))
 
-    def __enter__(self) -> RawPeer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
