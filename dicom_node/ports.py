@@ -159,6 +159,9 @@ class Commitments(Protocol):
     def is_open(self, query: CommitmentQuery) -> bool:
         """Whether any object of the query is still unanswered."""
 
+    def asked(self, transaction_uid: str) -> str | None:
+        """The destination of a transaction; None if it is unknown."""
+
     def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
         """Apply a storage commitment report; False if its transaction is unknown."""
 
@@ -177,8 +180,8 @@ class Commitments(Protocol):
 class CommitmentRequests(Protocol):
     """The storage commitments that peers request from the node."""
 
-    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> None:
-        """Store a request, durably."""
+    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> bool:
+        """Store a request, durably; False, and nothing written, if the peer has too many open."""
 
     def claim(
         self, owner: str, lease_until: datetime, ae_title: str | None = None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Answers to N-EVENT-REPORT, PS3.7 10.1.1.1.8
 TAKEN = 0x0000
 FAILED = 0x0110  # processing failure: the peer may report again
-NOT_OURS = 0x0115  # invalid argument value: not a report, or on no request of ours
+NOT_OURS = 0x0115  # invalid argument value: not a report, or on no request to this peer
 
 log = structlog.get_logger()
 
@@ -36,10 +36,24 @@ class Intake:
     delivery: DeliveryConfig
     clock: Clock
 
-    def take(self, event_information: Callable[[], Dataset]) -> int:
-        """Record what the report says; return the DIMSE status of the answer."""
+    def take(
+        self, event_information: Callable[[], Dataset], may_report: Callable[[str], bool]
+    ) -> int:
+        """Record what the report says; return the DIMSE status of the answer.
+
+        Parameters
+        ----------
+        event_information
+            Decodes the report.
+        may_report
+            Whether the peer is the destination of this name.
+        """
         try:
             report = read_report(event_information)
+            asked = self.commitments.asked(report.transaction_uid)
+            if asked is not None and not may_report(asked):
+                log.warning("commitment report from another peer", asked=asked)
+                return NOT_OURS
             fail_point("commitment.reported")
             known = self.commitments.report(
                 report,

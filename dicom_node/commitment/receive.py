@@ -14,17 +14,19 @@ from pydicom.dataset import Dataset
 from pynetdicom import evt
 
 from dicom_node.commitment.datasets import read_request
-from dicom_node.commitment.report_address import report_address
+from dicom_node.commitment.report_address import is_destination, report_address
+from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, CommitmentRequest
 from dicom_node.errors import StoreWriteError
 from dicom_node.log import where
+from dicom_node.receive.per_minute import PerMinute
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
 
     from dicom_node.commitment.intake import Intake
     from dicom_node.config import Config
-    from dicom_node.ports import CommitmentRequests
+    from dicom_node.ports import Audit, CommitmentRequests
     from dicom_node.receive.associations import Link, Links
 
 # Answers to N-ACTION, PS3.7 10.1.4.1.10
@@ -47,12 +49,17 @@ class CommitmentHandler:
     ----------
     intake
         Records the reports on our own requests.
+    audit
+        Records what is refused.
     """
 
-    def __init__(self, config: Config, requests: CommitmentRequests, intake: Intake) -> None:
+    def __init__(
+        self, config: Config, requests: CommitmentRequests, intake: Intake, audit: Audit
+    ) -> None:
         self._config = config
         self._requests = requests
         self._intake = intake
+        self._floods = PerMinute(audit)
 
     def handlers(self, links: Links) -> list[evt.EventHandlerType]:
         """The event handlers for pynetdicom's association server."""
@@ -76,7 +83,9 @@ class CommitmentHandler:
             request = CommitmentRequest(
                 transaction_uid=transaction_uid, ae_title=link.calling, references=references
             )
-            link.record(partial(self._requests.keep, request))
+            if not link.record(partial(self._requests.keep, request)):
+                log.warning("too many open commitment requests", **link.peer)
+                return _no(RESOURCES, "too many requests are open; ask again later"), None
         except ValueError as error:
             return _no(INVALID, str(error)), None
         except (OSError, StoreWriteError) as error:
@@ -87,8 +96,22 @@ class CommitmentHandler:
 
     def on_report(self, event: Event, link: Link) -> tuple[int, None]:
         """Answer an N-EVENT-REPORT on an association that the peer opened."""
-        log.debug("commitment report", **link.peer)
-        return self._intake.take(lambda: event.event_information), None
+        config, refused = self._config, []
+
+        def may_report(destination: str) -> bool:
+            allowed = is_destination(config, destination, link)
+            refused.extend([] if allowed else [destination])
+            return allowed
+
+        status = self._intake.take(lambda: event.event_information, may_report)
+        if refused:
+            reason = f"destination {refused[0]} was asked, not this peer"
+            self._floods.record(
+                AuditKind.COMMITMENT_REFUSED,
+                "commitment report refused",
+                {**link.peer, "reason": reason},
+            )
+        return status, None
 
 
 def _no(status: int, comment: str) -> Dataset:

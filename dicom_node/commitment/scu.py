@@ -106,7 +106,9 @@ class CommitmentScu:
 
         def on_report(event: Event) -> tuple[int, None]:
             received.set()
-            return self._intake.take(lambda: event.event_information), None
+            return self._intake.take(
+                lambda: event.event_information, lambda name: name == query.destination
+            ), None
 
         def on_sent(_: Event) -> None:
             if received.is_set():  # nothing else is sent meanwhile

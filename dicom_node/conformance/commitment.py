@@ -25,7 +25,7 @@ _ANSWERED = (
 _TAKEN = (
     (intake.TAKEN, "The report is in the database"),
     (intake.FAILED, "The database cannot store it now"),
-    (intake.NOT_OURS, "No data set, or a Transaction UID the node never used"),
+    (intake.NOT_OURS, "No data set, or a Transaction UID the node never used with this peer"),
 )
 _SAID = {
     NO_SUCH_OBJECT: "no such object was received or created, or it is no longer on disk",

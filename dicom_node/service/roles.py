@@ -96,7 +96,7 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
 
     store = open_store(config.node.data_dir, utc_now)
     intake = Intake(store.commitments, config.delivery, utc_now)
-    commitment = CommitmentHandler(config, store.commitment_requests, intake)
+    commitment = CommitmentHandler(config, store.commitment_requests, intake, store.audit)
     receiver = Receiver(
         config,
         store.inbox,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.commitment import CommitmentRequest, Reference
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
     from dicom_node.ports import Clock
 
+MOST_OPEN = 500  # requests of one peer that are not answered
+KEPT = timedelta(days=7)  # how long an answered request is remembered
+
 _REQUESTS = schema.commitment_requests
+_is_over = _REQUESTS.c.status.in_([REPORTED, GIVEN_UP])
 
 
 class CommitmentRequestTable:
@@ -39,8 +44,12 @@ class CommitmentRequestTable:
         self._engine = engine
         self._clock = clock
 
-    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> None:
-        """Store a request, durably; a repeated request is answered again."""
+    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> bool:
+        """Store a request, durably; a repeated request is answered again.
+
+        False, and nothing written, if the peer has too many that are not answered. Answered ones
+        are forgotten after a week.
+        """
         now = self._clock()
         known = and_(
             _REQUESTS.c.transaction_uid == request.transaction_uid,
@@ -56,13 +65,17 @@ class CommitmentRequestTable:
             **FREE,
         }
         with writing(self._engine) as connection:
+            connection.execute(delete(_REQUESTS).where(_is_over, _REQUESTS.c.asked_at < now - KEPT))
             if not connection.execute(update(_REQUESTS).where(known).values(fresh)).rowcount:
+                if connection.execute(_open(request.ae_title)).scalar_one() >= MOST_OPEN:
+                    return False
                 connection.execute(
                     insert(_REQUESTS).values(
                         transaction_uid=request.transaction_uid, ae_title=request.ae_title, **fresh
                     )
                 )
             audit.write(connection, now, [*events, _event(AuditKind.PLEDGE_ASKED, request)])
+        return True
 
     def claim(
         self, owner: str, lease_until: datetime, ae_title: str | None = None
@@ -135,6 +148,12 @@ class CommitmentRequestTable:
         with writing(self._engine) as connection:
             REQUESTS.change(connection, request.lease, {**values, **FREE}, work)
             audit.write(connection, self._clock(), [event])
+
+
+def _open(ae_title: str) -> Select[Any]:
+    """How many requests of a peer are not answered."""
+    of_peer = _REQUESTS.c.ae_title == ae_title
+    return select(func.count()).select_from(_REQUESTS).where(of_peer, ~_is_over)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:

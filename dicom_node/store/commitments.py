@@ -132,6 +132,14 @@ class CommitmentTable:
         query = select(_DELIVERIES.c.id).where(QUERIES.holding(question.lease))
         return finds(self._engine, query)
 
+    def asked(self, transaction_uid: str) -> str | None:
+        """The destination of a transaction; None if it is unknown."""
+        query = select(_COMMITMENTS.c.destination).where(
+            _COMMITMENTS.c.transaction_uid == transaction_uid
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar()
+
     def report(self, report: CommitmentReport, *, send_at: datetime, most: int) -> bool:
         """Apply a storage commitment report; False, and nothing written, if it is unknown.
 

@@ -26,6 +26,7 @@ from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, Reference
 from dicom_node.receive.scp import Receiver
+from dicom_node.store import commitment_requests
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -54,7 +55,7 @@ def config(tmp_path: Path, peer: CommittingPeer) -> Config:
 @pytest.fixture
 def receiver(node: StoreHarness, config: Config) -> Iterator[Receiver]:
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake, node.store.audit)
     memory = MemoryStore()
     running = Receiver(config, memory, node.store.audit, node.clock, handlers=handler.handlers)
     running.start()
@@ -74,9 +75,9 @@ def ask(
     return int(said.Status)
 
 
-def request(*references: tuple[str, str]) -> Dataset:
+def request(*references: tuple[str, str], transaction: str = TRANSACTION) -> Dataset:
     return request_data_set(
-        TRANSACTION,
+        transaction,
         [Reference(sop_class_uid=kind, sop_instance_uid=uid) for kind, uid in references],
     )
 
@@ -167,6 +168,25 @@ def test_a_request_that_comes_twice_is_one(
     assert len(peer.heard) == 2
 
 
+def test_a_peer_cannot_fill_the_table_of_requests(
+    node: StoreHarness, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a number of open ones, 0213H; answered ones are forgotten after a week."""
+    monkeypatch.setattr(commitment_requests, "MOST_OPEN", 2)
+    asked = [request((CR, "1.2.99"), transaction=f"2.25.{number}") for number in range(1, 5)]
+    assert [ask(receiver, ds) for ds in asked[:3]] == [0x0000, 0x0000, 0x0213]
+    assert ask(receiver, asked[0]) == 0x0000  # repeated
+    claimed = node.store.commitment_requests.claim("deliverer-1", node.clock.after(60))
+    assert claimed is not None
+    node.store.commitment_requests.reported(claimed, 0, 1)
+    assert ask(receiver, asked[2]) == 0x0000
+    assert len(node.rows("pledges")) == 3
+    node.clock.tick(8 * 24 * 3600)
+    assert ask(receiver, asked[3]) == 0x0213
+    assert ask(receiver, asked[2]) == 0x0000
+    assert len(node.rows("pledges")) == 2
+
+
 def test_a_stranger_is_refused_at_once(node: StoreHarness, receiver: Receiver) -> None:
     """Where no address is configured no report could go."""
     assert ask(receiver, request((CR, "1.2.3")), calling="STRANGER") == 0x0110
@@ -181,7 +201,7 @@ def test_a_calling_peer_with_a_port_is_no_stranger(
     known = config.node.model_copy(update={"allowed_calling": (modality,)})
     config = config.model_copy(update={"node": known, "destinations": ()})
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake, node.store.audit)
     running = Receiver(
         config, MemoryStore(), node.store.audit, node.clock, handlers=handler.handlers
     )

@@ -86,11 +86,13 @@ def confirmer(node: StoreHarness, peer: DicomDestination, **delivery: Any) -> Co
 @contextmanager
 def listening(node: StoreHarness, folder: Path, *peers: DicomDestination) -> Iterator[Receiver]:
     """The node's receiver, with the handler for storage commitment."""
-    config = Config(destinations=peers, node=NodeConfig(ae_title="AINODE", data_dir=folder))
+    config = Config(
+        destinations=peers or (destination(1),), node=NodeConfig(ae_title="AINODE", data_dir=folder)
+    )
     own = config.node.model_copy(update={"port": 0, "host": "127.0.0.1"})
     config = config.model_copy(update={"node": own, "delivery": DELIVERY})
     intake = Intake(node.store.commitments, DELIVERY, node.clock)
-    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake, node.store.audit)
     memory = MemoryStore()
     receiver = Receiver(config, memory, memory, node.clock, handlers=handler.handlers)
     receiver.start()
@@ -129,8 +131,10 @@ def test_a_report_on_the_same_association_commits(node: StoreHarness, tmp_path: 
 class _SlowIntake(Intake):
     """Written down, and then long in answering, as on a busy machine."""
 
-    def take(self, event_information: Callable[[], Dataset]) -> int:
-        status = super().take(event_information)
+    def take(
+        self, event_information: Callable[[], Dataset], may_report: Callable[[str], bool]
+    ) -> int:
+        status = super().take(event_information, may_report)
         time.sleep(0.4)
         return status
 
@@ -367,6 +371,33 @@ def test_an_older_request_cannot_say_that_something_is_lost(node: StoreHarness) 
         report = CommitmentReport(transaction_uid=asked.transaction_uid, missing=lost)
         assert commitments.report(report, send_at=node.clock.now, most=3)
         assert statuses(node) == [after, after]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        destination(1, ae_title="ARCHIVE"),
+        destination(1).model_copy(update={"host": "192.0.2.1"}),
+        destination(1, "other"),
+    ],
+    ids=["AE title", "address", "gone"],
+)
+def test_a_report_of_a_peer_that_was_not_asked_is_refused(
+    node: StoreHarness, tmp_path: Path, asked: DicomDestination
+) -> None:
+    """It neither commits nor misses anything, whatever transaction it names; it is audited."""
+    accept(node)
+    query = node.store.commitments.claim("deliverer-1", node.clock.after(60))
+    assert query is not None
+    node.store.commitments.request(query)
+    with (
+        listening(node, tmp_path, asked) as receiver,
+        CommittingPeer(tmp_path / "pacs", Style.NEVER, node_port=receiver.ports[0]) as peer,
+    ):
+        peer.report_elsewhere(None, (query.transaction_uid, query.references))
+    assert peer.report_statuses == [0x0115]
+    assert statuses(node) == ["accepted"] * 2
+    assert AuditKind.COMMITMENT_REFUSED in node.kinds()
 
 
 @pytest.mark.parametrize("known", [True, False])

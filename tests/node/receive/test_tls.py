@@ -76,8 +76,7 @@ def test_tls_closes_the_plain_port(tmp_path: Path, store: MemoryStore) -> None:
     """Unless the configuration says otherwise: who can call plain needs no certificate."""
     with receiver(tmp_path, store, tls=identity(tmp_path, "node")) as node:
         [secure] = node.ports
-        with association(secure) as assoc:
-            assert not assoc.is_established
+        assert sender(secure, identity(tmp_path, "ct1")).echo("node").ok
 
 
 def test_plain_and_tls_listen_beside_each_other(tmp_path: Path, store: MemoryStore) -> None:
