@@ -27,8 +27,10 @@ from dicom_node.config.root import (
     WorkersConfig,
 )
 from dicom_node.config.sections import (
+    AlertsConfig,
     AuditConfig,
     HttpConfig,
+    MailConfig,
     PriorityConfig,
     QuotasConfig,
     ReceiveConfig,
@@ -38,9 +40,11 @@ from dicom_node.config.sections import (
     SpoolConfig,
     TlsConfig,
     TlsProfile,
+    WebhookConfig,
 )
 
 __all__ = [
+    "AlertsConfig",
     "AuditConfig",
     "CallingPeer",
     "Config",
@@ -51,6 +55,7 @@ __all__ = [
     "GateConfig",
     "HttpConfig",
     "LogConfig",
+    "MailConfig",
     "ModelsConfig",
     "NodeConfig",
     "PriorityConfig",
@@ -67,6 +72,7 @@ __all__ = [
     "TlsConfig",
     "TlsProfile",
     "WebDestination",
+    "WebhookConfig",
     "WorkersConfig",
     "load",
 ]

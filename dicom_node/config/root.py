@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from dicom_node.config.destinations import AETitle, Destination, DicomDestination
 from dicom_node.config.sections import (
+    AlertsConfig,
     AuditConfig,
     HttpConfig,
     Port,
@@ -179,6 +180,7 @@ class Config(Section):
     results: ResultsConfig = ResultsConfig()
     delivery: DeliveryConfig = DeliveryConfig()
     http: HttpConfig = HttpConfig()
+    alerts: AlertsConfig = AlertsConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

@@ -114,6 +114,35 @@ class HttpConfig(Section):
     port: Port | None = None
 
 
+class WebhookConfig(Section):
+    """A web service that takes messages as JSON by HTTP POST."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s]+$")]
+    token_file: Path | None = None
+
+
+class MailConfig(Section):
+    """A mail server, and who gets the messages."""
+
+    host: Word
+    port: Port = 587
+    sender: Word
+    recipients: Annotated[tuple[Word, ...], Field(min_length=1)]
+    starttls: bool = True
+    ca_file: Path | None = None
+    user: Word | None = None
+    password_file: Path | None = None
+
+
+class AlertsConfig(Section):
+    """Messages about alarms."""
+
+    webhook: WebhookConfig | None = None
+    mail: MailConfig | None = None
+    after_minutes: Annotated[float, Field(ge=0)] = 5.0
+    pause_minutes: Annotated[float, Field(ge=0)] = 15.0
+
+
 class SpoolConfig(Section):
     """Limits of what is received."""
 

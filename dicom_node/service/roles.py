@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import Config
+    from dicom_node.service.alarms import Alarm
     from dicom_node.store.store import Store
 
 Role: TypeAlias = Literal["receiver", "worker", "deliverer", "web"]
@@ -162,6 +163,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
                 rounds.report.start_due,
                 rounds.probe.start_due,
                 *_audit_messages(config, store),
+                *_alerts(config),
             ),
             release=store.release,
             repair_clock_skew=lambda: store.repair_clock_skew(_longest_wait(config)),
@@ -201,6 +203,30 @@ def _longest_wait(config: Config) -> timedelta:
             config.delivery.commitment_timeout_seconds,
         )
     )  # fmt: skip
+
+
+def _alerts(config: Config) -> tuple[Callable[[], None], ...]:
+    """The task that sends messages about alarms, if a way is configured."""
+    if config.alerts.webhook is None and config.alerts.mail is None:
+        return ()
+    from dicom_node.service.alerts import Alerts
+    from dicom_node.service.pidfile import processes
+    from dicom_node.service.work_alarms import every_alarm
+    from dicom_node.store.status import read_status
+
+    data_dir = config.node.data_dir
+
+    def look() -> list[Alarm]:
+        return every_alarm(config, None, read_status(data_dir), processes(data_dir), utc_now())
+
+    alerts = Alerts(
+        settings=config.alerts,
+        ae_title=config.node.ae_title,
+        look=look,
+        data_dir=data_dir,
+        clock=utc_now,
+    )
+    return (alerts.tick,)
 
 
 def _audit_messages(config: Config, store: Store) -> tuple[Callable[[], None], ...]:
