@@ -1,7 +1,8 @@
 """The templates of the node's documents (PS3.16 Annex A): allowed children of each item.
 
 A row is (relationship, value type, concept) -> (at least, at most); concept "*" is any. The rows
-are those of TID 1500, 1501, 1410, 1600 and 2010 that the node uses; any other child is a failure.
+are those of TID 1500, 1501, 1410, 1600 and 2010 that the node uses, with one extension; any other
+child is a failure.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ CHILDREN: Final[dict[str, Rows]] = {
         ("HAS CONCEPT MOD", "CODE", "121049"): (1, 1),
         **_OBSERVER,
         ("HAS CONCEPT MOD", "CODE", "121058"): (1, MANY),
+        ("CONTAINS", "TEXT", "111412"): (0, 1),  # no row of TID 1500, which is extensible
         ("CONTAINS", "CONTAINER", _LIBRARY): (0, 1),
         ("CONTAINS", "CONTAINER", _MEASUREMENTS): (1, 1),
     },

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_node.compose.lineage import Lineage
-    from models.reading import Reading, StageResult
+    from dicom_node.explain.message import Answer, Message
+    from models.reading import Reading
 
 _CONTAINS = hd.sr.RelationshipTypeValues.CONTAINS
 
@@ -28,26 +29,27 @@ def basic_text(lineage: Lineage, text: str) -> Dataset:
     return container
 
 
-def narrative(reading: Reading, remarks: Sequence[str] = ()) -> str:
+def narrative(reading: Reading, said: Message, remarks: Sequence[str] = ()) -> str:
     """Say in sentences what the coded report says; ``remarks`` are about the film."""
-    sentences = [verdict("Pneumonia", reading.pneumonia)]
-    if reading.covid19 is None:
-        sentences.append("COVID-19 was not looked for: pneumonia is below its threshold.")
-    else:
-        sentences.append(verdict("COVID-19", reading.covid19))
+    sentences = [summary(said)]
     if reading.heat_check and reading.heat_check.reliable is False:
         sentences.append(unreliable(reading.heat_check))
     sentences += remarks
     model = reading.model
     sentences.append(f"Model {model.version}, sha256 {model.digest}.")
-    sentences.append("Research software, not for diagnostic use.")
     return "\n".join(sentences)
 
 
-def verdict(name: str, stage: StageResult) -> str:
-    """Say one stage's decision in a sentence."""
-    side = "at or above" if stage.positive else "below"
-    return (
-        f"{name} probability {100 * stage.probability:.1f} %, "
-        f"{side} the threshold of {100 * stage.threshold:.1f} %."
-    )
+def summary(said: Message) -> str:
+    """Say finding, score, cut-off, place and limits in sentences, the most important first."""
+    where = f", {' and '.join(said.places).lower()}" if said.places else ""
+    sentences = [f"{verdict(said.pneumonia)}{where}", *said.earlier, verdict(said.covid19)]
+    sentences += [*said.warnings, *said.small_print, "Research software, not for diagnostic use"]
+    return " ".join(f"{each}." for each in sentences)
+
+
+def verdict(answer: Answer) -> str:
+    """Say one answer in a clause."""
+    if answer.score is None:
+        return f"{answer.name} {answer.said}"
+    return f"{answer.name} {answer.said}: score {answer.score} of 100, cut-off {answer.cut_off}"

@@ -45,7 +45,7 @@ VERTICAL_SPACING: Final = Code("111066", "DCM", "Vertical Pixel Spacing")
 
 # Findings, TID 1501 and 1410
 PNEUMONIA: Final = Code("233604007", "SCT", "Pneumonia")
-COVID19: Final = Code("840539006", "SCT", "Disease caused by SARS-CoV-2")
+COVID19: Final = Code("840539006", "SCT", "COVID-19")
 LUNG: Final = Code("39607008", "SCT", "Lung")
 RIGHT: Final = Code("24028007", "SCT", "Right")
 LEFT: Final = Code("7771000", "SCT", "Left")
@@ -69,9 +69,9 @@ OTHER_FAILURE: Final = Code("111220", "DCM", "Other failure")
 
 # Measurements
 PNEUMONIA_PROBABILITY: Final = Code("PNEUMONIA-PROB", SCHEME, "Pneumonia probability")
-PNEUMONIA_HEAT: Final = Code("PNEUMONIA-HEAT", SCHEME, "Share of pneumonia heat")
+PNEUMONIA_HEAT: Final = Code("PNEUMONIA-HEAT", SCHEME, "Share of pneumonia heatmap, not of lung")
 COVID19_PROBABILITY: Final = Code("COVID19-PROB", SCHEME, "COVID-19 probability")
-COVID19_HEAT: Final = Code("COVID19-HEAT", SCHEME, "Share of COVID-19 heat")
+COVID19_HEAT: Final = Code("COVID19-HEAT", SCHEME, "Share of COVID-19 heatmap, not of lung")
 PERCENT: Final = Code("%", "UCUM", "Percent")
 PIXELS: Final = Code("{pixels}", "UCUM", "Pixels")
 MILLIMETER: Final = Code("mm", "UCUM", "mm")

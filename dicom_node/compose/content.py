@@ -2,7 +2,7 @@
 
 Three rules follow from OHIF: every measurement has coordinates, because OHIF crashes on one
 without; regions are polylines, the only shape it always draws; and a measurement is named after
-its finding, because OHIF shows nothing but the name.
+its finding, because OHIF shows nothing but the name. Percentages are whole numbers.
 """
 
 from __future__ import annotations
@@ -16,14 +16,23 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
-from dicom_node.compose import codes
+from dicom_node.compose import codes, film_pixels
 from dicom_node.compose.lineage import Lineage
 from dicom_node.compose.refusal import accepted
 from dicom_node.compose.sanitize import clean
-from dicom_node.compose.tid1500 import Group, comment, region_source, root, tracking
+from dicom_node.compose.tid1500 import (
+    Group,
+    comment,
+    region_name,
+    region_source,
+    root,
+    tracking,
+)
+from dicom_node.explain.message import points
 from models.reading import HeatCheck, Reading, StageResult
 
 if TYPE_CHECKING:
+    from dicom_node.domain.values import Image
     from dicom_node.explain import Explanation, Polygon, Region
 
 
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 class _Stage:
     """The names and codes with which one stage's decision is reported."""
 
+    key: str  # derives the groups' tracking UIDs
     name: str
     algorithm: str
     finding: Code
@@ -40,14 +50,16 @@ class _Stage:
 
 
 _PNEUMONIA = _Stage(
-    name="stage 2",
+    key="stage 2",
+    name="Pneumonia",
     algorithm="Pneumonia classifier",
     finding=codes.PNEUMONIA,
     probability=codes.PNEUMONIA_PROBABILITY,
     heat=codes.PNEUMONIA_HEAT,
 )
 _COVID19 = _Stage(
-    name="stage 3",
+    key="stage 3",
+    name="COVID-19",
     algorithm="COVID-19 classifier",
     finding=codes.COVID19,
     probability=codes.COVID19_PROBABILITY,
@@ -55,13 +67,17 @@ _COVID19 = _Stage(
 )
 # report.stage3_code off: COVID-19 is reported as a property of the pneumonia, which is present.
 _COVID19_UNCODED = _Stage(
-    name="stage 3",
+    key="stage 3",
+    name="COVID-19",
     algorithm="COVID-19 classifier",
     finding=codes.PNEUMONIA,
     probability=codes.COVID19_PROBABILITY,
     heat=codes.COVID19_HEAT,
     says_presence=False,
 )
+
+
+_OUTLINES_DIFFER = "The outlines of the lungs differ: an opacity outside them was not assessed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,7 @@ class _Writer:
     reading: Reading
     explanation: Explanation
     remarks: Sequence[str]
+    flawed: bool
 
     def groups(self) -> Iterator[Group]:
         reading, explanation = self.reading, self.explanation
@@ -85,16 +102,16 @@ class _Writer:
             stage = _COVID19 if coded else _COVID19_UNCODED
             yield self.decision(stage, reading.covid19)
             yield from self.heat(stage, explanation.covid19)
-        yield accepted(self.lineage, self.remarks)
+        yield accepted(self.lineage, self.remarks, flawed=self.flawed)
 
     def decision(self, stage: _Stage, result: StageResult) -> Group:
         """Write a TID 1501 group: a stage's decision about the whole film."""
         source = self.lineage.source
         where = hd.sr.CoordinatesForMeasurement(
-            "POLYLINE", self._scoord(self._ground(stage)), region_source(self.lineage)
+            "POLYLINE", self._scoord(self._mark(stage)), region_source(self.lineage)
         )
         return hd.sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=tracking(self.lineage, stage.name),
+            tracking_identifier=tracking(self.lineage, stage.key, stage.name),
             finding_type=stage.finding,
             finding_sites=[hd.sr.FindingSite(codes.LUNG)],
             algorithm_id=self._algorithm(stage, result),
@@ -119,8 +136,10 @@ class _Writer:
     def heat(self, stage: _Stage, regions: tuple[Region, ...]) -> Iterator[Group]:
         """Write a TID 1410 group for each outlined region."""
         for number, region in enumerate(regions, 1):
+            key = f"{stage.key} region {number}"
+            name = region_name(stage.name, number, region)
             yield hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-                tracking_identifier=tracking(self.lineage, f"{stage.name} region {number}"),
+                tracking_identifier=tracking(self.lineage, key, name),
                 referenced_region=hd.sr.ImageRegion(
                     "POLYLINE", self._scoord(region.points), region_source(self.lineage)
                 ),
@@ -131,40 +150,28 @@ class _Writer:
 
     def _algorithm(self, stage: _Stage, result: StageResult) -> hd.sr.AlgorithmIdentification:
         model = self.reading.model
+        heatmap = model.h2_variant if stage is _PNEUMONIA else "grad-cam"
         parameters = [
-            f"threshold={result.threshold:g}",
-            f"probability={result.probability:.6f}",
-            f"logit={result.logit:.6g}",
-            f"temperature={result.temperature:g}",
-            f"heatmap={model.h2_variant if stage is _PNEUMONIA else 'grad-cam'}",
-            f"model sha256={model.digest}",
-            *(f"{name} weights sha256={sha}" for name, sha in sorted(model.digests.items())),
-            f"config sha256={self.lineage.context.config_digest}",
+            f"threshold={result.threshold:g} probability={result.probability:.6f} "
+            f"logit={result.logit:.6g} temperature={result.temperature:g} heatmap={heatmap}"
         ]
         if stage is _PNEUMONIA and (check := self.reading.heat_check):
-            parameters += _measured(check)
+            parameters[0] += f" {_measured(check)}"
         if self.reading.covid19 is None:
             parameters.append("stage3=not run (stage2 below threshold)")
         return hd.sr.AlgorithmIdentification(
             name=stage.algorithm, version=model.version, parameters=parameters, family=codes.AI
         )
 
-    def _ground(self, stage: _Stage) -> Polygon:
-        """Return the polygon a decision is attached to: the lungs.
+    def _mark(self, stage: _Stage) -> Polygon:
+        """Return a short line at the film's left edge, to which a decision is attached.
 
-        OHIF puts a label beside the middle of its outline. The polygon of stage 3 is a tenth of
-        the film longer, upwards or downwards as there is room, so that the labels do not overlap.
+        A decision is about the whole film; OHIF writes it beside the line, inside the viewport.
         """
-        lungs = self.explanation.lungs
-        if stage is _PNEUMONIA:
-            return lungs
-        tenth = self.reading.frame.rows / 10
-        top, bottom = lungs[:, 1].min(), lungs[:, 1].max()
-        upwards = top >= tenth or top >= self.reading.frame.rows - bottom
-        beyond = lungs[:, 1] < (top + bottom) / 2 if upwards else lungs[:, 1] > (top + bottom) / 2
-        longer = lungs.copy()
-        longer[beyond, 1] += -tenth if upwards else tenth
-        return longer
+        frame = self.reading.frame
+        left, right = 0.02 * frame.columns, 0.04 * frame.columns
+        row = (0.05 if stage is _PNEUMONIA else 0.1) * frame.rows
+        return np.array([[left, row], [right, row], [left, row]], np.float64)
 
     def _scoord(self, points: Polygon) -> Polygon:
         """Convert film points to SCOORD: its origin is the first pixel's corner (C.18.6.1.2)."""
@@ -184,11 +191,14 @@ class _Writer:
 
 
 def content(
-    lineage: Lineage, reading: Reading, explanation: Explanation, remarks: Sequence[str]
+    lineage: Lineage, reading: Reading, explanation: Explanation, image: Image, summary: str
 ) -> Dataset:
-    """Return the root container of the report; ``remarks`` are sentences about the film."""
-    writer = _Writer(lineage, reading, explanation, remarks)
-    return root(lineage, writer.groups())
+    """Return the root container of the report; ``summary`` is what it says first."""
+    remarks, flawed = film_pixels.remarks(image), film_pixels.is_flawed(image)
+    if reading.lungs.asymmetry and reading.lungs.asymmetry.suspicious:
+        remarks, flawed = [*remarks, _OUTLINES_DIFFER], True
+    writer = _Writer(lineage, reading, explanation, remarks, flawed)
+    return root(lineage, writer.groups(), summary)
 
 
 def unreliable(check: HeatCheck) -> str:
@@ -202,20 +212,20 @@ def unreliable(check: HeatCheck) -> str:
     return f"The heatmap is unreliable as an explanation: {why}."
 
 
-def _measured(check: HeatCheck) -> Iterator[str]:
-    yield f"heat inside lungs={check.inside_lungs:.4f}"
+def _measured(check: HeatCheck) -> str:
+    said = f"heat inside lungs={check.inside_lungs:.4f}"
     if check.drop is not None and check.random_drop is not None:
-        yield f"drop={check.drop:.4f}"
-        yield f"random drop={check.random_drop:.4f}"
+        said += f" drop={check.drop:.4f} random drop={check.random_drop:.4f}"
+    return said
 
 
 def _percent(
     name: Code, fraction: float, where: hd.sr.CoordinatesForMeasurement | None = None
 ) -> hd.sr.Measurement:
-    """Return a measurement (TID 300) in per cent."""
+    """Return a measurement (TID 300) in whole per cent."""
     return hd.sr.Measurement(
         name=name,
-        value=round(100 * fraction, 1),
+        value=points(fraction),
         unit=codes.PERCENT,
         referenced_coordinates=[where] if where else None,
     )

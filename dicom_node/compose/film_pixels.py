@@ -99,6 +99,12 @@ def remarks(image: Image) -> list[str]:
     return said
 
 
+def is_flawed(image: Image) -> bool:
+    """Whether something about the film's pixels is wrong, and its reader is warned of it."""
+    wrong = {"mirrored", "decoding", "header"} & set(image.notes)
+    return bool(wrong) or image.notes.get("polarity") == "corrected"
+
+
 def _mirror(values: FloatMap) -> FloatMap:
     return np.ascontiguousarray(values[:, ::-1])
 

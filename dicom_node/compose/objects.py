@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node import explain
 from dicom_node.compose import series
-from dicom_node.compose.basic_text import basic_text, narrative
+from dicom_node.compose.basic_text import basic_text, narrative, summary
 from dicom_node.compose.content import content
 from dicom_node.compose.facts import facts
 from dicom_node.compose.film_pixels import as_read, on_film, remarks
@@ -25,7 +24,7 @@ from dicom_node.compose.segmentation import segmentation
 from dicom_node.compose.tid1500 import root
 from dicom_node.dicom.files import durable_write
 from dicom_node.domain.values import Image, Refusal
-from dicom_node.explain.message import english
+from dicom_node.explain.message import english, message
 from dicom_node.explain.refusals import SHORT
 from models.reading import ModelIdentity, Reading
 
@@ -49,14 +48,14 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
     """
     lineage = Lineage(source=source, model=reading.model, context=context)
     explanation = explain.explain(image, reading, _style(lineage))
-    header, said = as_read(source, image), remarks(image)
+    header, said = as_read(source, image), _said(lineage, image, reading, explanation)
     if header is not source:
         image, reading = on_film(image, reading)
         explanation = explain.in_film_pixels(explanation, reading, context.report.max_regions)
     pictures = _pictures(replace(lineage, source=header), reading, explanation)
     others = _others(lineage, image, reading, explanation)
     images = [*pictures, *others]
-    document = report(lineage, "sr", _words(lineage, reading, explanation, said), images)
+    document = report(lineage, "sr", _words(lineage, image, reading, explanation, said), images)
     if not context.results.key_objects:
         return [*images, document]
     masks = [ds for ds in others if ds.Modality == "SEG"]
@@ -92,7 +91,7 @@ def compose_refusal(
     if context.report.sop_class == "basic_text":
         tree = basic_text(lineage, sentence(refusal))
     else:
-        tree = root(lineage, [refused(lineage, refusal)])
+        tree = root(lineage, [refused(lineage, refusal)], sentence(refusal))
     return [*pictures, report(lineage, f"refusal {refusal.code.value}", tree, pictures)]
 
 
@@ -143,13 +142,25 @@ def _others(
     return others
 
 
+def _said(
+    lineage: Lineage, image: Image, reading: Reading, explanation: explain.Explanation
+) -> explain.Message:
+    """Return what is said of the film as it was read, in English: the report's language."""
+    places = [region.place for region in explanation.pneumonia]
+    return message(reading, places, image.notes, facts(lineage.source, lineage.context))
+
+
 def _words(
-    lineage: Lineage, reading: Reading, explanation: explain.Explanation, said: Sequence[str]
+    lineage: Lineage,
+    image: Image,
+    reading: Reading,
+    explanation: explain.Explanation,
+    said: explain.Message,
 ) -> Dataset:
     """Build the report's content: coded, or a narrative for viewers that only print text."""
     if lineage.context.report.sop_class == "basic_text":
-        return basic_text(lineage, narrative(reading, said))
-    return content(lineage, reading, explanation, said)
+        return basic_text(lineage, narrative(reading, said, remarks(image)))
+    return content(lineage, reading, explanation, image, summary(said))
 
 
 def write(ds: Dataset, path: Path) -> None:

@@ -22,9 +22,11 @@ from dicom_node.compose import series
 from dicom_node.compose.basic_text import verdict
 from dicom_node.compose.lineage import reference
 from dicom_node.compose.sanitize import clean
-from dicom_node.compose.tid1500 import size_of
+from dicom_node.compose.tid1500 import region_name, size_of
 from dicom_node.dicom.header import number, text
 from dicom_node.explain import palette
+from dicom_node.explain.message import answer
+from dicom_node.explain.phrases import WORDS
 from dicom_node.explain.regions import outline
 from dicom_node.pixels.geometry import pixel_ratio
 from dicom_node.pixels.grayscale import byte_order, first_item, look_up_table
@@ -144,9 +146,9 @@ def _layers(
     drawn = (
         ("AI LUNGS", "Lungs", palette.LUNGS, lungs),
         ("AI PNEUMONIA", "Heat of the pneumonia classifier", _ORANGE,
-         list(_regions(lineage, reading, "stage 2", explanation.pneumonia))),
+         list(_regions(lineage, reading, ("stage 2", "Pneumonia"), explanation.pneumonia))),
         ("AI COVID19", "Heat of the COVID-19 classifier", _PURPLE,
-         list(_regions(lineage, reading, "stage 3", explanation.covid19))),
+         list(_regions(lineage, reading, ("stage 3", "COVID-19"), explanation.covid19))),
     )  # fmt: skip
     for order, (name, words, colour, shapes) in enumerate(drawn, 1):
         if shapes:
@@ -162,12 +164,13 @@ def _layers(
 
 
 def _regions(
-    lineage: Lineage, reading: Reading, stage: str, regions: Iterable[Region]
+    lineage: Lineage, reading: Reading, stage: tuple[str, str], regions: Iterable[Region]
 ) -> Iterator[hd.pr.GraphicObject]:
     """Outline regions with the same tracking identifiers as in the report."""
+    key, finding = stage
     for place, region in enumerate(regions, 1):
-        name = f"{stage} region {place}"
-        yield _polyline(reading, region.points, name, lineage.root.uid(f"tracking {name}"))
+        uid = lineage.root.uid(f"tracking {key} region {place}")
+        yield _polyline(reading, region.points, region_name(finding, place, region), uid)
 
 
 def _polyline(
@@ -182,9 +185,9 @@ def _polyline(
 
 def _words(reading: Reading) -> Iterator[str]:
     yield "NOT FOR DIAGNOSTIC USE"
-    yield verdict("Pneumonia", reading.pneumonia)
-    if reading.covid19 is not None:
-        yield verdict("COVID-19", reading.covid19)
+    words = WORDS["en"]
+    for name, stage in ((words.pneumonia, reading.pneumonia), (words.covid19, reading.covid19)):
+        yield f"{verdict(answer(name, stage, words))}."
 
 
 def _decimal(value: float) -> DSfloat:

@@ -70,9 +70,16 @@ def refused(lineage: Lineage, refusal: Refusal) -> Group:
     return _gate(lineage, codes.UNFIT, [finding], [parameter], sentence(refusal))
 
 
-def accepted(lineage: Lineage, remarks: Sequence[str]) -> Group:
-    """Write the group that says the film is usable, and what was done to it before reading."""
-    return _gate(lineage, codes.FIT, [], [], " ".join(remarks) or None)
+def accepted(lineage: Lineage, remarks: Sequence[str], *, flawed: bool) -> Group:
+    """Write the group that says the film is usable, and what was done to it before reading.
+
+    A ``flawed`` film is usable and does not meet the standard: its reader is warned, too. The
+    group is a report's last and holds the digests.
+    """
+    digests = sorted(lineage.model.digests.items())
+    weights = "weights sha256: " + ", ".join(f"{name}={digest}" for name, digest in digests)
+    rating = codes.UNFIT if flawed else codes.FIT
+    return _gate(lineage, rating, [], [weights], " ".join(remarks) or None)
 
 
 def _gate(
@@ -85,7 +92,7 @@ def _gate(
     rows, columns = size_of(lineage.source)
     frame = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows], [0, 0]], dtype=np.float64)
     group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking(lineage, "input gate"),
+        tracking_identifier=tracking(lineage, "input gate", "Image quality"),
         referenced_region=hd.sr.ImageRegion("POLYLINE", frame, region_source(lineage)),
         finding_type=codes.IMAGE_QUALITY,
         algorithm_id=hd.sr.AlgorithmIdentification(

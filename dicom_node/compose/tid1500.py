@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import highdicom as hd
 from pydicom.dataset import Dataset
@@ -13,6 +13,10 @@ from dicom_node.compose import codes
 from dicom_node.compose.lineage import Lineage
 from dicom_node.compose.sanitize import clean
 from dicom_node.dicom.header import number, text
+from dicom_node.explain.phrases import WORDS
+
+if TYPE_CHECKING:
+    from dicom_node.explain import Region
 
 Group: TypeAlias = (
     hd.sr.MeasurementsAndQualitativeEvaluations
@@ -22,22 +26,44 @@ Group: TypeAlias = (
 _ACQUISITION = hd.sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
 
 
-def root(lineage: Lineage, groups: Iterable[Group]) -> Dataset:
-    """Build the root container of a report with these groups."""
+def root(lineage: Lineage, groups: Iterable[Group], summary: str) -> Dataset:
+    """Build the root container of a report: a summary in sentences, then these groups.
+
+    TID 1500 is extensible and has no row for the summary. Content is separate in every container,
+    because DCMTK leaves out the names of measurements in continuous text.
+    """
     container = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=observer(lineage)),
         procedure_reported=codes.PROCEDURE,
         imaging_measurements=list(groups),
         title=codes.REPORT,
     )[0]
-    container.ContentSequence.insert(len(container.ContentSequence) - 1, _library(lineage.source))
+    said = hd.sr.TextContentItem(codes.NARRATIVE, summary, hd.sr.RelationshipTypeValues.CONTAINS)
+    children = container.ContentSequence
+    children.insert(len(children) - 1, said)
+    children.insert(len(children) - 1, _library(lineage.source))
+    _separate(container)
     return container
 
 
-def tracking(lineage: Lineage, name: str) -> hd.sr.TrackingIdentifier:
-    """Build the tracking identifiers of a group; OHIF crashes on a group without a UID."""
-    uid = lineage.root.uid(f"tracking {name}")
-    return hd.sr.TrackingIdentifier(uid=uid, identifier=name)
+def _separate(item: Dataset) -> None:
+    if item.ValueType == "CONTAINER":
+        item.ContinuityOfContent = "SEPARATE"
+    for child in item.get("ContentSequence", ()):
+        _separate(child)
+
+
+def tracking(lineage: Lineage, key: str, name: str) -> hd.sr.TrackingIdentifier:
+    """Build the tracking identifiers of a group; OHIF crashes on a group without a UID.
+
+    The UID is derived from ``key``; ``name`` is what the reader sees.
+    """
+    return hd.sr.TrackingIdentifier(uid=lineage.root.uid(f"tracking {key}"), identifier=name)
+
+
+def region_name(finding: str, number: int, region: Region) -> str:
+    """Name a region by its finding, number and place."""
+    return f"{finding} region {number}: {getattr(WORDS['en'], region.place.name).lower()}"
 
 
 def region_source(lineage: Lineage) -> hd.sr.SourceImageForRegion:

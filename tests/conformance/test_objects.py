@@ -63,7 +63,7 @@ REPORT = {
     "VerificationFlag": "UNVERIFIED",
     "PreliminaryFlag": "PRELIMINARY",
     "ValueType": "CONTAINER",
-    "ContinuityOfContent": "CONTINUOUS",
+    "ContinuityOfContent": "SEPARATE",
 }
 REPORT_TYPE_1 = "CurrentRequestedProcedureEvidenceSequence CodingSchemeIdentificationSequence"
 REPORT_TYPE_2 = "ReferencedPerformedProcedureStepSequence PerformedProcedureCodeSequence"
@@ -80,6 +80,7 @@ TEMPLATE: dict[str, dict[tuple[str, str, str], tuple[int, int]]] = {
         ("HAS OBS CONTEXT", "UIDREF", "121012"): (1, 1),
         **{("HAS OBS CONTEXT", "TEXT", concept): (1, n) for concept, n in OBSERVER.items()},
         ("HAS CONCEPT MOD", "CODE", "121058"): (1, 1),  # procedure reported
+        ("CONTAINS", "TEXT", "111412"): (1, 1),  # summary; TID 1500 is extensible
         ("CONTAINS", "CONTAINER", LIBRARY): (1, 1),
         ("CONTAINS", "CONTAINER", MEASURED): (1, 1),
     },

@@ -157,6 +157,7 @@ def _another_report(source: Dataset) -> Dataset:
 def _refusal(source: Dataset) -> Dataset:
     refusal = Refusal(code=RefusalCode.VIEW, reason="a lateral view")
     report = compose.compose_refusal(source, refusal, readings.MODEL, context())[-1]
+    _evidence(report, [source])
     return report
 
 

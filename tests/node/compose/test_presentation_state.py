@@ -122,8 +122,8 @@ def test_the_words_are_the_verdict_and_a_warning() -> None:
     assert text.BoundingBoxAnnotationUnits == "DISPLAY"
     assert text.UnformattedTextValue.splitlines() == [
         "NOT FOR DIAGNOSTIC USE",
-        "Pneumonia probability 87.3 %, at or above the threshold of 50.0 %.",
-        "COVID-19 probability 71.2 %, at or above the threshold of 40.0 %.",
+        "Pneumonia above cut-off: score 87 of 100, cut-off 50.",
+        "COVID-19 pattern above cut-off: score 71 of 100, cut-off 40.",
     ]
 
 

@@ -42,17 +42,17 @@ def _refuse(
 
 
 def _gate(report: Dataset) -> dict[str, str]:
-    """Concept -> value, of the group "input gate"."""
+    """Concept -> value, of the group "Image quality"."""
     for group in report.ContentSequence[-1].ContentSequence:
         items = {item.ConceptNameCodeSequence[0].CodeValue: item for item in group.ContentSequence}
-        if items["112039"].TextValue == "input gate":
+        if items["112039"].TextValue == "Image quality":
             return {
                 concept: item.ConceptCodeSequence[0].CodeValue
                 if item.ValueType == "CODE"
                 else str(item.get("TextValue", ""))
                 for concept, item in items.items()
             }
-    raise AssertionError("the report says nothing of the input gate")
+    raise AssertionError("the report says nothing of the image quality")
 
 
 @pytest.mark.parametrize(("code", "finding"), FINDINGS.items())
@@ -156,5 +156,5 @@ def test_every_reading_says_that_the_film_was_usable() -> None:
 def test_a_corrected_polarity_is_reported() -> None:
     """Who looks at the film sees it black for white."""
     gate = _gate(composed(small_film(), polarity="corrected")[-1])
-    assert gate["111029"] == "111237"
+    assert gate["111029"] == "111236"
     assert "black and white exchanged" in gate["121106"]
