@@ -104,7 +104,7 @@ def test_a_warning_of_the_pixels_is_in_the_summary_and_in_the_quality() -> None:
         ({"polarity": "corrected"}, UNFIT),
         ({"decoding": "?"}, UNFIT),
     ):
-        report = composed(small_film(), negative(FRAME), **notes)[-1]
+        report = composed(small_film(), negative(FRAME), None, **notes)[-1]
         group = report.ContentSequence[-1].ContentSequence[-1]
         codes = [i.ConceptCodeSequence[0].CodeValue for i in group.ContentSequence
                  if i.ValueType == "CODE"]  # fmt: skip
