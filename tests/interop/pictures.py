@@ -27,6 +27,7 @@ def make(run: Path, folder: Path) -> None:
     )
     for source, name in (
         *((case / "ohif" / f"{kind}.png", f"ohif-{kind.lower()}") for kind in _SEEN_BY_OHIF),
+        *((path, "ohif-refused") for path in (run / "3d").glob("lateral*/ohif/SC.png")),
         (case / "SC-1.preview.png", "orthanc-sc"),
         (case / "SEG-1.preview.png", "orthanc-seg"),
         (drawn, "dsr2html-sr"),
