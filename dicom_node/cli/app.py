@@ -19,6 +19,7 @@ from dicom_node.cli import (
     destinations,
     doctor,
     erase,
+    passcode,
     read,
     stats,
     status,
@@ -41,6 +42,7 @@ status.register(app)
 studies.register(app)
 stats.register(app)
 erase.register(app)
+passcode.register(app)
 backup.register(app)
 read.register(app)
 destinations.register(app)

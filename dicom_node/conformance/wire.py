@@ -38,6 +38,7 @@ _REJECTED_WHEN = {
     Rejection.CALLED: "The called AE title is not the node's, and `node.require_called` is on",
     Rejection.CALLING: "`node.allowed_calling` names peers, and this is not one of them",
     Rejection.USER: "`node.users_file` is set, and the request has no user listed in it",
+    Rejection.LOCKED: "The address showed a wrong user identity five times in ten minutes",
     Rejection.LIMIT: "`node.max_associations` are open",
     Rejection.PEER_LIMIT: "`node.max_associations_per_peer` of this peer are open",
     Rejection.ADDRESS_LIMIT: "`quotas.address_associations` of this address are open",

@@ -30,6 +30,7 @@ class Rejection(Enum):
     CALLED = "called-ae-title"
     CALLING = "calling-ae-title"
     USER = "user-identity"
+    LOCKED = "locked-out"
     LIMIT = "local-limit"
     PEER_LIMIT = "peer-limit"
     ADDRESS_LIMIT = "address-limit"
@@ -46,6 +47,7 @@ _ON_THE_WIRE = {
     Rejection.CALLED: (1, 1, 7),  # permanent, service user, called AE title not recognised
     Rejection.CALLING: (1, 1, 3),  # permanent, service user, calling AE title not recognised
     Rejection.USER: (1, 1, 1),  # permanent, service user, no reason given; PS3.7 D.3.3.7 has none
+    Rejection.LOCKED: (1, 1, 1),
     Rejection.LIMIT: (2, 3, 2),  # transient, service provider (presentation), local limit exceeded
     Rejection.PEER_LIMIT: (2, 3, 2),
     Rejection.ADDRESS_LIMIT: (2, 3, 2),

@@ -232,8 +232,9 @@ class Receiver:
             raise RuntimeError("pynetdicom handed over a request that was not parsed")
         link.calling, link.called = request.calling, request.called
         rejection = self._access.rejection(request, link)
-        if rejection is None and not self._identities.is_authorised(request.identity):
-            rejection = Rejection.USER
+        if rejection is None and not self._identities.is_authorised(request.identity, link.address):
+            locked = self._identities.is_locked_out(link.address)
+            rejection = Rejection.LOCKED if locked else Rejection.USER
         if rejection is None:
             node = self._node
             rejection = self._links.admit(

@@ -60,6 +60,7 @@ _RECEPTION = {
     "instance-differs": "{} objects came under a SOP Instance UID that another object has",
     "patient-mismatch": "{} objects were refused: their study belongs to another patient",
     "connections-cut": "silent connections were cut, {} times",
+    "locked-out": "an address was locked out after wrong passcodes, {} times",
     "quota-exceeded": "a peer or an address sent more than its quota, {} times",
 }
 

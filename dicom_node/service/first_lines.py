@@ -53,5 +53,5 @@ def _identity(config: Config) -> str:
     node, tls = config.node, config.tls
     shown = ["a user identity"] if node.users_file else []
     if tls.port is not None and tls.mutual:
-        shown.append("a certificate, over TLS" if node.plain else "a certificate")
+        shown.append("a certificate, over TLS" if config.plain_is_open else "a certificate")
     return ", ".join(shown) or "nothing"

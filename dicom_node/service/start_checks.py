@@ -54,7 +54,7 @@ def port_faults(config: Config) -> list[str]:
     """Whether the ports that the node listens on are free; nothing stays open."""
     node, tls = config.node, config.tls
     ports = (
-        ("node.port", node.host, node.port if node.plain else None),
+        ("node.port", node.host, node.port if config.plain_is_open else None),
         ("tls.port", node.host, tls.port),
         ("http.port", config.http.host, config.http.port),
     )
@@ -67,7 +67,7 @@ def port_faults(config: Config) -> list[str]:
         except OSError as error:
             reason = _BIND.get(error.errno or 0, f"cannot be opened: {error.strerror}")
             found.append(f"{key}: port {port} of {host} {reason}")
-    if node.plain and node.port == tls.port:
+    if config.plain_is_open and node.port == tls.port:
         found.append(f"tls.port: {tls.port} is also node.port")
     return found
 

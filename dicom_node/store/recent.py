@@ -18,6 +18,7 @@ PROBLEMS = {
     "instance-differs": ("instance-differs", "%"),
     "patient-mismatch": ("instance-refused", '%"fault":"patient-mismatch"%'),
     "connections-cut": ("connections-cut", "%"),
+    "locked-out": ("association-rejected", '%"reason":"locked-out"%'),
     "quota-exceeded": ("quota-exceeded", "%"),
 }
 _HOURS = 24

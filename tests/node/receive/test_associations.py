@@ -20,7 +20,10 @@ from typer.testing import CliRunner
 from dicom_node.cli import app
 from dicom_node.domain.audit import AuditKind
 from dicom_node.receive.access import AccessList
+from dicom_node.receive.association_request import Identity
 from dicom_node.receive.limits import Limits
+from dicom_node.receive.passcodes import hashed, matches
+from dicom_node.receive.user_identity import UserIdentities
 
 
 @pytest.fixture
@@ -106,6 +109,58 @@ def test_a_user_identity_is_asked_for_where_there_is_a_file(
         assert assoc.is_rejected is not welcome
     assert rejections(store) == ([] if welcome else ["user-identity"])
     assert "sesame" not in repr((logs, store.events))
+
+
+def test_a_hashed_passcode_opens_as_a_plain_one_does(tmp_path: Path, store: MemoryStore) -> None:
+    """The file holds no passcode; one in plain text is read too, with a warning that names none."""
+    users = tmp_path / "users"
+    users.write_text(f"ct1:{hashed('sesame')}\nct2:opensesame\n")
+    assert "sesame" not in users.read_text().splitlines()[0]
+    with capture_logs() as logs, receiver(tmp_path, store, users_file=users) as node:
+        for name, passcode in (("ct1", "sesame"), ("ct2", "opensesame")):
+            with identified(node.ports[0], name, passcode) as assoc:
+                assert assoc.is_established
+        with identified(node.ports[0], "ct1", users.read_text().split(":")[1].strip()) as assoc:
+            assert assoc.is_rejected
+    assert [entry["users"] for entry in logs if "plain text" in entry["event"]] == [1]
+    assert "sesame" not in repr((logs, store.events))
+
+
+@pytest.mark.parametrize("stored", ["$scrypt$", "$scrypt$ln=99,r=8,p=1$AA$AA", "$scrypt$a,b,c$$"])
+def test_a_hash_that_cannot_be_read_opens_to_no_passcode(stored: str) -> None:
+    """Nor does it cost much."""
+    assert not matches(b"", stored.encode())
+    assert not matches(stored.encode(), stored.encode())
+
+
+def test_an_address_that_guesses_is_locked_out(tmp_path: Path) -> None:
+    """After five wrong ones the right one does not help either, for ten minutes, from there."""
+    now = [0.0]
+    users = tmp_path / "users"
+    users.write_text("ct1:sesame\n")
+    identities = UserIdentities(users, lambda: now[0])
+    right, wrong = (
+        Identity(kind=2, primary=b"ct1", secondary=passcode) for passcode in (b"sesame", b"guess")
+    )
+    assert identities.is_authorised(right, "10.0.0.9")
+    for _ in range(5):
+        assert not identities.is_authorised(wrong, "10.0.0.9")
+    assert identities.is_locked_out("10.0.0.9")
+    assert not identities.is_authorised(right, "10.0.0.9")
+    assert identities.is_authorised(right, "10.0.0.8")
+    now[0] += 601
+    assert identities.is_authorised(right, "10.0.0.9")
+
+
+def test_a_lock_out_is_audited(tmp_path: Path, store: MemoryStore) -> None:
+    """With a reason of its own, for which `status` has an alarm."""
+    users = tmp_path / "users"
+    users.write_text("ct1:sesame\n")
+    with receiver(tmp_path, store, users_file=users) as node:
+        for _ in range(6):
+            with identified(node.ports[0], "ct1", "guess") as assoc:
+                assert assoc.is_rejected
+    assert set(rejections(store)) == {"user-identity", "locked-out"}
 
 
 def test_every_caller_is_rejected_while_the_users_file_is_missing(
