@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from dicom_node.errors import ModelError
-from models import registry
+from models import registry, signature
 
 if TYPE_CHECKING:
     from dicom_node.config import ModelsConfig
@@ -29,14 +29,18 @@ class CascadeReader:
     Raises
     ------
     ModelError
-        A file is missing, was altered, or does not fit its network.
+        A file is missing, was altered, does not fit its network, or is not signed by the key that
+        is configured.
     """
 
     def __init__(self, models: ModelsConfig, threads: int) -> None:
         torch.set_num_threads(threads)
+        directory = models.dir or registry.SHIPPED[models.version]
         try:
+            if models.public_key is not None:
+                signature.check(directory, models.public_key)
             self._cascade = registry.load(
-                models.dir or registry.SHIPPED[models.version],
+                directory,
                 point=models.operating_point,
                 prevalence=models.prevalence,
             )

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from torch import nn
 
-from models import registry
+from models import registry, signature
 from models.unet import LungUNet
 from train import export as exporting
 from train import settings
@@ -174,6 +174,15 @@ def gate(
     """
     raw = settings.read(config)
     _show({"gate": gate_release.release(data, raw, out, to, network=network)})
+
+
+@app.command()
+def sign(
+    folder: Annotated[Path, typer.Argument(help="Folder with manifest.yaml", exists=True)],
+    key: Annotated[Path, typer.Option(help="Ed25519 private key, PEM", exists=True)],
+) -> None:
+    """Sign the manifest, and with it the digests of all weights; see models.public_key."""
+    typer.echo(f"written: {signature.sign(folder, key)}")
 
 
 @app.command("manifest")
