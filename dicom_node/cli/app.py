@@ -19,6 +19,7 @@ from dicom_node.cli import (
     destinations,
     doctor,
     erase,
+    init,
     passcode,
     read,
     stats,
@@ -38,6 +39,7 @@ app.add_typer(audit.audit, name="audit")
 app.add_typer(doctor.doctor, name="doctor")
 config_commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 app.add_typer(config_commands, name="config")
+init.register(app)
 status.register(app)
 studies.register(app)
 stats.register(app)
