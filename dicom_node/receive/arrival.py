@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import structlog
 from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import C_STORE_RQ, N_ACTION_RQ, N_EVENT_REPORT_RQ
+from pynetdicom.dimse_messages import (
+    C_STORE_RQ,
+    N_ACTION_RQ,
+    N_EVENT_REPORT_RQ,
+    DIMSEMessage,
+)
 from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -29,13 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pynetdicom.association import Association
-    from pynetdicom.dimse_messages import DIMSEMessage
 
     from dicom_node.receive.quotas import PeerGuard
 
 MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set other than a C-STORE's
 MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about 5000 instances
 
+# Without these a C-STORE-RQ cannot be answered (PS3.7 Table 9.3-1)
+_REQUIRED = ("MessageID", "AffectedSOPClassUID", "AffectedSOPInstanceUID")
 _COMMITMENT = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
 
 log = structlog.get_logger()
@@ -157,6 +163,8 @@ class SpoolingDimse(DIMSEServiceProvider):
 
     def _fragment(self, context_id: int, fragment: bytes) -> None:
         control, arriving = fragment[0], self._arriving  # PS3.8 E.2: 1 command, 2 last
+        if control & 1 and self.message is not None and type(self.message) is not DIMSEMessage:
+            raise ValueError("a command in the middle of a message")  # PS3.8 E.1
         if arriving is not None and not control & 1:
             arriving.write(memoryview(fragment)[1:])
             if not control & 2:
@@ -187,6 +195,8 @@ class SpoolingDimse(DIMSEServiceProvider):
             raise ValueError("the command set is too long")
 
     def _open(self, message: C_STORE_RQ) -> Arrival:
+        if any(message.command_set.get(each) in (None, "") for each in _REQUIRED):
+            raise ValueError("a C-STORE-RQ that cannot be answered")
         arrival = Arrival(
             self._folder / f"{uuid.uuid4().hex}.part",
             self.guard,
@@ -196,7 +206,8 @@ class SpoolingDimse(DIMSEServiceProvider):
         for context in self.assoc.accepted_contexts:
             if context.context_id == message.context_id:
                 arrival.open(str(context.abstract_syntax), str(context.transfer_syntax[0]))
-        return arrival
+                return arrival
+        raise ValueError("a C-STORE-RQ in a context that was not accepted")
 
 
 def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:

@@ -17,7 +17,7 @@ from dicom_node.receive import association_request
 from dicom_node.receive.association_request import NotUnderstood
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pynetdicom.association import Association
 
@@ -57,7 +57,6 @@ class UpperLayer:
         self._why = "an unexpected PDU"
         self._at_header = True
         self._over = False  # the peer is being aborted
-        self._within_data = False  # the last fragment of a data set has not arrived
         self._ids: dict[int, int] = {}  # pynetdicom's context ID -> the peer's, if they differ
         socket = dul.socket
         self._recv, socket.recv = socket.recv, self._receive
@@ -109,7 +108,6 @@ class UpperLayer:
                 self._ids = ids if any(ours != theirs for ours, theirs in ids.items()) else {}
             data = association_request.encode(request)
         elif data[0] == _DATA:
-            self._refuse_interleaved(data)
             data = _with_context_ids(data, {theirs: ours for ours, theirs in self._ids.items()})
         elif data[0] != _ABORT and not self._link.admitted:
             self._why = "a PDU before the association request"
@@ -118,18 +116,6 @@ class UpperLayer:
         except (*MALFORMED, AssertionError):  # pynetdicom asserts the length of items
             self._give_up(_INVALID_PARAMETER, "a PDU that cannot be decoded")
             raise
-
-    def _refuse_interleaved(self, pdu: bytes) -> None:
-        """Raise ValueError at a command in the middle of a data set (PS3.8 Annex E.1).
-
-        pynetdicom would append the next data set to this one.
-        """
-        for control in _control_headers(pdu):
-            is_command, is_last = control & 1, control & 2
-            if is_command and self._within_data:
-                self._give_up(_INVALID_PARAMETER, "a command in the middle of a data set")
-                raise ValueError(self._why)
-            self._within_data = not is_command and not is_last
 
     def _send_pdu(self, pdu: Any) -> None:
         """Send a PDU, with the peer's own titles and IDs, and with a reason if it is an abort."""
@@ -164,14 +150,6 @@ def _wrong_header(head: bytes) -> str:
         return "not a DICOM PDU"
     limit = {_REQUEST: MAX_REQUEST, _DATA: 2**32}.get(kind, MAX_CONTROL)
     return "the length of a PDU is implausible" if length > limit else ""
-
-
-def _control_headers(pdu: bytes) -> Iterator[int]:
-    """Message control header of each value of a P-DATA-TF, PS3.8 Table E.2-1."""
-    at = _HEADER
-    while at + 6 <= len(pdu):
-        yield pdu[at + 5]
-        at += 4 + int.from_bytes(pdu[at : at + 4], "big")
 
 
 def _with_context_ids(pdu: bytes, ids: dict[int, int]) -> bytes:

@@ -172,17 +172,20 @@ class RawPeer:
 
     def command(self, sop_instance_uid: str, *, data_set: bool = True) -> None:
         """Send a C-STORE-RQ command set."""
-        elements = (
-            _command(0x0002, self.sop_class.encode())
-            + _command(0x0100, b"\1\0") + _command(0x0110, b"\1\0") + _command(0x0700, b"\0\0")
-            + _command(0x0800, b"\0\0" if data_set else b"\1\1")
-            + _command(0x1000, sop_instance_uid.encode())
-        )  # fmt: skip
-        self._pdv(3, _command(0, struct.pack("<I", len(elements))) + elements)
+        self.send((3, self.command_set(sop_instance_uid, data_set=data_set)))
+
+    def command_set(self, uid: str, *, data_set: bool = True, without: int = 0) -> bytes:
+        """A C-STORE-RQ, without one of its elements."""
+        values = {
+            0x0002: self.sop_class.encode(), 0x0100: b"\1\0", 0x0110: b"\1\0",
+            0x0700: b"\0\0", 0x0800: b"\0\0" if data_set else b"\1\1", 0x1000: uid.encode(),
+        }  # fmt: skip
+        content = b"".join(_command(tag, value) for tag, value in values.items() if tag != without)
+        return _command(0, struct.pack("<I", len(content))) + content
 
     def data(self, content: bytes, *, last: bool = True) -> None:
         """Send a fragment of the data set."""
-        self._pdv(2 if last else 0, content)
+        self.send((2 if last else 0, content))
 
     def status(self) -> int:
         """Read the answer's status; -1 for anything but an answer."""
@@ -196,9 +199,13 @@ class RawPeer:
         self.data(content)
         return self.status()
 
-    def _pdv(self, control: int, content: bytes) -> None:
-        value = struct.pack(">IBB", len(content) + 2, 1, control) + content
-        self.socket.sendall(pdu(4, value))
+    def send(self, *values: tuple[int, bytes], context: int = 1) -> None:
+        """Send one P-DATA-TF with several values: control header and content (PS3.8 Annex E)."""
+        body = b"".join(
+            struct.pack(">IBB", len(content) + 2, context, control) + content
+            for control, content in values
+        )
+        self.socket.sendall(pdu(4, body))
 
     def __enter__(self) -> Self:
         return self

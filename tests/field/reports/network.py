@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from support.receiving import (
     RawPeer,
     association_request,
     encoded,
-    pdu,
     proposed,
     send,
     small_film,
@@ -36,38 +34,12 @@ class NetworkReport:
     expected: int = _SUCCESS
 
 
-class Peer(RawPeer):
-    """A peer that composes its C-STORE-RQ and its PDUs itself."""
-
-    def command_set(self, uid: str, *, without: int = 0) -> bytes:
-        """A C-STORE-RQ, without one of its elements."""
-        values = {
-            0x0002: self.sop_class.encode(), 0x0100: b"\1\0", 0x0110: b"\1\0",
-            0x0700: b"\0\0", 0x0800: b"\0\0", 0x1000: uid.encode(),
-        }  # fmt: skip
-        content = b"".join(
-            struct.pack("<HHI", 0, each, len(value) + len(value) % 2) + value
-            + b"\0" * (len(value) % 2)
-            for each, value in values.items()
-            if each != without
-        )  # fmt: skip
-        return struct.pack("<HHII", 0, 0, 4, len(content)) + content
-
-    def send(self, *values: tuple[int, bytes]) -> None:
-        """One P-DATA-TF with several values: control header and content."""
-        body = b"".join(
-            struct.pack(">IBB", len(content) + 2, 1, control) + content
-            for control, content in values
-        )
-        self.socket.sendall(pdu(4, body))
-
-
 def store(port: int, *, without: int = 0, uid: str = "") -> int:
     """C-STORE a film whose command lacks an element, or has this UID."""
     film = small_film()
     if uid:
         film.SOPInstanceUID = uid
-    with Peer(port, film.SOPClassUID) as peer:
+    with RawPeer(port, film.SOPClassUID) as peer:
         peer.send((3, peer.command_set(uid or film.SOPInstanceUID, without=without)))
         peer.send((2, encoded(film)))
         return peer.status()
@@ -76,7 +48,7 @@ def store(port: int, *, without: int = 0, uid: str = "") -> int:
 def in_one_pdu(port: int) -> int:
     """Command and data set in one P-DATA-TF."""
     film = small_film()
-    with Peer(port, film.SOPClassUID) as peer:
+    with RawPeer(port, film.SOPClassUID) as peer:
         peer.send((3, peer.command_set(film.SOPInstanceUID)), (2, encoded(film)))
         return peer.status()
 
@@ -85,7 +57,7 @@ def in_odd_fragments(port: int) -> int:
     """A data set in fragments of an odd number of bytes."""
     film = small_film()
     content = encoded(film)
-    with Peer(port, film.SOPClassUID) as peer:
+    with RawPeer(port, film.SOPClassUID) as peer:
         peer.send((3, peer.command_set(film.SOPInstanceUID)))
         peer.send((0, content[:777]))
         peer.send((2, content[777:]))
@@ -95,7 +67,7 @@ def in_odd_fragments(port: int) -> int:
 def interrupted(port: int) -> int:
     """A command in the middle of a data set."""
     film = small_film()
-    with Peer(port, film.SOPClassUID) as peer:
+    with RawPeer(port, film.SOPClassUID) as peer:
         peer.send((3, peer.command_set(film.SOPInstanceUID)))
         peer.send((0, encoded(film)[:776]))
         peer.send((3, peer.command_set(film.SOPInstanceUID)))
@@ -105,7 +77,7 @@ def interrupted(port: int) -> int:
 def both_uids_come_back(port: int) -> int:
     """Success only if the response has Affected SOP Class and Instance UID."""
     film = small_film()
-    with Peer(port, film.SOPClassUID) as peer:
+    with RawPeer(port, film.SOPClassUID) as peer:
         peer.send((3, peer.command_set(film.SOPInstanceUID)))
         peer.send((2, encoded(film)))
         answer = peer.socket.recv(65536)
@@ -119,7 +91,7 @@ def with_values(port: int) -> int:
     bad = explicit(0x00080020, "DA", b"yesterday ") + explicit(0x00101030, "DS", b"seventy ")
     content = encoded(film)
     at = content.index(b"\x10\0\x10\0PN")
-    with Peer(port, film.SOPClassUID) as peer:
+    with RawPeer(port, film.SOPClassUID) as peer:
         return peer.store(film.SOPInstanceUID, content[:at] + bad + content[at:])
 
 
@@ -187,6 +159,13 @@ REPORTS = (
         trouble="a C-STORE-RQ without Priority was not understood",
         answer="takes it",
         ask=lambda port: store(port, without=0x0700),
+    ),
+    NetworkReport(
+        thread="fo-dicom/fo-dicom#341",
+        trouble="a request without Message ID was an exception in the receiver",
+        answer="aborts the association at once: it cannot be answered",
+        ask=lambda port: store(port, without=0x0110),
+        expected=_ABORTED,
     ),
     NetworkReport(
         thread="nextgenhealthcare/connect#4049",

@@ -192,7 +192,7 @@ def test_a_pdu_that_says_it_is_huge_costs_no_memory(node: Receiver) -> None:
 def test_a_command_set_that_is_none_is_aborted(node: Receiver, element: bytes) -> None:
     """Wrong lengths end this association with an A-ABORT, and no thread dies of them."""
     with RawPeer(node.ports[0], CR) as peer:
-        peer._pdv(3, element)
+        peer.send((3, element))
         assert peer.socket.recv(100)[:1] == b"\7"
     with association(node.ports[0]) as assoc:
         assert assoc.send_c_echo().Status == 0x0000

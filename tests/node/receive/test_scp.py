@@ -356,7 +356,7 @@ def test_a_command_set_without_end_is_aborted(node: Receiver) -> None:
     """A peer cannot fill the memory with a command that never ends."""
     with RawPeer(node.ports[0], CR) as peer:
         for _ in range(6):
-            peer._pdv(1, b"\0" * 16000)
+            peer.send((1, b"\0" * 16000))
         assert peer.socket.recv(100)[:1] == b"\7"  # A-ABORT
 
 
