@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 ROUNDS ?=
 
-.PHONY: demo test check bench interop judges attack crash fuzz field soak train lock dist clean
+.PHONY: demo test check bench interop judges attack audit crash fuzz field soak train lock dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -64,6 +64,13 @@ TORCH ?= --torch-backend cpu
 lock: $(VENV)/.release
 	$(UV) $(TORCH) pyproject.toml -o requirements/node.txt
 	$(UV) $(TORCH) --extra dev pyproject.toml -o requirements/dev.txt
+
+# Known vulnerabilities of the locked packages; without a network it says that they were not looked up.
+audit: $(VENV)/.release
+	@for file in node torch; do \
+		if ! $(BIN)/python -c "import socket; socket.create_connection(('pypi.org', 443), 5)" 2> /dev/null; then \
+			echo "skipped: pypi.org cannot be reached, $$file.txt was not looked up"; continue; fi; \
+		$(BIN)/pip-audit --disable-pip --require-hashes -r requirements/$$file.txt || exit 1; done
 
 # The wheel, and a CycloneDX bill of materials of what it is installed with.
 dist: $(VENV)/.release

@@ -31,6 +31,7 @@ GROUPS: dict[str, str] = {
     "inference": "bench.inference:against_floors",
     "recipe": "bench.inference:against_recipe",
     "pixels": "bench.pixels:decode",
+    "sandbox": "bench.pixels:confined",
     "compose": "bench.pixels:compose_objects",
     "film": "bench.film:whole",
     "processes": "bench.processes:of_a_node",

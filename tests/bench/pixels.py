@@ -28,7 +28,8 @@ from dicom_node import compose, explain, pixels
 from dicom_node.config import Config
 from dicom_node.domain.values import Image
 from dicom_node.pixels.decode import decode as stored_values
-from dicom_node.pixels.decode import decode_with
+from dicom_node.pixels.decode import decode_in_child, decode_with
+from dicom_node.pixels.sandbox import SANDBOX
 
 _SYNTAXES = {
     "raw": ExplicitVRLittleEndian,
@@ -49,6 +50,28 @@ def decode(run: Run) -> Iterator[Row]:
             if _made(path, syntax)
             else Row(name=f"decode {name}", measured="not measured: no encoder is installed")
         )
+
+
+def confined(run: Run) -> Iterator[Row]:
+    """Compressed film to stored values in the sandbox, over the same decoder in this process."""
+    for name, syntax in _SYNTAXES.items():
+        path = run.scratch / f"{name}.dcm"
+        if syntax is not ExplicitVRLittleEndian and _made(path, syntax):
+            yield _confined(name, path, run.repeat)
+
+
+def _confined(name: str, path: Path, repeat: int) -> Row:
+    ds = pixels.read_dataset(path)
+    syntax, plugin = ds.file_meta.TransferSyntaxUID, stored_values(ds).decoder
+    here = times(lambda: decode_with(ds, syntax, plugin), repeat)
+    there = times(lambda: decode_in_child(ds, syntax, plugin, SANDBOX), repeat)
+    missing = ", ".join(SANDBOX.missing())
+    return Row(
+        name=f"sandbox {name} / same decoder, not confined",
+        ratio=there.best / here.best,
+        measured=f"{1000 * there.best:.0f} / {1000 * here.best:.0f} ms ({plugin}), "
+        f"{f'not confined by {missing}' if missing else 'fully confined'}",
+    )
 
 
 def _made(path: Path, syntax: UID) -> bool:
