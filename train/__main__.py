@@ -1,7 +1,7 @@
 """``python -m train COMMAND``: read the YAML, call one function.
 
-``all`` runs the stages one after the other and exports what they leave; each command alone goes on
-where an interrupted one stopped.
+``all`` trains the stages one after the other and exports them. Every command continues where an
+interrupted run in the same folder stopped.
 """
 
 from __future__ import annotations
@@ -38,23 +38,28 @@ from train.stages.stage2_pneumonia import PneumoniaTask
 from train.stages.stage3_covid import CovidTask
 from train.starts import start
 
-Config = Annotated[Path, typer.Option(help="YAML of the run", exists=True)]
-Data = Annotated[Path, typer.Option(envvar="DATA", help="Data folder", exists=True)]
-Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run there is resumed")]
-Init = Annotated[str | None, typer.Option(help="Weights to start from, instead of the YAML's")]
+Config = Annotated[Path, typer.Option(help="Settings of the run, a YAML file", exists=True)]
+Data = Annotated[
+    Path, typer.Option(envvar="DATA", help="Folder with films and their manifest.csv", exists=True)
+]
+Out = Annotated[Path, typer.Option(help="Folder of the run; continues a run that is there")]
+Init = Annotated[str | None, typer.Option(help="Weights to start from; default: the YAML's")]
 Lungs = Annotated[Path, typer.Option(help="Weights of stage 1", exists=True)]
 Pneumonia = Annotated[Path, typer.Option(help="Weights of stage 2", exists=True)]
-Weights = Annotated[Path | None, typer.Option(help="Weights; else the YAML's", exists=True)]
-Models = Annotated[Path | None, typer.Option(help="Models directory; the packaged one if absent")]
+Weights = Annotated[Path | None, typer.Option(help="Weights; default: the YAML's", exists=True)]
+Own = Annotated[Path | None, typer.Option(help="Weights; default: the models'", exists=True)]
+Models = Annotated[Path | None, typer.Option(help="Models directory; default: the packaged one")]
 Into = Annotated[Path, typer.Option(help="Models directory to write")]
-Without = Annotated[list[str] | None, typer.Option(help="Leave this source out of the report")]
-Splits = Annotated[list[str] | None, typer.Option(help="Instead of test and site")]
+Without = Annotated[list[str] | None, typer.Option(help="Source to leave out; may be repeated")]
+Splits = Annotated[
+    list[str] | None, typer.Option(help="Split to measure; may be repeated; default: test, site")
+]
 
 app = typer.Typer(help="Train, evaluate and export the three networks.", no_args_is_help=True)
 
 
 def _start(network: nn.Module, init: str | Path | None, out: Path) -> None:
-    """Fill the first weights; leave word of where they came from, for the card."""
+    """Load the first weights, and note for the card where they came from."""
     if found := start(network, init):
         out.mkdir(parents=True, exist_ok=True)
         (out / "start.yaml").write_text(yaml.safe_dump(asdict(found)), encoding="utf-8")
@@ -67,7 +72,7 @@ def stage1(
     out: Out = Path("runs/stage1"),
     init: Init = None,
 ) -> Path:
-    """Lungs."""
+    """Train stage 1: find the lungs."""
     raw = settings.read(config)
     schedule = settings.schedule(raw)
     torch.manual_seed(schedule.seed)  # of the first weights
@@ -85,7 +90,7 @@ def stage2(
     out: Out = Path("runs/stage2"),
     init: Init = None,
 ) -> Path:
-    """Normal against pneumonia, with stage 1 as it is."""
+    """Train stage 2: normal or pneumonia. Stage 1 stays as it is."""
     raw = settings.read(config)
     schedule = settings.schedule(raw)
     torch.manual_seed(schedule.seed)  # of the first weights
@@ -105,9 +110,9 @@ def stage3(
     out: Out = Path("runs/stage3"),
     init: Init = None,
 ) -> Path:
-    """COVID-19 against other pneumonia, with stages 1 and 2 as they are; starts from stage 2.
+    """Train stage 3: COVID-19 or another pneumonia. Stages 1 and 2 stay as they are.
 
-    With `refit` in the YAML, only the last layer is fitted.
+    The first weights are stage 2's. If the YAML has `refit`, only the last layer is fitted.
     """
     raw = settings.read(config)
     masking = settings.masking(raw, lungs)
@@ -121,7 +126,7 @@ def stage3(
 
 @app.command("all")
 def everything(data: Data, out: Out = Path("runs"), to: Into = registry.DEFAULT) -> None:
-    """Train all stages, then export and measure, then the gate."""
+    """Train all stages, export and measure them, then train the gate."""
     lungs = stage1(data, out=out / "stage1")
     pneumonia = stage2(data, lungs, out=out / "stage2")
     covid19 = stage3(data, lungs, pneumonia, out=out / "stage3")
@@ -140,16 +145,21 @@ def export(  # noqa: PLR0913 - one option each
     data: Data,
     config: Config = settings.CONFIGS / "export.yaml",
     out: Out = Path("runs/export"),
-    to: Annotated[Path, typer.Option("--to", "--into", help="Models directory")] = registry.DEFAULT,
+    to: Annotated[
+        Path, typer.Option("--to", "--into", help="Models directory to write")
+    ] = registry.DEFAULT,
     lungs: Weights = None,
     pneumonia: Weights = None,
     covid19: Weights = None,
     without: Without = None,
-    measured: Annotated[bool, typer.Option(help="Or leave it to `evaluate --cards`")] = True,
+    measured: Annotated[
+        bool, typer.Option(help="Measure now, or later by `evaluate --cards`")
+    ] = True,
 ) -> None:
-    """Write weights, manifest and cards; thresholds from validation, numbers from test.
+    """Write a models directory: weights, manifest and cards.
 
-    The YAML's history must be true of the weights given: it goes into the cards.
+    Thresholds come from the validation split, the cards' numbers from the test split. The cards
+    quote `history` of the YAML, so it must describe the weights given here.
     """
     given = {"lungs": lungs, "pneumonia": pneumonia, "covid19": covid19}
     weights = {name: path for name, path in given.items() if path is not None}
@@ -165,12 +175,14 @@ def gate(
     out: Out = Path("runs/gate"),
     to: Into = registry.DEFAULT,
     network: Annotated[
-        Path | None, typer.Option(help="Gate's weights to keep; only the fit is new", exists=True)
+        Path | None,
+        typer.Option(help="Trained gate; only its distance and limits are fitted", exists=True),
     ] = None,
 ) -> None:
-    """Teach the input gate, and fit it to the models it is written to; again after each export.
+    """Train the input gate and fit it to the models that get it; repeat after each export.
 
-    What is finished in the run's folder is taken as it is: a second time, only the fit is new.
+    Networks that an earlier run finished in the same folder are not trained again. A gate that
+    accepts too few frontal films, or too many laterals, is not written.
     """
     raw = settings.read(config)
     _show({"gate": gate_release.release(data, raw, out, to, network=network)})
@@ -187,11 +199,11 @@ def sign(
 
 @app.command("manifest")
 def write_manifest(
-    name: Annotated[str, typer.Argument(help=", ".join(ADAPTERS))],
+    name: Annotated[str, typer.Argument(help=f"Data set: {', '.join(ADAPTERS)}")],
     folder: Annotated[Path, typer.Argument(help="The data set as published", exists=True)],
-    seed: Annotated[int, typer.Option(help="Of the split by patient")] = 20260101,
+    seed: Annotated[int, typer.Option(help="Seed of the split by patient")] = 20260101,
 ) -> None:
-    """Write a data set's manifest.csv into its folder: labels, patients, duplicates, splits."""
+    """Write a data set's manifest.csv into its folder: labels, patients, near copies, splits."""
     if name not in ADAPTERS:
         raise typer.BadParameter(f"one of {', '.join(ADAPTERS)}", param_hint="NAME")
     rows = adapt(name, folder, seed)
@@ -208,12 +220,14 @@ def evaluate(  # noqa: PLR0913 - one option each
     out: Out = Path("runs/evaluate"),
     without: Without = None,
     split: Splits = None,
-    write_cards: Annotated[bool, typer.Option("--cards", help="Write them into the cards")] = False,
+    write_cards: Annotated[
+        bool, typer.Option("--cards", help="Write the numbers into the cards")
+    ] = False,
     docs: Annotated[
-        Path | None, typer.Option(help="Look deeper, and write RESULTS.md and its plots there")
+        Path | None, typer.Option(help="Run the bias probes too; write RESULTS.md and plots there")
     ] = None,
 ) -> None:
-    """Print the numbers of the cards: the shipped cascade on the test split."""
+    """Measure a cascade on the test split and print the numbers of its cards."""
     if (write_cards or docs) and split:
         raise typer.BadParameter("the cards and RESULTS.md give the test split")
     directory, left_out = models or registry.DEFAULT, tuple(without or ())
@@ -234,19 +248,23 @@ def evaluate(  # noqa: PLR0913 - one option each
 
 @app.command()
 def experiment(  # noqa: PLR0913 - one option each
-    name: Annotated[str, typer.Argument(help=", ".join(EXPERIMENTS))],
+    name: Annotated[str, typer.Argument(help=f"Experiment: {', '.join(EXPERIMENTS)}")],
     data: Data,
     models: Models = None,
-    config: Annotated[Path | None, typer.Option(help="YAML; NAME's own if absent")] = None,
-    out: Annotated[Path | None, typer.Option(help="Work files; runs/experiments/NAME")] = None,
-    docs: Annotated[Path, typer.Option(help="Folder of tables and plots")] = Path("docs/results"),
-    lungs: Weights = None,
-    pneumonia: Weights = None,
-    covid19: Weights = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings; default: the experiment's own")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Work files; default: runs/experiments/NAME")
+    ] = None,
+    docs: Annotated[Path, typer.Option(help="Folder for tables and plots")] = Path("docs/results"),
+    lungs: Own = None,
+    pneumonia: Own = None,
+    covid19: Own = None,
 ) -> None:
-    """Print one of the paper's tables on public films, beside the paper's own figures.
+    """Run one of the paper's experiments on public films; print it beside the paper's figures.
 
-    Weights given here are taken instead of the models' own, where an experiment fine-tunes.
+    Weights given here replace the models' own in experiments that train.
     """
     if name not in EXPERIMENTS:
         raise typer.BadParameter(f"one of {', '.join(EXPERIMENTS)}", param_hint="NAME")
