@@ -199,10 +199,10 @@ def _vr(tag: int) -> bytes:
 
 def with_vrs(content: mmap.mmap | bytes, signs: list[int]) -> bytes:
     """The file, with a VR where `check_elements` found signs."""
-    mended = bytearray(content[:])
+    repaired = bytearray(content[:])
     for at in signs:
-        mended[at : at + 2] = _SIGNS
-    return bytes(mended)
+        repaired[at : at + 2] = _SIGNS
+    return bytes(repaired)
 
 
 @contextmanager
