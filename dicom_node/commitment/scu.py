@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -10,16 +9,12 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
-from pynetdicom.dsutils import encode
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
-    StudyRootQueryRetrieveInformationModelFind,
-)
 
 from dicom_node.commitment.confirm import Found, Verification
 from dicom_node.commitment.datasets import request_data_set
 from dicom_node.config import TlsConfig
 from dicom_node.deliver.association import association, status_of
-from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.deliver.duplicate import FIND, query_event
 from dicom_node.domain.commitment import BY_QUERY, PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.fail_points import fail_point
@@ -38,7 +33,6 @@ if TYPE_CHECKING:
     from dicom_node.ports import Audit, Commitments
 
 SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-FIND = StudyRootQueryRetrieveInformationModelFind
 
 _LOOK_SECONDS = 0.1  # how often to check whether a report has come
 _MATCHES = (0xFF00, 0xFF01)  # C-FIND pending, PS3.4 Table C.4-1
@@ -142,7 +136,7 @@ class CommitmentScu:
         kept = set()
         for delivery in query.deliveries:
             identifier = _identifier(query.study_instance_uid, delivery.result)
-            self._audit.append(_queries(assoc, query, identifier))
+            self._audit.append(query_event(assoc, query.destination, identifier))
             found, status = _find(assoc, identifier)
             if status != 0x0000:
                 return _refused(f"the query was {_answered(status)}")
@@ -169,25 +163,6 @@ def _find(assoc: Association, ds: Dataset) -> tuple[bool, int | None]:
         if status in _MATCHES and identifier is not None:
             found |= identifier.get("SOPInstanceUID") == ds.SOPInstanceUID
     return found, status
-
-
-def _queries(assoc: Association, query: CommitmentQuery, ds: Dataset) -> AuditEvent:
-    """The audit event of a C-FIND with its identifier (PS3.15 A.5.3.10), which holds only UIDs."""
-    [syntax] = [
-        cx.transfer_syntax[0] for cx in assoc.accepted_contexts if cx.abstract_syntax == FIND
-    ]
-    encoded = encode(ds, syntax.is_implicit_VR, syntax.is_little_endian) or b""
-    return AuditEvent(
-        kind=AuditKind.DESTINATION_QUERIED,
-        study_instance_uid=query.study_instance_uid,
-        sop_instance_uid=ds.SOPInstanceUID,
-        detail={
-            "destination": query.destination,
-            "sop_class_uid": str(FIND),
-            "transfer_syntax_uid": str(syntax),
-            "query": base64.b64encode(encoded).decode(),
-        },
-    )
 
 
 def _identifier(study_instance_uid: str, result: Result) -> Dataset:

@@ -150,6 +150,7 @@ class DeliveryConfig(Section):
     commitment_timeout_seconds: Annotated[float, Field(gt=0)] = 900.0
     commitment_attempts: Annotated[int, Field(ge=1)] = 3
     breaker_failures: Annotated[int, Field(ge=1)] = 5
+    duplicate: Literal["accept", "hold"] = "accept"
     late_minutes: Annotated[float, Field(gt=0)] = 60.0
 
 

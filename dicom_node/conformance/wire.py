@@ -8,9 +8,10 @@ import pynetdicom
 from pydicom.uid import UID
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.commitment.scu import FIND, SYNTAXES
+from dicom_node.commitment.scu import SYNTAXES
 from dicom_node.conformance.commitment import commitment_codes
 from dicom_node.conformance.markdown import bullets, heading, table
+from dicom_node.deliver.duplicate import FIND
 from dicom_node.deliver.scu import MAX_CONTEXTS, SLOWEST_LINE
 from dicom_node.deliver.status import STORE_STATUS, Row
 from dicom_node.deliver.stow_answers import HTTP_STATUS

@@ -12,6 +12,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicom_node.config import TlsConfig
 from dicom_node.deliver.association import association, status_of, where
+from dicom_node.deliver.duplicate import DUPLICATE
 from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
 from dicom_node.deliver.status import (
     EchoResult,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pynetdicom.presentation import PresentationContext
 
     from dicom_node.config import DicomDestination
+    from dicom_node.deliver.duplicate import Duplicates
     from dicom_node.domain.values import Answer
 
 #: Presentation contexts have odd one-byte IDs: 1 to 255 (PS3.8 Table 9-13).
@@ -63,6 +65,8 @@ class StoreSender:
         Bytes a second; the time-out of an answer grows by the file's size divided by this.
     tls
         Our certificate and the trusted authorities, for destinations over TLS.
+    duplicates
+        Compares what a destination says it has already; None: it is believed.
     """
 
     def __init__(
@@ -72,12 +76,14 @@ class StoreSender:
         timeout_seconds: float,
         slowest_line: float = SLOWEST_LINE,
         tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
+        duplicates: Duplicates | None = None,
     ) -> None:
         self._ae_title = ae_title
         self._destinations = {destination.name: destination for destination in destinations}
         self._timeout = timeout_seconds
         self._slowest_line = slowest_line
         self._tls = tls
+        self._duplicates = duplicates
 
     def send(
         self,
@@ -124,9 +130,14 @@ class StoreSender:
             peer = self._find(destination)
             contexts = contexts_for(files)
             with association(self._ae_title, peer, contexts, self._timeout, self._tls) as assoc:
-                for answer in self._store_all(assoc, files, before_each):
+                for file, answer in zip(
+                    files, self._store_all(assoc, files, before_each), strict=True
+                ):
                     given += 1
-                    yield answer
+                    if answer.status == DUPLICATE and self._duplicates is not None:
+                        yield self._duplicates.answer(peer, file.path)
+                    else:
+                        yield answer
         except PeerUnavailable as error:
             yield from [unavailable(str(error))] * (len(files) - given)
         except PeerRefused as error:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_node.config import Destination
+    from dicom_node.deliver.duplicate import Duplicates
     from dicom_node.deliver.status import EchoResult
     from dicom_node.deliver.stow import StowSender
     from dicom_node.domain.values import Answer
@@ -33,6 +34,8 @@ class Senders:
         For connecting, and for each answer.
     tls
         Our certificate and the trusted authorities, for destinations over TLS.
+    duplicates
+        Compares what a PACS says it has already; None: it is believed.
     """
 
     def __init__(
@@ -41,12 +44,13 @@ class Senders:
         destinations: Iterable[Destination],
         timeout_seconds: float,
         tls: TlsConfig = TlsConfig(),  # noqa: B008 - frozen
+        duplicates: Duplicates | None = None,
     ) -> None:
         destinations = tuple(destinations)
         peers = [each for each in destinations if isinstance(each, DicomDestination)]
         folders = [each for each in destinations if isinstance(each, FolderDestination)]
         services = [each for each in destinations if isinstance(each, WebDestination)]
-        self._store = StoreSender(ae_title, peers, timeout_seconds, tls=tls)
+        self._store = StoreSender(ae_title, peers, timeout_seconds, tls=tls, duplicates=duplicates)
         folder_sender = FolderSender(folders)
         self._others: dict[str, _Kind] = {each.name: folder_sender for each in folders}
         if services:

@@ -14,6 +14,7 @@ from dicom_node.commitment.report import Reporter
 from dicom_node.commitment.scu import CommitmentScu
 from dicom_node.config import DicomDestination, FolderDestination
 from dicom_node.deliver.breaker import Breaker
+from dicom_node.deliver.duplicate import Duplicates
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.senders import Senders
 from dicom_node.deliver.shipment import Deliverer
@@ -54,7 +55,17 @@ class Rounds:
         delivery = config.delivery
         policy, jitter = RetryPolicy.of(delivery), random.random
         sender = Senders(
-            config.node.ae_title, config.destinations, delivery.timeout_seconds, config.tls
+            config.node.ae_title,
+            config.destinations,
+            delivery.timeout_seconds,
+            config.tls,
+            Duplicates(
+                ae_title=config.node.ae_title,
+                timeout_seconds=delivery.timeout_seconds,
+                otherwise=delivery.duplicate,
+                audit=queues.audit,
+                tls=config.tls,
+            ),
         )
         breaker = Breaker(
             table=queues.breakers,

@@ -72,6 +72,7 @@ class CommittingPeer(Peer):
         self.fails = fails
         self.refuses = refuses
         self.listed = None if listed is None else set(listed)
+        self.listed_class = ""  # what C-FIND says of each object
         self.says_role = True  # in the association of a report
         self.requests: list[tuple[str, tuple[Reference, ...]]] = []
         self.report_statuses: list[int | None] = []  # what the node answered
@@ -155,4 +156,6 @@ class CommittingPeer(Peer):
         elif asked.SOPInstanceUID in (self.listed or ()):
             found = Dataset()
             found.SOPInstanceUID = asked.SOPInstanceUID
+            if "SOPClassUID" in asked:
+                found.SOPClassUID = self.listed_class
             yield 0xFF00, found
