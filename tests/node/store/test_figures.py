@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import START, StoreHarness, reading_summary, refused, store_harness
+from support.fakes import START, StoreHarness, full, reading_summary, refused, store_harness
 from typer.testing import CliRunner
 
 from dicom_node.cli import app
@@ -34,7 +34,7 @@ def _one_read_one_refused_next_week(node: StoreHarness) -> None:
             id=row["id"],
         )
     node.clock.tick(7 * 86400)
-    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], ["pacs"])
+    node.store.jobs.finish(node.work("1.3"), [refused("1.3.1")], full("pacs"))
 
 
 def test_films_are_counted_by_day_week_and_sender(node: StoreHarness) -> None:
