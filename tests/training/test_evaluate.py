@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.fake_networks import DarkLungs, lungs, reading_cascade
+from support.fake_networks import DarkLungs, labelled_film, lungs, reading_cascade
 
 from models.cascade import Cascade, OperatingPoint, Settings
 from train.data.films import Film, load_pixels, read_films
 from train.evaluation import cards, evaluate, store
-from train.evaluation.comparisons import COMPARISONS, Row, compare
+from train.evaluation.comparisons import COMPARISONS, Row, compare, within
 from train.evaluation.evaluate import Prediction
 from train.evaluation.store import Measure, NumberLog
 from train.evaluation.tables import table
@@ -214,3 +215,27 @@ def test_half_a_line_left_by_a_kill_costs_one_film(tmp_path: Path) -> None:
     log.path.write_text(log.path.read_text()[:-4])
     log.add("c", {"pneumonia": 3.0})
     assert log.read() == {"a": {"pneumonia": 1.0}, "c": {"pneumonia": 3.0}}
+
+
+def test_a_comparison_takes_the_view_and_subsource_it_names() -> None:
+    """Films of another view, sub-source or source belong to neither side."""
+    one = within(3, "x", ("pneumonia",), ("covid",), "nih", view="AP", subsources=("eurorad",))
+    here = partial(labelled_film, view="AP", subsource="eurorad")
+    films = [
+        here("pneumonia"),
+        here("covid"),
+        here("covid", view="PA"),
+        here("covid", subsource="figure1"),
+        here("covid", "quex"),
+        here("normal"),
+    ]
+    chosen, positive = one.sides(films)
+    assert chosen == [0, 1]
+    assert positive.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("negative", "positive"), [("text-normal", "covid"), ("normal", "text-x")])
+def test_a_comparison_refuses_labels_mined_from_text(negative: str, positive: str) -> None:
+    """A mined label is refused on either side."""
+    with pytest.raises(ValueError, match="mined from report text"):
+        within(2, "x", (negative,), (positive,), "nih")

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from support.fake_networks import SIDE, draw, labelled_film, lungs, opacity, reading_cascade
 
 from models.cascade import OperatingPoint, Settings
+from models.preprocess import dilate
 from train.data.films import Film
 from train.evaluation import localisation, operating, subgroups
 from train.evaluation.evaluate import Prediction
@@ -86,3 +89,25 @@ def test_each_group_says_who_of_it_is_called_ill() -> None:
     assert by_name["all"].called["not-normal"].value == 0.5
     assert by_name["view AP"].called["normal"].value == 0.0
     assert "| view PA | 0.500 (" in subgroups.table(rows)
+
+
+def test_heat_of_a_network_that_reads_the_film_is_where_the_infection_was_drawn(
+    tmp_path: Path,
+) -> None:
+    """Every hottest pixel is a hit, chance is the infection's share of the lungs, films count once.
+
+    Films without a drawn infection are left out.
+    """
+    films = []
+    for i, label in enumerate(("covid", "covid", "normal")):
+        draw(tmp_path / f"{i}.png", label, i)
+        mask = tmp_path / f"{i}_infection.png" if label == "covid" else None
+        films.append(labelled_film(label, number=i, path=tmp_path / f"{i}.png", infection=mask))
+    cascade = reading_cascade()
+    h2, h3 = localisation.localise(cascade, films, tmp_path / "out")
+    assert (h2.films, h3.films) == (2, 2)
+    assert h2.pointing.value == h3.pointing.value == 1.0
+    near = dilate(torch.from_numpy(opacity("covid"))[None, None].float(), round(0.06 * SIDE))
+    assert h2.chance.value == pytest.approx(float(near[0, 0].numpy()[lungs()].mean()), abs=0.03)
+    assert h2.lift.value > 2.0
+    assert localisation.localise(cascade, films, tmp_path / "out") == [h2, h3]
