@@ -48,7 +48,7 @@ def send(
     [(True, "its own", ACCEPTED), (True, SC, REFUSED), (False, "", UNAVAILABLE)],
     ids=["the same", "another class", "not in the study"],
 )
-def test_a_query_tells_our_object_from_another(
+def test_a_query_separates_our_object_from_another(
     tmp_path: Path, path: Path, listed: bool, sop_class: str, event: DeliveryEvent
 ) -> None:
     """Class and study are compared before 0x0111 counts as accepted; the query is audited."""
