@@ -67,7 +67,7 @@ def tls_doors(folder: Path) -> Iterator[Outcome]:
     allowed = {"ae_title": "ER_ROOM", "address": "127.0.0.1", "certificate": "er_room"}
     with target(
         folder / "node",
-        node={"allowed_calling": [allowed]},
+        node={"plain": True, "allowed_calling": [allowed]},
         tls={"port": tls_port, **{each: str(getattr(own, each)) for each in files}},
     ) as node:
         becomes(lambda: answers(tls_port), 20)
