@@ -15,16 +15,9 @@ from dicom_node.domain.reading import (
     ReadingSummary,
     StageSummary,
 )
-from dicom_node.domain.values import (
-    CheckFailure,
-    FilmOutcome,
-    Identity,
-    Image,
-    Refusal,
-    RefusalCode,
-    Result,
-)
+from dicom_node.domain.values import FilmOutcome, Identity, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
+from dicom_node.explain.message import points
 from dicom_node.fail_points import fail_point
 
 if TYPE_CHECKING:
@@ -33,6 +26,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from dicom_node.config import Config
+    from dicom_node.domain.values import CheckFailure, EarlierReading
     from dicom_node.ports import Clock, Reader
     from models.reading import Asymmetry, HeatCheck, Reading, StageResult
 
@@ -51,7 +45,7 @@ class Pipeline:
     secret: bytes = field(default=b"", repr=False)  # of the node: its UIDs are derived with it
     identities: tuple[Identity, ...] = (Identity.FULL,)  # a set of objects for each
 
-    def read(
+    def read(  # noqa: PLR0913 - what came before the film is three things
         self,
         path: Path,
         out: Path,
@@ -59,6 +53,7 @@ class Pipeline:
         force_stage3: bool = False,
         revision: int = 1,
         predecessors: tuple[Result, ...] = (),
+        earlier: tuple[EarlierReading, ...] = (),
         key: str = "",
     ) -> FilmOutcome:
         """Read the film at ``path`` and write its results to ``out``.
@@ -71,8 +66,9 @@ class Pipeline:
             Folder for the composed objects; each ``Result.path`` is relative to it.
         force_stage3
             Run stage 3 below stage 2's threshold too.
-        revision, predecessors
-            Which reading of its study this is, and the film's reports of the earlier ones.
+        revision, predecessors, earlier
+            Which reading of its study this is, the film's reports of those before, and readings of
+            the patient's other films.
         key
             What the UIDs of the results are derived from, if not the SOP Instance UID: two films
             under one UID need two.
@@ -100,6 +96,8 @@ class Pipeline:
         image, reading = read
         fail_point("work.read")
         started = perf_counter()
+        known = earlier if self.config.results.previous else ()
+        context = replace(context, earlier=compose.earlier(source, known, reading.model))
         make = partial(compose.compose, image=image, reading=reading)
         results, faults = self._compose(source, context, make, out)
         seconds = {"decode": decode_seconds, **reading.seconds, "compose": perf_counter() - started}
@@ -107,6 +105,7 @@ class Pipeline:
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
             refusal=None,
             reading=summary(reading, seconds, image.notes, self.config.digest),
+            film_date=compose.film_date(source),
             results=results,
             faults=faults,
         )
@@ -222,8 +221,8 @@ def entry(path: Path, outcome: FilmOutcome | str) -> dict[str, object]:
         "polarity": reading.get("polarity"),
         "notes": reading.get("notes"),
         "lungs": reading.get("lungs"),
-        "pneumonia": reading.get("pneumonia"),
-        "covid19": reading.get("covid19"),
+        "pneumonia": _scored(outcome.reading and outcome.reading.pneumonia),
+        "covid19": _scored(outcome.reading and outcome.reading.covid19),
         "explanation": reading.get("explanation"),
         "objects": _objects(outcome.results),
         "faults": [asdict(fault) for fault in outcome.faults],
@@ -262,6 +261,11 @@ def _stage(result: StageResult) -> StageSummary:
         threshold=result.threshold,
         positive=result.positive,
     )
+
+
+def _scored(stage: StageSummary | None) -> dict[str, object] | None:
+    """A stage for `read --json`, with the score that pictures and reports state."""
+    return {**asdict(stage), "score": points(stage.probability)} if stage else None
 
 
 def _asymmetry(found: Asymmetry) -> AsymmetrySummary:

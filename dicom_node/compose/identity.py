@@ -116,8 +116,16 @@ def _anonymous(source: Dataset, context: Context) -> Context:
     results = context.results.model_copy(update={"station_serial_number": "0"})
     if text(source, "BurnedInAnnotation") == "YES":
         results = results.model_copy(update=_NO_PICTURES)
+    earlier = tuple(
+        replace(each, date=f"{_moved(source, context, datetime.fromisoformat(each.date)):%Y-%m-%d}")
+        for each in context.earlier
+    )
     return replace(
-        context, results=results, ae_title="DICOM_NODE", at=_moved(source, context, context.at)
+        context,
+        results=results,
+        ae_title="DICOM_NODE",
+        at=_moved(source, context, context.at),
+        earlier=earlier,
     )
 
 

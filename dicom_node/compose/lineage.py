@@ -21,6 +21,7 @@ from dicom_node.compose.sanitize import clean
 from dicom_node.config import ReportConfig, ResultsConfig
 from dicom_node.dicom import uids
 from dicom_node.domain.values import Identity, Result
+from dicom_node.explain.message import Earlier
 from models.reading import ModelIdentity
 
 
@@ -36,6 +37,7 @@ class Context:
     force_stage3: bool = False  # whether stage 3 ran below stage 2's threshold too
     revision: int = 1  # of the study
     predecessors: tuple[Result, ...] = ()  # earlier reports of the same film
+    earlier: tuple[Earlier, ...] = ()  # of the same patient, for comparison
     normals_above: int | None = None  # of 100 normal films of the site
     identity: Identity = Identity.FULL
     key: str = ""  # derives the UIDs in place of the film's SOP Instance UID
@@ -72,6 +74,7 @@ class Lineage:
             force_stage3=self.context.force_stage3,
             revision=self.context.revision,
             identity=self.context.identity.value,
+            earlier=tuple(f"{each.date} {each.score}" for each in self.context.earlier),
             secret=self.context.secret,
         )
 

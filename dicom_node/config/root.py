@@ -129,6 +129,7 @@ class ResultsConfig(Section):
     segmentation: bool = False
     key_objects: bool = False
     presentation_state: bool = False
+    previous: bool = True  # compare with the patient's earlier results
     parametric_maps: bool = False
     language: Literal["en", "zh-TW", "de", "es"] = "en"
     encoding: Literal["uncompressed", "jpeg", "jpeg-ls"] = "jpeg"

@@ -42,6 +42,8 @@ class Root:
         Starts at 1; a later one means a new set of objects for the same film.
     identity
         What the objects say of the patient: another identity means other objects.
+    earlier
+        The patient's earlier results that the objects compare with.
     secret
         The node's; without one, as in `dicom-node read`, everyone can derive the UIDs.
     """
@@ -53,6 +55,7 @@ class Root:
     force_stage3: bool = False
     revision: int = 1
     identity: str = "full"
+    earlier: tuple[str, ...] = ()
     secret: bytes = field(default=b"", repr=False)
 
     def uid(self, kind: str) -> str:
@@ -68,6 +71,8 @@ class Root:
         )
         if self.identity != "full":
             parts = (*parts, self.identity)
+        if self.earlier:
+            parts = (*parts, "earlier", *self.earlier)
         return _signed(self.secret, *parts) if self.secret else _named(*parts)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +78,14 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierReading:
+    """What another film of the same patient was read as."""
+
+    film_date: date
+    reading: ReadingSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """The reading of one study revision: the instances that were undecided when it was claimed."""
 
@@ -89,6 +97,7 @@ class Job:
     instances: tuple[Instance, ...]
     #: SOP Instance UID of a film that was read before -> its newest report for each identity
     predecessors: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
+    earlier: tuple[EarlierReading, ...] = ()  # of the patient's other studies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +134,7 @@ class FilmOutcome:
     sop_instance_uid: str
     refusal: Refusal | None
     reading: ReadingSummary | None
+    film_date: date | None = None  # None: refused, or the header does not say
     results: tuple[Result, ...] = ()
     faults: tuple[CheckFailure, ...] = ()  # any of them withholds all results
 

@@ -105,6 +105,7 @@ class Worker:
             data_dir / folder,
             revision=job.revision,
             predecessors=job.predecessors.get(instance.sop_instance_uid, ()),
+            earlier=job.earlier,
             key=instance.sop_instance_uid,
         )
         for fault in outcome.faults:

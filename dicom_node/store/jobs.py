@@ -15,6 +15,7 @@ from dicom_node.domain.values import Job
 from dicom_node.store import audit, schema
 from dicom_node.store.database import finds, of, writing
 from dicom_node.store.due import next_jobs, ready_studies
+from dicom_node.store.earlier import earlier_readings
 from dicom_node.store.inbox import UNDECIDED, instance_of
 from dicom_node.store.leases import FREE, READINGS, next_due
 from dicom_node.store.outcomes import events_of, record
@@ -85,15 +86,12 @@ class JobTable:
             )
             instances = _take_instances(connection, row["id"], row["study_instance_uid"])
             predecessors = reports(connection, row["study_instance_uid"])
+            earlier = earlier_readings(connection, row["study_instance_uid"])
         return Job(
-            id=row["id"],
-            study_instance_uid=row["study_instance_uid"],
-            revision=row["revision"],
-            attempt=row["attempt"] + 1,
-            lease=lease,
-            instances=instances,
-            predecessors=predecessors,
-        )
+            id=row["id"], study_instance_uid=row["study_instance_uid"], revision=row["revision"],
+            attempt=row["attempt"] + 1, lease=lease, instances=instances,
+            predecessors=predecessors, earlier=earlier,
+        )  # fmt: skip
 
     def finish(
         self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, Identity]

@@ -92,6 +92,7 @@ def _replace_reading(connection: Connection, job: Job, outcome: FilmOutcome, now
                 job_id=job.id,
                 read_at=now,
                 summary=outcome.reading.as_json(),
+                film_date=outcome.film_date and outcome.film_date.isoformat(),
             )
         )
 

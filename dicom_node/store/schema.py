@@ -61,6 +61,7 @@ studies = Table(
     Column("revision", Integer, nullable=False, default=0),  # of the newest job
     Column("patient_key", String(64)),  # `PatientKey`; NULL for a study of an older version
     Index(None, "last_received_at"),
+    Index(None, "patient_key"),
 )
 
 jobs = Table(
@@ -129,6 +130,7 @@ readings = Table(
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
     Column("read_at", UtcTime, nullable=False),
     Column("summary", JSON, nullable=False),
+    Column("film_date", String(10)),  # ISO 8601; NULL: not stated, or of an older version
 )
 
 results = Table(

@@ -67,6 +67,20 @@ def test_a_frontal_film_becomes_objects_on_disk_and_a_summary(tmp_path: Path) ->
     )
 
 
+def test_json_has_the_probability_and_the_score_that_picture_and_report_state(
+    tmp_path: Path,
+) -> None:
+    """The float for programs; the whole number is the same everywhere."""
+    outcome = _pipeline().read(write(film(), tmp_path / "a.dcm"), tmp_path / "out")
+    assert outcome.reading is not None
+    stage = entry(Path("a"), outcome)["pneumonia"]
+    probability = outcome.reading.pneumonia.probability
+    assert isinstance(stage, dict)
+    assert (stage["probability"], stage["score"]) == (probability, round(100 * probability))
+    report = pydicom.dcmread(tmp_path / "out" / outcome.results[-1].path)
+    assert f"score {stage['score']} of 100" in json.dumps(report.to_json_dict())
+
+
 def test_each_identity_gets_a_set_of_its_own(tmp_path: Path) -> None:
     """The pseudonymous results say in which study they are, because it is not the film's."""
     source = film(ViewPosition="LL")
