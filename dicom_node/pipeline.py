@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dicom_node import check_objects, compose, gate, pixels, select_images
 from dicom_node.domain.reading import (
@@ -67,8 +67,7 @@ class Pipeline:
         force_stage3
             Run stage 3 below stage 2's threshold too.
         revision, predecessors, earlier
-            Which reading of its study this is, the film's reports of those before, and readings of
-            the patient's other films.
+            Which reading of its study this is, its reports before, the patient's other readings.
         key
             What the UIDs of the results are derived from, if not the SOP Instance UID: two films
             under one UID need two.
@@ -76,8 +75,7 @@ class Pipeline:
         Returns
         -------
         FilmOutcome
-            Either a refusal or a reading. Both may have results: the report of a refused radiograph
-            says why it was not read.
+            A refusal or a reading. Both may have results: the report of a refusal says why.
         """
         try:
             source = pixels.read_dataset(path)
@@ -96,8 +94,8 @@ class Pipeline:
         image, reading = read
         fail_point("work.read")
         started = perf_counter()
-        known = earlier if self.config.results.previous else ()
-        context = replace(context, earlier=compose.earlier(source, known, reading.model))
+        if self.config.results.previous:
+            context = replace(context, earlier=compose.earlier(source, earlier, reading.model))
         make = partial(compose.compose, image=image, reading=reading)
         results, faults = self._compose(source, context, make, out)
         seconds = {"decode": decode_seconds, **reading.seconds, "compose": perf_counter() - started}
@@ -221,8 +219,8 @@ def entry(path: Path, outcome: FilmOutcome | str) -> dict[str, object]:
         "polarity": reading.get("polarity"),
         "notes": reading.get("notes"),
         "lungs": reading.get("lungs"),
-        "pneumonia": _scored(outcome.reading and outcome.reading.pneumonia),
-        "covid19": _scored(outcome.reading and outcome.reading.covid19),
+        "pneumonia": _scored(reading.get("pneumonia")),
+        "covid19": _scored(reading.get("covid19")),
         "explanation": reading.get("explanation"),
         "objects": _objects(outcome.results),
         "faults": [asdict(fault) for fault in outcome.faults],
@@ -263,9 +261,9 @@ def _stage(result: StageResult) -> StageSummary:
     )
 
 
-def _scored(stage: StageSummary | None) -> dict[str, object] | None:
+def _scored(stage: Any) -> dict[str, object] | None:
     """A stage for `read --json`, with the score that pictures and reports state."""
-    return {**asdict(stage), "score": points(stage.probability)} if stage else None
+    return {**stage, "score": points(stage["probability"])} if stage else None
 
 
 def _asymmetry(found: Asymmetry) -> AsymmetrySummary:

@@ -157,7 +157,7 @@ def test_the_pipeline_gets_the_revision_and_its_predecessors() -> None:
     worker.step()
     calls = worker.pipeline.calls  # type: ignore[attr-defined]
     key = _job().instances[0].sop_instance_uid
-    assert calls == [{"revision": 2, "predecessors": (RESULT,), "key": key}]
+    assert calls == [{"revision": 2, "predecessors": (RESULT,), "earlier": (), "key": key}]
 
 
 def test_a_file_without_a_uid_keeps_the_uid_it_was_received_under() -> None:

@@ -46,7 +46,9 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
             connection.exec_driver_sql("DROP INDEX ix_audit_kind_at")
+            connection.exec_driver_sql("DROP INDEX ix_studies_patient_key")
             connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN patient_key")
+            connection.exec_driver_sql("ALTER TABLE readings DROP COLUMN film_date")
             connection.exec_driver_sql("ALTER TABLE instances DROP COLUMN priority")
             for column in ("identity", "sent_study_instance_uid"):
                 connection.exec_driver_sql(f"ALTER TABLE results DROP COLUMN {column}")
