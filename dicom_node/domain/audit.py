@@ -59,10 +59,24 @@ class AuditKind(StrEnum):
     DELIVERY_MISSED = "delivery-missed"  # accepted, but the destination does not have it
     DESTINATION_DOWN = "destination-down"  # too many failures in a row: not used for a while
     DESTINATION_UP = "destination-up"
-    PLEDGE_ASKED = "pledge-asked"  # a peer asked the node for storage commitment
-    PLEDGE_REPORTED = "pledge-reported"  # and got the answer
-    PLEDGE_DEFERRED = "pledge-deferred"
-    PLEDGE_GIVEN_UP = "pledge-given-up"
+    COMMITMENT_ASKED = "commitment-asked"  # a peer asked the node for storage commitment
+    COMMITMENT_REPORTED = "commitment-reported"  # and got the answer
+    COMMITMENT_DEFERRED = "commitment-deferred"
+    COMMITMENT_GIVEN_UP = "commitment-given-up"
+
+    @classmethod
+    def _missing_(cls, value: object) -> AuditKind | None:
+        """The kind that version 0.1.0 wrote under another name."""
+        return _FORMER.get(str(value))
+
+
+#: Names of kinds in databases of version 0.1.0. Lines are never rewritten: their hashes cover them.
+_FORMER = {
+    "pledge-asked": AuditKind.COMMITMENT_ASKED,
+    "pledge-reported": AuditKind.COMMITMENT_REPORTED,
+    "pledge-deferred": AuditKind.COMMITMENT_DEFERRED,
+    "pledge-given-up": AuditKind.COMMITMENT_GIVEN_UP,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +91,14 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
-    """An audit line as written: ``hash`` chains over ``previous_hash`` and everything else."""
+    """An audit line as written: ``hash`` chains over ``previous_hash`` and everything else.
+
+    ``former_kind`` is the kind as written, if version 0.1.0 wrote it under another name.
+    """
 
     sequence: int
     at: datetime
     event: AuditEvent
     previous_hash: str
     hash: str
+    former_kind: str | None = None

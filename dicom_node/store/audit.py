@@ -217,26 +217,28 @@ def _record_or_alert(row: RowMapping, now: datetime) -> AuditRecord:
 
 
 def _readable(row: RowMapping) -> AuditRecord:
+    kind = AuditKind(row["kind"])
     return AuditRecord(
         sequence=row["sequence"],
         at=datetime.fromisoformat(row["at"]),
         event=AuditEvent(
-            kind=AuditKind(row["kind"]),
+            kind=kind,
             study_instance_uid=row["study_instance_uid"],
             sop_instance_uid=row["sop_instance_uid"],
             detail=json.loads(row["detail"]),
         ),
         previous_hash=row["previous_hash"],
         hash=row["hash"],
+        former_kind=None if kind.value == row["kind"] else row["kind"],
     )
 
 
 def as_json(record: AuditRecord) -> dict[str, object]:
-    """A line as ``--json`` and `audit export` print it."""
+    """A line as ``--json`` and `audit export` print it: as written, so that its hash fits."""
     return {
         "sequence": record.sequence,
         "at": schema.iso(record.at),
-        "kind": record.event.kind.value,
+        "kind": record.former_kind or record.event.kind.value,
         "study_instance_uid": record.event.study_instance_uid,
         "sop_instance_uid": record.event.sop_instance_uid,
         "detail": record.event.detail,

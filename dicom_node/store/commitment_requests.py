@@ -74,7 +74,7 @@ class CommitmentRequestTable:
                         transaction_uid=request.transaction_uid, ae_title=request.ae_title, **fresh
                     )
                 )
-            audit.write(connection, now, [*events, _event(AuditKind.PLEDGE_ASKED, request)])
+            audit.write(connection, now, [*events, _event(AuditKind.COMMITMENT_ASKED, request)])
         return True
 
     def claim(
@@ -125,12 +125,12 @@ class CommitmentRequestTable:
 
     def reported(self, request: CommitmentRequest, kept: int, missing: int) -> None:
         """Close it: the peer has the answer. Raises LeaseLost if another process holds it."""
-        event = _event(AuditKind.PLEDGE_REPORTED, request, kept=kept, missing=missing)
+        event = _event(AuditKind.COMMITMENT_REPORTED, request, kept=kept, missing=missing)
         self._settle(request, event, {"status": REPORTED, "last_reason": None})
 
     def put_off(self, request: CommitmentRequest, reason: str, due_at: datetime | None) -> None:
         """Try again at ``due_at``, or give up (None). Raises LeaseLost as `reported` does."""
-        kind = AuditKind.PLEDGE_DEFERRED if due_at else AuditKind.PLEDGE_GIVEN_UP
+        kind = AuditKind.COMMITMENT_DEFERRED if due_at else AuditKind.COMMITMENT_GIVEN_UP
         values: dict[str, Any] = {"status": PENDING if due_at else GIVEN_UP, "last_reason": reason}
         if due_at is not None:
             values["due_at"] = due_at

@@ -100,7 +100,7 @@ def found(text: str, name: str = "") -> Iterator[tuple[int, str, str]]:
     text = text.replace(".tell()", ".____()")
     # kinds of audit lines and tables that exist in databases of 0.1.0
     text = re.sub(
-        r"trail_positions|PLEDGE_[A-Z_]+|pledge-(asked|reported|deferred|given-up)|\"pledges\"",
+        r"trail_positions|pledge-(asked|reported|deferred|given-up)|\"pledges\"",
         "",
         text,
     )

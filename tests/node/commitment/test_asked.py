@@ -120,9 +120,9 @@ def test_each_instance_gets_its_answer(
         "1.2.99": 0x0112, misnamed: 0x0119, gone: 0x0112,
     }  # fmt: skip
     assert reporter(node, config).report_due() == 0
-    assert {AuditKind.PLEDGE_ASKED, AuditKind.PLEDGE_REPORTED} <= set(node.kinds())
+    assert {AuditKind.COMMITMENT_ASKED, AuditKind.COMMITMENT_REPORTED} <= set(node.kinds())
     [line] = [
-        row for row in node.store.audit.tail(9) if row.event.kind is AuditKind.PLEDGE_REPORTED
+        row for row in node.store.audit.tail(9) if row.event.kind is AuditKind.COMMITMENT_REPORTED
     ]
     assert line.event.detail["kept"] == 1
 
@@ -147,7 +147,7 @@ def test_a_peer_that_is_away_gets_its_report_later(
     ask(receiver, request((CR, "1.2.99")))
     peer.stop()
     assert reporter(node, config).report_due() == 1
-    assert AuditKind.PLEDGE_DEFERRED in node.kinds()
+    assert AuditKind.COMMITMENT_DEFERRED in node.kinds()
     peer.start()
     assert reporter(node, config).report_due() == 0
     node.clock.tick(5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +30,7 @@ def node(tmp_path: Path) -> Iterator[StoreHarness]:
         yield made
 
 
-def test_a_line_comes_back_as_it_was_said(node: StoreHarness) -> None:
+def test_a_line_is_read_as_it_was_written(node: StoreHarness) -> None:
     """Sequence from 1, time, event; chained to nothing before it."""
     node.store.audit.append(EVENT)
     (line,) = node.store.audit.tail(5)
@@ -104,6 +106,26 @@ def test_a_line_made_unreadable_is_named(node: StoreHarness, column: str) -> Non
     assert len(node.store.audit.verify()) == 1
     with pytest.raises(AuditLineAltered, match="audit line 2"):
         node.store.audit.tail(1)
+
+
+def test_a_line_of_an_older_version_is_read_and_printed_as_written(node: StoreHarness) -> None:
+    """It means the kind's present name, is intact, and its printed columns give its hash."""
+    columns = [GENESIS, 1, START.isoformat(), "pledge-asked", None, None, "{}"]
+    body = json.dumps(columns, separators=(",", ":"))
+    node.sql(
+        "INSERT INTO audit (sequence, at, kind, detail, previous_hash, hash)"
+        " VALUES (1, :at, 'pledge-asked', '{}', :previous, :hash)",
+        at=START.isoformat(),
+        previous=GENESIS,
+        hash=hashlib.sha256(body.encode()).hexdigest(),
+    )
+    assert node.store.audit.verify() == []
+    assert node.kinds() == [AuditKind.COMMITMENT_ASKED]
+    (sent,) = node.store.audit.after(0, 1)
+    assert sent.event.kind is AuditKind.COMMITMENT_ASKED
+    assert as_json(sent)["kind"] == "pledge-asked"
+    node.store.audit.append(EVENT)
+    assert node.store.audit.verify() == []
 
 
 def test_what_cannot_be_written_is_an_error(node: StoreHarness) -> None:
