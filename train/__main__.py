@@ -25,7 +25,7 @@ from train import export as exporting
 from train import settings
 from train.data import manifest
 from train.data.adapters import ADAPTERS, adapt
-from train.evaluation import cards, results_page
+from train.evaluation import cards, operating, results_page
 from train.evaluation.depth import look_deeper
 from train.evaluation.tables import measure
 from train.experiments import EXPERIMENTS
@@ -238,6 +238,9 @@ def evaluate(  # noqa: PLR0913 - one option each
         (out / f"{name}.md").write_text(table, encoding="utf-8")
     if write_cards:
         cards.rewrite(directory, results.markdown(), exporting.command(left_out))
+        known = registry.read_manifest(directory)
+        known = operating.with_normals_above(known, data, cascade, out)
+        registry.write_manifest(known, directory)
     if docs:
         depth = look_deeper(cascade, data, out)
         command = f"{exporting.command(left_out)} --docs docs"

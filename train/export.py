@@ -61,6 +61,8 @@ def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str
     results = dict.fromkeys(_NAMES, "Not measured yet.\n")
     if release.measured:
         results = measure(cascade, data, out, without=release.without).markdown()
+        manifest = operating.with_normals_above(manifest, data, cascade, out)
+        _publish(manifest, out)
     for name, entry in manifest.networks.entries().items():
         facts = _facts(release, manifest, name, data, results[name])
         (out / entry.card).write_text(
@@ -119,9 +121,6 @@ def _publish(manifest: Manifest, out: Path) -> Cascade:
     return registry.load(out)
 
 
-_OF_STAGE_2 = ("points", "normals_above")
-
-
 def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out: Path) -> Manifest:
     """Temperatures and thresholds from the validation split, by the rules the cards state."""
     known = [f for f in read_films(data, ("val",)) if f.source in _CALIBRATED]
@@ -138,7 +137,7 @@ def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out
                 update={
                     "pneumonia": _calibrated(networks.pneumonia, pneumonia),
                     "covid19": _calibrated(
-                        networks.covid19, {k: v for k, v in covid19.items() if k not in _OF_STAGE_2}
+                        networks.covid19, {k: v for k, v in covid19.items() if k != "points"}
                     ),
                 }
             )

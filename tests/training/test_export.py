@@ -13,6 +13,9 @@ from support.fake_networks import random_networks
 
 from models import registry
 from models.registry import WeightsError
+from train.data.films import read_films
+from train.evaluation import operating
+from train.evaluation.evaluate import predict
 from train.export import Release, export
 from train.weights import read_state
 
@@ -112,6 +115,23 @@ def test_operating_points_come_from_the_validation_split(exported: tuple[Release
     assert points.sensitive <= networks.pneumonia.threshold <= points.specific
     assert networks.covid19.points == registry.Points()
     assert networks.pneumonia.prevalence == networks.covid19.prevalence == 0.5
+
+
+def test_normals_above_a_threshold_are_counted_on_test_films(
+    exported: tuple[Release, Path],
+) -> None:
+    """The share of NIH's two normal test films at or above each operating point."""
+    _, into = exported
+    cascade, manifest = registry.load(into, gate=False), registry.read_manifest(into)
+    data = into.parent
+    measured = operating.with_normals_above(manifest, data, cascade, data / "out")
+    films = [f for f in read_films(data, ("test",)) if (f.source, f.label) == ("nih", "normal")]
+    assert len(films) == 2
+    above = [
+        cascade.settings.pneumonia.decide(p.pneumonia).positive for p in predict(cascade, films)
+    ]
+    assert measured.networks.pneumonia.normals_above.balanced == sum(above) / 2
+    assert measured.networks.covid19 == manifest.networks.covid19
 
 
 def test_a_card_says_how_its_weights_came_to_be(exported: tuple[Release, Path]) -> None:

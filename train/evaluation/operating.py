@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from scipy.optimize import minimize
 
-from train.data.films import NORMAL, Film
+from models.cascade import Cascade
+from models.manifest import Manifest, NormalsAbove, PointName
+from train.data.films import NORMAL, Film, read_films
 from train.evaluation import metrics
-from train.evaluation.evaluate import Prediction
+from train.evaluation.evaluate import Prediction, predict
 
 #: What `sensitive` finds of the ill films, and `specific` leaves of the well ones.
 SENSITIVE = SPECIFIC = 0.95
@@ -25,7 +29,6 @@ def fit(
     Every label of every source weighs the same, then both sides do. `balanced` is Youden's point,
     steadied over draws of patients; `sensitive` the highest threshold that 95 % of the ill films
     reach, `specific` the lowest that 95 % of the others stay below; neither passes `balanced`.
-    `normals_above` is the share of normal films at or above each.
     """
     films, values = [p.film for p in predictions], np.array(logits)
     positive = np.array([ill(film) for film in films], np.bool_)
@@ -42,19 +45,32 @@ def fit(
         "sensitive": _inside(min(found, threshold)),
         "specific": _inside(max(left, threshold)),
     }
-    normals = np.array([film.label == NORMAL for film in films], np.bool_)
     return {
         "threshold": points["balanced"],
         "temperature": round(temperature, 4),
         "bias": round(bias, 4),
         "prevalence": PREVALENCE,
         "points": {name: points[name] for name in ("sensitive", "specific")},
-        "normals_above": {
-            name: round(float((probabilities[normals] >= at).mean()), 4)
-            for name, at in points.items()
-            if normals.any()
-        },
     }
+
+
+def with_normals_above(manifest: Manifest, data: Path, cascade: Cascade, folder: Path) -> Manifest:
+    """Add the share of normal test films of NIH at or above each operating point of stage 2.
+
+    The thresholds come from validation films, on which this share would flatter them. Scores are
+    kept in ``folder``.
+    """
+    films = [f for f in read_films(data, ("test",)) if (f.source, f.label) == ("nih", NORMAL)]
+    entry = manifest.networks.pneumonia
+    point = cascade.settings.pneumonia
+    said = [point.decide(p.pneumonia).probability for p in predict(cascade, films, folder)]
+    above = {
+        name: round(float(np.mean(np.array(said) >= entry.threshold_at(name))), 4) if said else None
+        for name in get_args(PointName)
+    }
+    entry = entry.model_copy(update={"normals_above": NormalsAbove(**above)})
+    networks = manifest.networks.model_copy(update={"pneumonia": entry})
+    return manifest.model_copy(update={"networks": networks})
 
 
 def balanced(weights: metrics.Floats, positive: metrics.Bools) -> metrics.Floats:
