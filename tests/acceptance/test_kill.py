@@ -72,7 +72,8 @@ def _each_film_has_one_set_of_results(films: list[pydicom.Dataset], pacs: Peer) 
     kinds: dict[str, Counter[str]] = {ds.StudyInstanceUID: Counter() for ds in films}
     for path in pacs.instances().values():
         ds = pydicom.dcmread(path, stop_before_pixels=True)
-        kinds[ds.StudyInstanceUID][f"{ds.Modality} {ds.get('InstanceNumber')}"] += 1
+        number = f"{ds.Modality} {ds.SeriesNumber}/{ds.InstanceNumber}"
+        kinds[ds.StudyInstanceUID][number] += 1
     for study, counted in kinds.items():
         assert counted, f"nothing came back for {study}"
         assert set(counted.values()) == {1}, f"{study}: {json.dumps(counted)}"

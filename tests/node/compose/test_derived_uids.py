@@ -32,6 +32,9 @@ SILENT = {
     "workers": "performance",
     "delivery": "transport",
     "log": "log",
+    "quotas": "limits what is received",
+    "http": "shows state",
+    "alerts": "shows state",
 }
 
 
