@@ -201,7 +201,8 @@ def _settings(node: MortalNode, pacs_port: int) -> dict[str, Any]:
         "destinations": [destination(pacs_port).model_dump(mode="json")],
         "study": {"quiet_seconds": 0.3},
         "gate": {"enabled": False},
-        "results": {"picture_width": 512},
+        # More objects a film: more places to die in.
+        "results": {"picture_width": 512, "segmentation": True, "key_objects": True},
         # Only here is a worker killed five times over one film.
         "workers": {"count": 1, "threads": 1, "max_attempts": 100},
         "delivery": {

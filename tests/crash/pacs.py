@@ -37,7 +37,7 @@ class CountingPacs(CommittingPeer):
         with self._counting:
             self.times[uid] += 1
             self.bytes[uid].add(hashlib.sha256(content).hexdigest())
-            kind = f"{ds.Modality} {ds.SOPClassUID.name} {ds.InstanceNumber}"
+            kind = f"{ds.Modality} {ds.SOPClassUID.name} {ds.SeriesNumber}/{ds.InstanceNumber}"
             self.studies[str(ds.StudyInstanceUID)][uid] = kind
         return 0x0000
 
