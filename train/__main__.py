@@ -42,12 +42,16 @@ Config = Annotated[Path, typer.Option(help="Settings of the run, a YAML file", e
 Data = Annotated[
     Path, typer.Option(envvar="DATA", help="Folder with films and their manifest.csv", exists=True)
 ]
-Out = Annotated[Path, typer.Option(help="Folder of the run; continues a run that is there")]
-Init = Annotated[str | None, typer.Option(help="Weights to start from; default: the YAML's")]
+Out = Annotated[Path, typer.Option(help="Folder of the run; an interrupted run in it is continued")]
+Init = Annotated[str | None, typer.Option(help="Weights to start from; default: those in the YAML")]
 Lungs = Annotated[Path, typer.Option(help="Weights of stage 1", exists=True)]
 Pneumonia = Annotated[Path, typer.Option(help="Weights of stage 2", exists=True)]
-Weights = Annotated[Path | None, typer.Option(help="Weights; default: the YAML's", exists=True)]
-Own = Annotated[Path | None, typer.Option(help="Weights; default: the models'", exists=True)]
+Weights = Annotated[
+    Path | None, typer.Option(help="Weights; default: those in the YAML", exists=True)
+]
+Own = Annotated[
+    Path | None, typer.Option(help="Weights; default: the models directory's", exists=True)
+]
 Models = Annotated[Path | None, typer.Option(help="Models directory; default: the packaged one")]
 Into = Annotated[Path, typer.Option(help="Models directory to write")]
 Without = Annotated[list[str] | None, typer.Option(help="Source to leave out; may be repeated")]
@@ -153,7 +157,7 @@ def export(  # noqa: PLR0913 - one option each
     covid19: Weights = None,
     without: Without = None,
     measured: Annotated[
-        bool, typer.Option(help="Measure now, or later by `evaluate --cards`")
+        bool, typer.Option(help="Measure now, or later with `evaluate --cards`")
     ] = True,
 ) -> None:
     """Write a models directory: weights, manifest and cards.
@@ -176,10 +180,10 @@ def gate(
     to: Into = registry.DEFAULT,
     network: Annotated[
         Path | None,
-        typer.Option(help="Trained gate; only its distance and limits are fitted", exists=True),
+        typer.Option(help="Keep this trained gate; fit only its distance and limits", exists=True),
     ] = None,
 ) -> None:
-    """Train the input gate and fit it to the models that get it; repeat after each export.
+    """Train the input gate, fit it to the models in --to and add it; repeat after each export.
 
     Networks that an earlier run finished in the same folder are not trained again. A gate that
     accepts too few frontal films, or too many laterals, is not written.
@@ -193,14 +197,14 @@ def sign(
     folder: Annotated[Path, typer.Argument(help="Folder with manifest.yaml", exists=True)],
     key: Annotated[Path, typer.Option(help="Ed25519 private key, PEM", exists=True)],
 ) -> None:
-    """Sign the manifest, and with it the digests of all weights; see models.public_key."""
+    """Sign the manifest, and with it the digests of all weights, for models.public_key."""
     typer.echo(f"written: {signature.sign(folder, key)}")
 
 
 @app.command("manifest")
 def write_manifest(
     name: Annotated[str, typer.Argument(help=f"Data set: {', '.join(ADAPTERS)}")],
-    folder: Annotated[Path, typer.Argument(help="The data set as published", exists=True)],
+    folder: Annotated[Path, typer.Argument(help="Data set folder as published", exists=True)],
     seed: Annotated[int, typer.Option(help="Seed of the split by patient")] = 20260101,
 ) -> None:
     """Write a data set's manifest.csv into its folder: labels, patients, near copies, splits."""
@@ -224,7 +228,7 @@ def evaluate(  # noqa: PLR0913 - one option each
         bool, typer.Option("--cards", help="Write the numbers into the cards")
     ] = False,
     docs: Annotated[
-        Path | None, typer.Option(help="Run the bias probes too; write RESULTS.md and plots there")
+        Path | None, typer.Option(help="Also run the bias probes; write RESULTS.md and plots here")
     ] = None,
 ) -> None:
     """Measure a cascade on the test split and print the numbers of its cards."""

@@ -49,7 +49,7 @@ def start(network: nn.Module, init: str | Path | None) -> Start | None:
     Raises
     ------
     ValueError
-        The weights are of no kind that is known, or of another backbone.
+        The weights fit no known network, or another backbone.
     """
     if init is None:
         return None
@@ -76,7 +76,7 @@ def _mapped(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, str, 
         return "torchvision DenseNet-121 on ImageNet", "BSD-3-Clause", densenet(state, _IMAGENET)
     if set(state) == set(network.state_dict()):
         return "a network of this project", "as its card says", dict(state)
-    raise ValueError("These weights are of no kind that is known here.")
+    raise ValueError("The names of these weights fit no known network.")
 
 
 def densenet(state: Mapping[str, Tensor], deviation: float) -> dict[str, Tensor]:

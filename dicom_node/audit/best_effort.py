@@ -21,4 +21,4 @@ def record_or_log(audit: Audit, event: AuditEvent) -> None:
     try:
         audit.append(event)
     except (OSError, StoreWriteError) as error:
-        log.error("not audited", kind=event.kind.value, error=where(error))
+        log.error("audit line not written", kind=event.kind.value, error=where(error))

@@ -54,7 +54,7 @@ conformance.register(app)
 def main() -> None:
     """Run the command line; print a NodeError as one sentence and exit with status 1.
 
-    Every file that a command or a process of the node makes belongs to its user alone.
+    Every file that a command or a process of the node creates is private to its user (umask 077).
     """
     os.umask(0o077)
     try:
@@ -96,7 +96,7 @@ def role(
     name: Annotated[str, typer.Argument(help="receiver, worker or deliverer")],
     owner: Annotated[str, typer.Option(help="Name of this process in its leases.")],
     supervisor: Annotated[
-        int, typer.Option(help="Process id of the supervisor, with which it ends.")
+        int, typer.Option(help="Process id of the supervisor; this process ends with it.")
     ],
     config: ConfigOption = None,
 ) -> None:
@@ -121,7 +121,7 @@ def demo(
 
 @config_commands.command("check")
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Print the configuration with its defaults, and try what needs no running node.
+    """Print the configuration with its defaults; try its ports, folders, files and addresses.
 
     Exit status 1 if the configuration has mistakes, or if a port, a folder, a certificate or a
     destination's name cannot be used.

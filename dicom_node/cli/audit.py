@@ -97,7 +97,7 @@ def _covered(valid: Checkpoint | None, last: int) -> str:
 
 
 def _verify(store: Store, settings: Config) -> tuple[list[str], list[str]]:
-    """What is wrong with the chain, and what contradicts its checkpoints; write an alert."""
+    """Return faults of the chain and of its checkpoints; write an alert if there are any."""
     from dicom_node.audit import checkpoints
 
     broken, contradicted = store.audit.verify(), checkpoints.problems(store.audit, settings)
@@ -109,7 +109,7 @@ def _verify(store: Store, settings: Config) -> tuple[list[str], list[str]]:
 
 @audit.command("checkpoint")
 def audit_checkpoint(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Write a checkpoint of the audit log now; a running node writes them by itself."""
+    """Write a checkpoint of the audit log now; a running node also writes them on schedule."""
     from datetime import UTC, datetime
 
     from dicom_node.audit import checkpoints
@@ -137,7 +137,7 @@ def audit_checkpoint(as_json: JsonOption = False, config: ConfigOption = None) -
 def audit_report(
     since: SinceOption = None, as_json: JsonOption = False, config: ConfigOption = None
 ) -> None:
-    """Summarize for a data protection officer: who called, what left, what was looked at, removed.
+    """Summarize for a data protection officer: who called, what was sent, viewed, removed.
 
     Exit status 1 if a line of the log was tampered with. Times are UTC.
     """
@@ -185,7 +185,7 @@ def _print_report(found: dict[str, Any]) -> None:
 
 @audit.command("export")
 def audit_export(config: ConfigOption = None) -> None:
-    """Print every audit line as one JSON document per line; the last records this export."""
+    """Print each audit line as one line of JSON; the last one records this export."""
     from dicom_node.store.audit import as_json
 
     store = store_of(load(config))

@@ -24,10 +24,10 @@ def backup(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Copy database, films, results and secret, and verify the copy; the node may run.
+    """Copy the database, films, results and secret, and verify the copy; the node may keep running.
 
-    Exit status 1 if the copy has a fault. To restore: stop the node, put the copy in the place of
-    the data folder, run `doctor store` and `audit verify`, start.
+    Exit status 1 if the copy has a fault. To restore: stop the node, replace the data folder
+    by the copy, run `doctor store` and `audit verify`, and start the node.
     """
     from dicom_node.store.backup import back_up
 

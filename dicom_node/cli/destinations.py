@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def echo(
-    destination: Annotated[str | None, typer.Argument(help="Its name; all if omitted.")] = None,
+    destination: Annotated[
+        str | None, typer.Argument(help="The destination; all if omitted.")
+    ] = None,
     own: Annotated[bool, typer.Option("--self", help="Test the node's own receiver.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,

@@ -24,7 +24,7 @@ doctor = typer.Typer(no_args_is_help=True, help="Check what the node depends on.
 def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check the database for damage without writing to it; exit status 1 if it is damaged.
 
-    It takes about a second for every 100 MiB. The node may run meanwhile.
+    It takes about a second for every 100 MiB. The node may keep running.
     """
     from dicom_node.store.integrity import damage
 
@@ -42,7 +42,7 @@ def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 @doctor.command("files")
 def files(as_json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Check who may read and change the node's files; exit status 1 if others may."""
+    """Check that only the node's user can use its files; exit status 1 if others can."""
     from dicom_node.service.file_modes import faults
 
     settings = load(config)
@@ -74,7 +74,7 @@ def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 @doctor.command("sandbox")
 def sandbox(as_json: JsonOption = False) -> None:
-    """Say whether this machine confines the decoder of compressed pixels; exit status 1 if not."""
+    """Check that this machine confines the decoder of compressed pixels; exit status 1 if not."""
     from dicom_node.pixels.sandbox import SANDBOX
 
     missing = SANDBOX.missing()
@@ -89,7 +89,7 @@ def sandbox(as_json: JsonOption = False) -> None:
 
 
 def examine(settings: TlsConfig) -> dict[str, Any]:
-    """Everything that `doctor tls` prints, in JSON values."""
+    """Return everything that `doctor tls` prints, as JSON values."""
     from dicom_node.domain.clock import utc_now
     from dicom_node.tls.context import PROFILES, client_context, server_context
 

@@ -31,10 +31,10 @@ def erase(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Erase a study, or all studies of a patient: films, results and rows. It cannot be undone.
+    """Erase a study, or all studies of a patient: films, results and rows. This cannot be undone.
 
-    Audit lines stay; they hold no identity. Destinations keep what was delivered to them: erase it
-    there, too.
+    Audit lines stay; they hold no identity. Destinations keep what was delivered to them: erase
+    it there as well.
     """
     if (study_uid is None) == (patient is None):
         raise NodeError("give either a Study Instance UID or --patient")

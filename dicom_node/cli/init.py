@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where the files are written.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder for the two files.")] = Path(),
     pacs: Annotated[
         str | None, typer.Option(help="The PACS that gets the results: AE_TITLE@HOST:PORT.")
     ] = None,

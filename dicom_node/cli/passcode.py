@@ -16,10 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def passcode(name: Annotated[str, typer.Argument(help="The user's name.")]) -> None:
-    """Ask for a passcode and print its hashed line for node.users_file."""
+    """Ask for a passcode and print the line for node.users_file that holds its hash."""
     from dicom_node.receive.passcodes import hashed
 
     if not name.strip() or ":" in name or not name.isprintable():
-        raise NodeError("a user's name is printable and holds no colon")
+        raise NodeError("a user name must be printable and hold no colon")
     chosen = typer.prompt("Passcode", hide_input=True, confirmation_prompt=True, err=True)
     print_line(f"{name.strip()}:{hashed(chosen)}")

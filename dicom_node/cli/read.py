@@ -44,7 +44,7 @@ def read(
 ) -> None:
     """Read films from files with the node's own pipeline, without DICOM networking.
 
-    A file that fails does not keep the others from being read; the exit status is then 1.
+    If a file cannot be read, the others still are; the exit status is then 1.
     """
     from dicom_node.domain.clock import utc_now
     from dicom_node.infer import CascadeReader

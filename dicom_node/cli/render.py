@@ -34,13 +34,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 SinceOption = Annotated[
     str | None,
-    typer.Option(help="Only since then: 12h, 7d, 2026-01-31 or 2026-01-31T08:00+01:00 (else UTC)."),
+    typer.Option(
+        help="From this time on: 12h or 7d (ago), 2026-01-31 or 2026-01-31T08:00+01:00 (else UTC)."
+    ),
 ]
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def moment(text: str | None) -> datetime | None:
-    """What a person wrote as `--since`: so long ago, or a date with or without time, in UTC.
+    """Parse `--since`: a time ago, or a date with or without time; UTC if it has no offset.
 
     Raises
     ------

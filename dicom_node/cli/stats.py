@@ -32,12 +32,12 @@ def stats(
     by: Annotated[Grouping, typer.Option(help="What to group films by; days are UTC.")] = "day",
     since: SinceOption = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV, a line for each group.")
+        bool, typer.Option("--csv", help="Print CSV, one row for each group.")
     ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Count films, refusals and results, and time from received to committed.
+    """Count films, refusals and results; measure the time from reception to commitment.
 
     Studies that retention has removed are not counted.
     """

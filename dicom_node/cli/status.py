@@ -40,12 +40,12 @@ def register(app: typer.Typer) -> None:
 
 def status(
     check: Annotated[
-        bool, typer.Option("--check", help="One line and an exit status for Nagios and its kin.")
+        bool, typer.Option("--check", help="One line and an exit status, as Nagios expects.")
     ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what is wrong and what helps, running processes, and what waits. Times are UTC.
+    """Show alarms with their remedies, running processes and waiting work. Times are UTC.
 
     With --check, exit status 0: nothing is wrong; 1: warning; 2: critical, as for a stopped node;
     3: the state cannot be read.

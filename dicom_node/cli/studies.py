@@ -39,13 +39,14 @@ def studies(  # noqa: PLR0913 - an option each
     limit: Annotated[int, typer.Option(help="Number of studies, newest first.")] = 20,
     since: SinceOption = None,
     sender: Annotated[
-        str | None, typer.Option("--from", help="Calling AE title of one of its films.")
+        str | None, typer.Option("--from", help="Only with a film from this calling AE title.")
     ] = None,
     result: Annotated[
-        Verdict | None, typer.Option(help="A pneumonia score above, near or below its cut-off.")
+        Verdict | None,
+        typer.Option(help="Only with a pneumonia score on this side of the cut-off, or near it."),
     ] = None,
     held: Annotated[
-        bool, typer.Option("--held", help="Only what waits for a person: held, parked, withheld.")
+        bool, typer.Option("--held", help="Only what needs a person: held, parked or withheld.")
     ] = False,
     refused: Annotated[bool, typer.Option("--refused", help="Only with a refused film.")] = False,
     as_json: JsonOption = False,
@@ -113,7 +114,9 @@ def _completed(store: Store, prefix: str) -> str:
 
 
 def retry(
-    study_uid: Annotated[str | None, typer.Argument(help="A study; all if omitted.")] = None,
+    study_uid: Annotated[
+        str | None, typer.Argument(help="Study Instance UID; all if omitted.")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -130,7 +133,7 @@ def retry(
 def discard(
     study_uid: Annotated[str | None, typer.Argument(help="Study Instance UID.")] = None,
     destination: Annotated[
-        str | None, typer.Option(help="Discard what is held for this destination, of all studies.")
+        str | None, typer.Option(help="Discard what is held for this destination, in all studies.")
     ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -184,7 +187,7 @@ def store_of(config: Config) -> Store:
 
 
 def record_access(store: Store, command: str, study_uid: str | None = None) -> None:
-    """Record who is about to read audit lines; if that raises, none may be shown."""
+    """Record who is about to read audit lines; if this raises, show none."""
     from dicom_node.domain.audit import AuditEvent, AuditKind
 
     detail: dict[str, object] = {"command": command, "user": person()}

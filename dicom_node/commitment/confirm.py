@@ -73,13 +73,13 @@ class Confirmer:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def confirm_due(self, destination: str | None = None) -> int:
-        """Ask until nothing is due, there or anywhere; return how many queries there were."""
+        """Ask one destination, or all, until nothing is due; return the number of queries."""
         asked = 0
         while not self.stopping.is_set() and (query := self._claim(destination)) is not None:
             try:
                 self._ask(query)
             except LeaseLost:
-                log.warning("lease lost, nothing asked", study=query.study_instance_uid)
+                log.warning("lease lost, commitment not requested", study=query.study_instance_uid)
             asked += 1
         return asked
 

@@ -77,7 +77,7 @@ def read_request(source: Callable[[], Dataset]) -> tuple[str, tuple[Reference, .
     except _UNREADABLE:
         raise ValueError("not a storage commitment request") from None
     if not references:
-        raise ValueError("a storage commitment request without instances")
+        raise ValueError("the storage commitment request names no instance")
     return transaction_uid, references
 
 

@@ -52,7 +52,7 @@ class Intake:
             report = read_report(event_information)
             asked = self.commitments.asked(report.transaction_uid)
             if asked is not None and not may_report(asked):
-                log.warning("commitment report from another peer", asked=asked)
+                log.warning("commitment report from a peer that was not asked", asked=asked)
                 return NOT_OURS
             fail_point("commitment.reported")
             known = self.commitments.report(
@@ -67,8 +67,8 @@ class Intake:
             log.error("commitment report not recorded", error=type(error).__name__)
             return FAILED
         if not known:
-            log.warning("commitment report without a request of ours")
+            log.warning("commitment report matches no request of this node")
             return NOT_OURS
         fail_point("commitment.answering")
-        log.info("commitment reported", kept=len(report.kept), missing=len(report.missing))
+        log.info("commitment report received", kept=len(report.kept), missing=len(report.missing))
         return TAKEN

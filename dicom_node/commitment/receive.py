@@ -105,7 +105,7 @@ class CommitmentHandler:
 
         status = self._intake.take(lambda: event.event_information, may_report)
         if refused:
-            reason = f"destination {refused[0]} was asked, not this peer"
+            reason = f"destination {refused[0]} was asked, not the peer that reports"
             self._floods.record(
                 AuditKind.COMMITMENT_REFUSED,
                 "commitment report refused",

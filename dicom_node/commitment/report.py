@@ -58,7 +58,7 @@ class Reporter:
             try:
                 self._report(request)
             except LeaseLost:
-                log.warning("lease lost, commitment was reported nevertheless", to=request.ae_title)
+                log.warning("lease lost after the commitment was reported", to=request.ae_title)
             tried += 1
         return tried
 

@@ -102,14 +102,14 @@ def _as_named(element: DataElement, keyword: str) -> DataElement:
     if vr == element.VR or element.VR in vr.split(" or "):
         return element
     if "SQ" in (vr, element.VR):
-        raise TypeError(f"{keyword} holds items, or should")
+        raise TypeError(f"{keyword} should be {vr} and is {element.VR}: one is a sequence")
     values = [str(each) for each in _values(element)]
     if vr in STR_VR:
         return DataElement(element.tag, vr, values, validation_mode=config.IGNORE)
     if vr in BINARY_INTEGERS:
         numbers = [int(each) for each in values]
         return DataElement(element.tag, vr, numbers, validation_mode=config.IGNORE)
-    raise TypeError(f"{keyword} is {vr} and came as {element.VR}")
+    raise TypeError(f"{keyword} should be {vr} and is {element.VR}")
 
 
 def _values(element: DataElement) -> list[Any]:

@@ -39,7 +39,7 @@ class CallingPeer(Section):
     @model_validator(mode="after")
     def _check_port(self) -> Self:
         if self.port is not None and (self.address is None or "/" in self.address):
-            raise ValueError("a port needs the address of one machine")
+            raise ValueError("port needs address: that of one machine, not of a network")
         return self
 
 

@@ -72,7 +72,7 @@ def _failure(reason: int | None) -> Answer:
         return answered(0x0111)
     status = _PROCESSING_FAILURE if reason is None else int(reason)
     if event_for_status(status) is ACCEPTED:
-        why = f"failed, with the code 0x{status:04X} of a success"
+        why = f"listed as failed, with the success status 0x{status:04X}"
         return Answer(SendOutcome.ANSWERED, _PROCESSING_FAILURE, why)
     return answered(status)
 

@@ -89,15 +89,15 @@ def read_dataset(path: Path) -> Dataset:
                 ds = _parsed(path, content)
                 _drop_unparsable(ds)
         except MemoryError as error:
-            raise refuse("its elements take more memory than those of any film") from error
+            raise refuse("its elements need more memory than any film's") from error
         except MALFORMED as error:
             raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not a DICOM file") from error
         except OSError as error:
             if error.errno is not None:  # the disk; pydicom's own error has no errno
                 raise
-            raise NotAFrontalChestFilm(RefusalCode.FILE, "its elements are cut off") from error
+            raise NotAFrontalChestFilm(RefusalCode.FILE, "it ends within an element") from error
     if "SOPClassUID" not in ds and "PixelData" not in ds:
-        raise NotAFrontalChestFilm(RefusalCode.FILE, "this is not the DICOM file of an image")
+        raise NotAFrontalChestFilm(RefusalCode.FILE, "this DICOM file holds no image")
     _complete_file_meta(ds)
     return ds
 

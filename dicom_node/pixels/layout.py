@@ -74,7 +74,7 @@ def layout_of(ds: Dataset, syntax: UID) -> Layout:
     if not pixels or not layout.rows or not layout.columns:
         raise UnreadablePixels(RefusalCode.UNREADABLE, "the object has no pixels")
     if layout.allocated not in (8, 16):
-        reason = f"a pixel has {layout.allocated} bits; that of a film has 8 or 16"
+        reason = f"Bits Allocated is {layout.allocated}; a film has 8 or 16"
         raise UnreadablePixels(RefusalCode.UNREADABLE, reason)
     return layout
 

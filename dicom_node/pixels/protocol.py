@@ -38,7 +38,7 @@ def receive(pipe: RawIOBase, most: int) -> tuple[dict[str, Any], bytearray]:
         raise ValueError("the message is too long")
     words = json.loads(_exactly(pipe, head_length))
     if not isinstance(words, dict):
-        raise ValueError("the head of the message is no JSON object")
+        raise ValueError("the head of the message is not a JSON object")
     return words, _exactly(pipe, length)
 
 

@@ -94,7 +94,7 @@ class InflatedSource:
                     break
                 more = self._zlib.decompress(packed, _CHUNK)
         except zlib.error as error:
-            raise StoreRefused(StoreFault.UNPARSABLE, "the data set does not inflate") from error
+            raise StoreRefused(StoreFault.UNPARSABLE, "the data set cannot be inflated") from error
         self._total += len(more)
         if self._total > MAX_INFLATED:
             raise StoreRefused(StoreFault.BOUNDS, f"inflates to more than {MAX_INFLATED >> 20} MiB")

@@ -53,7 +53,9 @@ def check_pixels(header: Header, transfer_syntax_uid: str) -> None:
     if header.encapsulated:
         raise StoreRefused(StoreFault.UNPARSABLE, "encapsulated Pixel Data, uncompressed syntax")
     if header.pixel_bytes < native_bytes(header):
-        raise StoreRefused(StoreFault.SHORT_PIXELS, "Pixel Data shorter than rows x columns say")
+        raise StoreRefused(
+            StoreFault.SHORT_PIXELS, "Pixel Data shorter than Rows x Columns require"
+        )
 
 
 def native_bytes(header: Header) -> int:

@@ -254,7 +254,7 @@ class Receiver:
     def _on_established(self, event: Event) -> None:
         link = self._links.of(event.assoc)
         if not link.admitted:  # pynetdicom continues even if our handler raised
-            log.error("association not checked, cut", **link.peer)
+            log.error("admission check failed, association cut", **link.peer)
             cut(event.assoc)
         log.debug("association accepted", **link.peer)
 
@@ -266,11 +266,13 @@ class Receiver:
         return SUCCESS
 
     def _aborted(self, link: Link, reason: str) -> None:
-        """Record that the peer sent something that is not understood."""
+        """Record that the peer sent a message that is not understood."""
         link.ending = "aborted"
         if link.admitted:
-            log.warning("not understood, aborted", reason=reason, **link.peer)
+            log.warning("not understood, association aborted", reason=reason, **link.peer)
             link.record(self._audit.append)  # its end follows
         else:
             detail = {**link.peer, "reason": "malformed", "error": reason}
-            self._floods.record(AuditKind.ASSOCIATION_REJECTED, "not understood, aborted", detail)
+            self._floods.record(
+                AuditKind.ASSOCIATION_REJECTED, "not understood, association aborted", detail
+            )

@@ -38,7 +38,7 @@ class UserIdentities:
         self._failures = _Failures(seconds)
         self._unknown = hashed("") if path is not None else ""
         if path is not None and (plain := plain_users(path)):
-            log.warning("passcodes in plain text: hash them by `dicom-node passcode`", users=plain)
+            log.warning("plain text passcodes: hash them with `dicom-node passcode`", users=plain)
 
     def is_authorised(self, identity: Identity | None, address: str) -> bool:
         """Whether a caller with this identity may open an association."""

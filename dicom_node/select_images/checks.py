@@ -84,7 +84,7 @@ def _modality(ds: Dataset, config: SelectConfig) -> Refusal | None:
     if captured and modality in VAGUE_MODALITIES:
         if says_chest(ds, config).answer:
             return None
-        reason = f"a Secondary Capture of modality {modality or 'blank'} that does not say chest"
+        reason = f"a Secondary Capture of modality {modality or 'blank'} that names no chest"
         return _no(RefusalCode.MODALITY, reason)
     named = modality if modality in OTHER_MODALITIES else "unknown"
     return _no(RefusalCode.MODALITY, f"the modality is {named}, not a radiograph's")
@@ -153,7 +153,7 @@ def _size(ds: Dataset, config: SelectConfig) -> Refusal | None:
         return _no(RefusalCode.SIZE, reason)
     short, long = sorted((rows * pixel_ratio(ds), columns))
     if long > config.max_aspect * short:
-        reason = f"a film of {long / short:.1f} to 1 is too long for a chest"
+        reason = f"an aspect ratio of {long / short:.1f} to 1 is too long for a chest film"
         return _no(RefusalCode.SIZE, reason)
     return None
 

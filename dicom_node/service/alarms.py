@@ -99,7 +99,7 @@ def disk(config: Config) -> list[Alarm]:
     free = shutil.disk_usage(data_dir).free // MIB if data_dir.is_dir() else least
     if free >= least:
         return []
-    sentence = f"films are rejected: {free} MiB free below {data_dir}, spool.min_free_mb is {least}"
+    sentence = f"films are rejected: {free} MiB free in {data_dir}, spool.min_free_mb is {least}"
     return [Alarm(code="disk", level="critical", sentence=sentence, command=f"df -h {data_dir}")]
 
 

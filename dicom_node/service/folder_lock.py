@@ -59,13 +59,13 @@ def _wait_for(lock: IO[str], data_dir: Path, stop: threading.Event) -> None:
     if _taken(lock):
         return
     log.warning(
-        "processes of a node that was killed still work over the data folder; waiting for them",
+        "processes of a killed node still use the data folder; waiting for them",
         data_dir=str(data_dir), longest_seconds=_WAIT_SECONDS,
     )  # fmt: skip
     deadline = time.monotonic() + _WAIT_SECONDS
     while not _taken(lock):
         if time.monotonic() > deadline or stop.wait(_POLL_SECONDS):
-            raise NodeError(f"processes of another node still work over {data_dir}")
+            raise NodeError(f"processes of another node still use {data_dir}")
 
 
 def _taken(lock: IO[str]) -> bool:

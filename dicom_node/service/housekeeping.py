@@ -87,16 +87,16 @@ class Housekeeping:
         try:
             checkpoints.write(self.chain, self.config, self.clock())
         except (OSError, ConfigError) as error:
-            log.error("no checkpoint of the audit log", reason=str(error))
+            log.error("audit checkpoint not written", reason=str(error))
 
     def warn_of_certificates(self) -> None:
-        """Report expiring certificates; once a day each, as the sentence counts days."""
+        """Report each expiring certificate once a day: its sentence changes with the days left."""
         for alarm in certificates(self.config, self.clock()):
             sentence = alarm.sentence
             if sentence in self.reported:
                 continue
             self.reported.add(sentence)
-            log.warning("certificate", reason=sentence)
+            log.warning("certificate alarm", reason=sentence)
             detail: dict[str, object] = {"reason": sentence}
             self.audit.append(AuditEvent(kind=AuditKind.TLS_EXPIRING, detail=detail))
 

@@ -90,4 +90,4 @@ def keep_house(
 
 
 def _report(event: JobExecutionEvent) -> None:
-    log.error("tick failed", tick=event.job_id, error=where(event.exception))
+    log.error("periodic task failed", tick=event.job_id, error=where(event.exception))

@@ -194,7 +194,7 @@ class Supervisor:
         try:
             child.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            log.error("process did not drain, killed", name=child.name)
+            log.error("process did not finish in time, killed", name=child.name)
             child.process.kill()
             child.process.wait()
         with suppress(StoreWriteError):  # on a full disk the next start frees them
@@ -205,4 +205,4 @@ def _make_private(data_dir: Path) -> None:
     try:
         make_private(data_dir)
     except OSError as error:  # the folder belongs to another user
-        log.warning("the data folder is open to other users", error=error.strerror)
+        log.warning("cannot make the data folder private", error=error.strerror)

@@ -74,7 +74,9 @@ class Worker:
         self._clear(job)
         most = self.config.workers.max_attempts
         if len(job.instances) > 1 and job.attempt > min(most, _ATTEMPTS_TOGETHER):
-            log.warning("films are read in two jobs", films=len(job.instances))
+            log.warning(
+                "reading together failed, films split into two jobs", films=len(job.instances)
+            )
             self.jobs.split(job)
             return
         if job.attempt > most:

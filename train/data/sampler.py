@@ -20,7 +20,7 @@ def even_draw(groups: Sequence[Sequence[int]], batch: int, generator: Generator)
     Raises ValueError where the batch does not divide evenly or a group is empty.
     """
     if batch % len(groups):
-        raise ValueError(f"A batch of {batch} does not divide over {len(groups)} groups.")
+        raise ValueError(f"A batch of {batch} does not divide evenly into {len(groups)} groups.")
     if not all(groups):
         raise ValueError("A group to draw from is empty.")
     share = batch // len(groups)

@@ -87,7 +87,7 @@ def test_the_processes_of_a_killed_node_are_waited_for(tmp_path: Path) -> None:
     stop.set()
     with (tmp_path / "node.lock").open("w") as orphan, capture_logs() as logs:
         fcntl.flock(orphan, fcntl.LOCK_EX)
-        with pytest.raises(NodeError, match="still work"), only_node(tmp_path, stop):
+        with pytest.raises(NodeError, match="still use"), only_node(tmp_path, stop):
             pass
     assert "waiting for them" in logs[0]["event"]
     with only_node(tmp_path, threading.Event()):
