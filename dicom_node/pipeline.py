@@ -124,7 +124,7 @@ class Pipeline:
     def _read_through_gate(
         self, image: Image, *, force_stage3: bool
     ) -> tuple[Image, Reading] | Refusal:
-        """Read the film, its polarity corrected if it is wrong; or say why the gate refuses it."""
+        """Read the film, with wrong polarity corrected, or return the gate's refusal."""
         if not self.config.gate.enabled:
             return image, self.reader.read(image, force_stage3=force_stage3)
         look = self.reader.look(image)
@@ -242,7 +242,7 @@ def _objects(results: Sequence[Result]) -> list[dict[str, str]]:
 
 
 def _shown(source: Dataset) -> Image | None:
-    """The film's pixels for the picture of a refusal, if they can be shown."""
+    """Return the film's pixels for the picture of a refusal, None if they cannot be shown."""
     try:
         return pixels.to_image(source)
     except Refused:

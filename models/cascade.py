@@ -209,5 +209,5 @@ def _lungs(film: MaskedFilm) -> Lungs:
 
 
 def _on_film(one: Tensor, area: BoolMap) -> FloatMap:
-    """One map (1, 1, S, S) as numpy; the mask's margin may reach into the padding, heat may not."""
+    """Convert one map (1, 1, S, S) to numpy (S, S), with 0 in the padding."""
     return np.where(area, one[0, 0].numpy(), np.float32(0.0))

@@ -1,4 +1,4 @@
-"""Whether a film's stage-2 heatmap may be believed: looked at where it lies, then put to the test.
+"""Check whether a film's stage-2 heatmap explains the decision: by its place, then by deletion.
 
 Heat beside the lungs points at a marker or a cable, not at pneumonia. And what is hot must matter:
 with it hidden, the probability must fall by some points at least (`heat_drop` of the manifest), and
@@ -86,7 +86,7 @@ def _hidden(h2: FloatMap, lungs: BoolMap, x_masked: Tensor) -> Tensor:
 
 
 def _highest(values: FloatMap, where: BoolMap, count: int) -> BoolMap:
-    """The ``count`` pixels of the highest values among those of a mask."""
+    """Return a mask of the ``count`` highest values inside a mask."""
     places = np.flatnonzero(where)
     order = np.argsort(-values.ravel()[places], kind="stable")
     region = np.zeros(where.size, np.bool_)
@@ -95,7 +95,7 @@ def _highest(values: FloatMap, where: BoolMap, count: int) -> BoolMap:
 
 
 def _spots(rng: np.random.Generator, size: int) -> FloatMap:
-    """Smooth noise, (size, size)."""
+    """Return smooth noise, (size, size)."""
     cells = torch.from_numpy(rng.random((1, 1, _CELLS, _CELLS), dtype=np.float32))
     spots = functional.interpolate(cells, (size, size), mode="bilinear", align_corners=False)
     return np.asarray(spots[0, 0])

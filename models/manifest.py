@@ -1,4 +1,4 @@
-"""What ``manifest.yaml`` says: the networks of a model version and how their answers are used."""
+"""The content of ``manifest.yaml``: a version's networks and how their outputs are used."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _HEADER = """\
 
 
 class WeightsError(Exception):
-    """The models cannot be trusted as they lie there: missing, altered, or not ours."""
+    """The models cannot be used: files are missing, altered, or not correctly signed."""
 
 
 def _inside(path: str) -> str:
@@ -71,7 +71,7 @@ class Entry(_Strict):
 
 
 class GateEntry(Entry):
-    """The gate's entry: where it says no, and the networks its distance belongs to."""
+    """The gate's entry: its limits, and the digests of the networks it was fitted to."""
 
     limits: GateLimits
     fitted_to: dict[str, _Digest]  # lungs, pneumonia -> sha256
@@ -155,7 +155,7 @@ class Manifest(_Strict):
 
     @property
     def identity(self) -> ModelIdentity:
-        """Which networks these are."""
+        """Return the version and digests of the networks."""
         digests = {name: entry.sha256 for name, entry in self.entries().items()}
         return ModelIdentity(
             version=self.version,

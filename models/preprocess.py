@@ -1,4 +1,4 @@
-"""A film becomes network input: the one path that training and the node share.
+"""Convert a film to network input; training and the node share this code.
 
 Maps are tensors (B, 1, S, S), S the side of the network frame. Nothing here is learned.
 """
@@ -63,7 +63,7 @@ def stretch(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def film_area(frame: Frame) -> NDArray[np.bool_]:
-    """True where the frame holds film, False in the padding: (size, size)."""
+    """Return (size, size) bool: True where the frame holds film, False in the padding."""
     area = np.zeros((frame.size, frame.size), np.bool_)
     area[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = True
     return area
@@ -79,7 +79,7 @@ def dilate(mask: Tensor, margin: int) -> Tensor:
 
 
 def mask_film(x: Tensor, lungs: Tensor, margin: int) -> Tensor:
-    """What stage 2 sees: the film inside the lungs grown by ``margin`` pixels, 0 elsewhere.
+    """Return stage 2's input: the film inside the lungs grown by ``margin`` pixels, 0 elsewhere.
 
     Inside, the pixels are standardised by their own mean and deviation (clipped at `CLIP`), which
     takes away exposure and window, the traits that give a film's source away. ``lungs`` holds

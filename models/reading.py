@@ -1,4 +1,4 @@
-"""What the networks said about one film: the word shared by networks, node and training.
+"""The networks' results for one film: types shared by networks, node and training.
 
 Numpy only, so that anyone may import it. All maps are in the network frame: square, the film
 letterboxed into it; `Frame` leads back to the film's own pixels.
@@ -83,7 +83,7 @@ class Asymmetry:
 
     @property
     def suspicious(self) -> bool:
-        """Whether the result must warn of it. Hardly a normal film is."""
+        """Whether the report must warn of the asymmetry; this is rare in normal films."""
         return self.area_ratio < LEAST_AREA_RATIO or self.base_difference > MOST_BASE_DIFFERENCE
 
 
@@ -102,7 +102,7 @@ class Lungs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateLimits:
-    """Where the input gate says no; chosen on validation films, kept in the manifest."""
+    """The limits above which the input gate refuses; chosen on validation films."""
 
     lateral: float  # a chest from the side at or above this probability
     part: float  # only a part of a chest at or above this probability
@@ -119,7 +119,7 @@ class GateLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What the gate's network makes of a picture, before any chest network sees it."""
+    """The outputs of the gate's network for a picture, before any chest network runs."""
 
     kinds: dict[str, float]  # frontal, lateral, part (of a chest film), other -> probability
     turns: dict[int, float]  # degrees a film was turned by, anticlockwise -> probability
@@ -139,7 +139,7 @@ class HeatCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The cascade's whole answer for one film.
+    """The cascade's complete result for one film.
 
     ``h2`` is the stage-2 heatmap (paper eq. 1, as the manifest's variant reads it), ``h3`` the
     stage-3 Grad-CAM, ``guided`` the Guided Grad-CAM; each (size, size) float32 in [0, 1], 0 where
@@ -162,7 +162,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelIdentity:
-    """Which networks spoke: a version for people, SHA-256 digests for machines."""
+    """Which networks were used: a version for people, SHA-256 digests for machines."""
 
     version: str
     digests: dict[str, str]  # network name -> sha256 of its weights file, hex

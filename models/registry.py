@@ -162,7 +162,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _check_fit(manifest: Manifest) -> None:
-    """Refuse a gate whose distance was fitted to other networks than these."""
+    """Raise WeightsError if the gate was fitted to networks other than these."""
     for name, digest in (manifest.gate.fitted_to if manifest.gate else {}).items():
         if manifest.identity.digests.get(name) != digest:
             raise WeightsError(
@@ -172,7 +172,7 @@ def _check_fit(manifest: Manifest) -> None:
 
 
 def _verified(directory: Path, name: str, entry: Entry) -> bytes:
-    """Bytes of a weights file whose card is there and whose digest is the manifest's."""
+    """Return the bytes of a weights file after checking its card and its digest."""
     if not (directory / entry.card).is_file():
         raise WeightsError(
             f"The {name} network has no card at {directory / entry.card}; "

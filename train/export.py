@@ -1,4 +1,4 @@
-"""Trained weights become a models directory: files, thresholds, cards. Nothing is set by hand."""
+"""Export trained weights as a models directory: files, thresholds and cards, all computed."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str
 
 
 def _with_gate_of(into: Path, manifest: Manifest) -> Manifest:
-    """Keep the gate that is there; where it was fitted to other networks it asks to be refitted."""
+    """Keep the existing gate; it must be refitted if it was fitted to other networks."""
     if not (into / registry.MANIFEST).exists():
         return manifest
     return manifest.model_copy(update={"gate": registry.read_manifest(into).gate})

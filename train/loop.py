@@ -1,4 +1,4 @@
-"""The loop, read in one sitting.
+"""The training loop of all stages.
 
 A step's randomness comes from (seed, phase, step) alone and a checkpoint holds everything else, so
 a run that is killed and resumed ends where an unbroken one does. Lightning Fabric carries device,
@@ -33,7 +33,7 @@ _PICTURES = 8  # films of a batch shown in TensorBoard
 
 
 class Task(Protocol):
-    """What one stage teaches its network."""
+    """What the loop needs to train one stage's network."""
 
     @property
     def network(self) -> nn.Module:
@@ -92,7 +92,7 @@ def fit(task: Task, schedule: Schedule, out: Path, *, stop_after: int | None = N
 
 
 class _Run:
-    """One run's moving parts."""
+    """The state of one run."""
 
     def __init__(self, task: Task, schedule: Schedule, out: Path) -> None:
         self.task, self.schedule, self.out = task, schedule, out
@@ -224,7 +224,7 @@ class _Run:
             torch.save(content, part)
 
     def restore(self) -> None:
-        """Take up the checkpoint, where there is one."""
+        """Restore the checkpoint if there is one."""
         path = self.out / "checkpoint.pt"
         if not path.exists():
             return

@@ -1,4 +1,4 @@
-"""The YAML of a run, as the objects that training takes."""
+"""Convert the YAML of a run to the objects that training takes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def schedule(raw: dict[str, Any]) -> Schedule:
-    """Read how long and how hard to train."""
+    """Read the schedule: phases, steps and learning rates."""
     fields = dict(raw["schedule"])
     return Schedule(phases=tuple(Phase(**phase) for phase in fields.pop("phases")), **fields)
 
@@ -45,7 +45,7 @@ def lung_groups(raw: dict[str, Any]) -> tuple[LungGroup, ...]:
 
 
 def recipe(raw: dict[str, Any]) -> Recipe:
-    """Read what stages 2 and 3 are taught."""
+    """Read the recipe of stages 2 and 3: groups, shares and teachers."""
     fields = dict(raw["recipe"])
     groups = tuple(
         Group(**group | {"sources": tuple(group["sources"])}) for group in fields.pop("groups")

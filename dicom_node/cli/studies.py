@@ -102,7 +102,7 @@ _SHOWN_UIDS = 5  # if the first characters fit several studies
 
 
 def _completed(store: Store, prefix: str) -> str:
-    """The one study whose UID is, or begins with, ``prefix``; raises NodeError if many do."""
+    """Return the study whose UID is or begins with ``prefix``; raises NodeError if several do."""
     found = store.queries.uids_from(prefix, _SHOWN_UIDS + 1)
     if prefix in found or not found:
         return prefix

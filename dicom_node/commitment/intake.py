@@ -46,7 +46,7 @@ class Intake:
         event_information
             Decodes the report.
         may_report
-            Whether the peer is the destination of this name.
+            Whether the peer is the destination of the given name.
         """
         try:
             report = read_report(event_information)

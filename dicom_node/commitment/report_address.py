@@ -1,4 +1,4 @@
-"""Where commitment reports go to, and which peers they may come from."""
+"""Where commitment reports are sent, and which peers may send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a film's header and the node know that its reader must know, too."""
+"""Facts beside the score that a reader of the report needs: from the header and the node."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def earlier(
 
 
 def facts(source: Dataset, context: Context) -> Facts:
-    """Collect them; an illegal value counts as not stated."""
+    """Collect the facts of a film; an illegal value counts as not stated."""
     view = text(source, "ViewPosition").strip().upper()
     known = clean(source, ["PatientOrientation", "PatientAge", "PatientBirthDate"])
     towards = str((known.get("PatientOrientation") or [""])[0])[:1]

@@ -1,4 +1,4 @@
-"""Back from the image that was read to the film's own pixels, where the two differ.
+"""Convert results from the image that was read to the film's own pixels, where they differ.
 
 Objects that refer to the film's pixels (regions, masks, outlines) are made from what `on_film`
 returns; pictures show the film as it was read, so their header is that of `as_read`.
@@ -100,7 +100,7 @@ def remarks(image: Image) -> list[str]:
 
 
 def is_flawed(image: Image) -> bool:
-    """Whether something about the film's pixels is wrong, and its reader is warned of it."""
+    """Whether the film's pixels have a fault of which the report warns."""
     wrong = {"mirrored", "decoding", "header"} & set(image.notes)
     return bool(wrong) or image.notes.get("polarity") == "corrected"
 

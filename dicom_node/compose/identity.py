@@ -1,4 +1,4 @@
-"""What a destination may know of the patient: the film's header before objects are made of it.
+"""Restrict a film's header to what a destination may know of the patient.
 
 Objects are composed from the header that `restrict` returns, so what it leaves out is in no object.
 Only the elements listed here are kept; everything else goes, private elements included.

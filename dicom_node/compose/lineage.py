@@ -1,4 +1,4 @@
-"""What every object takes over from its film, and what identifies the node as its maker.
+"""What every object copies from its film, and how it names the node as its equipment.
 
 Patient and study are copied unchanged: an archive coerces or quarantines an object that differs.
 The equipment is the node. Reading is lenient, writing strict: an attribute that the film does not
@@ -65,7 +65,7 @@ class Lineage:
 
     @property
     def root(self) -> uids.Root:
-        """Everything the objects' UIDs are derived from."""
+        """Return everything the objects' UIDs are derived from."""
         return uids.Root(
             source_sop_instance_uid=self.context.key or str(self.source.SOPInstanceUID),
             model_digest=self.model.digest,

@@ -145,7 +145,7 @@ def _others(
 def _said(
     lineage: Lineage, image: Image, reading: Reading, explanation: explain.Explanation
 ) -> explain.Message:
-    """Return what is said of the film as it was read, in English: the report's language."""
+    """Return the report's message about the film, in English."""
     places = [region.place for region in explanation.pneumonia]
     return message(reading, places, image.notes, facts(lineage.source, lineage.context))
 
@@ -157,7 +157,7 @@ def _words(
     explanation: explain.Explanation,
     said: explain.Message,
 ) -> Dataset:
-    """Build the report's content: coded, or a narrative for viewers that only print text."""
+    """Build the report's content: coded, or as text for viewers that show no codes."""
     if lineage.context.report.sop_class == "basic_text":
         return basic_text(lineage, narrative(reading, said, remarks(image)))
     return content(lineage, reading, explanation, image, summary(said))

@@ -1,4 +1,4 @@
-"""Mistakes of a configuration in plain words: the place, the key, what is wrong, what was meant."""
+"""Describe mistakes in a configuration: place, key, fault and a suggestion."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Deadline:
         self._watched: list[socket.socket] = []
 
     def watch(self, connection: socket.socket) -> None:
-        """Watch a connection, also once TLS has taken over its file descriptor."""
+        """Watch a connection, even after TLS takes over its file descriptor."""
         with self._lock, suppress(OSError):  # it is closed already
             # Not `dup`, which a TLS socket does not have
             self._watched.append(socket.socket(fileno=os.dup(connection.fileno())))

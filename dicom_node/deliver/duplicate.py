@@ -1,4 +1,4 @@
-"""Whether the object that a PACS has already (0111H) is the one that was sent.
+"""Decide whether the object that a PACS has already (0111H) is the one that was sent.
 
 The answer to an earlier attempt may have been lost; or another object has the UID. A C-FIND for the
 object in its study distinguishes the two, where the PACS offers it.

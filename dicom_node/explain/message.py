@@ -92,7 +92,7 @@ def message(
     facts: Facts,
     language: Language = "en",
 ) -> Message:
-    """Put a reading into words.
+    """Describe a reading in words.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ _FINE = 2  # lines are drawn at this multiple of the size and averaged, for smoo
 
 
 def levels(values: FloatMap) -> Grey:
-    """Values in [0, 1] as eight-bit grey."""
+    """Convert values in [0, 1] to eight-bit grey."""
     return (values * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
@@ -38,7 +38,7 @@ def scaled(film: Grey, size: tuple[int, int]) -> Grey:
 
 
 def coloured(film: Grey) -> RGB:
-    """The film in three equal channels."""
+    """Return the film in three equal channels, (height, width, 3)."""
     return np.stack([film, film, film], axis=-1)
 
 
@@ -136,7 +136,7 @@ class Stroke:
     rim: NDArray[np.float32]  # the same of the dark rim, which makes the line visible on bone
 
     def draw(self, rgb: RGB, colour: Colour) -> None:
-        """Draw it."""
+        """Draw the lines on a picture."""
         there = rgb[self.rows, self.columns] * (1 - self.rim)
         there += (np.array(colour, np.float32) - there) * self.line
         rgb[self.rows, self.columns] = np.rint(there)

@@ -87,7 +87,7 @@ class Scene:
 
     @cached_property
     def _depth(self) -> FloatMap:
-        """How far each cell of the map is from the lungs' border."""
+        """Return the distance of each cell of the map from the lungs' border."""
         lungs = self.reading.frame.crop(self.reading.lungs.aerated)
         depth: FloatMap = ndimage.distance_transform_edt(lungs).astype(np.float32)
         return depth

@@ -100,7 +100,7 @@ class Quotas:
                 sent.studies[study_instance_uid] = self._step
 
     def _of(self, link: Link) -> dict[str, _Sent]:
-        """What the link's peer and its address sent."""
+        """Return what the link's peer and its address sent."""
         step = int(self._seconds() * _STEPS / self._config.window_seconds)
         if step != self._step:
             self._step = step

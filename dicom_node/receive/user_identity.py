@@ -64,7 +64,7 @@ class UserIdentities:
 
 
 class _Failures:
-    """When each address failed lately."""
+    """The times of each address's recent failures."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds

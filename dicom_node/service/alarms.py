@@ -66,7 +66,7 @@ _RECEPTION = {
 
 
 def reception(config: Config, now: datetime) -> list[Alarm]:
-    """What reception refused or could not keep apart in the last 24 hours."""
+    """Alarms about refusals and conflicting objects at reception in the last 24 hours."""
     from dicom_node.store.recent import recent_problems
 
     return [
@@ -81,7 +81,7 @@ def reception(config: Config, now: datetime) -> list[Alarm]:
 
 
 def access(config: Config) -> list[Alarm]:
-    """Whether any peer on the network may call the node."""
+    """An alarm if any peer on the network may call the node."""
     node, tls = config.node, config.tls
     asks_who = node.allowed_calling or node.users_file or (not config.plain_is_open and tls.mutual)
     if asks_who or node.host in ("127.0.0.1", "::1", "localhost"):

@@ -38,7 +38,7 @@ class Alerts:
     Parameters
     ----------
     look
-        The alarms there are now.
+        Returns the current alarms.
     data_dir
         Holds the list of announced alarms.
     """
@@ -53,7 +53,7 @@ class Alerts:
     sent: datetime | None = None
 
     def tick(self) -> None:
-        """Look at the alarms if it is time, and send what is to be said."""
+        """Check the alarms if a check is due, and send a message if they changed."""
         now = self.clock()
         if self.looked is not None and now - self.looked < timedelta(seconds=_LOOK_SECONDS):
             return
@@ -77,7 +77,7 @@ class Alerts:
             self._write(kept | {f"{each.code}: {each.command}": each.sentence for each in new})
 
     def _send(self, new: list[Alarm], over: list[str]) -> bool:
-        """Send by every way there is; False if none took it, so that it is tried again."""
+        """Send by every configured way; return False if all failed, so that the caller retries."""
         subject = f"{self.ae_title}: {len(new)} new alarms, {len(over)} over"
         lines = [f"ALARM {each.sentence}\n      {each.command}" for each in new]
         text = "\n".join([*lines, *(f"OVER  {each}" for each in over)]) + "\n"

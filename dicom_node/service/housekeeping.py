@@ -1,4 +1,4 @@
-"""The hourly work of the delivering process."""
+"""The hourly work of the deliverer process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Housekeeping:
     covered_at: datetime | None = None
 
     def run(self) -> None:
-        """Do all of it."""
+        """Run all hourly tasks."""
         self.verify_new_lines()
         self.write_checkpoint()
         self.warn_of_certificates()

@@ -195,7 +195,7 @@ def _serve(_owner: str, config: Config, stop: threading.Event) -> None:
 
 
 def _longest_wait(config: Config) -> timedelta:
-    """The longest time by which anything is postponed on purpose."""
+    """Return the longest delay that the node itself ever sets."""
     return timedelta(
         seconds=max(
             config.study.quiet_seconds, config.workers.lease_seconds,

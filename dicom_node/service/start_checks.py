@@ -1,4 +1,4 @@
-"""What can be tried before the node starts: ports, folders, certificates, secrets, destinations."""
+"""Checks before the node starts: ports, folders, certificates, secrets and destinations."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def processes(config: Config, alive: Mapping[str, int]) -> list[Alarm]:
-    """The node is stopped, or one of its processes does not run."""
+    """An alarm for a stopped node, or for each process that does not run."""
     if "supervisor" not in alive:
         sentence, command = "the node is not running", "systemctl start dicom-node"
         return [Alarm(code="stopped", level="critical", sentence=sentence, command=command)]
@@ -67,7 +67,7 @@ def processes(config: Config, alive: Mapping[str, int]) -> list[Alarm]:
 
 
 def destinations(counted: Status) -> list[Alarm]:
-    """Destinations that do not answer."""
+    """An alarm for each destination that does not answer."""
     return [
         Alarm(
             code="destination-down",
@@ -86,7 +86,7 @@ def _minute(text: str | None) -> str:
 
 
 def by_hand(counted: Status) -> list[Alarm]:
-    """What waits for a person: parked readings, held and withheld deliveries."""
+    """Alarms for work that waits for a person: parked readings, held and withheld deliveries."""
     found = []
     if parked := counted["jobs"].get("parked", 0):
         found.append(
@@ -121,7 +121,7 @@ def by_hand(counted: Status) -> list[Alarm]:
 
 
 def unread(config: Config, oldest: datetime | None, now: datetime) -> list[Alarm]:
-    """A film has waited for its reading far longer than it should."""
+    """An alarm if a film has waited for its reading far longer than it should."""
     if oldest is None:
         return []
     seconds = (now - oldest).total_seconds()
@@ -138,7 +138,7 @@ def unread(config: Config, oldest: datetime | None, now: datetime) -> list[Alarm
 
 
 def undelivered(config: Config, oldest: datetime | None, now: datetime) -> list[Alarm]:
-    """A result has waited for its delivery longer than `delivery.late_minutes`."""
+    """An alarm if a result has waited for delivery longer than `delivery.late_minutes`."""
     if oldest is None:
         return []
     minutes = (now - oldest).total_seconds() / 60
@@ -155,7 +155,7 @@ def undelivered(config: Config, oldest: datetime | None, now: datetime) -> list[
 
 
 def unsent(config: Config, lines: int, oldest: datetime | None, now: datetime) -> list[Alarm]:
-    """Audit lines have waited for the repository for too long."""
+    """An alarm if audit lines have waited too long for the repository."""
     repository = config.audit.repository
     if repository is None or lines == 0 or oldest is None:
         return []
@@ -175,7 +175,7 @@ def unsent(config: Config, lines: int, oldest: datetime | None, now: datetime) -
 
 
 def changed(config_path: Path | None, started: datetime | None) -> list[Alarm]:
-    """The configuration file is newer than the running node, which does not use the change."""
+    """An alarm if the configuration file was changed after the node started."""
     if config_path is None or started is None:
         return []
     try:

@@ -22,7 +22,7 @@ def earlier_readings(connection: Connection, study_instance_uid: str) -> tuple[E
     """Readings of the patient's other studies, the oldest film first.
 
     The Patient ID and its issuer must be the same, and the birth date must not contradict. None
-    for a study without Patient ID. What was removed or erased is not remembered.
+    for a study without Patient ID. Removed and erased studies are not included.
     """
     query = select(_STUDIES.patient_key).where(_STUDIES.study_instance_uid == study_instance_uid)
     key = connection.execute(query).scalar_one_or_none()

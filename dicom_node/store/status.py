@@ -26,7 +26,7 @@ class Breaker(TypedDict):
 
 
 class Status(TypedDict):
-    """How much of everything there is, in JSON values."""
+    """Counts of studies, films, jobs, deliveries and audit lines, in JSON values."""
 
     instances: dict[str, int]  # decision -> how many
     studies: int

@@ -58,7 +58,7 @@ class Queries:
             return list(connection.execute(query.limit(limit)).scalars())
 
     def figures(self, by: Grouping, since: datetime | None) -> dict[str, Group]:
-        """Films, results and delays by group, of films received since then."""
+        """Return films, results and delays by group, for films received since that time."""
         return figures(self._engine, by, since)
 
     def film_of(self, study_instance_uid: str) -> Path | None:

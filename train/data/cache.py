@@ -1,6 +1,6 @@
 """Films decoded once, at one small size, into a memory-mapped file.
 
-One size for all sources first: their files' own sizes would give them away.
+All sources get the same size, because a network could recognise a source by its file size.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def pictures(films: Sequence[Film], size: int, folder: Path) -> Pictures:
 
 
 def areas(films: Sequence[Film], size: int, folder: Path) -> Pictures:
-    """Where the frame holds film, zeros and ones: (N, S, S)."""
+    """Return ones where the frame holds film, else zeros: (N, S, S)."""
 
     def one(film: Film) -> Pictures:
         rows, columns = load_pixels(film.path).shape

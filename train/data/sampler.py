@@ -1,4 +1,4 @@
-"""Which films are taken: even draws for a batch (paper §3), even choices of a few."""
+"""Sample films: balanced draws for a batch (paper §3), and evenly spaced subsets."""
 
 from __future__ import annotations
 

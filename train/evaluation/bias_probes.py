@@ -1,4 +1,4 @@
-"""What an AUC does not say: whether the network reads the lungs or the data set, and where."""
+"""Bias probes: whether a network reads the lungs or recognises the data set."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CrossValidated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heat:
-    """Where stage 2 looks, and what it misses when that is taken away."""
+    """Where stage 2's heat lies, and how its scores change when that part is hidden."""
 
     films: int
     inside_lungs: Interval  # share of H2 inside the lung field, of the films called positive

@@ -1,4 +1,4 @@
-"""What a cascade makes of a film on the way to its answers: for asking what it has learned."""
+"""A cascade's intermediate features of films, to probe what it has learned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
-    """Of many films, a row each."""
+    """The features of many films, one row each."""
 
     cut: Floats  # thumbnail of the film with the lungs cut out
     masked: Floats  # thumbnail of the masked film

@@ -108,7 +108,7 @@ COVID19 = Words(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What only a run knows."""
+    """Facts that are known only after a run."""
 
     version: str
     history: str  # how these very weights came to be
@@ -123,7 +123,7 @@ class Facts:
 
 
 def card(words: Words, facts: Facts) -> str:
-    """Give the card as Markdown."""
+    """Return the card as Markdown."""
     sections = {
         "Model details": f"{words.details}\n\nVersion {facts.version}, weights SHA-256 "
         f"`{facts.digest}`.\n\n{facts.history}\n\nLicence: {facts.licence}",
@@ -142,7 +142,7 @@ def card(words: Words, facts: Facts) -> str:
 
 
 def rewrite(directory: Path, results: dict[str, str], command: str) -> None:
-    """Give all cards of a models directory newly measured results."""
+    """Write newly measured results into all cards of a models directory."""
     for name, entry in registry.read_manifest(directory).networks.entries().items():
         path = directory / entry.card
         text = with_results(path.read_text(encoding="utf-8"), command, results[name])
@@ -150,7 +150,7 @@ def rewrite(directory: Path, results: dict[str, str], command: str) -> None:
 
 
 def with_results(text: str, command: str, results: str) -> str:
-    """Give a card newly measured results; the rest stays as it is."""
+    """Return the card with newly measured results and everything else unchanged."""
     section = f"## Quantitative analyses\n\n{_quantitative(command, results).strip()}\n\n"
     changed, count = re.subn(
         r"## Quantitative analyses\n.*?(?=^## )", lambda _: section, text, flags=re.M | re.S

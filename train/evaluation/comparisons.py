@@ -34,11 +34,11 @@ class Comparison:
         return chosen, np.array([self.positive(films[i]) for i in chosen], np.bool_)
 
     def at(self, settings: Settings) -> OperatingPoint:
-        """Where the stage decides."""
+        """Return the stage's decision threshold, as a logit."""
         return settings.pneumonia if self.stage == 2 else settings.covid19
 
     def logits(self, predictions: Sequence[Prediction]) -> metrics.Floats:
-        """What the stage says of these films."""
+        """Return the stage's logits for these films."""
         return np.array([p.pneumonia if self.stage == 2 else p.covid19 for p in predictions])
 
 
@@ -139,7 +139,7 @@ def compare(
     settings: Settings,
     train: Sequence[Film] = (),
 ) -> Row:
-    """Give AUC of the logits, sensitivity and specificity at the cascade's threshold.
+    """Return the AUC of the logits, and sensitivity and specificity at the cascade's threshold.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the cascade answers on films and on films with masks, by its own steps and settings."""
+"""Run the cascade, with its own steps and settings, on films and on films with lung masks."""
 
 from __future__ import annotations
 

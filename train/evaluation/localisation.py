@@ -1,4 +1,4 @@
-"""Whether the heat stands where people drew the infection: H2 and H3 against drawn masks."""
+"""Whether the heat lies where annotators drew the infection: H2 and H3 against drawn masks."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _summary(name: str, rows: Sequence[dict[str, float]], films: Sequence[Film])
 
 
 def table(rows: Sequence[Localised]) -> str:
-    """Rows as Markdown."""
+    """Return the rows as a Markdown table."""
     head = (
         "| heatmap | films | hottest pixel in the infection | chance | lift, median |\n"
         "|---|---|---|---|---|\n"

@@ -38,7 +38,7 @@ DICE = 0.88  # on Montgomery and Shenzhen films
 
 
 def beside(results: Results, folds: Sequence[CrossValidated], folder: Path) -> str:
-    """Both in tables, and where ours are worse, and why; experiments are read from ``folder``."""
+    """Return tables of both, with where and why ours are worse; ``folder`` holds experiments."""
     rows = {2: results.pneumonia, 3: results.covid19}
     pairs = [(one, _nearest(one, rows[one.stage])) for one in FIGURES]
     table3, *others = (section(table, folder) for table in TABLES)

@@ -97,7 +97,7 @@ def found(name: str, folder: Path) -> dict[str, Any] | None:
 
 
 def section(table: Table, folder: Path) -> str:
-    """Give one of the paper's tables beside ours, and say where ours are worse."""
+    """Return one of the paper's tables beside ours, and where ours are worse."""
     rows = found(table.name, folder)
     head = f"### {table.title}\n\n{table.differs}\n\n"
     if rows is None:
@@ -126,7 +126,7 @@ def _paper(table: Table, row: str) -> str:
 
 
 def _worse(table: Table, rows: Mapping[str, Any]) -> str:
-    """Every figure of ours that is below the paper's, and by how much."""
+    """Yield every figure of ours that is below the paper's, and by how much."""
     gaps = [
         f"{name}, {heading}: {one - rows[name][key]['value']:.3f}"
         for name, figures in table.paper.items()

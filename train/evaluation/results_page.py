@@ -1,4 +1,4 @@
-"""docs/RESULTS.md: the paper's figures beside ours, and what ours do not say."""
+"""Write docs/RESULTS.md: the paper's figures beside ours, and the limits of ours."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _READ = "NIH, radiologists: normal / opacity"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A figure, the least it should be, and what it would take if it falls short."""
+    """A figure, its least acceptable value, and what reaching it would need."""
 
     name: str
     least: float
@@ -38,7 +38,7 @@ class Target:
 
     @property
     def misses(self) -> list[str]:
-        """Everything that is missing; nothing where the target is reached."""
+        """Return the reasons why the target is missed; empty if it is reached."""
         if self.figure is None:
             return ["not measured"]
         missing = []
@@ -52,7 +52,7 @@ class Target:
 
 
 def targets(results: Results, depth: Depth, folder: Path) -> list[Target]:
-    """Everything that was to be reached; ``folder`` has what the experiments left."""
+    """Return all targets; ``folder`` holds the experiments' results."""
     within = {one.name: one for one in depth.stage3}
     read = _row(results.pneumonia, "NIH, radiologists")
     least_dice = {
@@ -146,7 +146,7 @@ def _one_minus(interval: Interval) -> Interval:
 
 
 def scoreboard(results: Results, depth: Depth, folder: Path) -> str:
-    """Give all targets in a table, and what the missed ones would need."""
+    """Return all targets in a table, and what the missed ones would need."""
     every = targets(results, depth, folder)
     lines = "\n".join(
         f"| {one.name} | {'> ' if one.proved else '>= '}{one.least:.2f} | {one.figure or '-'} "

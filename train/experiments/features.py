@@ -1,4 +1,4 @@
-"""Stage 2's network on films gated by one H2 or another: what stage 3 has to work with."""
+"""Features of stage 2's network on films gated by variants of H2: the input of stage 3."""
 
 from __future__ import annotations
 

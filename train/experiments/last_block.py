@@ -42,7 +42,7 @@ class LastBlock(ChestClassifier):
 
     @torch.inference_mode()
     def answers(self, maps: Tensor) -> NDArray[np.float64]:
-        """Logits of many films, as it stands."""
+        """Return the logits of many films, without training."""
         self.eval()
         answers = torch.cat([self(part.float()) for part in torch.split(maps, 8)])
         return answers.double().numpy()
@@ -60,7 +60,7 @@ class LastBlockTask(ClassifierTask):
         self.groups = [[i for i, f in enumerate(films) if g.holds(f)] for g in recipe.groups]
 
     def prepare(self, size: int) -> None:
-        """All is ready."""
+        """Prepare nothing: the maps are kept already."""
 
     def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
         """Draw films; which of them belong to D_o."""

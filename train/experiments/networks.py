@@ -51,7 +51,7 @@ def masking(run: Run, lungs: Network, *, whole: bool = False) -> Masking:
 
 
 def work(run: Run, name: str, recipe: dict[str, Any], *networks: Network) -> Path:
-    """Name a folder for one training, by all that it hangs on, so that no other is resumed."""
+    """Name a training's folder by everything it depends on, so that it resumes no other."""
     shared = {key: value for key, value in run.config.items() if key not in _OF_THE_TABLE}
     traits = [recipe, shared, *(network.digest for network in networks)]
     digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode()).hexdigest()

@@ -65,7 +65,7 @@ def covidx(films: Sequence[Film], sources: Sequence[str]) -> list[Film]:
 
 
 def _deciders(settings: Settings) -> dict[str, Callable[[Prediction], tuple[str, ...]]]:
-    """For each stage, the labels that its answer agrees with; empty if it does not see the film."""
+    """For each stage, the labels its answer agrees with; empty if the stage does not run."""
 
     def stage2(p: Prediction) -> tuple[str, ...]:
         return _ILL if settings.pneumonia.decide(p.pneumonia).positive else (NORMAL,)

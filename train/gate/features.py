@@ -1,4 +1,4 @@
-"""What stages 1 and 2 make of films, for the gate: lungs, and pooled features, kept on disk."""
+"""Lungs and pooled features of films by stages 1 and 2, for the gate; kept on disk."""
 
 from __future__ import annotations
 

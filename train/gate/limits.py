@@ -43,7 +43,7 @@ _REFUSE = GateConfig(polarity="refuse")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """A film, what the gate saw of it and what it said: "accepted" or the code of a refusal."""
+    """A film, the gate's outputs for it and its answer: "accepted" or the code of a refusal."""
 
     row: Row
     look: Look
@@ -55,7 +55,7 @@ class Scored:
 def score(
     rows: Sequence[Row], seen: Sequence[Seen], data: Path, gates: Sequence[Gate]
 ) -> list[Scored]:
-    """Let the gate look at films, each film with a gate of its own."""
+    """Run the gate on films, each film with its own gate."""
     scored = []
     for row, one, gate in zip(rows, seen, gates, strict=True):
         pixels = load_pixels(data / row.path)
@@ -69,7 +69,7 @@ def score(
 
 
 def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
-    """Follow `RULE`."""
+    """Choose the limits from validation films by `RULE`."""
 
     def high(values: Iterable[float]) -> float:
         return float(np.quantile(list(values), 1.0 - _SHARE))

@@ -1,4 +1,4 @@
-"""The gate into a models directory, fitted to the networks there: weights, manifest entry, card."""
+"""Add a gate to a models directory, fitted to its networks: weights, manifest entry, card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stages 2 and 3 are taught: which films, in which shares, shown how, by which teachers."""
+"""Training recipe of stages 2 and 3: films, their shares, augmentation and teachers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Group:
         refuse_mined([self.label], f"A group of {', '.join(self.sources)}")
 
     def holds(self, film: Film) -> bool:
-        """Whether the film is one of them."""
+        """Whether the film belongs to the group."""
         return (
             film.source in self.sources
             and self.label in (film.label, UNLABELLED)
@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What stages 2 and 3 are taught, besides the schedule."""
+    """Everything about the training of stages 2 and 3 except the schedule."""
 
     groups: tuple[Group, ...]  # of the training split
     within: str  # the source whose validation films alone give half of the score

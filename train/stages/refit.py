@@ -1,4 +1,4 @@
-"""Fit a classifier's last layer again on its own features, all else as it is: for few films."""
+"""Refit only a classifier's last layer, on its own features, for sets of few films."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def pooled(task: CovidTask) -> NDArray[np.float64]:
 
 
 def _with_last_layer(network: ChestClassifier, line: Line) -> dict[str, Tensor]:
-    """The network's weights with the line, its standardisation folded in, as the last layer."""
+    """Return the weights with the fitted line as last layer (standardisation folded in)."""
     weight = line.weights / line.deviation
     state = dict(network.state_dict())
     state["out.weight"] = torch.from_numpy(weight)[None].float()

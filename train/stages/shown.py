@@ -1,4 +1,4 @@
-"""Films as the classifiers are shown them: kept small, varied, masked, as the cascade does it."""
+"""Films as input of the classifiers: reduced, augmented, and masked as the cascade does."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Shown:
         generator: Generator,
         floors: tuple[float, float] = (0.0, 0.0),
     ) -> Batch:
-        """Films as they might have been, each inside one of ``margins``, H2 above a drawn floor."""
+        """Return augmented films, each masked with one of ``margins``, H2 above a drawn floor."""
         theta = augment.affine(len(chosen), _GEOMETRY, generator)
         layers = augment.warp(self._layers(chosen), theta, size=size)
         low, high = floors

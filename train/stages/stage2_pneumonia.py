@@ -25,7 +25,7 @@ from train.weights import teachers
 
 
 class ClassifierTask:
-    """Cross-entropy with eq. 2, and a loss on where the evidence lies."""
+    """Cross-entropy with paper eq. 2, plus a loss on the place of the evidence."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class ClassifierTask:
         }
 
     def seen(self, batch: Batch) -> Tensor:
-        """What the network is given."""
+        """Return the network's input."""
         return batch.x
 
     def targets(self, films: Sequence[Film]) -> Tensor:

@@ -45,11 +45,11 @@ class NodeMetrics(Collector):
     clock: Callable[[], datetime]
 
     def describe(self) -> list[Metric]:
-        """Nothing: registering it reads no database."""
+        """Describe no metric, so that registering the collector does not read the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric, now."""
+        """Yield every metric with its current value."""
         self.history.update()
         counted, alive, alarms = self.look()
         yield _gauge("info", "Version of node and networks.", ["version", "model_version"],
@@ -114,7 +114,7 @@ class NodeMetrics(Collector):
 
 
 def _work(counted: Status) -> Iterator[Metric]:
-    """What there is, and where it stands."""
+    """Yield gauges of studies, films, readings and deliveries by state."""
     yield _gauge("instances", "Instances by decision.", ["decision"],
                  {(name,): count for name, count in counted["instances"].items()})  # fmt: skip
     yield _gauge("readings", "Readings by status.", ["status"],

@@ -57,17 +57,17 @@ class Pages:
     templates: Environment
 
     def look(self) -> Look:
-        """Counts, process ids by name, and alarms, now."""
+        """Return current counts, process ids by name, and alarms."""
         data_dir = self.config.node.data_dir
         counted, alive = read_status(data_dir), processes(data_dir)
         return counted, alive, every_alarm(self.config, None, counted, alive, self.clock())
 
     def health(self, _request: Request) -> Response:
-        """Whether this process answers."""
+        """Answer that this process runs."""
         return PlainTextResponse("ok\n")
 
     def ready(self, _request: Request) -> Response:
-        """Whether films are received, read and sent; 503 with a sentence for each reason if not."""
+        """Answer 200 if films are received, read and sent, else 503 with the reasons."""
         _, _, alarms = self.look()
         reasons = [each.sentence for each in alarms if each.code in _NOT_READY]
         text = "\n".join(reasons or ["ok"]) + "\n"
@@ -78,14 +78,14 @@ class Pages:
         return Response(generate_latest(self.registry), headers={"Content-Type": _TEXT})
 
     def overview(self, _request: Request) -> Response:
-        """What is wrong and what helps, what waits, the last studies."""
+        """Show alarms with their remedies, waiting work and the latest studies."""
         counted, alive, alarms = self.look()
         studies = self.store.queries.studies(_STUDIES)
         return self._page("overview.html", counted=counted, alive=alive, alarms=alarms,
                           studies=studies)  # fmt: skip
 
     def study(self, request: Request) -> Response:
-        """Everything about one study; that it was looked at is recorded first."""
+        """Show everything about one study, after recording the access in the audit log."""
         uid = request.path_params["uid"]
         study = self.store.queries.study_detail(uid)
         if study is None:
@@ -159,4 +159,4 @@ class _Server(uvicorn.Server):
     """A server in a thread: the process's own handlers of signals stay."""
 
     def install_signal_handlers(self) -> None:
-        """Leave the signals alone."""
+        """Install no handlers: the process has its own."""
