@@ -60,6 +60,7 @@ def data() -> Iterator[Path]:
         pytest.skip(f"{', '.join(missing)} is not installed")
     with tempfile.TemporaryDirectory(prefix="read-only-", dir="/var/tmp") as place:
         Path(place).chmod(0o755)
+        before = os.umask(0o022)  # a command run in this process may have set the node's 077
         (folder := Path(place) / "data").mkdir()
         os.chown(folder, _USER, _USER)
         if subprocess.run([*_confined(folder), "true"], check=False).returncode:
@@ -72,6 +73,7 @@ def data() -> Iterator[Path]:
         if subprocess.run([*_confined(folder), *look, str(_PACKAGE)], check=False).returncode:
             pytest.skip("the checkout lies where only root may look")
         yield folder
+        os.umask(before)
 
 
 @pytest.mark.timeout(420)

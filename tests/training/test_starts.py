@@ -107,5 +107,5 @@ def test_a_network_of_this_project_is_taken_whole(tmp_path: Path) -> None:
     starts.start(other, tmp_path / "own.pt")
     torch.testing.assert_close(other.state_dict(), one.state_dict())
     assert starts.start(other, None) is None
-    with pytest.raises(ValueError, match="no kind"):
+    with pytest.raises(ValueError, match="no known network"):
         starts.start(ChestDenseNet(), tmp_path / "own.pt")
