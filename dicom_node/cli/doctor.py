@@ -13,6 +13,7 @@ from dicom_node.config import load
 from dicom_node.errors import ConfigError, NodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dicom_node.config import TlsConfig
@@ -33,11 +34,8 @@ def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     if as_json:
         print_json({"data_dir": str(data_dir), "damage": found})
     else:
-        for sentence in found:
-            print_line(f"DAMAGED    {sentence}")
-        print_line(f"verdict    {'database-damaged' if found else 'the database is intact'}")
-    if found:
-        raise typer.Exit(1)
+        _print_findings("DAMAGED", found, bad="database-damaged", good="the database is intact")
+    _exit_if(found)
 
 
 @doctor.command("files")
@@ -50,11 +48,8 @@ def files(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     if as_json:
         print_json({"data_dir": str(settings.node.data_dir), "faults": found})
     else:
-        for sentence in found:
-            print_line(f"FAULT      {sentence}")
-        print_line(f"verdict    {'others have access' if found else 'the files are private'}")
-    if found:
-        raise typer.Exit(1)
+        _print_findings("FAULT", found, bad="others have access", good="the files are private")
+    _exit_if(found)
 
 
 @doctor.command("tls")
@@ -68,8 +63,7 @@ def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         print_json(found)
     else:
         _print(found)
-    if found["faults"]:
-        raise typer.Exit(1)
+    _exit_if(found["faults"])
 
 
 @doctor.command("sandbox")
@@ -81,10 +75,24 @@ def sandbox(as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"missing": list(missing)})
     else:
-        for each in missing:
-            print_line(f"MISSING    {each}")
-        print_line(f"verdict    the decoder is {'not fully confined' if missing else 'confined'}")
-    if missing:
+        _print_findings(
+            "MISSING",
+            missing,
+            bad="the decoder is not fully confined",
+            good="the decoder is confined",
+        )
+    _exit_if(missing)
+
+
+def _print_findings(kind: str, found: Sequence[str], *, bad: str, good: str) -> None:
+    for sentence in found:
+        print_line(f"{kind:<10} {sentence}")
+    print_line(f"verdict    {bad if found else good}")
+
+
+def _exit_if(found: Sequence[str]) -> None:
+    """End with exit status 1 if anything was found."""
+    if found:
         raise typer.Exit(1)
 
 
