@@ -1,27 +1,16 @@
-"""What the gate measures without a network: age, exposure, lungs at the edge of the film."""
+"""What the gate measures without a network: exposure, lungs at the edge of the film."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-from dicom_node.gate.age import age
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 #: This close to an end of the grey scale is black, or white.
 _END = 0.01
 #: Lung within this share of a film's side belongs to its edge.
 _EDGE = 0.01
-
-
-def age_years(ds: Dataset) -> float | None:
-    """Patient's age at the exposure in years, None if the header does not say; see `gate.age`."""
-    return age(ds).years
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

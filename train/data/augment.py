@@ -52,17 +52,6 @@ def expose(x: Tensor, generator: Generator) -> Tensor:
     return lit.clamp(0.0, 1.0)
 
 
-def disturb(x: Tensor, generator: Generator) -> Tensor:
-    """Other contrast, brightness, sharpness and noise for masked, standardised films."""
-    inside = x != 0
-    lit = x * (1.0 + 0.25 * _per_film(x, generator)) + 0.25 * _per_film(x, generator)
-    blurred = functional.avg_pool2d(lit, 3, stride=1, padding=1)
-    soft = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.3
-    grain = 0.15 * torch.rand(len(x), 1, 1, 1, generator=generator)
-    noisy = torch.where(soft, blurred, lit) + grain * _noise(x, generator)
-    return noisy.clamp(-4.0, 4.0) * inside
-
-
 def soften(x: Tensor, generator: Generator, share: float = 0.25) -> Tensor:
     """Blur this share of the films: sharpness gives a film's source away."""
     soft = torch.rand(len(x), 1, 1, 1, generator=generator) < share

@@ -13,7 +13,6 @@ from dicom_node import gate
 from dicom_node.config import GateConfig
 from dicom_node.domain.values import RefusalCode
 from dicom_node.gate.age import age, span
-from dicom_node.gate.measures import age_years
 
 AT = "20261101"
 TODAY = date(2026, 11, 26)
@@ -50,7 +49,7 @@ def refused(**elements: str) -> bool:
 )  # fmt: skip
 def test_patients_age_is_read_in_every_unit_and_language(given: str, years: float | None) -> None:
     """PS3.5 has nnnD, nnnW, nnnM and nnnY; consoles write more than that."""
-    found = age_years(header(PatientAge=given))
+    found = age(header(PatientAge=given)).years
     assert found == (years if years is None else pytest.approx(years, abs=0.01))
 
 
@@ -175,7 +174,7 @@ def test_the_date_of_birth_alone_never_makes_an_adult_of_a_child() -> None:
     """A film cannot be later than today, so today's age is the oldest possible; else unknown."""
     assert refused(PatientBirthDate="20150101")
     assert not refused(PatientBirthDate="19700101")
-    assert age_years(header(PatientBirthDate="20000101")) is None
+    assert age(header(PatientBirthDate="20000101")).years is None
 
 
 @pytest.mark.parametrize(
