@@ -12,7 +12,7 @@ import os
 import struct
 import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import structlog
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -28,6 +28,7 @@ from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.receive.checks import check_command
 from dicom_node.receive.disk_space import CHECK_EVERY_BYTES
+from dicom_node.receive.prompt import WAIT_SECONDS, WakingQueue
 from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from pynetdicom.association import Association
 
+    from dicom_node.receive.prompt import PromptConnection
     from dicom_node.receive.quotas import PeerGuard
 
 MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set other than a C-STORE's
@@ -136,8 +138,12 @@ class SpoolingDimse(DIMSEServiceProvider):
     It runs in the association's upper-layer thread; `claim` is called from its reactor thread.
     """
 
-    def __init__(self, assoc: Association, folder: Path, guard: PeerGuard) -> None:
+    def __init__(
+        self, assoc: Association, folder: Path, guard: PeerGuard, connection: PromptConnection
+    ) -> None:
         super().__init__(assoc)
+        self._connection = connection
+        self.msg_queue = WakingQueue(connection.news.set)
         self._folder = folder
         self.guard = guard
         self._arriving: Arrival | None = None
@@ -147,8 +153,16 @@ class SpoolingDimse(DIMSEServiceProvider):
         """The data set that a C-STORE event's ``dataset_path`` names; None if there is none."""
         return self._arrived.pop(path, None) if path is not None else None
 
+    def get_msg(self, block: bool = False) -> tuple[int, Any] | tuple[None, None]:
+        """Return the next message; without ``block`` wait for news of any kind, shortly."""
+        if not block and self.msg_queue.empty():
+            self._connection.news.wait(WAIT_SECONDS)
+            self._connection.news.clear()
+        return super().get_msg(block)
+
     def discard(self) -> None:
         """Remove unclaimed files. Call it when the association's threads have ended."""
+        self._connection.close()
         for arrival in [*self._arrived.values(), *filter(None, [self._arriving])]:
             arrival.discard()
 

@@ -9,8 +9,9 @@ request whose structure cannot be followed raises `NotUnderstood`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dicom_node.dicom.uids import is_uid
 
@@ -80,6 +81,15 @@ class AssociationRequest:
         free = iter(each for each in range(1, 256, 2) if each not in odd)
         return {each if each % 2 else next(free): each for each in proposed}
 
+    def not_served(self, classes: Collection[str]) -> tuple[int, ...]:
+        """The peer's IDs of contexts for other SOP classes than these."""
+        answered = set(self.context_ids().values())
+        return tuple(
+            each.context_id
+            for each in self.contexts
+            if each.context_id in answered and each.abstract_syntax not in classes
+        )
+
 
 def parse(pdu: bytes) -> AssociationRequest:
     """Read an A-ASSOCIATE-RQ PDU (PS3.8 9.3.2); raises NotUnderstood."""
@@ -108,12 +118,15 @@ def parse(pdu: bytes) -> AssociationRequest:
     )
 
 
-def encode(request: AssociationRequest) -> bytes:
-    """Encode a request strictly, with titles and UIDs that pynetdicom accepts."""
+def encode(request: AssociationRequest, without: Collection[int] = ()) -> bytes:
+    """Encode a request strictly, with titles and UIDs that pynetdicom accepts.
+
+    ``without`` are IDs of presentation contexts to leave out.
+    """
     ids = {theirs: ours for ours, theirs in request.context_ids().items()}
     items = _item(0x10, APPLICATION_CONTEXT.encode())
     for context in request.contexts:
-        if context.context_id in ids:
+        if context.context_id in ids and context.context_id not in without:
             syntaxes = context.transfer_syntaxes or (_UNKNOWN_UID,)
             value = bytes([ids[context.context_id], 0, 0, 0])
             value += _item(0x30, (context.abstract_syntax or _UNKNOWN_UID).encode())
@@ -187,6 +200,7 @@ def _identity(value: bytes) -> Identity | None:
     return Identity(kind=value[0], primary=primary, secondary=secondary)
 
 
+@lru_cache(maxsize=1024)
 def _uid(value: bytes) -> str:
     """A UID without padding; empty if it is not one."""
     text = _text(value)

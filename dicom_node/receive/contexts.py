@@ -81,6 +81,13 @@ COMPANIONS = tuple(
 STORED = {sop_class.uid: sop_class for sop_class in FILMS + COMPANIONS}
 
 
+class SharedContexts(list[PresentationContext]):
+    """Contexts that no association changes: pynetdicom copies them for each one."""
+
+    def __deepcopy__(self, memo: object) -> SharedContexts:
+        return self
+
+
 def supported_contexts() -> list[PresentationContext]:
     """Every presentation context of the receiver.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.receive.contexts import SharedContexts
 from dicom_node.receive.silent import Handshakes
 from dicom_node.tls.context import ReloadingContext, meaning
 
@@ -97,6 +98,7 @@ def listen(
     server: ThreadedAssociationServer = ae.make_server(
         address, evt_handlers=handlers, server_class=kind
     )
+    server.contexts = SharedContexts(server.contexts)
     ae._servers.append(server)  # its shutdown removes it from there
     if server.socket is not None:
         server.socket.listen(_BACKLOG)

@@ -24,6 +24,7 @@ from dicom_node.receive.limits import Limits
 from dicom_node.receive.listeners import TlsServer, accept, listen
 from dicom_node.receive.per_minute import PerMinute
 from dicom_node.receive.priority import PriorityRule
+from dicom_node.receive.prompt import PromptConnection
 from dicom_node.receive.quotas import PeerGuard, Quotas
 from dicom_node.receive.reception import Reception, Rules, Spool
 from dicom_node.receive.silent import Handshakes
@@ -96,6 +97,7 @@ class Receiver:
         self._address_associations = config.quotas.address_associations
         self._identities = UserIdentities(node.users_file)
         self._links = Links()
+        self._classes: frozenset[str] = frozenset()  # the SOP classes that are served
         rules = Rules(receive=config.receive, priority=PriorityRule(config.priority), secret=secret)
         reception = Reception(self._spool, inbox, audit, clock, rules)
         self._floods = PerMinute(audit)
@@ -122,7 +124,9 @@ class Receiver:
         ae = AE(ae_title=self._node.ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        for cx in supported_contexts():  # assigned all at once, they would lose their roles
+        contexts = supported_contexts()
+        self._classes = frozenset(str(cx.abstract_syntax) for cx in contexts)
+        for cx in contexts:  # assigned all at once, they would lose their roles
             ae.add_supported_context(
                 str(cx.abstract_syntax), cx.transfer_syntax, cx.scu_role, cx.scp_role
             )
@@ -213,14 +217,15 @@ class Receiver:
         link = Link(address=str(assoc.requestor.address))
         self._links.add(assoc, link)
         guard = PeerGuard(self._disk, self._quotas, link)
-        assoc.dimse = SpoolingDimse(assoc, self._spool.incoming, guard)
+        connection = PromptConnection(assoc)
+        assoc.dimse = SpoolingDimse(assoc, self._spool.incoming, guard, connection)
         if (wrapped := assoc.dul.socket) is not None and wrapped.socket is not None:
             wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Without a timeout, a peer that stops in the middle of a PDU would hold a thread.
             wrapped.socket.settimeout(self._node.network_timeout_seconds)
             link.certificate = subject_of(wrapped.socket)
             link.common_name = common_name_of(wrapped.socket)
-            UpperLayer(assoc, link, self._aborted)
+            UpperLayer(assoc, link, connection.receive, self._classes, self._aborted)
         if (oldest := self._links.evict_oldest_idle(self._limits.silent)) is not None:
             self._too_many(link.address)
             cut(cast("Association", oldest))

@@ -1,7 +1,9 @@
 """Make pynetdicom's upper layer lenient in what it reads and clear in what it refuses.
 
 pynetdicom aborts requests that DCMTK and Orthanc accept, waits for the end of a PDU of any length,
-and aborts without a reason. `UpperLayer` stands between its state machine and the socket.
+and aborts without a reason. It validates each UID of a request several times, which takes long for
+the 128 contexts of an archive: those of SOP classes that the node does not serve never reach it.
+`UpperLayer` stands between its state machine and the socket.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dicom_node.receive import association_request
 from dicom_node.receive.association_request import NotUnderstood
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from pynetdicom.association import Association
 
@@ -31,6 +33,8 @@ MAX_CONTROL = 64 * 2**10  # bytes of any other PDU than P-DATA-TF
 _PROVIDER, _UNRECOGNISED_PDU, _UNEXPECTED_PDU, _INVALID_PARAMETER = 2, 1, 2, 6
 
 _REQUEST, _ACCEPT, _DATA, _ABORT = 1, 2, 4, 7  # PDU types, PS3.8 9.3.1
+_NOT_SUPPORTED = 3  # the abstract syntax, PS3.8 Table 9-18
+_ANY_SYNTAX = b"1.2.840.10008.1.2"  # not significant in a context that is rejected
 _HEADER = 6  # bytes before the body of a PDU
 _NO_PDU = bytes([0xFF, 0, 0, 0, 0, 0])  # pynetdicom answers an unknown type with an A-ABORT
 _OTHER_PROTOCOLS = {b"GET ": "HTTP", b"POST": "HTTP", b"HEAD": "HTTP", b"SSH-": "SSH"}
@@ -43,32 +47,42 @@ class UpperLayer:
     ----------
     link
         Gets the association request.
+    receive
+        Reads this many bytes from the connection.
+    classes
+        UIDs of the SOP classes that are served.
     on_abort
         Called, with the reason, when the peer sent something that is not understood.
     """
 
     def __init__(
-        self, assoc: Association, link: Link, on_abort: Callable[[Link, str], None]
+        self,
+        assoc: Association,
+        link: Link,
+        receive: Callable[[int], bytearray],
+        classes: Collection[str],
+        on_abort: Callable[[Link, str], None],
     ) -> None:
         dul = self._dul = cast("Any", assoc.dul)
         self._link = link
+        self._classes = classes
         self._on_abort = on_abort
         self._reason = _UNEXPECTED_PDU
         self._why = "an unexpected PDU"
         self._at_header = True
         self._over = False  # the peer is being aborted
         self._ids: dict[int, int] = {}  # pynetdicom's context ID -> the peer's, if they differ
-        socket = dul.socket
-        self._recv, socket.recv = socket.recv, self._receive
+        self._not_served: tuple[int, ...] = ()  # the peer's IDs of contexts that are rejected here
+        self._recv, dul.socket.recv = receive, self._receive
         self._decode, dul._decode_pdu = dul._decode_pdu, self._decode_pdu
         self._send, dul._send = dul._send, self._send_pdu
 
-    def _receive(self, count: int) -> bytes:
+    def _receive(self, count: int) -> bytes | bytearray:
         """Read from the socket; a header that no PDU has is replaced by one that is aborted."""
         if self._over:
             self._drain()
             return b""  # pynetdicom takes the connection for closed, and closes it
-        data: bytes = self._recv(count)
+        data = self._recv(count)
         self._at_header = not self._at_header  # pynetdicom reads a header, then the PDU's body
         if self._at_header or len(data) != _HEADER:
             return data
@@ -106,7 +120,8 @@ class UpperLayer:
                 self._link.request = request
                 ids = request.context_ids()
                 self._ids = ids if any(ours != theirs for ours, theirs in ids.items()) else {}
-            data = association_request.encode(request)
+                self._not_served = request.not_served(self._classes)
+            data = association_request.encode(request, without=self._not_served)
         elif data[0] == _DATA:
             data = _with_context_ids(data, {theirs: ours for ours, theirs in self._ids.items()})
         elif data[0] != _ABORT and not self._link.admitted:
@@ -126,7 +141,8 @@ class UpperLayer:
         elif isinstance(pdu, A_ASSOCIATE_AC) and self._link.request is not None:
             data = pdu.encode()
             data = data[:10] + self._link.request.titles + data[42:]
-            self._dul.socket.send(_with_accepted_ids(data, self._ids))
+            data = _with_accepted_ids(data, self._ids)
+            self._dul.socket.send(_with_rejected(data, self._not_served))
             return
         elif isinstance(pdu, P_DATA_TF) and self._ids:
             self._dul.socket.send(_with_context_ids(pdu.encode(), self._ids))
@@ -171,3 +187,17 @@ def _with_accepted_ids(pdu: bytes, ids: dict[int, int]) -> bytes:
             data[at + 4] = ids[data[at + 4]]
         at += 4 + int.from_bytes(data[at + 2 : at + 4], "big")
     return bytes(data)
+
+
+def _with_rejected(pdu: bytes, ids: tuple[int, ...]) -> bytes:
+    """An A-ASSOCIATE-AC that also rejects these presentation contexts, PS3.8 Table 9-18."""
+    syntax = struct.pack(">BxH", 0x40, len(_ANY_SYNTAX)) + _ANY_SYNTAX
+    items = b"".join(
+        struct.pack(">BxHBxBx", 0x21, 4 + len(syntax), each, _NOT_SUPPORTED) + syntax
+        for each in ids
+    )
+    at = 74
+    while at + 4 <= len(pdu) and pdu[at] != 0x50:
+        at += 4 + int.from_bytes(pdu[at + 2 : at + 4], "big")
+    body = pdu[6:at] + items + pdu[at:]
+    return struct.pack(">BxI", _ACCEPT, len(body)) + body
