@@ -9,6 +9,8 @@ import torch
 
 from dicom_node.errors import ModelError
 from models import registry, signature
+from models.operating import operating_points
+from models.reading import Thresholds
 
 if TYPE_CHECKING:
     from dicom_node.config import ModelsConfig
@@ -22,7 +24,7 @@ class CascadeReader:
     Parameters
     ----------
     models
-        Which version of the packaged networks, or whose folder; operating point and prevalence.
+        Which version of the packaged networks, or whose folder; prevalence.
     threads
         CPU threads torch may use in this process.
 
@@ -35,15 +37,12 @@ class CascadeReader:
 
     def __init__(self, models: ModelsConfig, threads: int) -> None:
         torch.set_num_threads(threads)
-        directory = models.dir or registry.SHIPPED[models.version]
+        self._prevalence = models.prevalence
         try:
             if models.public_key is not None:
-                signature.check(directory, models.public_key)
-            self._cascade = registry.load(
-                directory,
-                point=models.operating_point,
-                prevalence=models.prevalence,
-            )
+                signature.check(models.directory, models.public_key)
+            self._cascade = registry.load(models.directory, prevalence=models.prevalence)
+            self._manifest = registry.read_manifest(models.directory)
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
 
@@ -67,6 +66,22 @@ class CascadeReader:
             )
         return self._cascade.gate.look(image.pixels)
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
-        """Run the cascade on one film."""
-        return self._cascade.read(image.pixels, force_stage3=force_stage3)
+    def read(
+        self,
+        image: Image,
+        *,
+        thresholds: Thresholds = Thresholds(),  # noqa: B008 - frozen
+        force_stage3: bool = False,
+    ) -> Reading:
+        """Run the cascade on one film.
+
+        Raises
+        ------
+        ModelError
+            These networks do not have an operating point of that name.
+        """
+        try:
+            points = operating_points(self._manifest, thresholds, self._prevalence)
+        except registry.WeightsError as error:
+            raise ModelError(str(error)) from error
+        return self._cascade.deciding(*points).read(image.pixels, force_stage3=force_stage3)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_node.config import Config
     from dicom_node.domain.values import CheckFailure, EarlierReading
     from dicom_node.ports import Clock, Reader
-    from models.reading import Asymmetry, HeatCheck, Reading, StageResult
+    from models.reading import Asymmetry, HeatCheck, Reading, StageResult, Thresholds
 
 
 # Notes of an image that say what was unusual about its pixels.
@@ -55,6 +55,7 @@ class Pipeline:
         predecessors: tuple[Result, ...] = (),
         earlier: tuple[EarlierReading, ...] = (),
         key: str = "",
+        sender: str = "",
     ) -> FilmOutcome:
         """Read the film at ``path`` and write its results to ``out``.
 
@@ -71,6 +72,8 @@ class Pipeline:
         key
             What the UIDs of the results are derived from, if not the SOP Instance UID: two films
             under one UID need two.
+        sender
+            The calling AE title that sent it, for `thresholds.overrides`.
 
         Returns
         -------
@@ -88,7 +91,8 @@ class Pipeline:
         fail_point("work.decoded")
         if isinstance(image, Refusal):
             return self._refuse(source, image, context, out)
-        read = self._read_through_gate(image, force_stage3=force_stage3)
+        thresholds = self._thresholds(source, sender)
+        read = self._read_through_gate(image, thresholds, force_stage3=force_stage3)
         if isinstance(read, Refusal):
             return self._refuse(source, read, context, out)
         image, reading = read
@@ -122,17 +126,22 @@ class Pipeline:
             return _why(error)
 
     def _read_through_gate(
-        self, image: Image, *, force_stage3: bool
+        self, image: Image, thresholds: Thresholds, *, force_stage3: bool
     ) -> tuple[Image, Reading] | Refusal:
         """Read the film, with wrong polarity corrected, or return the gate's refusal."""
+        read = partial(self.reader.read, thresholds=thresholds, force_stage3=force_stage3)
         if not self.config.gate.enabled:
-            return image, self.reader.read(image, force_stage3=force_stage3)
+            return image, read(image)
         look = self.reader.look(image)
         if refusal := gate.examine_look(image, look, self.config.gate):
             return refusal
         image = gate.correct_polarity(image, look, self.config.gate)
-        reading = self.reader.read(image, force_stage3=force_stage3)
+        reading = read(image)
         return gate.examine_reading(reading, look.limits) or (image, reading)
+
+    def _thresholds(self, source: Dataset, sender: str) -> Thresholds:
+        modality, view = (str(source.get(key) or "") for key in ("Modality", "ViewPosition"))
+        return self.config.thresholds.of_film(modality=modality, view=view, ae_title=sender)
 
     def _refuse(
         self, source: Dataset, refusal: Refusal, context: compose.Context, out: Path
@@ -258,6 +267,7 @@ def _stage(result: StageResult) -> StageSummary:
         probability=round(result.probability, 6),
         threshold=result.threshold,
         positive=result.positive,
+        point=result.point,
     )
 
 

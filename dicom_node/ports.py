@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         CommitmentRequest,
         Reference,
     )
-    from models.reading import Look, ModelIdentity, Reading
+    from models.reading import Look, ModelIdentity, Reading, Thresholds
 
 #: Aware UTC now. A clock is passed in wherever time matters, so that tests own it.
 Clock: TypeAlias = Callable[[], datetime]
@@ -244,8 +244,17 @@ class Reader(Protocol):
     def look(self, image: Image) -> Look:
         """Run the gate's network on a film; raises ModelError if the models have no gate."""
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
-        """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too."""
+    def read(
+        self,
+        image: Image,
+        *,
+        thresholds: Thresholds = ...,
+        force_stage3: bool = False,
+    ) -> Reading:
+        """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too.
+
+        Raises ModelError if the networks do not have such an operating point.
+        """
 
 
 class Sender(Protocol):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import math
+import copy
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -17,51 +17,15 @@ from torch import Tensor
 from models import cam, heat_check, preprocess, steps, unet
 from models.classifier import ChestClassifier
 from models.gate import Gate
-from models.reading import BoolMap, FloatMap, Lungs, ModelIdentity, Reading, StageResult
+from models.operating import OperatingPoint
+from models.reading import (
+    BoolMap,
+    FloatMap,
+    Lungs,
+    ModelIdentity,
+    Reading,
+)
 from models.steps import H2Variant, MaskedFilm
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatingPoint:
-    """How a logit becomes a decision: sigmoid((logit + bias) / temperature) against a threshold."""
-
-    threshold: float  # probability in [0, 1]
-    temperature: float = 1.0  # > 0
-    bias: float = 0.0
-    normals_above: float | None = None  # share of normal films at or above the threshold
-
-    def decide(self, logit: float) -> StageResult:
-        """Calibrate one logit."""
-        return StageResult(
-            probability=_sigmoid((logit + self.bias) / self.temperature),
-            threshold=self.threshold,
-            logit=logit,
-            temperature=self.temperature,
-            normals_above=self.normals_above,
-        )
-
-    def moved(self, learned: float, prevalence: float) -> OperatingPoint:
-        """Move probabilities and threshold from one prevalence to another, by Bayes' rule.
-
-        Bayes' rule adds the difference of the prevalences' log odds to every log odds, so every
-        film stays on its side of the threshold.
-        """
-        shift = _log_odds(prevalence) - _log_odds(learned)
-        inside = 0.0 < self.threshold < 1.0
-        return replace(
-            self,
-            bias=self.bias + shift * self.temperature,
-            threshold=_sigmoid(_log_odds(self.threshold) + shift) if inside else self.threshold,
-        )
-
-
-def _sigmoid(z: float) -> float:
-    """Logistic function; tanh never overflows, whatever the logit."""
-    return 0.5 * (1.0 + math.tanh(0.5 * z))
-
-
-def _log_odds(probability: float) -> float:
-    return math.log(probability) - math.log1p(-probability)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +38,8 @@ class Settings:
     h2_floor: float = 0.0  # of the film that stage 3 sees where H2 is 0, in [0, 1]; 0: eq. 3
     lung_threshold: float = 0.5
     heat_drop: float = 0.02  # of the probability; what H2's hottest region must be worth
-    pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)
-    covid19: OperatingPoint = OperatingPoint(threshold=0.5)
+    pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)  # noqa: RUF009 - frozen
+    covid19: OperatingPoint = OperatingPoint(threshold=0.5)  # noqa: RUF009 - frozen
 
 
 class Cascade:
@@ -101,6 +65,12 @@ class Cascade:
         for network in (lungs, pneumonia, covid19):
             network.eval().requires_grad_(False)
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def deciding(self, pneumonia: OperatingPoint, covid19: OperatingPoint) -> Cascade:
+        """Return the same networks with other operating points of stages 2 and 3."""
+        other = copy.copy(self)
+        other.settings = replace(self.settings, pneumonia=pneumonia, covid19=covid19)
+        return other
 
     @torch.inference_mode()
     def mask(self, image: NDArray[np.float32]) -> MaskedFilm:

@@ -9,12 +9,10 @@ from typing import Annotated, Literal, TypeAlias
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from models.reading import GateLimits, ModelIdentity
+from models.reading import GateLimits, ModelIdentity, PointName
 
 MANIFEST = "manifest.yaml"
 
-#: Operating points a site can choose from.
-PointName: TypeAlias = Literal["balanced", "sensitive", "specific"]
 #: Networks that stages 2 and 3 can be.
 Backbone: TypeAlias = Literal["densenet121", "efficientnet-lite0"]
 
@@ -119,7 +117,11 @@ class Classifier(Segmenter):
             return self.threshold
         chosen: float | None = getattr(self.points, point)
         if chosen is None:
-            raise WeightsError(f"These models have no operating point {point!r}.")
+            known = ["balanced", *self.points.model_dump(exclude_none=True)]
+            raise WeightsError(
+                f"These models have no operating point {point!r}, only {', '.join(known)}; "
+                "or give a number."
+            )
         return chosen
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatMap: TypeAlias = NDArray[np.float32]
 BoolMap: TypeAlias = NDArray[np.bool_]
+
+#: Operating points a site can choose from.
+PointName: TypeAlias = Literal["balanced", "sensitive", "specific"]
+#: What a site chooses for a stage: an operating point by name, or a probability in (0, 1).
+Threshold: TypeAlias = PointName | float
 
 #: Lungs whose outlines differ more than this are warned of.
 LEAST_AREA_RATIO, MOST_BASE_DIFFERENCE = 0.72, 0.10
@@ -50,12 +55,21 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """What a site chose for stages 2 and 3."""
+
+    pneumonia: Threshold = "balanced"
+    covid19: Threshold = "balanced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageResult:
     """One network's decision.
 
-    ``probability`` is calibrated (temperature applied) and in [0, 1]; ``threshold`` and
-    ``temperature`` belong to the model version; ``logit`` is what came out of the network before
-    calibration. ``normals_above`` was measured on films of normal chests, None if it was not.
+    ``probability`` is calibrated (temperature applied) and in [0, 1]; ``temperature`` belongs to
+    the model version, ``threshold`` to its operating point ``point`` or, if that is ``site``, to
+    the site; ``logit`` is what came out of the network before calibration. ``normals_above`` was
+    measured on films of normal chests, None if it was not.
     """
 
     probability: float
@@ -63,6 +77,7 @@ class StageResult:
     logit: float
     temperature: float = 1.0
     normals_above: float | None = None  # share of normal films at or above the threshold
+    point: PointName | Literal["site"] = "balanced"
 
     @property
     def positive(self) -> bool:

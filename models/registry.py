@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models import SHIPPED
 from models.manifest import (
     MANIFEST,
     Backbone,
@@ -25,15 +26,18 @@ from models.manifest import (
     read_manifest,
     write_manifest,
 )
+from models.operating import operating_points
+from models.reading import Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor, nn
 
-    from models.cascade import Cascade, OperatingPoint, Settings
+    from models.cascade import Cascade, Settings
     from models.classifier import ChestClassifier
     from models.gate import Gate
+    from models.operating import OperatingPoint
     from models.reading import ModelIdentity
 
 __all__ = [
@@ -42,9 +46,7 @@ __all__ = [
     "load", "read_manifest", "save_weights", "sha256_of", "write_manifest",
 ]  # fmt: skip
 
-#: The model versions that ship with the package.
-SHIPPED = {name: Path(__file__).parent / name for name in ("paper", "lite")}
-#: The one that is used by default.
+#: The model version that is used by default.
 DEFAULT = SHIPPED["lite"]
 
 
@@ -67,7 +69,7 @@ def load(
     directory: Path | None = None,
     *,
     gate: bool = True,
-    point: PointName = "balanced",
+    thresholds: Thresholds = Thresholds(),  # noqa: B008 - frozen
     prevalence: float | None = None,
 ) -> Cascade:
     """Build the cascade from a verified models directory.
@@ -78,8 +80,8 @@ def load(
         Holds ``manifest.yaml``; None for `DEFAULT`.
     gate
         Whether the cascade has its gate; to score films is not to admit them.
-    point
-        Stage 2's operating point.
+    thresholds
+        Operating points of stages 2 and 3.
     prevalence
         Share of pneumonia among the site's films, in (0, 1): stage 2's probabilities are moved
         there by Bayes' rule, and its threshold with them, so that no decision changes. None for
@@ -88,7 +90,7 @@ def load(
     Raises
     ------
     WeightsError
-        A file is missing, altered, or does not fit its network, or the point is not there.
+        A file is missing, altered, or does not fit its network, or a point is not there.
     """
     directory = directory or DEFAULT
     manifest = read_manifest(directory)
@@ -107,11 +109,12 @@ def load(
     _fill("lungs", lungs, files["lungs"])
     _fill("pneumonia", pneumonia, files["pneumonia"])
     _fill("covid19", covid19, files["covid19"])
+    points = operating_points(manifest, thresholds, prevalence)
     return Cascade(
         lungs=lungs,
         pneumonia=pneumonia,
         covid19=covid19,
-        settings=_settings(manifest, point, prevalence),
+        settings=_settings(manifest, *points),
         identity=manifest.identity,
         gate=_gate(manifest.gate, files["gate"]) if gate and manifest.gate else None,
     )
@@ -214,7 +217,7 @@ def _gate(entry: GateEntry, content: bytes) -> Gate:
     return Gate(network, entry.limits)
 
 
-def _settings(manifest: Manifest, point: PointName, prevalence: float | None) -> Settings:
+def _settings(manifest: Manifest, pneumonia: OperatingPoint, covid19: OperatingPoint) -> Settings:
     from models.cascade import Settings
 
     networks = manifest.networks
@@ -225,18 +228,6 @@ def _settings(manifest: Manifest, point: PointName, prevalence: float | None) ->
         h2_floor=manifest.h2_floor,
         lung_threshold=networks.lungs.threshold,
         heat_drop=manifest.heat_drop,
-        pneumonia=_point(networks.pneumonia, point, prevalence),
-        covid19=_point(networks.covid19, "balanced", None),
+        pneumonia=pneumonia,
+        covid19=covid19,
     )
-
-
-def _point(entry: Classifier, point: PointName, prevalence: float | None) -> OperatingPoint:
-    from models.cascade import OperatingPoint
-
-    learned = OperatingPoint(
-        threshold=entry.threshold_at(point),
-        temperature=entry.temperature,
-        bias=entry.bias,
-        normals_above=getattr(entry.normals_above, point),
-    )
-    return learned.moved(entry.prevalence, prevalence) if prevalence else learned

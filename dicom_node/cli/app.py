@@ -136,6 +136,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         *start_checks.folder_faults(settings),
         *start_checks.certificate_faults(settings),
         *([] if runs else start_checks.port_faults(settings)),
+        *start_checks.threshold_faults(settings),
         *start_checks.secret_faults(settings),
         *start_checks.destination_faults(settings),
     ]
@@ -145,6 +146,8 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         import yaml
 
         typer.echo(yaml.safe_dump(values, sort_keys=False), nl=False)
+        for line in start_checks.thresholds_in_words(settings):
+            typer.echo(f"# {line}", err=True)
         for fault in faults:
             typer.echo(printable(f"FAULT      {fault}"), err=True)
         if runs:

@@ -132,7 +132,9 @@ def print_readings(films: Sequence[tuple[Path, FilmOutcome | str]]) -> None:
             for path, outcome in films
         ),
     )
-    print_line("The number in brackets is the model version's threshold for a positive film.")
+    print_line(
+        "In brackets: the threshold from which on a film is positive, and its operating point."
+    )
 
 
 def _numbers(reading: ReadingSummary | None) -> list[str]:

@@ -106,11 +106,12 @@ def printable(text: str) -> str:
 
 
 def probability(stage: StageSummary | None) -> str:
-    """A stage's result as ``0.91 (>= 0.50)``; empty if the stage did not run."""
+    """A stage's result as ``0.91 (>= 0.50 sensitive)``; empty if the stage did not run."""
     if stage is None:
         return ""
     sign = ">=" if stage.positive else "<"
-    return f"{stage.probability:.2f} ({sign} {stage.threshold:.2f})"
+    point = f" {stage.point}" if stage.point else ""
+    return f"{stage.probability:.2f} ({sign} {stage.threshold:.2f}{point})"
 
 
 def counts(by_name: Mapping[str, int]) -> str:

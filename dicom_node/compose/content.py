@@ -152,7 +152,8 @@ class _Writer:
         model = self.reading.model
         heatmap = model.h2_variant if stage is _PNEUMONIA else "grad-cam"
         parameters = [
-            f"threshold={result.threshold:g} probability={result.probability:.6f} "
+            f"threshold={result.threshold:g} point={result.point} "
+            f"probability={result.probability:.6f} "
             f"logit={result.logit:.6g} temperature={result.temperature:g} heatmap={heatmap}"
         ]
         if stage is _PNEUMONIA and (check := self.reading.heat_check):

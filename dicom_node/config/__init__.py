@@ -42,6 +42,7 @@ from dicom_node.config.sections import (
     TlsProfile,
     WebhookConfig,
 )
+from dicom_node.config.thresholds import ThresholdOverride, ThresholdsConfig
 
 __all__ = [
     "AlertsConfig",
@@ -69,6 +70,8 @@ __all__ = [
     "SelectConfig",
     "SpoolConfig",
     "StudyConfig",
+    "ThresholdOverride",
+    "ThresholdsConfig",
     "TlsConfig",
     "TlsProfile",
     "WebDestination",

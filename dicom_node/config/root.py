@@ -22,6 +22,8 @@ from dicom_node.config.sections import (
     SpoolConfig,
     TlsConfig,
 )
+from dicom_node.config.thresholds import ThresholdsConfig
+from models import SHIPPED
 
 
 class CallingPeer(Section):
@@ -88,14 +90,18 @@ class GateConfig(Section):
 
 
 class ModelsConfig(Section):
-    """Which networks read the films, and at which operating point."""
+    """Which networks read the films."""
 
     version: Literal["paper", "lite"] = "lite"
     dir: Path | None = None
     public_key: Path | None = None  # Ed25519, PEM: the manifest must be signed
-    operating_point: Literal["balanced", "sensitive", "specific"] = "balanced"
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
     normals_above: Annotated[int, Field(ge=0, le=100)] | None = None  # of 100 normal films
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the networks."""
+        return self.dir or SHIPPED[self.version]
 
 
 class WorkersConfig(Section):
@@ -178,6 +184,7 @@ class Config(Section):
     select: SelectConfig = SelectConfig()
     gate: GateConfig = GateConfig()
     models: ModelsConfig = ModelsConfig()
+    thresholds: ThresholdsConfig = ThresholdsConfig()
     workers: WorkersConfig = WorkersConfig()
     report: ReportConfig = ReportConfig()
     results: ResultsConfig = ResultsConfig()
@@ -219,6 +226,7 @@ class Config(Section):
         """
         shaping: dict[str, Any] = {
             "node": {"ae_title"}, "select": True, "gate": True, "report": True, "results": True,
+            "thresholds": True,
             "models": set(ModelsConfig.model_fields) - {"dir", "public_key"},
         }  # fmt: skip
         parts = self.model_dump_json(include=shaping)

@@ -23,6 +23,7 @@ class StageSummary:
     probability: float
     threshold: float
     positive: bool
+    point: str | None = None  # its operating point; "site": a number of the site; None: not kept
 
     @property
     def verdict(self) -> Verdict:

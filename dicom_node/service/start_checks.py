@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dicom_node.config import FolderDestination, WebDestination
 from dicom_node.errors import ConfigError
 from dicom_node.tls.context import client_context, server_context
+from models.operating import WeightsError, read_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,12 @@ _BIND = {
 
 def start_faults(config: Config) -> list[str]:
     """One sentence for each reason why the node cannot start."""
-    return [*folder_faults(config), *certificate_faults(config), *port_faults(config)]
+    return [
+        *folder_faults(config),
+        *certificate_faults(config),
+        *port_faults(config),
+        *threshold_faults(config),
+    ]
 
 
 def folder_faults(config: Config) -> list[str]:
@@ -79,6 +85,29 @@ def _bind(host: str, port: int) -> None:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         attempt.bind((host, port))
         attempt.listen(1)
+
+
+def threshold_faults(config: Config) -> list[str]:
+    """Whether the networks have the operating points that `thresholds` names."""
+    faults = []
+    for key, chosen in config.thresholds.all():
+        try:
+            read_points(config.models.directory, chosen)
+        except WeightsError as error:
+            faults.append(f"{key}: {error}")
+    return faults
+
+
+def thresholds_in_words(config: Config) -> list[str]:
+    """A line for each choice: which probability makes a film positive; [] if there are faults."""
+    if threshold_faults(config):
+        return []
+    lines = []
+    for key, chosen in config.thresholds.all():
+        points = read_points(config.models.directory, chosen, config.models.prevalence)
+        shown = zip(("pneumonia", "covid19"), points, strict=True)
+        lines.append(f"{key}: " + ", ".join(f"{n} {p.threshold:.4g} ({p.name})" for n, p in shown))
+    return lines
 
 
 def destination_faults(config: Config) -> list[str]:

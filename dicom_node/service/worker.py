@@ -109,6 +109,7 @@ class Worker:
             predecessors=job.predecessors.get(instance.sop_instance_uid, ()),
             earlier=job.earlier,
             key=instance.sop_instance_uid,
+            sender=instance.calling_ae_title,
         )
         for fault in outcome.faults:
             log.error(

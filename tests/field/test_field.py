@@ -35,7 +35,7 @@ class Scripted:
     def look(self, image: Image) -> Look:
         return look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         if self._error:
             raise self._error
         return negative(frame(*image.pixels.shape))

@@ -109,7 +109,7 @@ class _Reader:
     def look(self, image: Image) -> Look:
         return look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         return positive(frame(*image.pixels.shape))
 
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from support.phantom import phantom
 
 from models import registry
-from models.cascade import Cascade, OperatingPoint, Settings
+from models.cascade import Cascade, Settings
 from models.classifier import ChestClassifier
 from models.densenet import ChestDenseNet
+from models.operating import OperatingPoint
 from models.reading import ModelIdentity
 from models.unet import LungUNet
 

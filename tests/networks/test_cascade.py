@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from models import preprocess, steps
-from models.cascade import Cascade, OperatingPoint
+from models.cascade import Cascade
 from models.densenet import ChestDenseNet
+from models.operating import OperatingPoint
 
 Build = Callable[..., Cascade]
 Film = NDArray[np.float32]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models import registry
 from models.cascade import Cascade
+from models.reading import Thresholds
 from models.registry import WeightsError
 
 Edit = Callable[[dict[str, Any]], object]
@@ -152,9 +153,20 @@ def test_a_site_chooses_operating_point_and_prevalence(directory: Path) -> None:
     pneumonia = manifest.networks.pneumonia.model_copy(update={"points": points})
     networks = manifest.networks.model_copy(update={"pneumonia": pneumonia})
     registry.write_manifest(manifest.model_copy(update={"networks": networks}), directory)
-    chosen = registry.load(directory, point="sensitive").settings.pneumonia
+    chosen = registry.load(
+        directory, thresholds=Thresholds(pneumonia="sensitive")
+    ).settings.pneumonia
     assert (chosen.threshold, chosen.temperature) == (0.2, 2.0)
     rare = registry.load(directory, prevalence=0.1).settings.pneumonia
     assert rare.threshold == pytest.approx(0.1)
     with pytest.raises(WeightsError, match="specific"):
-        registry.load(directory, point="specific")
+        registry.load(directory, thresholds=Thresholds(pneumonia="specific"))
+
+
+def test_a_number_is_a_threshold_of_the_moved_probability(directory: Path) -> None:
+    """0.42 stays 0.42 whatever the prevalence, and no share of normal films is claimed for it."""
+    chosen = Thresholds(pneumonia=0.42, covid19=0.9)
+    settings = registry.load(directory, thresholds=chosen, prevalence=0.1).settings
+    assert (settings.pneumonia.threshold, settings.pneumonia.name) == (0.42, "site")
+    assert (settings.covid19.threshold, settings.covid19.normals_above) == (0.9, None)
+    assert settings.pneumonia.decide(0.0).point == "site"

@@ -17,7 +17,9 @@ from dicom_node.config import Config
 from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.values import Identity, Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
-from models.reading import Look, ModelIdentity, Reading
+from models.reading import Look, ModelIdentity, Reading, Thresholds
+
+BALANCED = Thresholds()
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -28,6 +30,7 @@ class ScriptedReader:
     def __init__(self, *, is_positive: bool) -> None:
         self.is_positive = is_positive
         self.images: list[Image] = []
+        self.thresholds: list[Thresholds] = []
 
     @property
     def identity(self) -> ModelIdentity:
@@ -36,8 +39,11 @@ class ScriptedReader:
     def look(self, image: Image) -> Look:
         return look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(
+        self, image: Image, *, thresholds: Thresholds = BALANCED, force_stage3: bool = False
+    ) -> Reading:
         self.images.append(image)
+        self.thresholds.append(thresholds)
         where = frame(*image.pixels.shape)
         return positive(where) if self.is_positive or force_stage3 else negative(where)
 
@@ -65,6 +71,18 @@ def test_a_frontal_film_becomes_objects_on_disk_and_a_summary(tmp_path: Path) ->
         ReadingSummary.from_json(json.loads(json.dumps(outcome.reading.as_json())))
         == outcome.reading
     )
+
+
+def test_a_film_is_read_with_the_thresholds_of_its_view_and_sender(tmp_path: Path) -> None:
+    """Modality and view come from the header, the sender from the association."""
+    overrides = ({"view": "PA", "ae_title": "MOBILE", "pneumonia": 0.42},)
+    config = Config.model_validate({"thresholds": {"overrides": overrides}})
+    reader = ScriptedReader(is_positive=True)
+    pipeline = replace(_pipeline(), config=config, reader=reader)
+    path = write(film(ViewPosition="PA"), tmp_path / "a.dcm")
+    for sender in ("MOBILE", "OTHER"):
+        pipeline.read(path, tmp_path / sender, sender=sender)
+    assert [each.pneumonia for each in reader.thresholds] == [0.42, "balanced"]
 
 
 def test_json_has_the_probability_and_the_score_that_picture_and_report_state(

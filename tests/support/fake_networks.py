@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models import registry
-from models.cascade import Cascade, OperatingPoint, Settings
+from models.cascade import Cascade, Settings
 from models.classifier import MAPS, ChestClassifier
+from models.operating import OperatingPoint
 from models.reading import ModelIdentity
 from models.unet import LungUNet
 from train.data.films import Film

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from support.fake_networks import DarkLungs, labelled_film, lungs, reading_cascade
 
-from models.cascade import Cascade, OperatingPoint, Settings
+from models.cascade import Cascade, Settings
+from models.operating import OperatingPoint
 from train.data.films import Film, load_pixels, read_films
 from train.evaluation import cards, evaluate, store
 from train.evaluation.comparisons import COMPARISONS, Row, compare, within

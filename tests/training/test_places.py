@@ -9,7 +9,8 @@ import pytest
 import torch
 from support.fake_networks import SIDE, draw, labelled_film, lungs, opacity, reading_cascade
 
-from models.cascade import OperatingPoint, Settings
+from models.cascade import Settings
+from models.operating import OperatingPoint
 from models.preprocess import dilate
 from train.data.films import Film
 from train.evaluation import localisation, operating, subgroups

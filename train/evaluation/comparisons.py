@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.cascade import OperatingPoint, Settings
+from models.cascade import Settings
+from models.operating import OperatingPoint
 from train.data.films import COVID, NORMAL, PNEUMONIA, Film, refuse_mined
 from train.evaluation import metrics
 from train.evaluation.border_baseline import ring_scores

@@ -24,5 +24,5 @@ class CascadeReader:
     def look(self, image: Image) -> Look:
         return readings.look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         return readings.negative(readings.frame(*image.pixels.shape))

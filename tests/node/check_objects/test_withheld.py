@@ -109,7 +109,7 @@ class Reader:
     def look(self, image: Image) -> Look:
         return look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         reading = negative(frame(*image.pixels.shape))
         return replace(reading, pneumonia=replace(reading.pneumonia, probability=self.probability))
 

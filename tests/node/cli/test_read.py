@@ -32,7 +32,7 @@ class FailingReader:
     def look(self, image: Image) -> Look:
         return look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         if image.pixels.shape[0] == 400:
             raise self._error
         return negative(frame(*image.pixels.shape))

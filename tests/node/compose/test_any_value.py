@@ -66,7 +66,7 @@ class AnyFilm:
     def look(self, image: Image) -> Look:
         return readings.look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         return readings.positive(readings.frame(*image.pixels.shape))
 
 

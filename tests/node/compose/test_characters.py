@@ -133,7 +133,7 @@ class SureReader:
     def look(self, image: Image) -> Look:
         return readings.look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         return readings.negative(readings.frame(*image.pixels.shape))
 
 

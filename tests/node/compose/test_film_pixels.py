@@ -35,7 +35,7 @@ class OneSidedReader:
     def look(self, image: Image) -> Look:
         return look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         return one_sided(image)
 
 

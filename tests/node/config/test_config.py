@@ -64,6 +64,20 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
             "line 3: node.allowed_calling.0.adress: there is no such key; did you mean address?",
         ),
         ("audit: {repository: {hots: logs}}\n", "audit.repository.hots: there is no such key"),
+        (
+            "thresholds: {pneumonia: sensitiv}\n",
+            "line 1: thresholds.pneumonia: must be balanced, sensitive, specific, or a number "
+            "between 0 and 1",
+        ),
+        ("thresholds: {covid19: 42}\n", "thresholds.covid19: must be balanced"),
+        (
+            "thresholds:\n  overrides:\n    - {pneumonia: 0.4}\n",
+            "line 3: thresholds.overrides.0: needs modality, view or ae_title",
+        ),
+        (
+            "thresholds: {overrides: [{view: AP}]}\n",
+            "thresholds.overrides.0: needs pneumonia or covid19",
+        ),
     ],
     ids=str,
 )
@@ -138,6 +152,32 @@ def test_the_digest_follows_what_changes_a_result_and_nothing_else() -> None:
     base = config.load(None, {}).digest
     assert config.load(None, {"DICOM_NODE__NODE__PORT": "104"}).digest == base
     assert config.load(None, {"DICOM_NODE__REPORT__SOP_CLASS": "enhanced"}).digest != base
+
+
+@pytest.mark.parametrize(
+    "value", ["{pneumonia: 0.42}", "{overrides: [{view: AP, covid19: sensitive}]}"]
+)
+def test_no_derived_uid_stays_when_a_threshold_changes(value: str) -> None:
+    """The thresholds with their overrides are part of the digest."""
+    base = config.load(None, {}).digest
+    assert config.load(None, {"DICOM_NODE__THRESHOLDS": value}).digest != base
+
+
+def test_the_first_override_that_fits_a_film_and_sets_a_stage_counts() -> None:
+    """All that an override names must fit; what it leaves out comes from a later one."""
+    overrides = [
+        {"view": "AP", "ae_title": "PORTABLE", "pneumonia": 0.42},
+        {"modality": "CR", "pneumonia": "specific", "covid19": 0.7},
+    ]
+    chosen = config.ThresholdsConfig.model_validate(
+        {"pneumonia": "sensitive", "overrides": overrides}
+    )
+    portable = chosen.of_film(modality="CR", view="ap", ae_title="PORTABLE ")
+    assert (portable.pneumonia, portable.covid19) == (0.42, 0.7)
+    upright = chosen.of_film(modality="CR", view="PA", ae_title="PORTABLE")
+    assert (upright.pneumonia, upright.covid19) == ("specific", 0.7)
+    other = chosen.of_film(modality="DX", view="", ae_title="")
+    assert (other.pneumonia, other.covid19) == ("sensitive", "balanced")
 
 
 @pytest.mark.parametrize("title", ["", "SEVENTEENLETTERS_", "BACK\\SLASH", "TÄST"])

@@ -31,7 +31,7 @@ class GatedReader:
     def look(self, image: Image) -> Look:
         return self.sees
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         self.films.append(image)
         return replace(negative(frame(*image.pixels.shape)), distance=self.distance)
 

@@ -30,7 +30,7 @@ class Reader:
     def look(self, image: Image) -> Look:
         return look()
 
-    def read(self, image: Image, *, force_stage3: bool = False) -> Reading:
+    def read(self, image: Image, *, force_stage3: bool = False, **_: object) -> Reading:
         return negative(frame(*image.pixels.shape))
 
 
