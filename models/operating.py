@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from models.manifest import Classifier, Manifest, PointName, WeightsError, read_manifest
-from models.reading import StageResult
+from models.manifest import Classifier, Manifest, WeightsError, read_manifest
+from models.reading import PointName, StageResult
 
 __all__ = ["OperatingPoint", "WeightsError", "operating_points", "read_points"]
 

@@ -19,7 +19,6 @@ from models.manifest import (
     GateEntry,
     Manifest,
     Networks,
-    PointName,
     Points,
     Segmenter,
     WeightsError,
@@ -27,7 +26,7 @@ from models.manifest import (
     write_manifest,
 )
 from models.operating import operating_points
-from models.reading import Thresholds
+from models.reading import PointName, Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

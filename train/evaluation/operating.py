@@ -10,7 +10,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from models.cascade import Cascade
-from models.manifest import Manifest, NormalsAbove, PointName
+from models.manifest import Manifest, NormalsAbove
+from models.reading import PointName
 from train.data.films import NORMAL, Film, read_films
 from train.evaluation import metrics
 from train.evaluation.evaluate import Prediction, predict
