@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from dicom_node.cli import (
     init,
     passcode,
     read,
+    reload,
     stats,
     status,
     studies,
@@ -46,6 +46,7 @@ stats.register(app)
 erase.register(app)
 passcode.register(app)
 backup.register(app)
+reload.register(app)
 read.register(app)
 destinations.register(app)
 conformance.register(app)
@@ -80,15 +81,13 @@ def version(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the node (receiver, workers and deliverer) until SIGTERM or SIGHUP."""
+    """Run the node (receiver, workers and deliverer) until SIGTERM; SIGHUP reloads."""
     from dicom_node.log import configure
-    from dicom_node.service.supervisor import Supervisor, stop_on_signals
+    from dicom_node.service.supervisor import Supervisor, has_terminal, heed_signals
 
     settings = load(config)
     configure(settings.log, "supervisor")
-    stop = threading.Event()
-    stop_on_signals(stop)
-    Supervisor(config=settings, config_path=config).run(stop)
+    Supervisor(config=settings, config_path=config).run(heed_signals(has_terminal))
 
 
 @app.command(hidden=True)
@@ -136,8 +135,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         *start_checks.folder_faults(settings),
         *start_checks.certificate_faults(settings),
         *([] if runs else start_checks.port_faults(settings)),
-        *start_checks.threshold_faults(settings),
-        *start_checks.secret_faults(settings),
+        *start_checks.reload_faults(settings),
         *start_checks.destination_faults(settings),
     ]
     if as_json:

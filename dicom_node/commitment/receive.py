@@ -68,6 +68,10 @@ class CommitmentHandler:
             (evt.EVT_N_EVENT_REPORT, lambda event: self.on_report(event, links.of(event.assoc))),
         ]
 
+    def reload(self, config: Config) -> None:
+        """Answer from now on by the peers and destinations of ``config``."""
+        self._config = config
+
     def on_action(self, event: Event, link: Link) -> _Answer:
         """Answer an N-ACTION: record the request, or refuse it."""
         action = event.request

@@ -12,6 +12,8 @@ class AuditKind(StrEnum):
 
     NODE_STARTED = "node-started"
     NODE_STOPPED = "node-stopped"
+    CONFIG_RELOADED = "config-reloaded"  # another configuration is in use from now on
+    CONFIG_REFUSED = "config-refused"  # a changed configuration was not taken
     AUDIT_READ = "audit-read"  # a person printed audit lines
     AUDIT_BROKEN = "audit-broken"  # lines were altered or removed
     PROCESS_STARTED = "process-started"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +103,10 @@ class Reception:
         self._rules = rules
         self._study_locks = [threading.Lock() for _ in range(_LOCKS)]
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    def prefer(self, priority: PriorityRule) -> None:
+        """Decide by this rule which of the instances that arrive from now on are urgent."""
+        self._rules = replace(self._rules, priority=priority)
 
     def keep(self, arrival: Arrival, link: Link) -> None:
         """Keep the instance, durably. When this returns, Success may be answered.

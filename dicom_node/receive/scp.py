@@ -99,10 +99,10 @@ class Receiver:
         self._links = Links()
         self._classes: frozenset[str] = frozenset()  # the SOP classes that are served
         rules = Rules(receive=config.receive, priority=PriorityRule(config.priority), secret=secret)
-        reception = Reception(self._spool, inbox, audit, clock, rules)
+        self._reception = Reception(self._spool, inbox, audit, clock, rules)
         self._floods = PerMinute(audit)
         self._quotas = Quotas(config.quotas, inbox.stored_bytes)
-        self._c_store = CStoreHandler(reception, self._links, audit, self._floods)
+        self._c_store = CStoreHandler(self._reception, self._links, audit, self._floods)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
         self._watchdog = AssociationWatchdog(
             self._links, audit, self._artim, limits, self._floods.flush
@@ -153,6 +153,21 @@ class Receiver:
         server.on_cut = self._too_many
         server.on_failure, server.on_reload = self._tls_failed, self._tls_reloaded
         return server
+
+    def reload(self, config: Config) -> None:
+        """Decide on later requests and objects by the allow-list and priorities of ``config``.
+
+        Raises
+        ------
+        ConfigError
+            The allow-list or the rule of priority cannot be used; nothing has changed.
+        """
+        node = config.node
+        access, priority = AccessList(node), PriorityRule(config.priority)
+        if node.users_file != self._node.users_file:
+            self._identities = UserIdentities(node.users_file)
+        self._node, self._access = node, access
+        self._reception.prefer(priority)
 
     def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Stop listening, let associations end, abort those that do not end in time."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
@@ -18,6 +19,9 @@ from dicom_node.confine import hide_memory
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.values import Identity
 from dicom_node.errors import ConfigError, DatabaseDamaged, ModelError, NodeError
+from dicom_node.service import running_config
+from dicom_node.service.systemd import notify
+from dicom_node.service.term import Term
 from dicom_node.store.secret import node_secret
 from dicom_node.store.store import open_store
 
@@ -34,7 +38,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 #: Exit status of a process that will never start with this configuration (EX_CONFIG).
 CANNOT_START = 78
 
-_PARENT_POLL_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -65,31 +69,33 @@ def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
     the supervisor had already died.
     """
     hide_memory()
-    stop = threading.Event()
-    _heed_only_the_supervisor(stop)
-    threading.Thread(target=_watch_parent, args=(supervisor, stop), daemon=True).start()
+    term = Term(owner=owner, config=config, file=running_config.path(config.node.data_dir))
+    _heed_only_the_supervisor(term)
+    threading.Thread(target=_watch, args=(supervisor, term), daemon=True).start()
     try:
-        _RUN[role](owner, config, stop)
+        _RUN[role](owner, config, term)
     except (ConfigError, DatabaseDamaged, ModelError) as error:
         log.error("cannot start", reason=str(error))
         sys.exit(CANNOT_START)
 
 
-def _heed_only_the_supervisor(stop: threading.Event) -> None:
+def _heed_only_the_supervisor(term: Term) -> None:
     """Stop on SIGTERM; a terminal sends the others to the supervisor, too, which then drains."""
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: term.stop())
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 
-def _watch_parent(supervisor: int, stop: threading.Event) -> None:
-    while not stop.wait(_PARENT_POLL_SECONDS):
-        if os.getppid() != supervisor:
-            log.error("supervisor exited, stopping")
-            stop.set()
+def _watch(supervisor: int, term: Term) -> None:
+    """Look, as long as the process runs, for the supervisor's end and for a new configuration."""
+    while os.getppid() == supervisor:
+        term.look()
+        time.sleep(_POLL_SECONDS)
+    log.error("supervisor exited, stopping")
+    term.stop()
 
 
-def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
+def _receive(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.commitment.intake import Intake
     from dicom_node.commitment.receive import CommitmentHandler
     from dicom_node.receive.scp import Receiver
@@ -110,12 +116,15 @@ def _receive(_owner: str, config: Config, stop: threading.Event) -> None:
     for alarm in access(config):
         log.warning("open to the network", reason=alarm.sentence)
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
-    stop.wait()
+    notify("READY=1")
+    while (following := term.following()) is not None:
+        receiver.reload(following)
+        commitment.reload(following)
     receiver.stop()
     store.close()
 
 
-def _work(owner: str, config: Config, stop: threading.Event) -> None:
+def _work(owner: str, config: Config, term: Term) -> None:
     # Only this process imports torch; the others stay small.
     from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
@@ -129,22 +138,35 @@ def _work(owner: str, config: Config, stop: threading.Event) -> None:
         log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
     secret = node_secret(config.node.data_dir)
-    identities = tuple(dict.fromkeys(each.identity for each in config.destinations))
-    pipeline = Pipeline(
-        config=config, reader=reader, clock=utc_now, secret=secret,
-        identities=identities or (Identity.FULL,),
-    )  # fmt: skip
-    worker = Worker(owner=owner, config=config, jobs=store.jobs, pipeline=pipeline, clock=utc_now)
-    worker.run(stop)
+    present: Config | None = config
+    while present is not None:
+        identities = tuple(dict.fromkeys(each.identity for each in present.destinations))
+        pipeline = Pipeline(
+            config=present, reader=reader, clock=utc_now, secret=secret,
+            identities=identities or (Identity.FULL,),
+        )  # fmt: skip
+        worker = Worker(
+            owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now
+        )
+        worker.run(term.ended)
+        present = term.following()
     store.close()
 
 
-def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
+def _deliver(owner: str, config: Config, term: Term) -> None:
+    store = open_store(config.node.data_dir, utc_now)
+    present: Config | None = config
+    while present is not None:
+        _deliver_for_a_term(owner, present, store, term.ended)
+        present = term.following()
+    store.close()
+
+
+def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threading.Event) -> None:
     from dicom_node.service.deliverer import Queues, Rounds
     from dicom_node.service.housekeeping import Housekeeping
     from dicom_node.service.scheduler import Ticks, keep_house, scheduler
 
-    store = open_store(config.node.data_dir, utc_now)
     queues = Queues(
         outbox=store.outbox,
         commitments=store.commitments,
@@ -152,7 +174,7 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
         breakers=store.breakers,
         audit=store.audit,
     )
-    rounds = Rounds(owner, config, queues, utc_now, stop)
+    rounds = Rounds(owner, config, queues, utc_now, ended)
     ticking = scheduler(
         Ticks(
             study=config.study,
@@ -179,18 +201,22 @@ def _deliver(owner: str, config: Config, stop: threading.Event) -> None:
     )
     keep_house(ticking, house.run, house.checkpoint_if_due)
     ticking.start()
-    stop.wait()
+    ended.wait()
     ticking.shutdown(wait=True)
     rounds.wait()  # a delivery under way is finished
-    store.close()
 
 
-def _serve(_owner: str, config: Config, stop: threading.Event) -> None:
+def _serve(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.web.server import serve
 
     store = open_store(config.node.data_dir, utc_now)
     log.info("web page", address=f"http://{config.http.host}:{config.http.port}/")
-    serve(config, store, utc_now, stop)
+    present: Config | None = config
+    while present is not None:
+        serve(present, store, utc_now, term.ended)
+        if not term.ended.is_set():  # the server failed
+            break
+        present = term.following()
     store.close()
 
 
@@ -256,7 +282,7 @@ def _audit_messages(config: Config, store: Store) -> tuple[Callable[[], None], .
     return (forwarder.forward,)
 
 
-_RUN: dict[Role, Callable[[str, Config, threading.Event], None]] = {
+_RUN: dict[Role, Callable[[str, Config, Term], None]] = {
     "receiver": _receive,
     "worker": _work,
     "deliverer": _deliver,

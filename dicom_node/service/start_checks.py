@@ -32,8 +32,27 @@ def start_faults(config: Config) -> list[str]:
         *folder_faults(config),
         *certificate_faults(config),
         *port_faults(config),
-        *threshold_faults(config),
+        *reload_faults(config),
     ]
+
+
+def reload_faults(config: Config) -> list[str]:
+    """One sentence for each reason why a running node cannot take this configuration."""
+    return [*threshold_faults(config), *reception_faults(config), *secret_faults(config)]
+
+
+def reception_faults(config: Config) -> list[str]:
+    """Whether the allow-list and the rule of priority can be used."""
+    from dicom_node.receive.access import AccessList
+    from dicom_node.receive.priority import PriorityRule
+
+    faults = []
+    for rule in (lambda: AccessList(config.node), lambda: PriorityRule(config.priority)):
+        try:
+            rule()
+        except ConfigError as error:
+            faults.append(str(error))
+    return faults
 
 
 def folder_faults(config: Config) -> list[str]:

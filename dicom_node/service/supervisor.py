@@ -15,19 +15,26 @@ from typing import IO, TYPE_CHECKING
 
 import structlog
 
+from dicom_node import log as log_of_program
+from dicom_node.audit.best_effort import record_or_log
+from dicom_node.config import load
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError, StoreWriteError
+from dicom_node.service import running_config
 from dicom_node.service.file_modes import make_private
 from dicom_node.service.first_lines import write_first_lines
 from dicom_node.service.folder_lock import only_node
 from dicom_node.service.pidfile import publish
 from dicom_node.service.roles import CANNOT_START, ROLES, Role, processes_of
-from dicom_node.service.start_checks import start_faults
+from dicom_node.service.start_checks import reload_faults, start_faults
+from dicom_node.service.systemd import notify
 from dicom_node.store.integrity import refuse_damaged
 from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dicom_node.config import Config
     from dicom_node.store.store import Store
 
@@ -42,10 +49,35 @@ _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
 log = structlog.get_logger()
 
 
-def stop_on_signals(stop: threading.Event) -> None:
-    """Drain on SIGTERM, on Ctrl-C, and when the terminal is closed (SIGHUP)."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """What the signals of a person or of systemd ask for."""
+
+    stop: threading.Event = field(default_factory=threading.Event)  # drain
+    reload: threading.Event = field(default_factory=threading.Event)
+
+
+def heed_signals(has_terminal: Callable[[], bool]) -> Signals:
+    """Drain on SIGTERM and Ctrl-C; on SIGHUP reload, or drain if the terminal was closed."""
+    asked, had_terminal = Signals(), has_terminal()
+
+    def hang_up(*_: object) -> None:
+        closed = had_terminal and not has_terminal()
+        (asked.stop if closed else asked.reload).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.stop.set())
+    signal.signal(signal.SIGHUP, hang_up)
+    return asked
+
+
+def has_terminal() -> bool:
+    """Whether this process has a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +105,7 @@ class Supervisor:
     config
         The node's configuration.
     config_path
-        The file it came from, passed to the processes; None if all settings are defaults.
+        The file it came from, read again on reload; None if all settings are defaults.
     """
 
     config: Config
@@ -81,8 +113,8 @@ class Supervisor:
     children: list[_Child] = field(default_factory=list)
     cannot_write: bool = False
 
-    def run(self, stop: threading.Event) -> None:
-        """Run the node until ``stop`` is set, then drain.
+    def run(self, asked: Signals) -> None:
+        """Run the node until ``asked.stop`` is set, then drain; reload when that is asked.
 
         Raises
         ------
@@ -94,11 +126,12 @@ class Supervisor:
         """
         data_dir = self.config.node.data_dir
         write_first_lines(self.config, self.config_path)
-        with only_node(data_dir, stop) as lock:
+        with only_node(data_dir, asked.stop) as lock:
             if faults := start_faults(self.config):
                 raise NodeError("cannot start: " + "\n  ".join(faults))
             _make_private(data_dir)
             refuse_damaged(data_dir)
+            running_config.publish(self.config)
             store = open_store(data_dir, utc_now)
             self.children = [
                 _Child(role=role, name=name) for name, role in processes_of(self.config).items()
@@ -107,9 +140,13 @@ class Supervisor:
                 store.release(child.name)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
             try:
-                while not stop.wait(_POLL_SECONDS):
+                while not asked.stop.wait(_POLL_SECONDS):
                     self._tick(store, lock)
+                    if asked.reload.is_set():
+                        asked.reload.clear()
+                        self.reload(store)
             finally:
+                notify("STOPPING=1")
                 self._drain(store)
                 store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
                 store.close()
@@ -120,6 +157,38 @@ class Supervisor:
             "port": self.config.node.port,
             "config_digest": self.config.digest,
         }
+
+    def reload(self, store: Store) -> None:
+        """Take the configuration file as it is now: all of it, or nothing if any of it is wrong."""
+        try:
+            new, changed = self._checked()
+            running_config.publish(new)
+        except (NodeError, OSError) as error:
+            log.error("configuration not reloaded, the old one stays in use", reason=str(error))
+            event = AuditEvent(kind=AuditKind.CONFIG_REFUSED, detail={"reason": str(error)})
+        else:
+            self.config = new
+            log_of_program.configure(new.log, "supervisor")
+            log.info("configuration reloaded", changed=", ".join(changed) or "nothing")
+            detail: dict[str, object] = {"changed": changed, "config_digest": new.digest}
+            event = AuditEvent(kind=AuditKind.CONFIG_RELOADED, detail=detail)
+        record_or_log(store.audit, event)
+
+    def _checked(self) -> tuple[Config, list[str]]:
+        """The changed configuration and which of its keys changed.
+
+        Raises
+        ------
+        NodeError
+            It has mistakes, or needs a restart.
+        """
+        new = load(self.config_path)
+        found = running_config.changes(self.config, new)
+        if found.restart:
+            raise NodeError(f"{', '.join(found.restart)} changed: that needs a restart of the node")
+        if faults := reload_faults(new):
+            raise NodeError("; ".join(faults))
+        return new, list(found.reloadable)
 
     def _tick(self, store: Store, lock: IO[str]) -> None:
         """Reap and start processes; if the database cannot be written, do it at a later tick."""
@@ -160,8 +229,7 @@ class Supervisor:
     def _start(self, store: Store, child: _Child, lock: IO[str]) -> None:
         command = [sys.executable, "-m", "dicom_node", "role", child.role, "--owner", child.name]
         command += ["--supervisor", str(os.getpid())]
-        if self.config_path is not None:
-            command += ["--config", str(self.config_path)]
+        command += ["--config", str(running_config.path(self.config.node.data_dir))]
         # The child inherits the lock: no second node starts while any process of this one runs.
         child.process = subprocess.Popen(  # noqa: S603
             command, pass_fds=[lock.fileno()], env=_ENVIRONMENT

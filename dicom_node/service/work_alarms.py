@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dicom_node.service import running_config
 from dicom_node.service.alarms import Alarm, alarms
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def every_alarm(
         *undelivered(config, _time(counted["oldest_undelivered"]), now),
         *by_hand(counted),
         *unsent(config, counted["audit_lines"] - counted["audit_sent"], _time(oldest_line), now),
-        *changed(config_path, _time(counted["started_at"]) if alive else None),
+        *changed(config, config_path, alive),
     ]
     return sorted(found, key=lambda alarm: alarm.level != "critical")
 
@@ -174,22 +175,24 @@ def unsent(config: Config, lines: int, oldest: datetime | None, now: datetime) -
     ]
 
 
-def changed(config_path: Path | None, started: datetime | None) -> list[Alarm]:
-    """An alarm if the configuration file was changed after the node started."""
-    if config_path is None or started is None:
+def changed(config: Config, config_path: Path | None, alive: Mapping[str, int]) -> list[Alarm]:
+    """An alarm if the configuration is not the one that the node runs with."""
+    if config_path is None or "supervisor" not in alive:
         return []
-    try:
-        written = datetime.fromtimestamp(config_path.stat().st_mtime, UTC)
-    except OSError:
+    running = running_config.running(config.node.data_dir)
+    if running is None:
         return []
-    if written <= started:
+    found = running_config.changes(running, config)
+    keys = ", ".join((*found.restart, *found.reloadable))
+    if not keys:
         return []
     return [
         Alarm(
             code="configuration-changed",
             level="warning",
-            sentence=f"{config_path} was changed at {written:%Y-%m-%d %H:%M} UTC, after the start "
-            "of the node, which still uses the old one",
-            command="dicom-node config check, then systemctl restart dicom-node",
+            sentence=f"{config_path} is newer than the running node, which still uses the old "
+            f"values of {keys}",
+            command="dicom-node config check, then "
+            + ("systemctl restart dicom-node" if found.restart else "dicom-node reload"),
         )
     ]

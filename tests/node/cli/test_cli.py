@@ -24,12 +24,13 @@ from typer.testing import CliRunner, Result
 from dicom_node.cli import app
 from dicom_node.cli.app import main
 from dicom_node.cli.studies import person
+from dicom_node.config import load
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import FilmOutcome, Instance, Refusal, RefusalCode, Settlement
 from dicom_node.domain.values import Result as Made
 from dicom_node.errors import NodeError
-from dicom_node.service import pidfile
+from dicom_node.service import pidfile, running_config
 from dicom_node.store.store import Store, open_store
 
 STUDY = "1.2.840.9"
@@ -130,6 +131,10 @@ def _read_one_refuse_one_hold_the_result(store: Store) -> None:
     store.outbox.settle(shipment, [refused])
 
 
+def _alarms(site: Site, code: str) -> list[dict[str, str]]:
+    return [alarm for alarm in site.json("status")["alarms"] if alarm["code"] == code]
+
+
 def _codes(status: dict[str, Any]) -> set[str]:
     return {alarm["code"] for alarm in status["alarms"]}
 
@@ -202,13 +207,31 @@ def test_a_result_that_waits_too_long_is_an_alarm(site: Site) -> None:
 
 
 def test_a_configuration_newer_than_the_running_node_is_an_alarm(site: Site) -> None:
-    """A person who changed the file and forgot to restart sees it; a stopped node is no case."""
-    site.store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED))
-    later = (_now() + timedelta(minutes=1)).timestamp()
-    os.utime(site.folder / "config.yaml", (later, later))
+    """It names the keys, and `reload` or a restart; a stopped node is no case."""
+    path = site.folder / "config.yaml"
+    running_config.publish(load(path, {}))
+    path.write_text(path.read_text() + "thresholds: {pneumonia: 0.42}\n")
     assert "configuration-changed" not in _codes(site.json("status"))
     _pretend_it_runs(site)
-    assert "configuration-changed" in _codes(site.json("status"))
+    (alarm,) = _alarms(site, "configuration-changed")
+    assert alarm["sentence"].endswith("old values of thresholds")
+    assert alarm["command"].endswith("dicom-node reload")
+    path.write_text(path.read_text() + "workers: {count: 2}\n")
+    (alarm,) = _alarms(site, "configuration-changed")
+    assert "workers.count" in alarm["sentence"]
+    assert alarm["command"].endswith("systemctl restart dicom-node")
+
+
+def test_reload_says_what_needs_a_restart_and_that_no_node_runs(site: Site) -> None:
+    """Nothing is signalled in either case."""
+    path = site.folder / "config.yaml"
+    said = str(site.run("reload").exception)
+    assert "no node runs" in said
+    running_config.publish(load(path, {}))
+    _pretend_it_runs(site)
+    assert "nothing has changed" in site.run("reload").output
+    path.write_text(path.read_text() + "workers: {count: 2}\nlog: {level: debug}\n")
+    assert "workers.count changed, which needs a restart" in str(site.run("reload").exception)
 
 
 def test_studies_lists_a_line_a_study(site: Site) -> None:

@@ -20,7 +20,7 @@ from dicom_node.config import Config
 from dicom_node.errors import NodeError
 from dicom_node.service import start_checks
 from dicom_node.service.folder_lock import only_node
-from dicom_node.service.supervisor import Supervisor
+from dicom_node.service.supervisor import Signals, Supervisor
 
 
 def _config(folder: Path, **sections: Any) -> Config:
@@ -31,7 +31,7 @@ def _config(folder: Path, **sections: Any) -> Config:
 def _run(config: Config) -> str:
     """Run a node that cannot start, and return its sentence."""
     with pytest.raises(NodeError) as caught:
-        Supervisor(config=config, config_path=None).run(threading.Event())
+        Supervisor(config=config, config_path=None).run(Signals())
     return str(caught.value)
 
 

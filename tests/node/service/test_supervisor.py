@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -83,19 +82,28 @@ def test_a_role_is_one_of_three() -> None:
         role_named("janitor")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_the_node_drains_when_it_is_ended_and_when_its_terminal_is_closed(
-    number: signal.Signals,
+@pytest.mark.parametrize(
+    ("number", "terminal", "stops"),
+    [
+        (signal.SIGTERM, [True], True),
+        (signal.SIGINT, [True], True),
+        (signal.SIGHUP, [True, False], True),
+        (signal.SIGHUP, [True, True], False),
+        (signal.SIGHUP, [False, False], False),
+    ],
+    ids=["ended", "Ctrl-C", "terminal closed", "hang-up in a terminal", "hang-up by systemd"],
+)
+def test_a_closed_terminal_drains_the_node_and_another_hang_up_reloads(
+    number: signal.Signals, terminal: list[bool], stops: bool
 ) -> None:
-    """A closed terminal sends SIGHUP, which would otherwise end the supervisor alone."""
+    """SIGHUP means both; a terminal that was there at the start and is gone tells them apart."""
     before = {
         each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     }
-    stop = threading.Event()
     try:
-        supervisor.stop_on_signals(stop)
+        asked = supervisor.heed_signals(iter(terminal).__next__)
         signal.raise_signal(number)
-        assert stop.is_set()
+        assert (asked.stop.is_set(), asked.reload.is_set()) == (stops, not stops)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
