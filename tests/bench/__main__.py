@@ -39,6 +39,7 @@ GROUPS: dict[str, str] = {
     "small": "bench.reception:small_files",
     "association": "bench.reception:associations",
     "audit": "bench.audit:events",
+    "growth": "bench.growth:by_size",
 }
 
 
