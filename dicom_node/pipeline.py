@@ -5,34 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dicom_node import check_objects, compose, gate, pixels, select_images
-from dicom_node.domain.reading import (
-    AsymmetrySummary,
-    HeatCheckSummary,
-    ReadingSummary,
-    StageSummary,
-)
+from dicom_node.domain.spans import Spans
 from dicom_node.domain.values import FilmOutcome, Identity, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 from dicom_node.explain.message import points
 from dicom_node.fail_points import fail_point
+from dicom_node.summary import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from pydicom import Dataset
 
     from dicom_node.config import Config
     from dicom_node.domain.values import CheckFailure, EarlierReading
     from dicom_node.ports import Clock, Reader
-    from models.reading import Asymmetry, HeatCheck, Reading, StageResult, Thresholds
-
-
-# Notes of an image that say what was unusual about its pixels.
-_UNUSUAL = ("aspect", "mirrored", "decoding", "header")
+    from models.reading import Reading, Thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,28 +76,27 @@ class Pipeline:
         except Refused as error:
             return FilmOutcome(sop_instance_uid="", refusal=_why(error), reading=None)
         context = replace(self._context(revision, predecessors, force_stage3=force_stage3), key=key)
-        started = perf_counter()
-        image = self._select(source)
-        decode_seconds = perf_counter() - started
+        spans = Spans()
+        with spans.step("decode"):
+            image = self._select(source)
         fail_point("work.decoded")
         if isinstance(image, Refusal):
             return self._refuse(source, image, context, out)
         thresholds = self._thresholds(source, sender)
-        read = self._read_through_gate(image, thresholds, force_stage3=force_stage3)
+        read = self._read_through_gate(image, thresholds, spans, force_stage3=force_stage3)
         if isinstance(read, Refusal):
             return self._refuse(source, read, context, out)
         image, reading = read
+        spans.seconds.update(reading.seconds)
         fail_point("work.read")
-        started = perf_counter()
         if self.config.results.previous:
             context = replace(context, earlier=compose.earlier(source, earlier, reading.model))
         make = partial(compose.compose, image=image, reading=reading)
-        results, faults = self._compose(source, context, make, out)
-        seconds = {"decode": decode_seconds, **reading.seconds, "compose": perf_counter() - started}
+        results, faults = self._compose(source, context, make, out, spans)
         return FilmOutcome(
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
             refusal=None,
-            reading=summary(reading, seconds, image.notes, self.config.digest),
+            reading=summary(reading, spans.seconds, image.notes, self.config.digest),
             film_date=compose.film_date(source),
             results=results,
             faults=faults,
@@ -126,13 +116,14 @@ class Pipeline:
             return _why(error)
 
     def _read_through_gate(
-        self, image: Image, thresholds: Thresholds, *, force_stage3: bool
+        self, image: Image, thresholds: Thresholds, spans: Spans, *, force_stage3: bool
     ) -> tuple[Image, Reading] | Refusal:
         """Read the film, with wrong polarity corrected, or return the gate's refusal."""
         read = partial(self.reader.read, thresholds=thresholds, force_stage3=force_stage3)
         if not self.config.gate.enabled:
             return image, read(image)
-        look = self.reader.look(image)
+        with spans.step("gate"):
+            look = self.reader.look(image)
         if refusal := gate.examine_look(image, look, self.config.gate):
             return refusal
         image = gate.correct_polarity(image, look, self.config.gate)
@@ -150,7 +141,7 @@ class Pipeline:
         make = partial(
             compose.compose_refusal, refusal=refusal, model=self.reader.identity, image=shown
         )
-        results, faults = self._compose(source, context, make, out)
+        results, faults = self._compose(source, context, make, out, Spans())
         return FilmOutcome(
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
             refusal=refusal,
@@ -161,17 +152,20 @@ class Pipeline:
 
     def _compose(
         self, source: Dataset, context: compose.Context, make: Callable[..., list[Dataset]],
-        out: Path,
+        out: Path, spans: Spans,
     ) -> tuple[tuple[Result, ...], tuple[CheckFailure, ...]]:  # fmt: skip
         """Make, write and check a set of objects for each identity."""
         results: list[Result] = []
         faults: list[CheckFailure] = []
         for identity in self.identities:
             header, seen = compose.restrict(source, replace(context, identity=identity))
-            objects = make(header, context=seen)
+            with spans.step("compose"):
+                objects = make(header, context=seen)
             fail_point("work.composed")
-            written = [_write(ds, out, source, identity) for ds in objects]
-            faults += check_objects.check_files([out / each.path for each in written], header)
+            with spans.step("write"):
+                written = [_write(ds, out, source, identity) for ds in objects]
+            with spans.step("check"):
+                faults += check_objects.check_files([out / each.path for each in written], header)
             results += written
         return tuple(results), tuple(faults)
 
@@ -190,25 +184,6 @@ class Pipeline:
             normals_above=self.config.models.normals_above,
             secret=self.secret,
         )
-
-
-def summary(
-    reading: Reading, seconds: dict[str, float], notes: Mapping[str, str], config_digest: str
-) -> ReadingSummary:
-    """Summarise a reading: probabilities to 6 decimal places, all else to 4."""
-    return ReadingSummary(
-        lung_area=round(reading.lungs.area_fraction, 4),
-        asymmetry=_asymmetry(reading.lungs.asymmetry) if reading.lungs.asymmetry else None,
-        pneumonia=_stage(reading.pneumonia),
-        covid19=_stage(reading.covid19) if reading.covid19 else None,
-        explanation=_explanation(reading.heat_check) if reading.heat_check else None,
-        model_version=reading.model.version,
-        model_digests=reading.model.digests,
-        seconds={name: round(value, 4) for name, value in seconds.items()},
-        polarity=notes.get("polarity"),
-        config_digest=config_digest,
-        notes={name: notes[name] for name in _UNUSUAL if name in notes},
-    )
 
 
 def entry(path: Path, outcome: FilmOutcome | str) -> dict[str, object]:
@@ -262,35 +237,9 @@ def _why(error: Refused) -> Refusal:
     return Refusal(code=RefusalCode(error.code), reason=error.reason)
 
 
-def _stage(result: StageResult) -> StageSummary:
-    return StageSummary(
-        probability=round(result.probability, 6),
-        threshold=result.threshold,
-        positive=result.positive,
-        point=result.point,
-    )
-
-
 def _scored(stage: Any) -> dict[str, object] | None:
     """A stage for `read --json`, with the score that pictures and reports state."""
     return {**stage, "score": points(stage["probability"])} if stage else None
-
-
-def _asymmetry(found: Asymmetry) -> AsymmetrySummary:
-    return AsymmetrySummary(
-        area_ratio=round(found.area_ratio, 4),
-        base_difference=round(found.base_difference, 4),
-        suspicious=found.suspicious,
-    )
-
-
-def _explanation(check: HeatCheck) -> HeatCheckSummary:
-    return HeatCheckSummary(
-        inside_lungs=round(check.inside_lungs, 4),
-        drop=None if check.drop is None else round(check.drop, 4),
-        random_drop=None if check.random_drop is None else round(check.random_drop, 4),
-        reliable=check.reliable,
-    )
 
 
 def _write(ds: Dataset, out: Path, source: Dataset, identity: Identity) -> Result:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from dicom_node.domain.reading import StageSummary
+    from dicom_node.domain.timeline import Step
 
 NOT_FOR_DIAGNOSIS = "Research software, not a medical device: NOT FOR DIAGNOSTIC USE."
 
@@ -146,6 +147,13 @@ def print_study(study: Mapping[str, Any]) -> None:
         ),
     )
     print_audit(study["audit"])
+
+
+def print_timeline(steps: Sequence[Step]) -> None:
+    """Print where a study's time went, from its last film to the last answer."""
+    if steps:
+        rows = ([step.name, f"{step.seconds:.3f}", f"{step.at:.3f}"] for step in steps)
+        print_table("time from the last film on", ["step", "took (s)", "done at (s)"], rows)
 
 
 def print_audit(lines: Iterable[Mapping[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,9 +20,11 @@ from dicom_node.cli.render import (
     print_line,
     print_study,
     print_table,
+    print_timeline,
 )
 from dicom_node.config import load
 from dicom_node.domain.reading import Verdict
+from dicom_node.domain.timeline import timeline
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -85,17 +88,19 @@ def show(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show films, readings, results, deliveries and audit lines of one study. Times are UTC."""
+    """Show films, readings, results, deliveries, times and audit lines of one study, in UTC."""
     store = store_of(load(config))
     study = _completed(store, study_uid)
     detail = store.queries.study_detail(study)
     if detail is None:
         raise NodeError(f"study {study_uid} was never received")
     record_access(store, "show", study)
+    steps = timeline(detail)
     if as_json:
-        print_json(detail)
+        print_json({**detail, "timeline": [asdict(step) for step in steps]})
     else:
         print_study(detail)
+        print_timeline(steps)
 
 
 _SHOWN_UIDS = 5  # if the first characters fit several studies

@@ -139,11 +139,14 @@ class Deliverer:
         if (why := down.get(shipment.destination)) is not None:
             yield from [unavailable(f"not tried: {why}")] * len(shipment.deliveries)
             return
-        begun = [_begins(shipment)]
+        claimed, begun = self.clock(), False
 
         def keep_lease() -> None:
-            self.outbox.renew(shipment, self._lease_until(), *begun)
-            begun.clear()
+            nonlocal begun
+            connecting = (self.clock() - claimed).total_seconds()
+            events = () if begun else (_begins(shipment, connecting),)
+            self.outbox.renew(shipment, self._lease_until(), *events)
+            begun = True
 
         paths = [self.data_dir / delivery.result.path for delivery in shipment.deliveries]
         with closing(self.sender.send(shipment.destination, paths, keep_lease)) as answers:
@@ -198,11 +201,15 @@ def _log_failures(shipment: Shipment, settlements: Sequence[Settlement]) -> None
         )
 
 
-def _begins(shipment: Shipment) -> AuditEvent:
-    """The audit event before the first object: how many objects of each SOP class."""
+def _begins(shipment: Shipment, connecting: float) -> AuditEvent:
+    """The audit event before the first object: how many of each SOP class, seconds to connect."""
     objects = Counter(each.result.sop_class_uid for each in shipment.deliveries)
     return AuditEvent(
         kind=AuditKind.DELIVERY_BEGUN,
         study_instance_uid=shipment.study_instance_uid,
-        detail={"destination": shipment.destination, "objects": dict(objects)},
+        detail={
+            "destination": shipment.destination,
+            "objects": dict(objects),
+            "connecting": round(connecting, 4),
+        },
     )

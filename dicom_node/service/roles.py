@@ -129,6 +129,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
     from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
     from dicom_node.service.memory import limit_growth
+    from dicom_node.service.wake import Bells
     from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now)
@@ -138,6 +139,8 @@ def _work(owner: str, config: Config, term: Term) -> None:
         log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
     secret = node_secret(config.node.data_dir)
+    bells = Bells.of(config.node.data_dir)
+    bells.readings.listen()
     present: Config | None = config
     while present is not None:
         identities = tuple(dict.fromkeys(each.identity for each in present.destinations))
@@ -146,10 +149,12 @@ def _work(owner: str, config: Config, term: Term) -> None:
             identities=identities or (Identity.FULL,),
         )  # fmt: skip
         worker = Worker(
-            owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now
-        )
+            owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now,
+            wait=bells.readings.wait, finished=bells.deliveries.ring,
+        )  # fmt: skip
         worker.run(term.ended)
         present = term.following()
+    bells.readings.close()
     store.close()
 
 
@@ -166,6 +171,7 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
     from dicom_node.service.deliverer import Queues, Rounds
     from dicom_node.service.housekeeping import Housekeeping
     from dicom_node.service.scheduler import Ticks, keep_house, scheduler
+    from dicom_node.service.wake import Bells
 
     queues = Queues(
         outbox=store.outbox,
@@ -175,6 +181,7 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
         audit=store.audit,
     )
     rounds = Rounds(owner, config, queues, utc_now, ended)
+    bells = Bells.of(config.node.data_dir)
     ticking = scheduler(
         Ticks(
             study=config.study,
@@ -190,6 +197,7 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
             release=store.release,
             repair_clock_skew=lambda: store.repair_clock_skew(_longest_wait(config)),
             clock=utc_now,
+            ready=bells.readings.ring,
         )
     )
     house = Housekeeping(
@@ -201,7 +209,7 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
     )
     keep_house(ticking, house.run, house.checkpoint_if_due)
     ticking.start()
-    ended.wait()
+    bells.deliveries.answer(ended, lambda: ticking.add_job(rounds.deliver.start_due))
     ticking.shutdown(wait=True)
     rounds.wait()  # a delivery under way is finished
 

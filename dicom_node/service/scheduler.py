@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from dicom_node.config import StudyConfig
     from dicom_node.ports import Clock, Jobs
 
-_ASSEMBLE_SECONDS = 0.25  # how late a quiet study may be noticed
-_DELIVER_SECONDS = 0.25  # how late a due delivery may be noticed
+_ASSEMBLE_SECONDS = 0.1  # how late a quiet study may be noticed
+_DELIVER_SECONDS = 0.25  # how late a due delivery may be noticed that nothing announces
 _BACKGROUND_SECONDS = 0.5  # how late a verification, a report or a probe may be
 _LEASE_SECONDS = 10.0  # how late an expired lease may be noticed
 _HOUSEKEEPING_SECONDS = 3600.0
@@ -43,6 +43,7 @@ class Ticks:
     release: Callable[[], int]  # frees expired leases; how many
     repair_clock_skew: Callable[[], int]  # makes due what a wrong clock postponed; how many
     clock: Clock
+    ready: Callable[[], object] = lambda: None  # called when studies are to be read
 
     def assemble(self) -> None:
         """Make a job of every study that was quiet, or has waited, for long enough."""
@@ -51,6 +52,7 @@ class Ticks:
         overdue_before = now - timedelta(seconds=self.study.longest_wait_seconds)
         if self.jobs.open_ready(quiet_before, overdue_before):
             fail_point("study.opened")
+            self.ready()
 
     def sweep_leases(self) -> None:
         """Free work whose lease expired, and repair what a wrong clock wrote."""

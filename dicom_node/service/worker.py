@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from dicom_node.log import where
 from dicom_node.store.folders import results_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from dicom_node.config import Config
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from dicom_node.pipeline import Pipeline
     from dicom_node.ports import Clock, Jobs
 
-_POLL_SECONDS = 0.1  # an empty claim costs well under a millisecond
+_POLL_SECONDS = 0.25  # how late work may be noticed that nothing announces, such as a retry
 _RETRY_SECONDS = 10.0  # before attempt n + 1: n times this
 _ATTEMPTS_TOGETHER = 2  # then a study's films are read in two jobs: one film may fail the others
 
@@ -35,19 +37,29 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Reads studies, one at a time, until it is stopped."""
+    """Reads studies, one at a time, until it is stopped.
+
+    Parameters
+    ----------
+    wait
+        Waits for work, so many seconds at most.
+    finished
+        Called after each reading whose results can be sent.
+    """
 
     owner: str
     config: Config
     jobs: Jobs
     pipeline: Pipeline
     clock: Clock
+    wait: Callable[[float], object] = time.sleep
+    finished: Callable[[], object] = lambda: None
 
     def run(self, stop: Event) -> None:
         """Work until ``stop`` is set; a reading in progress is finished first."""
         while not stop.is_set():
             if not self.step():
-                stop.wait(_POLL_SECONDS)
+                self.wait(_POLL_SECONDS)
 
     def step(self) -> bool:
         """Do one job; False if there was none."""
@@ -91,6 +103,7 @@ class Worker:
         fail_point("work.finishing")
         self.jobs.finish(job, outcomes, destinations)
         fail_point("work.finished")
+        self.finished()
         log.info(
             "study read",
             films=sum(outcome.refusal is None for outcome in outcomes),

@@ -236,4 +236,5 @@ def test_the_json_entry_has_the_documented_keys(tmp_path: Path) -> None:
     assert set(explanation) == {"inside_lungs", "drop", "random_drop", "reliable"}
     seconds = accepted["seconds"]
     assert isinstance(seconds, dict)
-    assert set(seconds) == {"decode", "lungs", "pneumonia", "covid19", "explain", "compose"}
+    networks = {"lungs", "pneumonia", "covid19", "explain"}
+    assert set(seconds) == {"decode", "gate", *networks, "compose", "write", "check"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dicom_node.config import StudyConfig
@@ -18,11 +19,12 @@ class Shelf:
         self.quiet_before: list[datetime] = []
         self.overdue_before: datetime | None = None
         self.released = 0
+        self.ready = 0
 
     def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
         self.quiet_before.append(quiet_before)
         self.overdue_before = overdue_before
-        return 0
+        return self.ready
 
     def release(self, owner: str | None = None) -> int:
         self.released += 1
@@ -47,6 +49,17 @@ def test_a_study_is_ready_when_it_was_quiet_for_the_configured_time() -> None:
     _ticks(shelf).assemble()
     assert shelf.quiet_before == [NOW - timedelta(seconds=7)]
     assert shelf.overdue_before == NOW - timedelta(seconds=60)
+
+
+def test_workers_are_woken_when_a_study_is_ready() -> None:
+    """And only then."""
+    shelf, woken = Shelf(), []
+    ticks = replace(_ticks(shelf), ready=lambda: woken.append(1))
+    ticks.assemble()
+    assert not woken
+    shelf.ready = 1
+    ticks.assemble()
+    assert woken == [1]
 
 
 def test_leases_that_ran_out_go_back() -> None:

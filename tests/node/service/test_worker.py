@@ -157,7 +157,9 @@ def test_the_pipeline_gets_the_revision_and_its_predecessors() -> None:
     worker.step()
     calls = worker.pipeline.calls  # type: ignore[attr-defined]
     key = _job().instances[0].sop_instance_uid
-    assert calls == [{"revision": 2, "predecessors": (RESULT,), "earlier": (), "key": key}]
+    assert calls == [
+        {"revision": 2, "predecessors": (RESULT,), "earlier": (), "key": key, "sender": "CT"}
+    ]
 
 
 def test_a_file_without_a_uid_keeps_the_uid_it_was_received_under() -> None:
@@ -205,6 +207,34 @@ def test_a_lost_lease_drops_the_work_quietly(answer: FilmOutcome | Exception) ->
     jobs = OneJob(_job(), lease_lost=True)
     assert _worker(jobs, answer).step()
     assert (jobs.finished, jobs.failed) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "times"),
+    [(READ, 1), (REFUSED, 1), (ValueError(), 0)],
+    ids=["read", "refused", "error"],
+)
+def test_a_finished_reading_wakes_the_deliverer(
+    answer: FilmOutcome | Exception, times: int
+) -> None:
+    """Not by a failed one, which has nothing to send."""
+    woken: list[int] = []
+    worker = replace(_worker(OneJob(_job()), answer), finished=lambda: woken.append(1))
+    worker.step()
+    assert len(woken) == times
+
+
+def test_the_worker_waits_for_work_where_there_is_none() -> None:
+    """The wait is given to it: new work may end it."""
+    stop = threading.Event()
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        stop.set()
+
+    replace(_worker(OneJob(None)), wait=wait).run(stop)
+    assert len(waits) == 1
 
 
 def test_the_worker_stops_on_request() -> None:

@@ -226,7 +226,7 @@ def test_a_delivery_that_begins_says_so_once_before_its_first_object(
         line for line in finished.store.audit.tail(9) if line.event.kind is AuditKind.DELIVERY_BEGUN
     ]
     assert line.event.study_instance_uid == "1.2"
-    assert line.event.detail == {"destination": "pacs", "objects": {SC: 2}}
+    assert line.event.detail == {"destination": "pacs", "objects": {SC: 2}, "connecting": 0.0}
 
 
 def test_a_deliverer_that_wakes_between_two_objects_sends_no_more(finished: StoreHarness) -> None:

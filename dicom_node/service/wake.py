@@ -1,0 +1,96 @@
+"""A process wakes another one that waits for work, so that no work waits for a poll.
+
+Each kind of waiter has one named pipe in the data folder; a process that made work writes a byte
+to it. A lost byte costs one polling interval and nothing else: the queue is in the database.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+_END_SECONDS = 0.25  # how late the end may be noticed
+_DRAINED = 65536  # bytes: all that a pipe holds
+
+log = structlog.get_logger()
+
+
+class Bell:
+    """One kind of waiter, such as the workers.
+
+    Parameters
+    ----------
+    data_dir
+        The processes that share it reach each other; on other machines they poll.
+    name
+        Of the waiters.
+    """
+
+    def __init__(self, data_dir: Path, name: str) -> None:
+        self._path = data_dir / f"{name}.wake"
+        self._pipe: int | None = None
+
+    def ring(self) -> None:
+        """Wake the waiters, if there are any; never blocks and never fails."""
+        with suppress(OSError):  # no waiter, no pipe yet, or one that is full of earlier rings
+            pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            try:
+                os.write(pipe, b"\0")
+            finally:
+                os.close(pipe)
+
+    def listen(self) -> None:
+        """Hear rings from now on; without a pipe, `wait` waits for its whole time."""
+        try:
+            with suppress(FileExistsError):
+                os.mkfifo(self._path, 0o600)
+            # Open for writing, too: without a writer the pipe would be at its end all the time.
+            self._pipe = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except OSError as error:
+            log.warning("no pipe to be woken by; polling", path=str(self._path), error=str(error))
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it rings, or for this time; whether it rang, now or since the last wait."""
+        pipes = [] if self._pipe is None else [self._pipe]
+        rung = select.select(pipes, [], [], seconds)[0]
+        for pipe in rung:
+            with suppress(BlockingIOError):  # another waiter was faster
+                os.read(pipe, _DRAINED)
+        return bool(rung)
+
+    def answer(self, ended: Event, action: Callable[[], object]) -> None:
+        """Listen, and do something at each ring, until an event is set."""
+        self.listen()
+        while not ended.is_set():
+            if self.wait(_END_SECONDS):
+                action()
+        self.close()
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bells:
+    """What is waited for."""
+
+    readings: Bell  # by the workers
+    deliveries: Bell  # by the deliverer
+
+    @classmethod
+    def of(cls, data_dir: Path) -> Self:
+        """The bells of a node."""
+        return cls(readings=Bell(data_dir, "readings"), deliveries=Bell(data_dir, "deliveries"))

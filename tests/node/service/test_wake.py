@@ -1,0 +1,87 @@
+"""A process that made work wakes the one that waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dicom_node.service.wake import Bell
+
+_LONG = 20.0  # seconds; never waited for
+
+
+@pytest.fixture
+def waiter(tmp_path: Path) -> Iterator[Bell]:
+    bell = Bell(tmp_path, "work")
+    bell.listen()
+    yield bell
+    bell.close()
+
+
+def test_a_ring_ends_the_wait(waiter: Bell, tmp_path: Path) -> None:
+    """Of a waiter in another process: all they share is the folder."""
+    began = time.monotonic()
+    threading.Timer(0.05, Bell(tmp_path, "work").ring).start()
+    waiter.wait(_LONG)
+    assert 0.04 < time.monotonic() - began < _LONG / 2
+
+
+def test_a_ring_before_the_wait_is_not_lost(waiter: Bell, tmp_path: Path) -> None:
+    """Work that was made while the waiter was at work; several rings are one."""
+    for _ in range(3):
+        Bell(tmp_path, "work").ring()
+    began = time.monotonic()
+    waiter.wait(_LONG)
+    assert time.monotonic() - began < _LONG / 2
+    waiter.wait(0.05)
+    assert time.monotonic() - began >= 0.05
+
+
+def test_a_ring_wakes_every_waiter(waiter: Bell, tmp_path: Path) -> None:
+    """One of several workers takes the work, whichever is first; none is left stuck in a read."""
+    other = Bell(tmp_path, "work")
+    other.listen()
+    waits = [threading.Thread(target=each.wait, args=(0.5,)) for each in (waiter, other)]
+    for each in waits:
+        each.start()
+    Bell(tmp_path, "work").ring()
+    for each in waits:
+        each.join(_LONG)
+    other.close()
+    assert not any(each.is_alive() for each in waits)
+
+
+def test_nothing_happens_where_there_is_no_waiter(tmp_path: Path) -> None:
+    """No pipe yet, or one that its reader has left: ringing neither blocks nor fails."""
+    bell = Bell(tmp_path, "work")
+    bell.ring()
+    bell.listen()
+    bell.close()
+    bell.ring()
+
+
+def test_a_pipe_full_of_rings_does_not_block(waiter: Bell, tmp_path: Path) -> None:
+    """A waiter that hangs stops no one else."""
+    ringer = Bell(tmp_path, "work")
+    for _ in range(70_000):
+        ringer.ring()
+    waiter.wait(_LONG)
+
+
+def test_without_a_pipe_there_is_polling(tmp_path: Path) -> None:
+    """A file system that knows no pipes: the wait lasts its whole time."""
+    (tmp_path / "work.wake").mkdir()
+    bell = Bell(tmp_path, "work")
+    bell.listen()
+    began = time.monotonic()
+    bell.wait(0.05)
+    assert time.monotonic() - began >= 0.05
+
+
+def test_the_pipe_is_private(waiter: Bell, tmp_path: Path) -> None:
+    """As every file of the data folder."""
+    assert (tmp_path / "work.wake").stat().st_mode & 0o077 == 0
