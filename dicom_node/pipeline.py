@@ -82,7 +82,7 @@ class Pipeline:
         fail_point("work.decoded")
         if isinstance(image, Refusal):
             return self._refuse(source, image, context, out)
-        thresholds = self._thresholds(source, sender)
+        thresholds = self.thresholds(source, sender)
         read = self._read_through_gate(image, thresholds, spans, force_stage3=force_stage3)
         if isinstance(read, Refusal):
             return self._refuse(source, read, context, out)
@@ -130,7 +130,8 @@ class Pipeline:
         reading = read(image)
         return gate.examine_reading(reading, look.limits) or (image, reading)
 
-    def _thresholds(self, source: Dataset, sender: str) -> Thresholds:
+    def thresholds(self, source: Dataset, sender: str) -> Thresholds:
+        """What its stages are compared with, see `config.ThresholdsConfig.of_film`."""
         modality, view = (str(source.get(key) or "") for key in ("Modality", "ViewPosition"))
         return self.config.thresholds.of_film(modality=modality, view=view, ae_title=sender)
 

@@ -16,6 +16,7 @@ from dicom_node.cli import (
     backup,
     conformance,
     destinations,
+    docs,
     doctor,
     erase,
     init,
@@ -25,6 +26,7 @@ from dicom_node.cli import (
     stats,
     status,
     studies,
+    why,
 )
 from dicom_node.cli.render import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json, printable
 from dicom_node.config import load
@@ -40,6 +42,7 @@ app.add_typer(doctor.doctor, name="doctor")
 config_commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 app.add_typer(config_commands, name="config")
 init.register(app)
+docs.register(app)
 status.register(app)
 studies.register(app)
 stats.register(app)
@@ -48,6 +51,7 @@ passcode.register(app)
 backup.register(app)
 reload.register(app)
 read.register(app)
+why.register(app)
 destinations.register(app)
 conformance.register(app)
 

@@ -94,5 +94,6 @@ def _steps(config: Path, unit: Path) -> list[str]:
         f"as a service: create the user dicom-node, copy {config} to /etc/dicom-node/ and {unit} "
         "to /etc/systemd/system/, then run systemctl daemon-reload and systemctl enable --now "
         "dicom-node; its data lies in /var/lib/dicom-node",
+        "read dicom-node docs operations and dicom-node docs deployment",
         "let your monitoring run dicom-node status --check",
     ]

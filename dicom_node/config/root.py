@@ -209,6 +209,8 @@ class Config(Section):
             raise ValueError(
                 "a destination with tls needs tls.ca_file: its certificate's authority"
             )
+        if self.http.port and not self.http.is_local and not self.tls.certificate_file:
+            raise ValueError("http.host other than 127.0.0.1 needs tls.certificate_file")
         if self.audit.repository is not None and self.tls.ca_file is None:
             raise ValueError("audit.repository needs tls.ca_file: its certificate's authority")
         return self

@@ -107,11 +107,38 @@ class AuditConfig(Section):
     repository: RepositoryConfig | None = None
 
 
-class HttpConfig(Section):
-    """The web page, health and metrics, for this machine; a proxy lets others look."""
+#: Addresses at which only this machine calls.
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 
-    host: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
+
+class HttpConfig(Section):
+    """The web page, health and metrics, and who may look.
+
+    On this machine any user may, or those of ``users_file``, or those whose name a reverse proxy
+    puts into ``user_header``. On the network only those of ``users_file``, over TLS.
+    """
+
+    host: Word = "127.0.0.1"
     port: Port | None = None
+    users_file: Path | None = None  # lines name:passcode, as node.users_file
+    user_header: Word | None = None  # set by a reverse proxy on this machine
+
+    @model_validator(mode="after")
+    def _check_access(self) -> Self:
+        if self.users_file and self.user_header:
+            raise ValueError("give users_file or user_header, not both")
+        if self.is_local:
+            return self
+        if self.user_header:
+            raise ValueError("user_header needs host 127.0.0.1: others could send it themselves")
+        if not self.users_file:
+            raise ValueError("host other than 127.0.0.1 needs users_file: who may look")
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can call."""
+        return self.host in LOOPBACK
 
 
 class WebhookConfig(Section):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_FAILURES = 5  # of one address within the time below; then it is locked out for this time
 LOCKED_SECONDS = 600.0
 
-_NAME_AND_PASSCODE = 2  # User Identity Type, PS3.7 Table D.3-14
+NAME_AND_PASSCODE = 2  # User Identity Type, PS3.7 Table D.3-14
 _MOST_ADDRESSES = 10000  # remembered
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ class UserIdentities:
             return True
         if self._failures.locks_out(address):
             return False
-        if identity is None or identity.kind != _NAME_AND_PASSCODE:
+        if identity is None or identity.kind != NAME_AND_PASSCODE:
             return False  # a wrong configuration, not a guess
         known = self._knows(self._path, identity)
         if not known:

@@ -167,6 +167,7 @@ def secret_faults(config: Config) -> list[str]:
     """Whether the other files that the configuration names can be read."""
     files = {
         "node.users_file": config.node.users_file,
+        "http.users_file": config.http.users_file,
         "audit.signing_key_file": config.audit.signing_key_file,
         "audit.public_key_file": config.audit.public_key_file,
     }

@@ -18,13 +18,18 @@ from starlette.routing import Route
 
 from dicom_node import __version__
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.pixels.picture import as_picture
 from dicom_node.service.pidfile import processes
+from dicom_node.service.web.access import Access
 from dicom_node.service.web.history import History
 from dicom_node.service.web.metrics import Look, NodeMetrics
 from dicom_node.service.work_alarms import every_alarm
 from dicom_node.store.status import read_status
+from dicom_node.tls.context import server_context
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     # Starlette calls a page in a thread if it is not a coroutine.
     from starlette.requests import Request
 
@@ -33,9 +38,12 @@ if TYPE_CHECKING:
     from dicom_node.store.store import Store
 
 _STUDIES = 50  # on the page
+_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture Image Storage
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -90,11 +98,28 @@ class Pages:
         study = self.store.queries.study_detail(uid)
         if study is None:
             return self._page("missing.html", status=404)
-        looked: dict[str, object] = {"command": "web study", "user": "web"}
+        self._record(request, "web study", uid)
+        return self._page("study.html", study=study, pictures=_pictures(study))
+
+    def picture(self, request: Request) -> Response:
+        """Show a picture of a study, after recording the access in the audit log."""
+        uid, wanted = request.path_params["uid"], request.path_params["picture"]
+        study = self.store.queries.study_detail(uid)
+        for result in _pictures(study) if study else []:
+            if result["sop_instance_uid"] == wanted:
+                self._record(request, "web picture", uid)
+                try:
+                    content, kind = as_picture(self.config.node.data_dir / result["path"])
+                except OSError:  # retention removed it
+                    break
+                return Response(content, media_type=kind, headers=_HEADERS)
+        return self._page("missing.html", status=404)
+
+    def _record(self, request: Request, command: str, uid: str) -> None:
+        looked: dict[str, object] = {"command": command, "user": request.state.user}
         self.store.audit.append(
             AuditEvent(kind=AuditKind.AUDIT_READ, study_instance_uid=uid, detail=looked)
         )
-        return self._page("study.html", study=study)
 
     def style(self, _request: Request) -> Response:
         """The style sheet."""
@@ -109,6 +134,12 @@ class Pages:
         return HTMLResponse(text, status_code=status, headers=_HEADERS)
 
 
+def _pictures(study: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The study's pictures, of one identity if there are several."""
+    captures = [each for each in study["results"] if each["sop_class_uid"] == _CAPTURE]
+    return [each for each in captures if each["identity"] == captures[0]["identity"]]
+
+
 def application(config: Config, store: Store, clock: Clock) -> Starlette:
     """The web application over a node's store; it changes nothing but the audit log."""
     registry = CollectorRegistry()
@@ -118,35 +149,40 @@ def application(config: Config, store: Store, clock: Clock) -> Starlette:
         undefined=StrictUndefined,
     )
     pages = Pages(config, store, clock, registry, templates)
-    history = History(lines=store.audit)
+    history = History(lines=store.audit, data_dir=config.node.data_dir)
     registry.register(NodeMetrics(config=config, history=history, look=pages.look, clock=clock))
+    hosts = _HOSTS if config.http.is_local else ["*"]  # a page elsewhere has no passcode
+    guarded = Access.of(config.http).guarded
     return Starlette(
         routes=[
-            Route("/", pages.overview),
-            Route("/studies/{uid}", pages.study),
+            Route("/", guarded(pages.overview)),
+            Route("/studies/{uid}", guarded(pages.study)),
+            Route("/studies/{uid}/{picture}", guarded(pages.picture)),
             Route("/style.css", pages.style),
             Route("/healthz", pages.health),
             Route("/readyz", pages.ready),
             Route("/metrics", pages.metrics),
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS)],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
 
 
 def serve(config: Config, store: Store, clock: Clock, stop: threading.Event) -> None:
     """Answer requests until ``stop`` is set."""
     assert config.http.port is not None  # noqa: S101 - the supervisor starts this role only then
-    server = _Server(
-        uvicorn.Config(
-            application(config, store, clock),
-            host=config.http.host,
-            port=config.http.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-        )
+    settings = uvicorn.Config(
+        application(config, store, clock),
+        host=config.http.host,
+        port=config.http.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
     )
+    settings.load()
+    if not config.http.is_local:
+        settings.ssl = server_context(config.tls.model_copy(update={"mutual": False}))
+    server = _Server(settings)
     thread = threading.Thread(target=server.run, name="http", daemon=True)
     thread.start()
     while thread.is_alive() and not stop.wait(0.2):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import os
 import re
 import threading
@@ -13,13 +16,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import Request
 from support.fakes import StoreHarness, refused, store_harness
+from support.film import film, write
 from support.peer import free_port
 
-from dicom_node.config import Config
-from dicom_node.domain.audit import AuditKind
+from dicom_node.config import Config, HttpConfig
+from dicom_node.domain.audit import AuditKind, AuditRecord
 from dicom_node.service import pidfile
+from dicom_node.service.web.access import Access
+from dicom_node.service.web.history import History
 from dicom_node.service.web.server import serve
 
 RUNNING = ("supervisor", "receiver-1", "worker-1", "deliverer-1", "web-1")
@@ -163,6 +171,105 @@ def test_what_a_peer_wrote_is_shown_as_text(web: Web) -> None:
     web.node.receive("1.2")
     web.node.sql("UPDATE instances SET calling_ae_title = '<b>CR1</b>'")
     assert "&lt;b&gt;CR1&lt;/b&gt;" in web.get("/studies/1.2")[1]
+
+
+def test_a_study_s_pictures_are_on_its_page(web: Web) -> None:
+    """As a browser shows them, each access with an audit line; another object is not served."""
+    node = web.node
+    node.finish(node.work("1.2"), "pacs")
+    path = web.data_dir / "picture.dcm"
+    capture = film()
+    write(capture, path)
+    node.sql("UPDATE results SET sop_class_uid = '1.2.840.10008.5.1.4.1.1.7', path = 'picture.dcm'")
+    page = web.get("/studies/1.2")[1]
+    source = re.findall(r'<img src="([^"]+)" alt="[^"]+"', page)[0]
+    with urllib.request.urlopen(f"http://127.0.0.1:{web.port}{source}", timeout=20) as answer:
+        picture = Image.open(io.BytesIO(answer.read()))
+        assert answer.headers["Content-Type"] == "image/png"
+    assert picture.size == (capture.Columns, capture.Rows)
+    assert node.kinds()[-1] is AuditKind.AUDIT_READ
+    path.unlink()
+    assert web.get(source)[0] == 404
+    assert web.get("/studies/1.2/1.2.1")[0] == 404
+
+
+def _request(authorization: str = "", **headers: str) -> Request:
+    """A request from this machine."""
+    headers |= {"Authorization": authorization} if authorization else {}
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "headers": encoded, "client": ("127.0.0.1", 1)})
+
+
+def _basic(name: str, passcode: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{passcode}".encode()).decode()
+
+
+def test_a_login_is_a_line_of_the_users_file(tmp_path: Path) -> None:
+    """The audit log gets its name; five wrong ones lock the address out."""
+    users = tmp_path / "users"
+    users.write_text("ward:open:sesame\n")
+    access = Access.of(HttpConfig(users_file=users))
+    assert access.user(_request(_basic("ward", "open:sesame"))) == "ward"
+    assert access.user(_request()) is None
+    assert access.user(_request("Bearer abc")) is None
+    assert access.user(_request("Basic ***")) is None
+    assert access.refuse().headers["WWW-Authenticate"].startswith("Basic ")
+    for _ in range(5):
+        assert access.user(_request(_basic("ward", "guess"))) is None
+    assert access.user(_request(_basic("ward", "open:sesame"))) is None
+
+
+def test_a_reverse_proxy_names_the_user(tmp_path: Path) -> None:
+    """Without its header there is no page; without any login, everyone of this machine looks."""
+    access = Access.of(HttpConfig(user_header="X-Remote-User"))
+    assert access.user(_request(**{"X-Remote-User": "doe"})) == "doe"
+    assert access.user(_request()) is None
+    assert access.refuse().status_code == 403
+    assert Access.of(HttpConfig()).user(_request()) == "web"
+
+
+@pytest.mark.parametrize(
+    ("http", "reason"),
+    [
+        ({"host": "192.0.2.1"}, "needs users_file"),
+        ({"host": "192.0.2.1", "users_file": "u"}, "needs tls.certificate_file"),
+        ({"host": "192.0.2.1", "user_header": "X-User"}, "needs host 127.0.0.1"),
+        ({"users_file": "u", "user_header": "X-User"}, "not both"),
+    ],
+    ids=str,
+)
+def test_the_page_is_never_open_to_the_network(http: dict[str, object], reason: str) -> None:
+    """Only with a login, and only over TLS."""
+    with pytest.raises(ValueError, match=reason):
+        Config.model_validate({"http": {"port": 8042, **http}})
+
+
+def test_a_new_process_reads_the_new_lines_only(tmp_path: Path) -> None:
+    """Unless the line up to which was counted is another one now, as after a restored backup."""
+    with store_harness(tmp_path) as node:
+        node.work("1.2")
+        first = History(lines=node.store.audit, data_dir=tmp_path)
+        first.update()
+        node.work("1.3")
+        asked: list[int] = []
+
+        class Log:
+            hash_at = node.store.audit.hash_at
+
+            def after(self, sequence: int, count: int) -> list[AuditRecord]:
+                asked.append(sequence)
+                return node.store.audit.after(sequence, count)
+
+        second = History(lines=Log(), data_dir=tmp_path)
+        second.update()
+        assert asked[0] == first.last > 0
+        assert second.events["instance-received"] == 2
+        kept = json.loads((tmp_path / "metrics.json").read_text())
+        (tmp_path / "metrics.json").write_text(json.dumps({**kept, "hash": "0" * 64}))
+        third = History(lines=Log(), data_dir=tmp_path)
+        third.update()
+        assert third.events == second.events
+        assert 0 in asked
 
 
 def test_a_page_of_another_site_reads_nothing(web: Web) -> None:
