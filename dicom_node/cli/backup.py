@@ -10,6 +10,8 @@ import typer
 
 from dicom_node.cli.render import ConfigOption, JsonOption, print_json, print_line
 from dicom_node.config import load
+from dicom_node.errors import NodeError
+from dicom_node.store.plain import SQLITE
 
 _MIB = 2**20
 
@@ -31,7 +33,12 @@ def backup(
     """
     from dicom_node.store.backup import back_up
 
-    made = back_up(load(config).node.data_dir, folder)
+    settings = load(config)
+    if settings.store.url != SQLITE:
+        raise NodeError(
+            "the state is in PostgreSQL: copy it with pg_dump, and the data folder after it"
+        )
+    made = back_up(settings.node.data_dir, folder)
     if as_json:
         print_json(asdict(made))
     else:

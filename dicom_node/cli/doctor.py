@@ -11,6 +11,7 @@ import typer
 from dicom_node.cli.render import ConfigOption, JsonOption, print_json, print_line
 from dicom_node.config import load
 from dicom_node.errors import ConfigError, NodeError
+from dicom_node.store.plain import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,10 @@ def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """
     from dicom_node.store.integrity import damage
 
-    data_dir = load(config).node.data_dir
+    settings = load(config)
+    if settings.store.url != SQLITE:
+        raise NodeError("the state is in PostgreSQL: check it with pg_amcheck")
+    data_dir = settings.node.data_dir
     found = damage(data_dir, thorough=True)
     if as_json:
         print_json({"data_dir": str(data_dir), "damage": found})

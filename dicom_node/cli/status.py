@@ -78,7 +78,8 @@ def _look(
     from dicom_node.store.status import read_status
 
     settings = load(config)
-    counted, alive = read_status(settings.node.data_dir), processes(settings.node.data_dir)
+    counted = read_status(settings.node.data_dir, settings.store.url)
+    alive = processes(settings.node.data_dir)
     _forget_removed(counted, {each.name for each in settings.destinations})
     now = datetime.now(UTC)
     queue = _audit_queue(counted, now) if settings.audit.repository else None

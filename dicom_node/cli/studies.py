@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 from dataclasses import asdict
@@ -187,8 +188,10 @@ def store_of(config: Config) -> Store:
     from dicom_node.store.status import read_status
     from dicom_node.store.store import open_store
 
-    read_status(config.node.data_dir)
-    return open_store(config.node.data_dir, utc_now)
+    read_status(config.node.data_dir, config.store.url)
+    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    atexit.register(store.close)
+    return store
 
 
 def record_access(store: Store, command: str, study_uid: str | None = None) -> None:

@@ -20,6 +20,7 @@ from dicom_node.config.sections import (
     RetentionConfig,
     Section,
     SpoolConfig,
+    StoreConfig,
     TlsConfig,
 )
 from dicom_node.config.thresholds import ThresholdsConfig
@@ -173,6 +174,7 @@ class Config(Section):
 
     node: NodeConfig = NodeConfig()
     tls: TlsConfig = TlsConfig()
+    store: StoreConfig = StoreConfig()
     spool: SpoolConfig = SpoolConfig()
     receive: ReceiveConfig = ReceiveConfig()
     quotas: QuotasConfig = QuotasConfig()

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 #: Secure transport profiles: PS3.15 B.12, never below TLS 1.2, and B.12 with TLS 1.3 alone.
 TlsProfile = Literal["bcp195", "bcp195-tls13"]
@@ -105,6 +113,20 @@ class AuditConfig(Section):
     signing_key_file: Path | None = None
     public_key_file: Path | None = None
     repository: RepositoryConfig | None = None
+
+
+class StoreConfig(Section):
+    """Where the node's state is: a file of the data folder, or a PostgreSQL database."""
+
+    url: Annotated[str, Field(pattern=r"^(sqlite$|postgresql\+psycopg://)")] = "sqlite"
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, url: str) -> str:
+        # The URL is printed in messages and in the Conformance Statement.
+        if urlsplit(url).password is not None or "password=" in url:
+            raise ValueError("holds a password: use PGPASSFILE, PGPASSWORD or a client certificate")
+        return url
 
 
 #: Addresses at which only this machine calls.

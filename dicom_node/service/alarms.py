@@ -76,7 +76,7 @@ def reception(config: Config, now: datetime) -> list[Alarm]:
             sentence=f"{_RECEPTION[name].format(count)} in the last 24 hours",
             command="dicom-node audit tail -n 200",
         )
-        for name, count in recent_problems(config.node.data_dir, now).items()
+        for name, count in recent_problems(config.node.data_dir, now, config.store.url).items()
     ]
 
 

@@ -101,7 +101,7 @@ def _receive(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.receive.scp import Receiver
     from dicom_node.service.alarms import access
 
-    store = open_store(config.node.data_dir, utc_now)
+    store = open_store(config.node.data_dir, utc_now, config.store.url)
     intake = Intake(store.commitments, config.delivery, utc_now)
     commitment = CommitmentHandler(config, store.commitment_requests, intake, store.audit)
     receiver = Receiver(
@@ -132,7 +132,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.wake import Bells
     from dicom_node.service.worker import Worker
 
-    store = open_store(config.node.data_dir, utc_now)
+    store = open_store(config.node.data_dir, utc_now, config.store.url)
     reader = CascadeReader(config.models, config.workers.threads)
     reader.warm_up()
     if not limit_growth(config.workers.film_memory_mb):
@@ -159,7 +159,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
 
 
 def _deliver(owner: str, config: Config, term: Term) -> None:
-    store = open_store(config.node.data_dir, utc_now)
+    store = open_store(config.node.data_dir, utc_now, config.store.url)
     present: Config | None = config
     while present is not None:
         _deliver_for_a_term(owner, present, store, term.ended)
@@ -217,7 +217,7 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
 def _serve(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.web.server import serve
 
-    store = open_store(config.node.data_dir, utc_now)
+    store = open_store(config.node.data_dir, utc_now, config.store.url)
     log.info("web page", address=f"http://{config.http.host}:{config.http.port}/")
     present: Config | None = config
     while present is not None:
@@ -251,7 +251,8 @@ def _alerts(config: Config) -> tuple[Callable[[], None], ...]:
     data_dir = config.node.data_dir
 
     def look() -> list[Alarm]:
-        return every_alarm(config, None, read_status(data_dir), processes(data_dir), utc_now())
+        counted = read_status(data_dir, config.store.url)
+        return every_alarm(config, None, counted, processes(data_dir), utc_now())
 
     alerts = Alerts(
         settings=config.alerts,

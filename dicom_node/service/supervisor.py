@@ -30,6 +30,7 @@ from dicom_node.service.roles import CANNOT_START, ROLES, Role, processes_of
 from dicom_node.service.start_checks import reload_faults, start_faults
 from dicom_node.service.systemd import notify
 from dicom_node.store.integrity import refuse_damaged
+from dicom_node.store.plain import SQLITE
 from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
@@ -130,9 +131,10 @@ class Supervisor:
             if faults := start_faults(self.config):
                 raise NodeError("cannot start: " + "\n  ".join(faults))
             _make_private(data_dir)
-            refuse_damaged(data_dir)
+            if self.config.store.url == SQLITE:
+                refuse_damaged(data_dir)
             running_config.publish(self.config)
-            store = open_store(data_dir, utc_now)
+            store = open_store(data_dir, utc_now, self.config.store.url)
             self.children = [
                 _Child(role=role, name=name) for name, role in processes_of(self.config).items()
             ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from dicom_node.errors import NodeError
 from dicom_node.store.integrity import damage
-from dicom_node.store.status import DATABASE
+from dicom_node.store.plain import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,20 +1,26 @@
-"""Which studies are ready for a job, and which job is read next."""
+"""Which studies are ready for a job, which job is read next, and its films."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select, update
 
 from dicom_node.dicom.uids import FILM_CLASSES
 from dicom_node.domain.states import JobStatus
 from dicom_node.store import schema
-from dicom_node.store.inbox import UNDECIDED
+from dicom_node.store.inbox import UNDECIDED, instance_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Select
+    from sqlalchemy import Connection, Select
+
+    from dicom_node.domain.values import Instance
+
+#: Films of one job. A larger study is read in several, between which an urgent study is read.
+FILMS_AT_ONCE = 32
 
 _JOBS, _INSTANCES, _STUDIES = schema.jobs, schema.instances, schema.studies
 
@@ -45,8 +51,11 @@ def ready_studies(quiet_before: datetime, overdue_before: datetime | None) -> Se
     )
 
 
-def next_jobs(now: datetime) -> Select[Any]:
-    """The oldest due job of each peer, with its ``peer`` and ``urgent``; urgent ones first."""
+def next_jobs(now: datetime, without: Sequence[int] = ()) -> Select[Any]:
+    """The oldest due job of each peer, with its ``peer`` and ``urgent``; urgent ones first.
+
+    Jobs whose id is in ``without`` do not count.
+    """
     urgent = exists().where(
         _INSTANCES.c.study_instance_uid == _JOBS.c.study_instance_uid,
         _INSTANCES.c.decision == UNDECIDED,
@@ -63,9 +72,12 @@ def next_jobs(now: datetime) -> Select[Any]:
     turn = func.row_number().over(
         partition_by=[urgent, peer], order_by=[_JOBS.c.due_at, _JOBS.c.id]
     )
+    due = and_(_JOBS.c.status == JobStatus.WAITING, _JOBS.c.due_at <= now)
+    if without:
+        due = and_(due, _JOBS.c.id.not_in(without))
     waiting = (
         select(_JOBS, urgent.label("urgent"), peer.label("peer"), turn.label("turn"))
-        .where(_JOBS.c.status == JobStatus.WAITING, _JOBS.c.due_at <= now)
+        .where(due)
         .subquery()
     )
     return (
@@ -73,3 +85,29 @@ def next_jobs(now: datetime) -> Select[Any]:
         .where(waiting.c.turn == 1)
         .order_by(waiting.c.urgent.desc(), waiting.c.due_at, waiting.c.id)
     )
+
+
+def take_films(
+    connection: Connection, job_id: int, study_instance_uid: str
+) -> tuple[Instance, ...]:
+    """Assign undecided films of the study to this job, at most `FILMS_AT_ONCE`; return them."""
+    chosen = and_(
+        _INSTANCES.c.study_instance_uid == study_instance_uid,
+        _INSTANCES.c.decision == UNDECIDED,
+        or_(_INSTANCES.c.job_id.is_(None), _INSTANCES.c.job_id == job_id),
+    )
+    films = (
+        select(_INSTANCES.c.sop_instance_uid)
+        .where(chosen)
+        .order_by(_INSTANCES.c.job_id.is_(None), _INSTANCES.c.received_at)
+        .limit(FILMS_AT_ONCE)
+        .with_for_update(key_share=True)  # another job of the study may be claimed beside this one
+    )
+    chosen = _INSTANCES.c.sop_instance_uid.in_(connection.execute(films).scalars().all())
+    connection.execute(update(_INSTANCES).where(chosen).values(job_id=job_id))
+    rows = connection.execute(
+        select(_INSTANCES)
+        .where(chosen)
+        .order_by(_INSTANCES.c.received_at, _INSTANCES.c.sop_instance_uid)
+    ).mappings()
+    return tuple(instance_of(row) for row in rows)

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dicom_node.errors import DatabaseDamaged, NodeError
-from dicom_node.store.status import DATABASE
+from dicom_node.store.plain import DATABASE
 
 _MOST = 20  # findings; one bad page makes hundreds
 

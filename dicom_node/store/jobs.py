@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, insert, select, update
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import JOB_TRANSITIONS, JobEvent, JobStatus
 from dicom_node.domain.values import Job
 from dicom_node.store import audit, schema
-from dicom_node.store.database import finds, of, writing
-from dicom_node.store.due import next_jobs, ready_studies
+from dicom_node.store.database import claiming, finds, of, writing
+from dicom_node.store.due import next_jobs, ready_studies, take_films
 from dicom_node.store.earlier import earlier_readings
-from dicom_node.store.inbox import UNDECIDED, instance_of
-from dicom_node.store.leases import FREE, READINGS, next_due
+from dicom_node.store.leases import FREE, READINGS, lock
 from dicom_node.store.outcomes import events_of, record
 from dicom_node.store.revisions import reopen, reports
 
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
     from dicom_node.domain.values import FilmOutcome, Identity
     from dicom_node.ports import Clock
-
-#: Films of one job. A larger study is read in several, between which an urgent study is read.
-FILMS_AT_ONCE = 32
 
 _JOBS, _INSTANCES, _STUDIES = schema.jobs, schema.instances, schema.studies
 
@@ -69,12 +65,12 @@ class JobTable:
         A peer that sent a hundred studies delays another peer's study by one reading only.
         """
         now = self._clock()
-        query = next_jobs(now)
-        with next_due(self._engine, query) as found:
-            if found is None:
+        if not finds(self._engine, next_jobs(now)):  # nearly always
+            return None
+        with claiming(self._engine) as connection:
+            row = self._lock_next(connection, now)
+            if row is None:
                 return None
-            connection, _ = found
-            row = self._in_turn(connection.execute(query).mappings().all())
             lease = READINGS.claim(
                 connection,
                 _JOBS.c.id == row["id"],
@@ -84,7 +80,7 @@ class JobTable:
                 attempt=row["attempt"] + 1,
                 started_at=now,
             )
-            instances = _take_instances(connection, row["id"], row["study_instance_uid"])
+            instances = take_films(connection, row["id"], row["study_instance_uid"])
             predecessors = reports(connection, row["study_instance_uid"])
             earlier = earlier_readings(connection, row["study_instance_uid"])
         return Job(
@@ -190,6 +186,17 @@ class JobTable:
                 self._open(connection, study_instance_uid, revision + 1)
         return films
 
+    def _lock_next(self, connection: Connection, now: datetime) -> RowMapping | None:
+        """Lock the job whose turn it is, past those that other workers claim at this moment."""
+        taken: list[int] = []
+        while heads := connection.execute(next_jobs(now, taken)).mappings().all():
+            row = self._in_turn(heads)
+            waits = and_(_JOBS.c.id == row["id"], _JOBS.c.status == JobStatus.WAITING)
+            if lock(connection, _JOBS, waits):
+                return row
+            taken.append(row["id"])
+        return None
+
     def _in_turn(self, heads: Sequence[RowMapping]) -> RowMapping:
         """Of the first jobs of the peers, that of the peer whose turn is longest ago."""
         urgent = [head for head in heads if head["urgent"] == heads[0]["urgent"]]
@@ -200,8 +207,9 @@ class JobTable:
     def _open(self, connection: Connection, study_instance_uid: str, revision: int) -> int:
         """Insert a waiting job; return its id."""
         now = self._clock()
-        inserted = connection.execute(
-            insert(_JOBS).values(
+        (job_id,) = connection.execute(
+            insert(_JOBS)
+            .values(
                 study_instance_uid=study_instance_uid,
                 revision=revision,
                 status=JobStatus.WAITING,
@@ -209,7 +217,8 @@ class JobTable:
                 created_at=now,
                 due_at=now,
             )
-        )
+            .returning(_JOBS.c.id)
+        ).one()
         connection.execute(
             update(_STUDIES)
             .where(_STUDIES.c.study_instance_uid == study_instance_uid)
@@ -217,8 +226,7 @@ class JobTable:
         )
         ready = _event(AuditKind.STUDY_READY, study_instance_uid, {"revision": revision})
         audit.write(connection, now, [ready])
-        job_id: int = inserted.lastrowid
-        return job_id
+        return int(job_id)
 
     def _move(
         self,
@@ -249,29 +257,6 @@ def _newest_revision(connection: Connection, study_instance_uid: str) -> int:
     query = select(_STUDIES.c.revision).where(_STUDIES.c.study_instance_uid == study_instance_uid)
     revision: int = connection.execute(query).scalar_one()
     return revision
-
-
-def _take_instances(connection: Connection, job_id: int, study_instance_uid: str) -> Any:
-    """Assign undecided films of the study to this job, at most `FILMS_AT_ONCE`; return them."""
-    chosen = and_(
-        _INSTANCES.c.study_instance_uid == study_instance_uid,
-        _INSTANCES.c.decision == UNDECIDED,
-        or_(_INSTANCES.c.job_id.is_(None), _INSTANCES.c.job_id == job_id),
-    )
-    films = (
-        select(_INSTANCES.c.sop_instance_uid)
-        .where(chosen)
-        .order_by(_INSTANCES.c.job_id.is_(None), _INSTANCES.c.received_at)
-        .limit(FILMS_AT_ONCE)
-    )
-    chosen = _INSTANCES.c.sop_instance_uid.in_(connection.execute(films).scalars().all())
-    connection.execute(update(_INSTANCES).where(chosen).values(job_id=job_id))
-    rows = connection.execute(
-        select(_INSTANCES)
-        .where(chosen)
-        .order_by(_INSTANCES.c.received_at, _INSTANCES.c.sop_instance_uid)
-    ).mappings()
-    return tuple(instance_of(row) for row in rows)
 
 
 def _check_complete(job: Job, outcomes: Sequence[FilmOutcome]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, true, update
+from sqlalchemy import and_, select, true, update
 
 from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.errors import LeaseLost
@@ -97,6 +97,15 @@ READINGS = Leases(schema.jobs, JobStatus.RUNNING)
 DELIVERIES = Leases(schema.deliveries, DeliveryStatus.SENDING)
 QUERIES = Leases(schema.deliveries, DeliveryStatus.ACCEPTED)
 REQUESTS = Leases(schema.commitment_requests, REPORTING)
+
+
+def lock(connection: Connection, table: Table, row: ColumnElement[bool]) -> bool:
+    """Lock a row of `claiming`; False if it is gone, or another claim holds it.
+
+    SQLite needs no lock: it has one writer.
+    """
+    query = select(table.c.id).where(row).with_for_update(skip_locked=True, key_share=True)
+    return connection.execute(query).first() is not None
 
 
 @contextmanager

@@ -27,8 +27,9 @@ def upgrade(engine: Engine, data_dir: Path) -> None:
     NodeError
         A newer version of the node has migrated this database further. There is no downgrade.
     """
-    # Reading the revision needs the lock too: the first connection creates the file and sets its
-    # journal mode, and SQLite does not let a second connection wait for that.
+    # Reading the revision needs the lock too: the first connection creates SQLite's file and sets
+    # its journal mode, and SQLite does not let a second connection wait for that. Processes of
+    # other machines wait for the writer's lock of PostgreSQL, and then find the migration done.
     with (data_dir / "migration.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = _revision(engine)

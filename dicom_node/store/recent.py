@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dicom_node.errors import NodeError
-from dicom_node.store.status import DATABASE
+from dicom_node.store.plain import SQLITE, exists, plain_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +22,7 @@ _HOURS = 24
 _MOST = 1000  # lines counted of each problem
 
 
-def recent_problems(data_dir: Path, now: datetime) -> dict[str, int]:
+def recent_problems(data_dir: Path, now: datetime, url: str = SQLITE) -> dict[str, int]:
     """Count the events of each problem of the last day, up to 1000; zeros are left out.
 
     Raises
@@ -36,17 +33,13 @@ def recent_problems(data_dir: Path, now: datetime) -> dict[str, int]:
     since = (now - timedelta(hours=_HOURS)).astimezone(UTC).isoformat(timespec="microseconds")
     query = (
         "SELECT count(*) FROM (SELECT 1 FROM audit WHERE kind = ? AND at >= ? AND detail LIKE ? "
-        "LIMIT ?)"
+        "LIMIT ?) AS found"
     )
-    path = data_dir / DATABASE
-    if not path.exists():
+    if not exists(data_dir, url):
         return {}
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as connection:
-            found = {
-                name: int(connection.execute(query, (kind, since, detail, _MOST)).fetchone()[0])
-                for name, (kind, detail) in PROBLEMS.items()
-            }
-    except sqlite3.Error as error:
-        raise NodeError(f"{path}: {error}") from error
+    with plain_reading(data_dir, url) as connection:
+        found = {
+            name: int(connection.execute(query, (kind, since, detail, _MOST))[0][0])
+            for name, (kind, detail) in PROBLEMS.items()
+        }
     return {name: count for name, count in found.items() if count}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, exists, func, or_
 
@@ -82,13 +82,11 @@ def _held() -> ColumnElement[bool]:
 
 def _verdict(result: Verdict) -> ColumnElement[bool]:
     """As `StageSummary.verdict`, of the pneumonia stage."""
-
-    def stage(name: str) -> Any:
-        return func.json_extract(schema.readings.c.summary, f"$.pneumonia.{name}")
-
+    stage = schema.readings.c.summary["pneumonia"]
     distance = func.abs(
-        func.round(100 * stage("probability")) - func.round(100 * stage("threshold"))
+        func.round(100 * stage["probability"].as_float())
+        - func.round(100 * stage["threshold"].as_float())
     )
     if result == "near":
         return distance <= NEAR
-    return and_(distance > NEAR, stage("positive") == (1 if result == "above" else 0))
+    return and_(distance > NEAR, stage["positive"].as_boolean() == (result == "above"))

@@ -1,18 +1,11 @@
-"""The counts of `dicom-node status`, by plain SQL because importing SQLAlchemy takes longer.
-
-Read-only: it creates no database and waits for no writer.
-"""
+"""The counts of `dicom-node status`, by plain SQL because importing SQLAlchemy takes longer."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any, TypedDict
 
-from dicom_node.errors import NodeError
-
-DATABASE = "node.db"
+from dicom_node.store.plain import SQLITE, Plain, plain_reading
 
 
 class Breaker(TypedDict):
@@ -42,30 +35,22 @@ class Status(TypedDict):
     audit_unsent_since: str | None  # ISO 8601: time of the oldest line that it does not have
 
 
-def read_status(data_dir: Path) -> Status:
+def read_status(data_dir: Path, url: str = SQLITE) -> Status:
     """Count; raises NodeError if there is no database, or none of this node's."""
-    path = data_dir / DATABASE
-    if not path.exists():
-        raise NodeError(f"no node has run over {data_dir} yet")
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as connection:
-            return _count(connection)
-    except sqlite3.Error as error:
-        raise NodeError(f"{path}: {error}") from error
+    with plain_reading(data_dir, url) as connection:
+        return _count(connection)
 
 
-def _count(connection: sqlite3.Connection) -> Status:
+def _count(connection: Plain) -> Status:
     deliveries: dict[str, dict[str, int]] = {}
     by_destination = "SELECT destination, status, count(*) FROM deliveries GROUP BY 1, 2"
     for destination, status, count in connection.execute(by_destination):
         deliveries.setdefault(destination, {})[status] = count
     sent = _last_sent(connection)
     return Status(
-        instances=dict(
-            connection.execute("SELECT decision, count(*) FROM instances GROUP BY 1").fetchall()
-        ),
+        instances=dict(connection.execute("SELECT decision, count(*) FROM instances GROUP BY 1")),
         studies=_one(connection, "SELECT count(*) FROM studies"),
-        jobs=dict(connection.execute("SELECT status, count(*) FROM jobs GROUP BY 1").fetchall()),
+        jobs=dict(connection.execute("SELECT status, count(*) FROM jobs GROUP BY 1")),
         deliveries=deliveries,
         breakers=_breakers(connection),
         oldest_waiting=_one(
@@ -73,7 +58,7 @@ def _count(connection: sqlite3.Connection) -> Status:
             "SELECT min(due_at) FROM (SELECT due_at FROM jobs WHERE status = 'waiting' "
             "UNION ALL SELECT due_at FROM deliveries WHERE status IN ('pending', 'sent') "
             "UNION ALL SELECT received_at FROM instances "
-            "WHERE decision = 'undecided' AND job_id IS NULL)",
+            "WHERE decision = 'undecided' AND job_id IS NULL) AS waiting",
         ),
         oldest_undecided=_one(
             connection,
@@ -96,22 +81,17 @@ def _count(connection: sqlite3.Connection) -> Status:
     )
 
 
-def _last_sent(connection: sqlite3.Connection) -> int:
+def _last_sent(connection: Plain) -> int:
     # A database that this version has not opened yet lacks the table.
-    if not _has(connection, "trail_positions"):
+    if not connection.has("trail_positions"):
         return 0
     query = "SELECT coalesce(max(sequence), 0) FROM trail_positions WHERE name = 'repository'"
     sent: int = _one(connection, query)
     return sent
 
 
-def _has(connection: sqlite3.Connection, table: str) -> bool:
-    query = "SELECT count(*) FROM sqlite_master WHERE name = ?"
-    return bool(connection.execute(query, (table,)).fetchone()[0])
-
-
-def _breakers(connection: sqlite3.Connection) -> dict[str, Breaker]:
-    if not _has(connection, "breakers"):  # as above
+def _breakers(connection: Plain) -> dict[str, Breaker]:
+    if not connection.has("breakers"):  # as above
         return {}
     query = "SELECT destination, failures, opened_at, probe_at, last_reason FROM breakers"
     return {
@@ -126,6 +106,6 @@ def _breakers(connection: sqlite3.Connection) -> dict[str, Breaker]:
     }
 
 
-def _one(connection: sqlite3.Connection, query: str, *values: int) -> Any:
+def _one(connection: Plain, query: str, *values: int) -> Any:
     """The first value of the first row, or None if there is no row."""
-    return (connection.execute(query, values).fetchone() or (None,))[0]
+    return (*connection.execute(query, values), (None,))[0][0]

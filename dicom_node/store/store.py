@@ -14,12 +14,12 @@ from dicom_node.store.audit import AuditLog
 from dicom_node.store.breakers import BreakerTable
 from dicom_node.store.commitment_requests import CommitmentRequestTable
 from dicom_node.store.commitments import CommitmentTable
-from dicom_node.store.database import engine_for
+from dicom_node.store.database import engine_for, place
 from dicom_node.store.inbox import InboxTable
 from dicom_node.store.jobs import JobTable
 from dicom_node.store.outbox import OutboxTable
+from dicom_node.store.plain import SQLITE
 from dicom_node.store.retention import RetentionTable
-from dicom_node.store.status import DATABASE
 from dicom_node.store.studies import Queries
 
 if TYPE_CHECKING:
@@ -60,20 +60,24 @@ class Store:
         return clock_skew.repair_clock_skew(self._engine, self._clock, longest)
 
 
-def open_store(data_dir: Path, clock: Clock) -> Store:
-    """Open the database of a data folder; create or migrate it if needed.
+def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
+    """Open the database of a data folder, or the one at ``url``; create or migrate it if needed.
 
     Raises
     ------
     NodeError
         The folder or the database cannot be used.
     """
-    engine = engine_for(data_dir / DATABASE)
+    engine = engine_for(data_dir, url)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         migrations.upgrade(engine, data_dir)
     except (OSError, SQLAlchemyError, StoreWriteError) as error:
-        raise NodeError(f"{data_dir / DATABASE} cannot be used: {error}") from error
+        engine.dispose()
+        raise NodeError(f"{place(engine)} cannot be used: {error}") from error
+    except NodeError:
+        engine.dispose()
+        raise
     return Store(
         inbox=InboxTable(engine, clock),
         jobs=JobTable(engine, clock),

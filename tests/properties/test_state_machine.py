@@ -28,11 +28,13 @@ from hypothesis.stateful import (
     rule,
 )
 from support.fakes import START, TABLES, StoreHarness, full, read, refused, store_harness
+from support.postgres import postgres, programs
 
 from dicom_node.domain.commitment import CommitmentQuery, CommitmentReport, Failure
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, JOB_TRANSITIONS, DeliveryEvent
 from dicom_node.domain.values import Job, Settlement, Shipment
 from dicom_node.errors import LeaseLost
+from dicom_node.store.plain import SQLITE
 from dicom_node.store.schema import iso
 
 STUDIES = ["1.2", "1.3"]
@@ -68,13 +70,17 @@ def _one_store() -> Iterator[None]:
 
 
 @cache
-def _shared() -> StoreHarness:
+def _shared(kind: str) -> StoreHarness:
     folder = _stack.enter_context(tempfile.TemporaryDirectory())
-    return _stack.enter_context(store_harness(Path(folder)))
+    url = SQLITE
+    if kind != SQLITE:
+        server = _stack.enter_context(postgres())
+        url = server.url(server.create())
+    return _stack.enter_context(store_harness(Path(folder), url))
 
 
-def _emptied() -> StoreHarness:
-    node = _shared()
+def _emptied(kind: str) -> StoreHarness:
+    node = _shared(kind)
     for table in reversed(TABLES):
         node.sql(f"DELETE FROM {table}")  # noqa: S608
     node.clock.now = START
@@ -84,13 +90,14 @@ def _emptied() -> StoreHarness:
 class Node(RuleBasedStateMachine):
     """A node whose workers and deliverers pause, die and come back at the worst time."""
 
+    database = SQLITE
     jobs = Bundle("jobs")  # every claim ever handed out, lost or not
     shipments = Bundle("shipments")
     queries = Bundle("queries")
 
     @initialize()
     def open(self) -> None:
-        self.node = _emptied()
+        self.node = _emptied(self.database)
         self.store, self.clock = self.node.store, self.node.clock
         self.films = 0
         self.owed: set[tuple[str, str]] = set()  # each result, and each destination it goes to
@@ -428,5 +435,15 @@ def _has_arrived(delivery: dict[str, Any], before: str) -> bool:
     return delivery["status"] in {"accepted", "committed", "discarded"} and newest < before
 
 
+class PostgresNode(Node):
+    """The same over PostgreSQL."""
+
+    database = "postgresql"
+
+
 TestNode = pytest.mark.timeout(300)(Node.TestCase)
 TestNode.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+TestPostgresNode = pytest.mark.skipif(programs() is None, reason="needs PostgreSQL's programs")(
+    pytest.mark.timeout(300)(PostgresNode.TestCase)
+)
+TestPostgresNode.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)

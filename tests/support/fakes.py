@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from support.answers import Said, answer
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
@@ -26,7 +26,7 @@ from dicom_node.domain.values import (
     RefusalCode,
     Result,
 )
-from dicom_node.store.status import DATABASE
+from dicom_node.store.plain import DATABASE, SQLITE
 from dicom_node.store.store import Store, open_store
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -152,6 +152,7 @@ class StoreHarness:
 
     store: Store
     clock: FakeClock
+    url: str = SQLITE
 
     def receive(self, study: str = "1.2", number: int = 1) -> Instance:
         came = instance(study, number, self.clock.now)
@@ -190,9 +191,9 @@ class StoreHarness:
         return [record.event.kind for record in self.store.audit.all()]
 
     def sql(self, statement: str, **values: object) -> list[Any]:
-        """Run SQL on the database file, past the store."""
+        """Run SQL on the database, past the store."""
         with self.store._engine.connect() as connection, connection.begin():
-            done = connection.exec_driver_sql(statement, values)
+            done = connection.execute(text(statement), values)
             return list(done.mappings().all()) if done.returns_rows else []
 
     def rows(self, table: str) -> list[dict[str, Any]]:
@@ -203,16 +204,17 @@ class StoreHarness:
 
 
 @contextmanager
-def store_harness(folder: Path) -> Iterator[StoreHarness]:
+def store_harness(folder: Path, url: str = SQLITE) -> Iterator[StoreHarness]:
     """Open a store that does not wait for the disk; these tests are not about durability."""
     clock = FakeClock()
-    if not (folder / DATABASE).exists():
+    if url == SQLITE and not (folder / DATABASE).exists():
         (folder / DATABASE).write_bytes(_migrated())
-    store = open_store(folder, clock)
-    store.close()  # so that the pool opens its next connections with the pragma below
-    event.listen(store._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
+    store = open_store(folder, clock, url)
+    if url == SQLITE:
+        store.close()  # so that the pool opens its next connections with the pragma below
+        event.listen(store._engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
     try:
-        yield StoreHarness(store, clock)
+        yield StoreHarness(store, clock, url)
     finally:
         store.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from support.fakes import START, StoreHarness, store_harness
+from support.fakes import START, StoreHarness
 
 from dicom_node.audit import checkpoints
 from dicom_node.config import AuditConfig, Config
@@ -24,12 +24,6 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError
 from dicom_node.service import alarms
 from dicom_node.service.housekeeping import Housekeeping
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def config(tmp_path: Path, **audit: object) -> Config:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from support.certificates import identity
-from support.fakes import TABLES, StoreHarness, store_harness
+from support.fakes import TABLES, StoreHarness
 from support.film import film, write
 from support.peer import destination
 from support.syslog_server import SyslogServer
@@ -169,12 +168,6 @@ def test_a_frame_is_counted_in_octets() -> None:
     assert int(length) == len(message)
     assert message.startswith(b"<85>1 2026-01-02T03:04:05+00:00 xray-ai dicom-node ")
     assert message.endswith(b" DICOM+RFC3881 - \xef\xbb\xbf\xc3\x84")
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def forwarder(node: StoreHarness, tmp_path: Path, port: int) -> Forwarder:

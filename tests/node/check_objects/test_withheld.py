@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import yaml
-from support.fakes import FakeClock, StoreHarness, full, read, result, store_harness
+from support.fakes import FakeClock, StoreHarness, full, read, result
 from support.film import film, write
 from support.readings import MODEL, frame, look, negative
 from typer.testing import CliRunner
@@ -27,12 +26,6 @@ FAULT = CheckFailure(
     rule="attribute",
     message="ConversionType is missing",
 )
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

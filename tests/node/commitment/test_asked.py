@@ -13,7 +13,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
 )
 from support.commitment_pacs import CommittingPeer, Style
-from support.fakes import StoreHarness, store_harness
+from support.fakes import StoreHarness
 from support.peer import destination
 from support.receiving import MemoryStore, association
 
@@ -31,12 +31,6 @@ from dicom_node.store import commitment_requests
 CR = "1.2.840.10008.5.1.4.1.1.1"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 TRANSACTION = "2.25.42"
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom.dsutils import decode
 from support.commitment_pacs import CommittingPeer, Style
-from support.fakes import SC, StoreHarness, store_harness
+from support.fakes import SC, StoreHarness
 from support.peer import Peer, destination, free_port, wait_until
 from support.receiving import MemoryStore
 
@@ -36,12 +36,6 @@ from dicom_node.receive.scp import Receiver
 DELIVERY = DeliveryConfig(
     timeout_seconds=5, commitment_wait_seconds=3, commitment_timeout_seconds=60
 )
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def accept(node: StoreHarness) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from support.answers import NO_ANSWER, UNAVAILABLE
-from support.fakes import FakeSender, StoreHarness, store_harness
+from support.fakes import FakeSender, StoreHarness
 
 from dicom_node.deliver.breaker import Breaker
 from dicom_node.deliver.retry import RetryPolicy
@@ -32,12 +32,6 @@ class Echo:
     def echo(self, destination: str) -> EchoResult:
         self.asked.append(destination)
         return EchoResult(ok=self.there, status=None, reason="still away", seconds=0.0)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fakes import StoreHarness, instance, store_harness
+from support.fakes import StoreHarness, instance
 from support.receiving import MemoryStore, receiver, send, small_film
 
 from dicom_node.config import PriorityConfig
 from dicom_node.errors import ConfigError
 from dicom_node.receive.header_scan import Header
 from dicom_node.receive.priority import PriorityRule
-from dicom_node.store.jobs import FILMS_AT_ONCE
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
+from dicom_node.store.due import FILMS_AT_ONCE
 
 
 def receive(node: StoreHarness, study: str, priority: int = 0) -> None:

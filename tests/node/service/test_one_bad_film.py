@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.fakes import StoreHarness, read, store_harness
+from support.fakes import StoreHarness, read
 
 from dicom_node.config import Config
 from dicom_node.domain.audit import AuditKind
@@ -33,12 +32,6 @@ class Pipeline:
         if path.stem == BAD:
             raise self.error
         return read(path.stem)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 @pytest.mark.parametrize("error", [MemoryError(), WorkerExited()], ids=["raises", "exits"])

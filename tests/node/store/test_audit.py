@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.fakes import START, FakeClock, StoreHarness, store_harness
+from support.fakes import START, FakeClock, StoreHarness
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import AuditLineAltered, StoreWriteError
@@ -22,12 +21,6 @@ EVENT = AuditEvent(
     sop_instance_uid="1.2.1",
     detail={"b": [1, None, "Ä"], "a": 0.1},
 )
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def test_a_line_is_read_as_it_was_written(node: StoreHarness) -> None:
@@ -49,9 +42,9 @@ def test_lines_are_listed_by_study_from_the_end_or_all(node: StoreHarness) -> No
     assert [line.sequence for line in audit.all()] == [1, 2, 3]
 
 
-def test_several_processes_write_one_chain(tmp_path: Path) -> None:
+def test_several_processes_write_one_chain(tmp_path: Path, database: str) -> None:
     """No number twice, none left out, and the chain holds."""
-    stores = [open_store(tmp_path, FakeClock()) for _ in range(3)]
+    stores = [open_store(tmp_path, FakeClock(), database) for _ in range(3)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda n: stores[n % 3].audit.append(EVENT, EVENT), range(12)))
     assert [line.sequence for line in stores[0].audit.all()] == list(range(1, 25))
@@ -130,8 +123,8 @@ def test_a_line_of_an_older_version_is_read_and_printed_as_written(node: StoreHa
 
 def test_what_cannot_be_written_is_an_error(node: StoreHarness) -> None:
     """Without an audit line the caller gets an error, and its transaction is undone."""
-    node.sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END")
-    with pytest.raises(StoreWriteError, match="full"):
+    node.sql("ALTER TABLE audit RENAME TO moved")
+    with pytest.raises(StoreWriteError, match="audit"):
         node.store.audit.append(EVENT)
     with pytest.raises(StoreWriteError):
         node.receive()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from support.fakes import StoreHarness, store_harness
+from support.fakes import StoreHarness
 
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Settlement
@@ -15,12 +13,6 @@ from dicom_node.errors import LeaseLost
 
 YEARS = 4 * 365 * 86400.0
 LONGEST = timedelta(minutes=15)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def test_what_a_clock_that_was_ahead_has_put_off_is_due_when_it_is_set_right(

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
-from support.fakes import StoreHarness, full, instance, read, store_harness
+from support.fakes import StoreHarness, full, instance, read
 
 from dicom_node.domain.conflicts import PatientKey
 from dicom_node.domain.values import Job
 
 SECRET = b"s" * 32
 TAKEN = date(2026, 10, 2)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def _job(node: StoreHarness, study: str, patient: PatientKey) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.answers import answer
-from support.fakes import SC, StoreHarness, full, read, store_harness
+from support.fakes import SC, StoreHarness, full, read
 
 from dicom_node.config import Config
 from dicom_node.deliver.retry import RetryPolicy
@@ -23,12 +23,6 @@ from dicom_node.service.worker import Worker, attempt_folder
 LEASE = 60.0
 LONG = 3600.0
 NOTHING: Callable[[], object] = lambda: None  # noqa: E731
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def sleep_past_the_lease(node: StoreHarness) -> None:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import START, StoreHarness, full, reading_summary, refused, store_harness
+from support.fakes import START, StoreHarness, full, reading_summary, refused
 from typer.testing import CliRunner
 
 from dicom_node.cli import app
 from dicom_node.domain.reading import StageSummary
 from dicom_node.store.figures import percentile
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def _one_read_one_refused_next_week(node: StoreHarness) -> None:
@@ -60,7 +53,7 @@ def test_stats_prints_a_table_json_and_csv(node: StoreHarness, tmp_path: Path) -
     """CSV has a column for each refusal code and destination."""
     _one_read_one_refused_next_week(node)
     config = tmp_path / "config.yaml"
-    config.write_text(f"node: {{data_dir: {tmp_path}}}")
+    config.write_text(f"{{node: {{data_dir: {tmp_path}}}, store: {{url: '{node.url}'}}}}")
 
     def stats(*words: str) -> str:
         done = CliRunner().invoke(app, ["stats", *words, "--config", str(config)])

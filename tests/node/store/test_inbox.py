@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-from support.fakes import START, FakeClock, StoreHarness, instance, result, store_harness
+from support.fakes import START, FakeClock, StoreHarness, instance, result
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey
 from dicom_node.store.store import open_store
 
 RECEIVED = AuditEvent(kind=AuditKind.INSTANCE_RECEIVED)
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def test_an_instance_comes_back_as_it_was_kept(node: StoreHarness) -> None:
@@ -38,9 +30,9 @@ def test_a_uid_is_kept_once(node: StoreHarness) -> None:
     assert node.dump() == before
 
 
-def test_a_race_for_one_uid_has_one_winner(tmp_path: Path) -> None:
+def test_a_race_for_one_uid_has_one_winner(tmp_path: Path, database: str) -> None:
     """Receivers of two processes that get the same film keep one row and write one line."""
-    stores = [open_store(tmp_path, FakeClock()) for _ in range(2)]
+    stores = [open_store(tmp_path, FakeClock(), database) for _ in range(2)]
     with ThreadPoolExecutor(8) as pool:
         won = pool.map(lambda n: stores[n % 2].inbox.add(instance(), RECEIVED), range(8))
         assert sorted(won) == [False] * 7 + [True]

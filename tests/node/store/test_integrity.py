@@ -9,7 +9,7 @@ from support.fakes import store_harness
 
 from dicom_node.errors import DatabaseDamaged
 from dicom_node.store.integrity import damage, refuse_damaged
-from dicom_node.store.status import DATABASE
+from dicom_node.store.plain import DATABASE
 
 _PAGE = 4096
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from support.fakes import START, StoreHarness, full, read, refused, result, store_harness
+from support.fakes import START, StoreHarness, full, read, refused, result
 
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import Job
 from dicom_node.errors import LeaseLost
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def _films(job: Job) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-from support.fakes import StoreHarness, instance, store_harness
+from support.fakes import StoreHarness, instance
 
 from dicom_node.config import Config
 from dicom_node.service.work_alarms import unread
@@ -16,12 +14,6 @@ from dicom_node.store.status import read_status
 
 REPORT = "1.2.840.10008.5.1.4.1.1.88.11"  # Basic Text SR, which is never read
 QUIET, LONGEST = 5.0, 60.0
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def _opened(node: StoreHarness) -> int:
@@ -70,7 +62,9 @@ def test_an_undecided_film_waits_and_raises_an_alarm_in_time(
 ) -> None:
     """`status` counts it as waiting although there is no job; after ten longest waits, alarm."""
     came = node.receive().received_at
-    assert read_status(tmp_path)["oldest_waiting"] == came.isoformat(timespec="microseconds")
+    assert read_status(tmp_path, node.url)["oldest_waiting"] == came.isoformat(
+        timespec="microseconds"
+    )
     longest = Config().study.longest_wait_seconds
     assert unread(Config(), came, came + timedelta(seconds=longest)) == []
     (alarm,) = unread(Config(), came, came + timedelta(seconds=11 * longest))

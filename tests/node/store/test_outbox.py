@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from support.answers import UNAVAILABLE
-from support.fakes import FakeSender, StoreHarness, read, result, store_harness
+from support.fakes import FakeSender, StoreHarness, read, result
 
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
@@ -17,12 +16,6 @@ from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Identity, Settlement, Shipment
 from dicom_node.errors import LeaseLost
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def _claim(node: StoreHarness, owner: str = "deliverer-1") -> Shipment:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.fakes import EmptyAuditLog, StoreHarness, full, read, store_harness
+from support.fakes import EmptyAuditLog, StoreHarness, full, read
 
 from dicom_node.config import Config, RetentionConfig
 from dicom_node.domain.audit import AuditKind
@@ -17,12 +17,6 @@ from dicom_node.domain.values import CheckFailure, Settlement
 from dicom_node.service.housekeeping import Housekeeping
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def settle(node: StoreHarness, event: DeliveryEvent, *, confirm: bool = False) -> None:

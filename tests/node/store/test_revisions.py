@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from support.fakes import StoreHarness, full, read, reading_summary, refused, result, store_harness
+from support.fakes import StoreHarness, full, read, reading_summary, refused, result
 
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import CheckFailure, FilmOutcome, Job
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def _finish(node: StoreHarness, job: Job, *, withheld: bool = False) -> list[str]:

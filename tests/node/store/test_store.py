@@ -17,15 +17,18 @@ from support.fakes import FakeClock, StoreHarness, store_harness
 from dicom_node.errors import NodeError, StoreWriteError
 from dicom_node.store import migrations
 from dicom_node.store.database import writing
+from dicom_node.store.plain import SQLITE
 from dicom_node.store.schema import metadata
 from dicom_node.store.status import read_status
 from dicom_node.store.store import open_store
 
 
-def test_the_migrations_make_exactly_the_tables_the_code_speaks_of(tmp_path: Path) -> None:
+def test_the_migrations_make_exactly_the_tables_the_code_speaks_of(node: StoreHarness) -> None:
     """The schema in Python and the migrated database do not differ."""
-    with store_harness(tmp_path) as made, made.store._engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+    with node.store._engine.connect() as connection:
+        # On PostgreSQL every text has one type (`dicom_node.store.postgresql`).
+        types = connection.dialect.name == SQLITE
+        context = MigrationContext.configure(connection, opts={"compare_type": types})
         assert compare_metadata(context, metadata) == []
 
 
@@ -67,10 +70,12 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
         assert made.store.audit.verify() == []
 
 
-def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
+def test_processes_that_start_together_migrate_once(tmp_path: Path, empty_database: str) -> None:
     """The first process makes the tables; the others wait and find them."""
     with ThreadPoolExecutor(6) as pool:
-        stores = list(pool.map(lambda _: open_store(tmp_path, FakeClock()), range(6)))
+        stores = list(
+            pool.map(lambda _: open_store(tmp_path, FakeClock(), empty_database), range(6))
+        )
     for store in stores:
         assert store.queries.studies(1) == []
         store.close()
@@ -99,12 +104,11 @@ def test_opening_again_keeps_everything_and_asks_alembic_nothing(
         assert second.store.inbox.find("1.2.1") is not None
 
 
-def test_a_database_of_a_newer_node_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_node_is_refused(node: StoreHarness, tmp_path: Path) -> None:
     """The error names both schemas; nothing is written."""
-    with store_harness(tmp_path) as made:
-        made.sql("UPDATE alembic_version SET version_num = '9999'")
+    node.sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(NodeError, match="newer version of the node"):
-        open_store(tmp_path, FakeClock())
+        open_store(tmp_path, FakeClock(), node.url)
 
 
 def test_what_is_no_database_is_named(tmp_path: Path) -> None:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from support.fakes import START, StoreHarness, full, refused, store_harness
+from support.fakes import START, StoreHarness, full, refused
 
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Settlement
 from dicom_node.store.status import read_status
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[StoreHarness]:
-    with store_harness(tmp_path) as made:
-        yield made
 
 
 def _three_studies(node: StoreHarness) -> None:
@@ -42,13 +34,13 @@ def _three_studies(node: StoreHarness) -> None:
 
 def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
     """Instances by decision, jobs by status, deliveries by destination; since when work waits."""
-    assert read_status(tmp_path) == {
+    assert read_status(tmp_path, node.url) == {
         "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
         "oldest_waiting": None, "oldest_undecided": None, "oldest_undelivered": None,
         "started_at": None, "audit_lines": 0, "audit_sent": 0, "audit_unsent_since": None,
     }  # fmt: skip
     _three_studies(node)
-    assert read_status(tmp_path) == {
+    assert read_status(tmp_path, node.url) == {
         "instances": {"read": 1, "refused": 1, "undecided": 1},
         "studies": 3,
         "jobs": {"done": 2, "waiting": 1},
@@ -68,7 +60,7 @@ def test_status_does_not_wait_for_a_writer(node: StoreHarness, tmp_path: Path) -
     """While another process is in the middle of a commit, looking is free."""
     node.receive()
     with node.store._engine.connect() as writer, writer.begin():
-        assert read_status(tmp_path)["studies"] == 1
+        assert read_status(tmp_path, node.url)["studies"] == 1
 
 
 def test_the_latest_studies_come_first(node: StoreHarness) -> None:

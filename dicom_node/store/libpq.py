@@ -1,0 +1,67 @@
+"""Plain connections to PostgreSQL, without SQLAlchemy; needs the extra ``cluster``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dicom_node.errors import NodeError
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from dicom_node.store.plain import Plain
+
+DRIVER = "postgresql+psycopg"
+#: A process that stops in the middle of a transaction would hold the writer's lock for good.
+_STUCK_MS = 30_000
+#: Of every connection. One whose other end has vanished is noticed within half a minute.
+SETTINGS: dict[str, Any] = {
+    "options": f"-c idle_in_transaction_session_timeout={_STUCK_MS} -c lock_timeout={_STUCK_MS} "
+    "-c synchronous_commit=on -c timezone=UTC",
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": _STUCK_MS,
+}
+MISSING = "store.url names PostgreSQL, which needs: pip install dicom-node[cluster]"
+
+
+def connect(url: str, **more: Any) -> psycopg.Connection[tuple[Any, ...]]:
+    """Connect to the database at ``url``; raises NodeError, with no password in its message."""
+    try:
+        import psycopg
+    except ImportError as error:
+        raise NodeError(MISSING) from error
+    try:
+        return psycopg.connect(url.replace(DRIVER, "postgresql", 1), **SETTINGS, **more)
+    except psycopg.Error as error:
+        raise NodeError(f"the database at store.url cannot be reached: {error}") from error
+
+
+@contextmanager
+def plain_postgresql(url: str) -> Iterator[Plain]:
+    """Open a read-only snapshot; raises NodeError if it cannot be read."""
+    with connect(url) as connection:
+        import psycopg
+
+        connection.read_only = True
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        try:
+            yield _Postgresql(connection)
+        except psycopg.Error as error:
+            raise NodeError(f"the database at store.url cannot be read: {error}") from error
+
+
+class _Postgresql:
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._connection = connection
+
+    def execute(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        statement = query.replace("?", "%s").encode()
+        return self._connection.execute(statement, values).fetchall()
+
+    def has(self, table: str) -> bool:
+        return self.execute("SELECT to_regclass(?) IS NOT NULL", (table,)) == [(True,)]

@@ -1,0 +1,49 @@
+"""What PostgreSQL needs and SQLite does not: a lock for the one writer, and text types.
+
+Imported only if ``store.url`` names a PostgreSQL database; needs the extra ``cluster``.
+
+A transaction that may write an audit line takes the writer's lock first, so that the audit log is
+one chain and every rule of the store that holds with SQLite's single writer holds here. Claims of
+readings take the lock shared: they run beside each other and skip rows that another claim holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import TypeCompiler
+from sqlalchemy.types import String
+
+from dicom_node.store.database import CLAIMS, READS
+from dicom_node.store.libpq import SETTINGS
+
+#: Advisory locks belong to one database; this number is the node's own in it.
+_WRITER = 5321
+
+
+def engine_for(url: str) -> Engine:
+    """The engine of a database that exists; connections are tested before they are used."""
+    engine = create_engine(url, connect_args=SETTINGS, pool_pre_ping=True)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(READS):
+        return
+    shared = "_shared" if options.get(CLAIMS) else ""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{shared}({_WRITER})")
+
+
+@compiles(String, "postgresql")
+def _text(column_type: String, compiler: TypeCompiler, **more: Any) -> str:
+    """Columns without a length and ordered by code point, as SQLite's are.
+
+    The rooms that read check lengths; an audit line about an overlong value must be writable.
+    """
+    if more.get("type_expression") is None:  # a cast, not a column
+        return "VARCHAR"
+    return 'TEXT COLLATE "C"'

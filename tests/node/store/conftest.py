@@ -1,0 +1,34 @@
+"""Every test of the store runs on each kind of database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.postgres import Postgres
+
+from dicom_node.store.plain import SQLITE
+
+
+@pytest.fixture(params=[SQLITE, "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A ``store.url`` of each kind; its tables exist, unless it is SQLite's."""
+    if request.param == SQLITE:
+        yield SQLITE
+        return
+    server: Postgres = request.getfixturevalue("server")
+    name = server.create(request.getfixturevalue("migrated"))
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture(params=[SQLITE, "postgresql"])
+def empty_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A ``store.url`` of each kind, without tables."""
+    if request.param == SQLITE:
+        yield SQLITE
+        return
+    server: Postgres = request.getfixturevalue("server")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)
