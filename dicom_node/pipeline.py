@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_node import check_objects, compose, gate, pixels, select_images
 from dicom_node.domain.spans import Spans
-from dicom_node.domain.values import FilmOutcome, Identity, Image, Refusal, RefusalCode, Result
+from dicom_node.domain.values import Edition, FilmOutcome, Image, Refusal, RefusalCode, Result
 from dicom_node.errors import Refused
 from dicom_node.explain.message import points
 from dicom_node.fail_points import fail_point
@@ -34,9 +34,9 @@ class Pipeline:
     reader: Reader
     clock: Clock
     secret: bytes = field(default=b"", repr=False)  # of the node: its UIDs are derived with it
-    identities: tuple[Identity, ...] = (Identity.FULL,)  # a set of objects for each
+    editions: tuple[Edition, ...] = (Edition(),)  # a set of objects for each
 
-    def read(  # noqa: PLR0913 - what came before the film is three things
+    def read(  # noqa: PLR0913 - what came before the film is five things
         self,
         path: Path,
         out: Path,
@@ -45,6 +45,7 @@ class Pipeline:
         revision: int = 1,
         predecessors: tuple[Result, ...] = (),
         earlier: tuple[EarlierReading, ...] = (),
+        contested: bool = False,
         key: str = "",
         sender: str = "",
     ) -> FilmOutcome:
@@ -60,6 +61,8 @@ class Pipeline:
             Run stage 3 below stage 2's threshold too.
         revision, predecessors, earlier
             Which reading of its study this is, its reports before, the patient's other readings.
+        contested
+            Whether another object was received under the film's SOP Instance UID.
         key
             What the UIDs of the results are derived from, if not the SOP Instance UID: two films
             under one UID need two.
@@ -75,7 +78,10 @@ class Pipeline:
             source = pixels.read_dataset(path)
         except Refused as error:
             return FilmOutcome(sop_instance_uid="", refusal=_why(error), reading=None)
-        context = replace(self._context(revision, predecessors, force_stage3=force_stage3), key=key)
+        context = self._context(
+            force_stage3=force_stage3, revision=revision, predecessors=predecessors,
+            contested=contested, key=key,
+        )  # fmt: skip
         spans = Spans()
         with spans.step("decode"):
             image = self._select(source)
@@ -139,51 +145,46 @@ class Pipeline:
         self, source: Dataset, refusal: Refusal, context: compose.Context, out: Path
     ) -> FilmOutcome:
         shown = None if refusal.code is RefusalCode.UNREADABLE else _shown(source)
-        make = partial(
-            compose.compose_refusal, refusal=refusal, model=self.reader.identity, image=shown
-        )
+        model = self.reader.identity
+        make = partial(compose.compose_refusal, refusal=refusal, model=model, image=shown)
         results, faults = self._compose(source, context, make, out, Spans())
         return FilmOutcome(
             sop_instance_uid=str(source.get("SOPInstanceUID", "")),
-            refusal=refusal,
-            reading=None,
-            results=results,
-            faults=faults,
-        )
+            refusal=refusal, reading=None, results=results, faults=faults,
+        )  # fmt: skip
 
     def _compose(
         self, source: Dataset, context: compose.Context, make: Callable[..., list[Dataset]],
         out: Path, spans: Spans,
     ) -> tuple[tuple[Result, ...], tuple[CheckFailure, ...]]:  # fmt: skip
-        """Make, write and check a set of objects for each identity."""
-        results: list[Result] = []
+        """Make, write and check a set of objects for each edition; some are in several."""
+        results: dict[str, Result] = {}
         faults: list[CheckFailure] = []
-        for identity in self.identities:
-            header, seen = compose.restrict(source, replace(context, identity=identity))
+        for edition in self.editions:
+            header, seen = compose.restrict(source, replace(context, edition=edition))
             with spans.step("compose"):
                 objects = make(header, context=seen)
             fail_point("work.composed")
             with spans.step("write"):
-                written = [_write(ds, out, source, identity) for ds in objects]
+                written = [_write(ds, out, source) for ds in objects]
             with spans.step("check"):
                 faults += check_objects.check_files([out / each.path for each in written], header)
-            results += written
-        return tuple(results), tuple(faults)
+            for each in written:
+                known = results.setdefault(each.sop_instance_uid, replace(each, editions=()))
+                editions = (*known.editions, edition.name)
+                results[each.sop_instance_uid] = replace(known, editions=editions)
+        return tuple(results.values()), tuple(dict.fromkeys(faults))
 
-    def _context(
-        self, revision: int, predecessors: tuple[Result, ...], *, force_stage3: bool
-    ) -> compose.Context:
+    def _context(self, **of_film: Any) -> compose.Context:
         return compose.Context(
             report=self.config.report,
             results=self.config.results,
             config_digest=self.config.digest,
             ae_title=self.config.node.ae_title,
             at=self.clock().astimezone(),
-            force_stage3=force_stage3,
-            revision=revision,
-            predecessors=predecessors,
             normals_above=self.config.models.normals_above,
             secret=self.secret,
+            **of_film,
         )
 
 
@@ -243,7 +244,7 @@ def _scored(stage: Any) -> dict[str, object] | None:
     return {**stage, "score": points(stage["probability"])} if stage else None
 
 
-def _write(ds: Dataset, out: Path, source: Dataset, identity: Identity) -> Result:
+def _write(ds: Dataset, out: Path, source: Dataset) -> Result:
     relative = Path(f"{ds.SOPInstanceUID}.dcm")
     compose.write(ds, out / relative)
     fail_point("work.written")
@@ -255,6 +256,5 @@ def _write(ds: Dataset, out: Path, source: Dataset, identity: Identity) -> Resul
         modality=str(ds.Modality),
         series_description=str(ds.SeriesDescription),
         path=relative,
-        identity=identity,
         sent_study_instance_uid=str(ds.StudyInstanceUID) if moved else None,
     )

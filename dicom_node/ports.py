@@ -12,7 +12,6 @@ from dicom_node.domain.conflicts import Conflict, PatientKey
 from dicom_node.domain.values import (
     Answer,
     FilmOutcome,
-    Identity,
     Image,
     Instance,
     Job,
@@ -93,7 +92,7 @@ class Jobs(Protocol):
         """Lease the oldest due job, urgent ones first; None if no job is due."""
 
     def finish(
-        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, Identity]
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, str]
     ) -> None:
         """Decide the instances, fill the outbox and close the job in one transaction.
 

@@ -65,7 +65,7 @@ def facts(source: Dataset, context: Context) -> Facts:
         view=view if view in _FRONTAL else "",
         sides_stated=view in _FRONTAL or towards in ("L", "R"),
         age_stated=restricted or bool(known.get("PatientAge") or known.get("PatientBirthDate")),
-        second_film=other_key and not restricted,
+        second_film=context.contested or (other_key and not restricted),
         normals_above=context.normals_above,
         earlier=context.earlier,
     )

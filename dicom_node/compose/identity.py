@@ -79,7 +79,8 @@ def restrict(source: Dataset, context: Context) -> tuple[Dataset, Context]:
         ``results.pseudonym_dates`` says, and a context that names neither the site nor the true
         time.
     """
-    predecessors = tuple(each for each in context.predecessors if each.identity is context.identity)
+    edition = context.edition.name
+    predecessors = tuple(each for each in context.predecessors if edition in each.editions)
     context = replace(context, predecessors=predecessors)
     if context.identity is Identity.FULL:
         return source, context

@@ -7,7 +7,7 @@ have becomes empty if the standard allows it, and an illegal value is repaired o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -20,7 +20,7 @@ from dicom_node.compose import codes, inherited
 from dicom_node.compose.sanitize import clean
 from dicom_node.config import ReportConfig, ResultsConfig
 from dicom_node.dicom import uids
-from dicom_node.domain.values import Identity, Result
+from dicom_node.domain.values import Edition, Identity, Result
 from dicom_node.explain.message import Earlier
 from models.reading import ModelIdentity
 
@@ -39,9 +39,20 @@ class Context:
     predecessors: tuple[Result, ...] = ()  # earlier reports of the same film
     earlier: tuple[Earlier, ...] = ()  # of the same patient, for comparison
     normals_above: int | None = None  # of 100 normal films of the site
-    identity: Identity = Identity.FULL
+    edition: Edition = Edition()  # noqa: RUF009 - frozen
+    contested: bool = False  # another object was received under the film's UID
     key: str = ""  # derives the UIDs in place of the film's SOP Instance UID
     secret: bytes = field(default=b"", repr=False)  # of the node
+
+    @property
+    def identity(self) -> Identity:
+        """What the objects say of the patient."""
+        return self.edition.identity
+
+    @property
+    def sr_class(self) -> str:
+        """Which SOP class the Structured Report has, as a word of ``report.sop_class``."""
+        return self.edition.sr_class or self.report.sop_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,7 @@ class Kind:
     modality: str
     series_number: int
     series_description: str
+    lists: bool = False  # lists the film's other results, and so differs between editions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +85,9 @@ class Lineage:
             software_version=dicom_node.__version__,
             force_stage3=self.context.force_stage3,
             revision=self.context.revision,
-            identity=self.context.identity.value,
+            edition=self.context.identity.value,
             earlier=tuple(f"{each.date} {each.score}" for each in self.context.earlier),
+            contested=self.context.contested,
             secret=self.context.secret,
         )
 
@@ -101,8 +114,9 @@ class Lineage:
             if keyword not in ds:
                 setattr(ds, keyword, None)
         ds.SpecificCharacterSet = "ISO_IR 192"
-        ds.SOPClassUID, ds.SOPInstanceUID = kind.sop_class_uid, self.root.uid(name)
-        ds.SeriesInstanceUID = self.root.uid(f"{kind.name}-series")
+        root = replace(self.root, edition=self.context.edition.name) if kind.lists else self.root
+        ds.SOPClassUID, ds.SOPInstanceUID = kind.sop_class_uid, root.uid(name)
+        ds.SeriesInstanceUID = root.uid(f"{kind.name}-series")
         ds.Modality, ds.SeriesNumber = kind.modality, kind.series_number
         ds.SeriesDescription, ds.InstanceNumber = kind.series_description, instance_number
         ds.ContentQualification = "RESEARCH"

@@ -23,14 +23,22 @@ from dicom_node.compose.secondary_capture import secondary_capture
 from dicom_node.compose.segmentation import segmentation
 from dicom_node.compose.tid1500 import root
 from dicom_node.dicom.files import durable_write
-from dicom_node.domain.values import Image, Refusal
+from dicom_node.domain.values import Image, Refusal, ResultKind
 from dicom_node.explain.message import english, message
 from dicom_node.explain.refusals import SHORT
 from models.reading import ModelIdentity, Reading
 
+#: Kind of a picture in the second series -> the kind of result it belongs to.
+_DETAILS = {
+    "h2": ResultKind.HEATMAPS,
+    "h3": ResultKind.HEATMAPS,
+    "lungs": ResultKind.LUNGS,
+    "guided": ResultKind.GUIDED,
+}
+
 
 def compose(source: Dataset, image: Image, reading: Reading, context: Context) -> list[Dataset]:
-    """Turn a reading into the objects that are switched on, each after those it refers to.
+    """Turn a reading into the objects of ``context.edition``, each after those it refers to.
 
     Parameters
     ----------
@@ -45,6 +53,7 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
         Secondary Captures, Segmentation, Parametric Maps and Presentation State, then the
         Structured Report about them and the Key Object Selection, all with file meta information.
         The same film, models, configuration, software and revision always give the same UIDs.
+        Empty if the edition has none of what is switched on for this film.
     """
     lineage = Lineage(source=source, model=reading.model, context=context)
     explanation = explain.explain(image, reading, _style(lineage))
@@ -54,13 +63,15 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
         explanation = explain.in_film_pixels(explanation, reading, context.report.max_regions)
     pictures = _pictures(replace(lineage, source=header), reading, explanation)
     others = _others(lineage, image, reading, explanation)
-    images = [*pictures, *others]
-    document = report(lineage, "sr", _words(lineage, image, reading, explanation, said), images)
-    if not context.results.key_objects:
-        return [*images, document]
+    images, documents = [*pictures, *others], []
+    if _is_made(context, ResultKind.REPORT):
+        words = _words(lineage, image, reading, explanation, said)
+        documents = [report(lineage, "sr", words, images)]
     masks = [ds for ds in others if ds.Modality == "SEG"]
-    key = [document, *pictures[:1], *masks]  # the first picture is the summary
-    return [*images, document, key_objects(lineage, key, positive=reading.pneumonia.positive)]
+    key = [*documents, *pictures[:1], *masks]  # the first picture is the summary
+    if key and _is_made(context, ResultKind.KEY_OBJECTS):
+        documents.append(key_objects(lineage, key, positive=reading.pneumonia.positive))
+    return [*images, *documents]
 
 
 def compose_refusal(
@@ -75,7 +86,7 @@ def compose_refusal(
     Returns
     -------
     list of Dataset
-        A picture, if pictures are switched on, and a Structured Report. Empty if
+        A picture and a Structured Report, those that ``context.edition`` has. Empty if
         ``report.refusals`` is off, or if the refused object is not a radiograph that belongs to a
         study.
     """
@@ -83,16 +94,23 @@ def compose_refusal(
         return []
     lineage = Lineage(source=source, model=model, context=context)
     pictures = []
-    if context.results.summary:
+    if _is_made(context, ResultKind.SUMMARY):
         overlay = explain.refusal_picture(image, refusal, _style(lineage))
         header = source if image is None else as_read(source, image)
         kind = series.named(f"not read: {SHORT[refusal.code]}")
         pictures = [secondary_capture(replace(lineage, source=header), kind, overlay, 1)]
-    if context.report.sop_class == "basic_text":
+    if not _is_made(context, ResultKind.REPORT):
+        return pictures
+    if context.sr_class == "basic_text":
         tree = basic_text(lineage, sentence(refusal))
     else:
         tree = root(lineage, [refused(lineage, refusal)], sentence(refusal))
     return [*pictures, report(lineage, f"refusal {refusal.code.value}", tree, pictures)]
+
+
+def _is_made(context: Context, kind: ResultKind) -> bool:
+    """Whether results of the kind are switched on and part of the edition."""
+    return kind in context.results.kinds and context.edition.has(kind)
 
 
 def _style(lineage: Lineage) -> explain.Style:
@@ -117,13 +135,14 @@ def _pictures(
 ) -> list[Dataset]:
     """Build the summary's series, whose name carries the message, and that of the details."""
     pictures = []
-    if explanation.summary is not None:
+    if explanation.summary is not None and _is_made(lineage.context, ResultKind.SUMMARY):
         answer = english(reading.pneumonia)
         kind = series.named(f"pneumonia {answer.said}")
         pictures.append(secondary_capture(lineage, kind, explanation.summary, 1))
     return pictures + [
         secondary_capture(lineage, series.DETAILS, overlay, number)
         for number, overlay in enumerate(explanation.details, 1)
+        if _is_made(lineage.context, _DETAILS[overlay.kind])
     ]
 
 
@@ -131,13 +150,13 @@ def _others(
     lineage: Lineage, image: Image, reading: Reading, explanation: explain.Explanation
 ) -> list[Dataset]:
     """Build the objects for programs and for viewers of outlines that are switched on."""
-    results = lineage.context.results
+    context = lineage.context
     others: list[Dataset] = []
-    if results.segmentation:
+    if _is_made(context, ResultKind.SEGMENTATION):
         others.append(segmentation(lineage, image, reading))
-    if results.parametric_maps:
+    if _is_made(context, ResultKind.PARAMETRIC_MAPS):
         others += parametric_maps(lineage, image, reading)
-    if results.presentation_state:
+    if _is_made(context, ResultKind.PRESENTATION_STATE):
         others.append(presentation_state(lineage, image, reading, explanation))
     return others
 
@@ -158,7 +177,7 @@ def _words(
     said: explain.Message,
 ) -> Dataset:
     """Build the report's content: coded, or as text for viewers that show no codes."""
-    if lineage.context.report.sop_class == "basic_text":
+    if lineage.context.sr_class == "basic_text":
         return basic_text(lineage, narrative(reading, said, remarks(image)))
     return content(lineage, reading, explanation, image, summary(said))
 

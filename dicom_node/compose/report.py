@@ -46,7 +46,7 @@ def report(
     images
         Objects listed as evidence beside the film.
     """
-    sop_class = SOP_CLASSES[lineage.context.report.sop_class]
+    sop_class = SOP_CLASSES[lineage.context.sr_class]
     ds = lineage.derive(replace(series.REPORT, sop_class_uid=sop_class), name, 1)
     ds.CompletionFlag = "PARTIAL"
     ds.VerificationFlag = "UNVERIFIED"

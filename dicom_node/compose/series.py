@@ -30,10 +30,11 @@ SUMMARY: Final = Kind(
 )
 REPORT: Final = Kind(
     name="sr",
-    sop_class_uid=Comprehensive3DSRStorage,  # or as `report.sop_class` says
+    sop_class_uid=Comprehensive3DSRStorage,  # or as `Context.sr_class` says
     modality="SR",
     series_number=9901,
     series_description="AI report - NOT FOR DIAGNOSTIC USE",
+    lists=True,
 )
 DETAILS: Final = Kind(
     name="sc",
@@ -69,6 +70,7 @@ KEY_OBJECTS: Final = Kind(
     modality="KO",
     series_number=9906,
     series_description="AI key objects - NOT FOR DIAGNOSTIC USE",
+    lists=True,
 )
 
 

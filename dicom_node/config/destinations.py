@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     Discriminator,
+    Field,
     StringConstraints,
     Tag,
     model_validator,
 )
 
-from dicom_node.config.sections import Port, Section, Word
-from dicom_node.domain.values import Identity
+from dicom_node.config.sections import Port, Section, SrClass, Word
+from dicom_node.domain.values import Identity, ResultKind
 
 #: An AE title: 1 to 16 characters of the default repertoire, no backslash (PS3.5 6.2, VR AE).
 AETitle = Annotated[
@@ -41,10 +42,12 @@ ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 
 
 class Recipient(Section):
-    """What every destination has: a name, and what it may know of the patient."""
+    """What every destination has: a name, what it may know of the patient, and what it gets."""
 
     name: DestinationName
     identity: Identity = Identity.FULL
+    send: Annotated[tuple[ResultKind, ...], Field(min_length=1)] | None = None  # None: all
+    sr_class: SrClass | None = None  # None: as `report.sop_class` says
 
 
 class DicomDestination(Recipient):
@@ -64,6 +67,7 @@ class FolderDestination(Recipient):
 
     kind: Literal["folder"]
     path: Path
+    uncompressed: bool = False  # pictures, for programs that read no JPEG
 
 
 class WebDestination(Recipient):

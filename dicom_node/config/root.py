@@ -20,10 +20,12 @@ from dicom_node.config.sections import (
     RetentionConfig,
     Section,
     SpoolConfig,
+    SrClass,
     StoreConfig,
     TlsConfig,
 )
 from dicom_node.config.thresholds import ThresholdsConfig
+from dicom_node.domain.values import Edition, ResultKind
 from models import SHIPPED
 
 
@@ -118,9 +120,7 @@ class WorkersConfig(Section):
 class ReportConfig(Section):
     """How the Structured Report is written."""
 
-    sop_class: Literal["comprehensive_3d", "comprehensive", "enhanced", "basic_text"] = (
-        "comprehensive_3d"
-    )
+    sop_class: SrClass = "comprehensive_3d"
     refusals: bool = True
     stage3_code: bool = True
     max_regions: Annotated[int, Field(ge=0, le=3)] = 2
@@ -144,6 +144,15 @@ class ResultsConfig(Section):
     manufacturer: str = "dicom-node project"
     station_serial_number: str = "0"
     pseudonym_dates: Literal["shifted", "kept"] = "shifted"
+
+    @property
+    def kinds(self) -> frozenset[ResultKind]:
+        """The kinds of result that are switched on; there is always a report."""
+        report = ResultKind.REPORT
+        return frozenset(
+            kind for kind in ResultKind
+            if kind is report or getattr(self, kind.value) not in (False, "none")
+        )  # fmt: skip
 
 
 class DeliveryConfig(Section):
@@ -203,6 +212,16 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_sent_kinds(self) -> Config:
+        for each in self.destinations:
+            if missing := sorted(set(each.send or ()) - self.results.kinds):
+                keys = ", ".join(f"results.{kind}" for kind in missing)
+                raise ValueError(
+                    f"destinations: {each.name}: send names what is not made: switch on {keys}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _check_connections(self) -> Config:
         if not self.plain_is_open and self.tls.port is None:
             raise ValueError("node.plain is off and tls.port is not set: no peer could call")
@@ -221,6 +240,19 @@ class Config(Section):
     def plain_is_open(self) -> bool:
         """Whether the plain port is open: as `node.plain` says, else if there is no TLS port."""
         return self.tls.port is None if self.node.plain is None else self.node.plain
+
+    @property
+    def editions(self) -> dict[str, Edition]:
+        """What each destination gets, by its name."""
+        made, written = self.results.kinds, self.report.sop_class
+        return {
+            each.name: Edition(
+                identity=each.identity,
+                send=frozenset(each.send) if each.send and set(each.send) != made else None,
+                sr_class=each.sr_class if each.sr_class != written else None,
+            )
+            for each in self.destinations
+        }
 
     @property
     def digest(self) -> str:

@@ -17,6 +17,8 @@ from pydantic import (
 
 #: Secure transport profiles: PS3.15 B.12, never below TLS 1.2, and B.12 with TLS 1.3 alone.
 TlsProfile = Literal["bcp195", "bcp195-tls13"]
+#: SOP class of the Structured Report.
+SrClass = Literal["comprehensive_3d", "comprehensive", "enhanced", "basic_text"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Quota = Annotated[int, Field(ge=0)] | None
 Word = Annotated[str, StringConstraints(min_length=1)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
 
+from dicom_node.compose.report import SOP_CLASSES
 from dicom_node.deliver.outgoing_file import OutgoingFile
 
 if TYPE_CHECKING:
@@ -51,4 +52,5 @@ class Created:
 
     def is_made_here(self, sop_class: UID) -> bool:
         """Whether a film yields an object of this class with this configuration."""
-        return any(ds.SOPClassUID == sop_class for ds in self.probes[0].objects)
+        chosen = {SOP_CLASSES[each.sr_class] for each in self.config.destinations if each.sr_class}
+        return sop_class in chosen | {ds.SOPClassUID for ds in self.probes[0].objects}

@@ -39,6 +39,7 @@ def settings(created: Created) -> Iterator[str]:
     yield table(("Parameter", "Default", "Allowed", "Here"), _parameters(config))
     yield from _peers(config)
     yield from _other_destinations(config)
+    yield from _choices(config)
     yield heading("6.5", "Configuration of Real-Time Video Services")
     yield "None.\n"
     yield heading("6.6", "Configuration of Audit Trail")
@@ -122,6 +123,16 @@ def _other_destinations(config: Config) -> Iterator[str]:
     yield "Folders that get results (`destinations` of kind `folder`):\n"
     folders = [each for each in config.destinations if isinstance(each, FolderDestination)]
     yield table(("Name", "Path"), ((each.name, each.path) for each in folders))
+
+
+def _choices(config: Config) -> Iterator[str]:
+    yield "What each destination gets (`identity`, `send`, `sr_class`):\n"
+    rows = []
+    for each in config.destinations:
+        kinds = ", ".join(sorted(each.send or config.results.kinds))
+        sr_class = each.sr_class or config.report.sop_class
+        rows.append((each.name, each.identity.value, kinds, sr_class))
+    yield table(("Name", "Identity", "Kinds of Result", "SR Class"), rows)
 
 
 def _token(service: WebDestination) -> str:

@@ -12,11 +12,11 @@ import shutil
 import tempfile
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pydicom import dcmread
 
-from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of, uid
+from dicom_node.deliver.outgoing_file import OutgoingFile, content, outgoing_file_of, uid
 from dicom_node.deliver.status import EchoResult, unavailable, unreadable
 from dicom_node.dicom.files import durable_write_in, opened_folder, same_bytes
 from dicom_node.dicom.malformed import MALFORMED
@@ -39,7 +39,7 @@ class FolderSender:
     """
 
     def __init__(self, destinations: Iterable[FolderDestination]) -> None:
-        self._roots = {destination.name: destination.path for destination in destinations}
+        self._folders = {destination.name: destination for destination in destinations}
 
     def send(
         self,
@@ -50,11 +50,11 @@ class FolderSender:
         """Write the files into the folder, one for each answer that is taken."""
         for path in paths:
             before_each()
-            yield _put(path, self._roots[destination])
+            yield _put(path, self._folders[destination])
 
     def echo(self, destination: str) -> EchoResult:
         """Test whether a file can be written to the folder."""
-        started, root = time.monotonic(), self._roots[destination]
+        started, root = time.monotonic(), self._folders[destination].path
         try:
             with tempfile.TemporaryFile(dir=root):
                 ok, reason = True, f"{root} can be written to"
@@ -63,7 +63,7 @@ class FolderSender:
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
 
-def _put(path: Path, root: Path) -> Answer:
+def _put(path: Path, to: FolderDestination) -> Answer:
     file = outgoing_file_of(path)
     if not isinstance(file, OutgoingFile):
         return file
@@ -75,25 +75,28 @@ def _put(path: Path, root: Path) -> Answer:
     except OSError as error:
         return unavailable(f"cannot read {path.name}: {error.strerror}")
     try:
-        _write(path, root, study, name)
+        with content(path, uncompressed=to.uncompressed) as ours:
+            _write(ours, to.path, study, name)
+    except (RuntimeError, *MALFORMED):
+        return unreadable(f"{path.name} cannot be decoded")
     except OSError as error:
-        return unavailable(_cannot_write(root, error))
+        return unavailable(_cannot_write(to.path, error))
     return Answer(SendOutcome.ANSWERED, _STORED, "stored")
 
 
-def _write(path: Path, root: Path, study: str, name: str) -> None:
-    """Copy the file, unless the study's folder has it already with the same bytes."""
+def _write(ours: BinaryIO, root: Path, study: str, name: str) -> None:
+    """Copy the bytes, unless the study's folder has it already with the same bytes."""
     with opened_folder(root) as top:
         made = _make_folder(study, top)
         readable = os.fstat(top).st_mode & 0o777
         with opened_folder(study, within=top) as folder:
             if made:
                 os.fchmod(folder, readable | 0o700)
-            if same_bytes(path, folder, name):
+            if same_bytes(ours, folder, name):
                 return
-            with path.open("rb") as source:
-                copy = partial(shutil.copyfileobj, source)
-                durable_write_in(folder, name, copy, mode=readable & 0o644 | 0o600)
+            ours.seek(0)
+            copy = partial(shutil.copyfileobj, ours)
+            durable_write_in(folder, name, copy, mode=readable & 0o644 | 0o600)
         os.fsync(top)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
 
+from pydicom import dcmread
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -22,6 +24,8 @@ from dicom_node.dicom.uids import is_uid
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pydicom.dataset import Dataset
 
     from dicom_node.domain.values import Answer
 
@@ -77,6 +81,32 @@ def outgoing_file_of(path: Path) -> OutgoingFile | Answer:
     if file.size % 2 and file.syntax != DeflatedExplicitVRLittleEndian:
         return unreadable(f"{path.name} is cut short")
     return file
+
+
+def decoded(file: OutgoingFile) -> Dataset:
+    """Read a file that is sent in another transfer syntax; the instance stays the same one."""
+    ds = dcmread(file.path)
+    if file.compressed:
+        ds.decompress(generate_instance_uid=False)
+    return ds
+
+
+def content(path: Path, *, uncompressed: bool) -> BinaryIO:
+    """Open what a destination keeps of a file: its bytes, or those of the decoded picture.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    RuntimeError
+        The picture cannot be decoded.
+    """
+    file = outgoing_file_of(path) if uncompressed else None
+    if not isinstance(file, OutgoingFile) or not file.compressed:
+        return path.open("rb")
+    plain = BytesIO()
+    decoded(file).save_as(plain, enforce_file_format=True)
+    return plain
 
 
 def uid(value: object) -> UID:

@@ -6,14 +6,13 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from pydicom import dcmread
 from pynetdicom import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from dicom_node.config import TlsConfig
 from dicom_node.deliver.association import association, status_of, where
 from dicom_node.deliver.duplicate import DUPLICATE
-from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
+from dicom_node.deliver.outgoing_file import OutgoingFile, decoded, outgoing_file_of
 from dicom_node.deliver.status import (
     EchoResult,
     answered,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
-    from pydicom.dataset import Dataset
     from pynetdicom.association import Association
     from pynetdicom.presentation import PresentationContext
 
@@ -181,7 +179,7 @@ def _store(assoc: Association, file: OutgoingFile, message_id: int) -> Answer:
         return not_accepted(f"peer does not accept {file.sop_class.name} in {file.syntax.name}")
     patience, started = assoc.dimse_timeout or 0.0, time.monotonic()
     try:
-        content = file.path if syntax == file.syntax else _decoded(file)
+        content = file.path if syntax == file.syntax else decoded(file)
         status = status_of(assoc.send_c_store(content, msg_id=message_id))
     except (OSError, RuntimeError, *MALFORMED) as error:
         return _not_sent(assoc, file, error)
@@ -189,14 +187,6 @@ def _store(assoc: Association, file: OutgoingFile, message_id: int) -> Answer:
         late = time.monotonic() - started >= patience
         raise _Unanswered(f"no answer in {patience:.1f} s" if late else "the peer hung up")
     return answered(status)
-
-
-def _decoded(file: OutgoingFile) -> Dataset:
-    """Read a file that is sent in another transfer syntax; the instance stays the same one."""
-    ds = dcmread(file.path)
-    if file.compressed:
-        ds.decompress(generate_instance_uid=False)
-    return ds
 
 
 def _not_sent(assoc: Association, file: OutgoingFile, error: Exception) -> Answer:

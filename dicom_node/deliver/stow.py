@@ -18,10 +18,16 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from dicom_node.deliver.deadline import Deadline
-from dicom_node.deliver.outgoing_file import OutgoingFile, outgoing_file_of
+from dicom_node.deliver.outgoing_file import OutgoingFile, decoded, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
 from dicom_node.deliver.status import EchoResult, broken_off, unavailable, unreadable
-from dicom_node.deliver.stow_answers import answer_in, answer_to_error, http_sentence, status_of
+from dicom_node.deliver.stow_answers import (
+    TransferSyntaxRefused,
+    answer_in,
+    answer_to_error,
+    http_sentence,
+    status_of,
+)
 from dicom_node.deliver.watched_http import watch
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
@@ -29,6 +35,8 @@ from dicom_node.errors import PeerUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from pydicom.dataset import Dataset
 
     from dicom_node.config import WebDestination
     from dicom_node.domain.values import Answer
@@ -104,15 +112,35 @@ class StowSender:
             return file
         try:
             ds = dcmread(path)
-            sop_instance_uid = str(ds.SOPInstanceUID)
+            _ = str(ds.SOPInstanceUID)  # names the object in the answer
         except MALFORMED:
             return unreadable(f"{path.name} is not a DICOM file")
         except OSError as error:
             return unavailable(f"cannot read {path.name}: {error.strerror}")
         try:
-            patience = 2 * self._timeout + file.size / SLOWEST_LINE
+            return self._post(service, session, ds, file.size, deadline)
+        except TransferSyntaxRefused as error:
+            if not file.compressed:
+                return error.answer
+        try:
+            plain = decoded(file)
+        except (OSError, RuntimeError, *MALFORMED):
+            return unreadable(f"{path.name} cannot be re-encoded for this service")
+        try:
+            return self._post(service, session, plain, len(plain.PixelData), deadline)
+        except TransferSyntaxRefused as error:
+            return error.answer
+
+    def _post(
+        self, service: WebDestination, session: requests.Session, ds: Dataset, size: int,
+        deadline: Deadline,
+    ) -> Answer:  # fmt: skip
+        """Store one object of ``size`` bytes; raises TransferSyntaxRefused."""
+        sop_instance_uid = str(ds.SOPInstanceUID)
+        try:
+            patience = 2 * self._timeout + size / SLOWEST_LINE
             with _asking(service, deadline), deadline.within(patience):
-                said = self._client(service, session, deadline, file.size).store_instances([ds])
+                said = self._client(service, session, deadline, size).store_instances([ds])
                 return answer_in(said, sop_instance_uid)
         except (requests.HTTPError, requests.TooManyRedirects) as error:
             return answer_to_error(error, sop_instance_uid)

@@ -54,11 +54,34 @@ _THERE_ALREADY = (0x0111, 0xB00E)
 _PROCESSING_FAILURE = 0x0110
 
 
+#: Failure Reasons for a transfer syntax that is not supported, or for the SOP class, which some
+#: services say of both (PS3.18 Table I.2-2); and HTTP statuses that may mean it.
+_SYNTAX_REASONS = (0x0122, 0xC122)
+_SYNTAX_STATUSES = (400, 415)
+
+
+class TransferSyntaxRefused(Exception):
+    """The service may take the object in another transfer syntax; ``answer`` holds if not."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer
+
+
 def answer_in(said: Dataset, sop_instance_uid: str) -> Answer:
-    """Find the object in a Store Instances Response (PS3.18 Annex I)."""
+    """Find the object in a Store Instances Response (PS3.18 Annex I).
+
+    Raises
+    ------
+    TransferSyntaxRefused
+        The failure may be due to the transfer syntax.
+    """
     for item in said.get("FailedSOPSequence") or ():
         if item.get("ReferencedSOPInstanceUID") == sop_instance_uid:
-            return _failure(item.get("FailureReason"))
+            answer = _failure(item.get("FailureReason"))
+            if answer.status in _SYNTAX_REASONS:
+                raise TransferSyntaxRefused(answer)
+            return answer
     for item in said.get("ReferencedSOPSequence") or ():
         if item.get("ReferencedSOPInstanceUID") == sop_instance_uid:
             status = int(item.get("WarningReason") or 0)
@@ -78,7 +101,15 @@ def _failure(reason: int | None) -> Answer:
 
 
 def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> Answer:
-    """What an HTTP error means: by its body if it names the object, else by its status."""
+    """What an HTTP error means: by its body if it names the object, else by its status.
+
+    Raises
+    ------
+    PeerUnavailable
+        The error is of the service, not of the object.
+    TransferSyntaxRefused
+        The error may be due to the transfer syntax.
+    """
     code = status_of(error)
     if code in OF_THE_SERVICE:
         raise PeerUnavailable(http_sentence(code)) from None
@@ -90,7 +121,10 @@ def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> 
     if answer.outcome is SendOutcome.ANSWERED:
         return answer
     make = not_accepted if _http_row(code).event is REFUSED else unavailable
-    return make(http_sentence(code))
+    answer = make(http_sentence(code))
+    if code in _SYNTAX_STATUSES:
+        raise TransferSyntaxRefused(answer) from None
+    return answer
 
 
 def status_of(error: requests.RequestException) -> int:

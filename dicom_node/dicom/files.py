@@ -34,17 +34,18 @@ def opened_folder(path: Path | str, *, within: int | None = None) -> Iterator[in
         os.close(handle)
 
 
-def same_bytes(path: Path, folder: int, name: str) -> bool:
-    """Whether ``name`` in an open folder is a file, and no link, with the bytes of ``path``."""
+def same_bytes(ours: BinaryIO, folder: int, name: str) -> bool:
+    """Whether ``name`` in an open folder is a file, and no link, with the bytes of ``ours``."""
     try:
         # A named pipe would keep the opener waiting.
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError:
         return False
-    with os.fdopen(handle, "rb") as kept, path.open("rb") as ours:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != os.fstat(ours.fileno()).st_size:
+    with os.fdopen(handle, "rb") as kept:
+        found, size = os.fstat(handle), ours.seek(0, os.SEEK_END)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             return False
+        ours.seek(0)
         while block := ours.read(_BLOCK):
             if kept.read(len(block)) != block:
                 return False

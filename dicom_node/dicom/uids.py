@@ -40,10 +40,13 @@ class Root:
     ----------
     revision
         Starts at 1; a later one means a new set of objects for the same film.
-    identity
-        What the objects say of the patient: another identity means other objects.
+    edition
+        What the objects say of the patient, and for documents what they list: another edition means
+        other objects.
     earlier
         The patient's earlier results that the objects compare with.
+    contested
+        Whether the objects warn of another object under the film's UID.
     secret
         The node's; without one, as in `dicom-node read`, everyone can derive the UIDs.
     """
@@ -54,8 +57,9 @@ class Root:
     software_version: str
     force_stage3: bool = False
     revision: int = 1
-    identity: str = "full"
+    edition: str = "full"
     earlier: tuple[str, ...] = ()
+    contested: bool = False
     secret: bytes = field(default=b"", repr=False)
 
     def uid(self, kind: str) -> str:
@@ -69,10 +73,12 @@ class Root:
             kind,
             str(self.revision),
         )
-        if self.identity != "full":
-            parts = (*parts, self.identity)
+        if self.edition != "full":
+            parts = (*parts, self.edition)
         if self.earlier:
             parts = (*parts, "earlier", *self.earlier)
+        if self.contested:
+            parts = (*parts, "contested")
         return _signed(self.secret, *parts) if self.secret else _named(*parts)
 
 

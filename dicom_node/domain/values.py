@@ -28,6 +28,49 @@ class Identity(StrEnum):
     PSEUDONYM = "pseudonym"  # PS3.15 Annex E, Basic Application Confidentiality Profile
 
 
+class ResultKind(StrEnum):
+    """A kind of result: the keys of ``results`` that make one, and the Structured Report."""
+
+    SUMMARY = "summary"  # also the picture of a refusal
+    REPORT = "report"
+    HEATMAPS = "heatmaps"
+    LUNGS = "lungs"
+    GUIDED = "guided"
+    SEGMENTATION = "segmentation"
+    KEY_OBJECTS = "key_objects"
+    PRESENTATION_STATE = "presentation_state"
+    PARAMETRIC_MAPS = "parametric_maps"
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What a destination gets of a film's results; equal editions are the same objects.
+
+    Editions of one identity share all objects but the documents, which list the others.
+
+    Parameters
+    ----------
+    send
+        The kinds of result; None: all that are made.
+    sr_class
+        Of the Structured Report; None: as ``report.sop_class`` says.
+    """
+
+    identity: Identity = Identity.FULL
+    send: frozenset[ResultKind] | None = None
+    sr_class: str | None = None
+
+    @property
+    def name(self) -> str:
+        """A word for each part that is not the default, after the identity."""
+        kinds = "+".join(sorted(self.send)) if self.send is not None else ""
+        return " ".join(filter(None, (self.identity.value, self.sr_class, kinds)))
+
+    def has(self, kind: ResultKind) -> bool:
+        """Whether a destination with this edition gets results of the kind."""
+        return self.send is None or kind in self.send
+
+
 class RefusalCode(StrEnum):
     """Why a film is not read. The value is stable across releases: audit lines and JSON hold it."""
 
@@ -95,9 +138,11 @@ class Job:
     attempt: int  # 1 for the first try
     lease: str  # fencing token: only its holder may finish the job
     instances: tuple[Instance, ...]
-    #: SOP Instance UID of a film that was read before -> its newest report for each identity
+    #: SOP Instance UID of a film that was read before -> its newest report in each edition
     predecessors: Mapping[str, tuple[Result, ...]] = field(default_factory=dict)
     earlier: tuple[EarlierReading, ...] = ()  # of the patient's other studies
+    #: SOP Instance UIDs of films under whose UID another object was received
+    contested: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +155,7 @@ class Result:
     modality: str
     series_description: str
     path: Path  # relative to node.data_dir, or to the --out folder of `read`
-    identity: Identity = Identity.FULL
+    editions: tuple[str, ...] = (Edition().name,)  # names of those it is part of
     sent_study_instance_uid: str | None = None  # in the object, if not the film's
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from dicom_node.confine import hide_memory
 from dicom_node.domain.clock import utc_now
-from dicom_node.domain.values import Identity
+from dicom_node.domain.values import Edition
 from dicom_node.errors import ConfigError, DatabaseDamaged, ModelError, NodeError
 from dicom_node.service import running_config
 from dicom_node.service.systemd import notify
@@ -143,10 +143,10 @@ def _work(owner: str, config: Config, term: Term) -> None:
     bells.readings.listen()
     present: Config | None = config
     while present is not None:
-        identities = tuple(dict.fromkeys(each.identity for each in present.destinations))
+        editions = tuple(dict.fromkeys(present.editions.values()))
         pipeline = Pipeline(
             config=present, reader=reader, clock=utc_now, secret=secret,
-            identities=identities or (Identity.FULL,),
+            editions=editions or (Edition(),),
         )  # fmt: skip
         worker = Worker(
             owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now,

@@ -99,7 +99,7 @@ class Worker:
             unless_read.callback(self._drop, attempt_folder(job))
             outcomes = [self._read(job, index) for index in range(len(job.instances))]
             unless_read.pop_all()
-        destinations = {each.name: each.identity for each in self.config.destinations}
+        destinations = {name: each.name for name, each in self.config.editions.items()}
         fail_point("work.finishing")
         self.jobs.finish(job, outcomes, destinations)
         fail_point("work.finished")
@@ -121,6 +121,7 @@ class Worker:
             revision=job.revision,
             predecessors=job.predecessors.get(instance.sop_instance_uid, ()),
             earlier=job.earlier,
+            contested=instance.sop_instance_uid in job.contested,
             key=instance.sop_instance_uid,
             sender=instance.calling_ae_title,
         )

@@ -16,6 +16,8 @@ from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection, Engine, RowMapping
 
     from dicom_node.ports import Clock
@@ -115,6 +117,13 @@ def instance_of(row: RowMapping) -> Instance:
     return Instance(
         **{**{column.name: row[column.name] for column in _COLUMNS}, "path": Path(row["path"])}
     )
+
+
+def contested(connection: Connection, sop_instance_uids: Iterable[str]) -> frozenset[str]:
+    """The UIDs under which another object arrived after the first."""
+    column = schema.conflicts.c.sop_instance_uid
+    query = select(column).where(column.in_(sop_instance_uids))
+    return frozenset(connection.execute(query).scalars())
 
 
 def _patient_of(connection: Connection, study_instance_uid: str) -> PatientKey | None:

@@ -16,6 +16,7 @@ from dicom_node.store import audit, schema
 from dicom_node.store.database import claiming, finds, of, writing
 from dicom_node.store.due import next_jobs, ready_studies, take_films
 from dicom_node.store.earlier import earlier_readings
+from dicom_node.store.inbox import contested
 from dicom_node.store.leases import FREE, READINGS, lock
 from dicom_node.store.outcomes import events_of, record
 from dicom_node.store.revisions import reopen, reports
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, RowMapping
 
-    from dicom_node.domain.values import FilmOutcome, Identity
+    from dicom_node.domain.values import FilmOutcome
     from dicom_node.ports import Clock
 
 _JOBS, _INSTANCES, _STUDIES = schema.jobs, schema.instances, schema.studies
@@ -83,18 +84,19 @@ class JobTable:
             instances = take_films(connection, row["id"], row["study_instance_uid"])
             predecessors = reports(connection, row["study_instance_uid"])
             earlier = earlier_readings(connection, row["study_instance_uid"])
+            disputed = contested(connection, [each.sop_instance_uid for each in instances])
         return Job(
             id=row["id"], study_instance_uid=row["study_instance_uid"], revision=row["revision"],
             attempt=row["attempt"] + 1, lease=lease, instances=instances,
-            predecessors=predecessors, earlier=earlier,
+            predecessors=predecessors, earlier=earlier, contested=disputed,
         )  # fmt: skip
 
     def finish(
-        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, Identity]
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, str]
     ) -> None:
         """Decide the instances, fill the outbox and close the job in one transaction.
 
-        A destination gets the results of its identity. Each film gets audit lines: FILM_REFUSED, or
+        ``destinations`` says which edition each gets. Each film gets audit lines: FILM_REFUSED, or
         FILM_SELECTED, FILM_READ and OBJECTS_COMPOSED.
 
         Raises

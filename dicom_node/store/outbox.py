@@ -9,7 +9,7 @@ from sqlalchemy import and_, select, update
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryStatus
-from dicom_node.domain.values import Delivery, Identity, Result, Settlement, Shipment
+from dicom_node.domain.values import Delivery, Result, Settlement, Shipment
 from dicom_node.store import audit, schema
 from dicom_node.store.breakers import closed
 from dicom_node.store.database import of, reading, writing
@@ -218,7 +218,7 @@ def result_of(row: RowMapping) -> Result:
         modality=row["modality"],
         series_description=row["series_description"],
         path=Path(row["path"]),
-        identity=Identity(row["identity"]),
+        editions=tuple(row["editions"]),
         sent_study_instance_uid=row["sent_study_instance_uid"],
     )
 

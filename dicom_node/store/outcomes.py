@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import DeliveryStatus
-from dicom_node.domain.values import FilmOutcome, Identity, Job, Result
+from dicom_node.domain.values import FilmOutcome, Job, Result
 from dicom_node.store import schema
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def record(
     connection: Connection,
     job: Job,
     outcome: FilmOutcome,
-    destinations: Mapping[str, Identity],
+    destinations: Mapping[str, str],
     now: datetime,
 ) -> None:
     """Write one film's outcome; a result that is stored already keeps its row and deliveries."""
@@ -60,6 +60,7 @@ def events_of(job: Job, outcome: FilmOutcome) -> list[AuditEvent]:
                 "sop_instance_uid": result.sop_instance_uid,
                 "sop_class_uid": result.sop_class_uid,
                 "modality": result.modality,
+                "editions": list(result.editions),
             }
             for result in outcome.results
         ]
@@ -111,7 +112,7 @@ def _insert_result(
                 modality=result.modality,
                 series_description=result.series_description,
                 path=result.path.as_posix(),
-                identity=result.identity.value,
+                editions=list(result.editions),
                 sent_study_instance_uid=result.sent_study_instance_uid,
                 composed_at=now,
             )
@@ -123,7 +124,7 @@ def _insert_deliveries(
     job: Job,
     outcome: FilmOutcome,
     result: Result,
-    destinations: Mapping[str, Identity],
+    destinations: Mapping[str, str],
     now: datetime,
 ) -> None:
     """Insert the deliveries; one failed object withholds all results of its film."""
@@ -135,8 +136,8 @@ def _insert_deliveries(
         .scalars()
         .all()
     )
-    for destination, identity in destinations.items():
-        if identity is result.identity and destination not in known:
+    for destination, edition in destinations.items():
+        if edition in result.editions and destination not in known:
             connection.execute(
                 insert(table).values(
                     sop_instance_uid=result.sop_instance_uid,

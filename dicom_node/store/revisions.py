@@ -21,7 +21,7 @@ _JOBS, _INSTANCES = schema.jobs.c, schema.instances.c
 
 
 def reports(connection: Connection, study_instance_uid: str) -> dict[str, tuple[Result, ...]]:
-    """The newest reports of each film by its SOP Instance UID, one for each identity.
+    """The newest reports of each film by its SOP Instance UID, one in each edition.
 
     Withheld ones were never sent.
     """
@@ -38,9 +38,10 @@ def reports(connection: Connection, study_instance_uid: str) -> dict[str, tuple[
         )
         .order_by(_RESULTS.composed_at, _RESULTS.sop_instance_uid)
     ).mappings()
-    newest: dict[str, dict[str, Result]] = {}
+    newest: dict[str, dict[tuple[str, ...], Result]] = {}
     for row in rows:
-        newest.setdefault(row["source_sop_instance_uid"], {})[row["identity"]] = result_of(row)
+        result = result_of(row)
+        newest.setdefault(row["source_sop_instance_uid"], {})[result.editions] = result
     return {film: tuple(each.values()) for film, each in newest.items()}
 
 

@@ -147,7 +147,7 @@ results = Table(
     Column("series_description", String(64), nullable=False),
     Column("path", Text, nullable=False),
     Column("composed_at", UtcTime, nullable=False),
-    Column("identity", String(16), nullable=False, default="full", server_default="full"),
+    Column("editions", JSON, nullable=False, server_default='["full"]'),
     Column("sent_study_instance_uid", UID),  # in the object, if not the film's
     Index(None, "study_instance_uid"),
 )

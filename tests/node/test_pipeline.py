@@ -15,7 +15,7 @@ from support.readings import MODEL, frame, look, negative, positive
 
 from dicom_node.config import Config
 from dicom_node.domain.reading import ReadingSummary
-from dicom_node.domain.values import Identity, Image, RefusalCode
+from dicom_node.domain.values import Edition, Identity, Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
 from models.reading import Look, ModelIdentity, Reading, Thresholds
 
@@ -103,15 +103,28 @@ def test_each_identity_gets_a_set_of_its_own(tmp_path: Path) -> None:
     """The pseudonymous results say in which study they are, because it is not the film's."""
     source = film(ViewPosition="LL")
     pipeline = replace(
-        _pipeline(), identities=(Identity.FULL, Identity.PSEUDONYM), secret=b"s" * 32
+        _pipeline(), editions=(Edition(), Edition(Identity.PSEUDONYM)), secret=b"s" * 32
     )
     outcome = pipeline.read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
     full, pseudonymous = outcome.results[0], outcome.results[-1]
     assert outcome.faults == ()
-    assert (full.identity, full.sent_study_instance_uid) == (Identity.FULL, None)
+    assert (full.editions, full.sent_study_instance_uid) == (("full",), None)
     report = pydicom.dcmread(tmp_path / "out" / pseudonymous.path)
     assert report.StudyInstanceUID == pseudonymous.sent_study_instance_uid
     assert report.StudyInstanceUID != source.StudyInstanceUID
+
+
+def test_what_several_editions_share_is_one_result(tmp_path: Path) -> None:
+    """A picture is one object for two destinations; each has a report of its own."""
+    editions = (Edition(), Edition(sr_class="enhanced"))
+    pipeline = replace(_pipeline(), editions=editions, secret=b"s" * 32)
+    outcome = pipeline.read(write(film(), tmp_path / "a.dcm"), tmp_path / "out")
+    of = {modality: [] for modality in ("OT", "SR")}  # type: dict[str, list[tuple[str, ...]]]
+    for each in outcome.results:
+        of[each.modality].append(each.editions)
+    assert set(of["OT"]) == {("full", "full enhanced")}
+    assert of["SR"] == [("full",), ("full enhanced",)]
+    assert len({each.sop_instance_uid for each in outcome.results}) == len(outcome.results)
 
 
 def test_reading_the_same_film_twice_gives_the_same_uids(tmp_path: Path) -> None:

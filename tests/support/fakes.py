@@ -18,8 +18,8 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.reading import ReadingSummary, StageSummary
 from dicom_node.domain.values import (
     Answer,
+    Edition,
     FilmOutcome,
-    Identity,
     Instance,
     Job,
     Refusal,
@@ -37,9 +37,9 @@ TABLES = ("studies", "jobs", "instances", "readings", "results", "deliveries", "
           "commitments", "pledges", "breakers")  # fmt: skip
 
 
-def full(*destinations: str) -> dict[str, Identity]:
-    """Destinations that may know everything."""
-    return dict.fromkeys(destinations, Identity.FULL)
+def full(*destinations: str) -> dict[str, str]:
+    """Destinations that get everything, by the name of their edition."""
+    return dict.fromkeys(destinations, Edition().name)
 
 
 class EmptyAuditLog:

@@ -10,7 +10,7 @@ from support.fakes import reading_summary
 from support.objects import composed, context, fixed_film
 
 from dicom_node import compose
-from dicom_node.domain.values import EarlierReading, Identity
+from dicom_node.domain.values import EarlierReading, Edition, Identity
 from dicom_node.explain.message import Earlier
 
 FILM = fixed_film(AcquisitionDate="20261120", StudyDate="20261119")
@@ -57,7 +57,7 @@ def test_a_pseudonymous_result_has_the_date_shifted_as_all_others() -> None:
     """The days between two films stay."""
     what = replace(
         context(),
-        identity=Identity.PSEUDONYM,
+        edition=Edition(Identity.PSEUDONYM),
         secret=b"s" * 32,
         earlier=(Earlier(date="2026-10-02", score=31),),
     )

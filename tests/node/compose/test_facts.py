@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.objects import context, small_film
+from support.objects import composed, context, small_film
 
 from dicom_node.compose.facts import facts
-from dicom_node.domain.values import Identity
+from dicom_node.domain.values import Edition, Identity
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,18 @@ def test_a_second_film_of_the_same_uid_is_known_by_its_key() -> None:
     assert not facts(source, context()).second_film
 
 
+@pytest.mark.parametrize("identity", Identity)
+def test_a_first_film_knows_of_the_second(identity: Identity) -> None:
+    """Whatever the destination may know; another UID than without the second film."""
+    source = small_film()
+    first = replace(context(), edition=Edition(identity))
+    warned = replace(first, contested=True)
+    assert facts(source, warned).second_film
+    uids = [{ds.SOPInstanceUID for ds in composed(source, what=what)} for what in (first, warned)]
+    assert uids[0].isdisjoint(uids[1])
+
+
 def test_a_header_restricted_for_a_destination_does_not_deny_the_age() -> None:
     """The age was taken out, not missing."""
     source = small_film(without=["PatientAge", "PatientBirthDate"])
-    assert facts(source, replace(context(), identity=Identity.PSEUDONYM)).age_stated
+    assert facts(source, replace(context(), edition=Edition(Identity.PSEUDONYM))).age_stated

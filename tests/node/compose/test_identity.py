@@ -22,7 +22,7 @@ from dicom_node import check_objects, compose
 from dicom_node.compose import inherited
 from dicom_node.config import Config
 from dicom_node.dicom.uids import is_derived
-from dicom_node.domain.values import Identity, Refusal, RefusalCode, Result
+from dicom_node.domain.values import Edition, Identity, Refusal, RefusalCode, Result
 
 SECRET = b"s" * 32
 ALL = {"segmentation": True, "key_objects": True, "presentation_state": True}
@@ -60,7 +60,7 @@ def whole_set(identity: Identity) -> tuple[Dataset, list[Dataset]]:
 def seen_as(identity: Identity, ds: Dataset, **results: object) -> tuple[Dataset, list[Dataset]]:
     """The restricted header, and the objects made of it; the report alone if not said."""
     chosen: dict[str, Any] = REPORT_ONLY | results
-    what = replace(context(**chosen), identity=identity, secret=SECRET, ae_title=WORD)
+    what = replace(context(**chosen), edition=Edition(identity), secret=SECRET, ae_title=WORD)
     header, what = compose.restrict(ds, what)
     return header, composed(header, what=what)
 
@@ -124,7 +124,7 @@ def test_the_same_patient_has_one_pseudonym_and_one_shift() -> None:
     days = [int(each.StudyDate) for each in made]
     assert days[0] != 20260102
     assert made[0].StudyInstanceUID != made[1].StudyInstanceUID
-    what = replace(context(), identity=Identity.PSEUDONYM, secret=b"t" * 32)
+    what = replace(context(), edition=Edition(Identity.PSEUDONYM), secret=b"t" * 32)
     assert compose.restrict(ds, what)[0].PatientID != made[0].PatientID
     del ds.PatientID
     del later.PatientID
@@ -141,7 +141,7 @@ def test_intervals_between_studies_are_kept(days: int) -> None:
     for ds, at in ((first, start), (second, start + timedelta(days=days))):
         ds.PatientID, ds.StudyDate = "1", f"{at:%Y%m%d}"
         ds.SOPInstanceUID = ds.StudyInstanceUID = ds.SeriesInstanceUID = "1.2"
-    what = replace(context(), identity=Identity.PSEUDONYM, secret=SECRET, at=start)
+    what = replace(context(), edition=Edition(Identity.PSEUDONYM), secret=SECRET, at=start)
     (one, read), (two, _) = (compose.restrict(ds, what) for ds in (first, second))
     assert (two["StudyDate"].value > one["StudyDate"].value) is (days > 0)
     assert f"{read.at:%Y%m%d}" == one.StudyDate, "read on the day it was made"
@@ -173,7 +173,7 @@ def test_a_film_that_says_it_has_text_in_its_pixels_gives_no_picture() -> None:
     ds = labelled()
     ds.BurnedInAnnotation = "YES"
     for identity in (Identity.FULL, Identity.PSEUDONYM):
-        what = replace(context(), identity=identity, secret=SECRET)
+        what = replace(context(), edition=Edition(identity), secret=SECRET)
         header, what = compose.restrict(ds, what)
         assert ("OT" in {each.Modality for each in composed(header, what=what)}) is (
             identity is Identity.FULL
@@ -185,19 +185,19 @@ def test_a_report_succeeds_a_report_of_its_own_identity_only() -> None:
     earlier = tuple(
         Result(
             sop_instance_uid=f"2.25.{number}", sop_class_uid="1.2.3", series_instance_uid="2.25.9",
-            modality="SR", series_description="", path=Path("x"), identity=identity,
+            modality="SR", series_description="", path=Path("x"), editions=(identity.value,),
         )
         for number, identity in enumerate(Identity, 1)
     )  # fmt: skip
     for number, identity in enumerate(Identity, 1):
-        what = replace(context(), identity=identity, predecessors=earlier, secret=SECRET)
+        what = replace(context(), edition=Edition(identity), predecessors=earlier, secret=SECRET)
         _, what = compose.restrict(labelled(), what)
         assert [each.sop_instance_uid for each in what.predecessors] == [f"2.25.{number}"]
 
 
 def test_a_refusal_s_report_is_pseudonymous_too() -> None:
     """It is made of the same header."""
-    what = replace(context(), identity=Identity.PSEUDONYM, secret=SECRET)
+    what = replace(context(), edition=Edition(Identity.PSEUDONYM), secret=SECRET)
     header, what = compose.restrict(labelled(), what)
     refusal = Refusal(code=RefusalCode.VIEW, reason="a lateral view")
     objects = compose.compose_refusal(header, refusal, MODEL, what)

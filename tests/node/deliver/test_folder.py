@@ -8,13 +8,15 @@ import resource
 import signal
 import time
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 from support.answers import UNAVAILABLE, UNREADABLE, Said, said
-from support.film import film, phantom, write
+from support.film import Stored, film, phantom, write
 
 from dicom_node.commitment.confirm import Found
 from dicom_node.commitment.folder import FolderVerifier
@@ -219,20 +221,20 @@ def test_killed_at_any_moment_a_file_is_whole_or_not_there(tmp_path: Path, out: 
     whole, target = source.read_bytes(), out / "1.2" / "3.4.dcm"
     for milliseconds in range(1, 20, 3):
         if (child := os.fork()) == 0:
-            _write_without_end(source, out, target)
+            _write_without_end(whole, out, target)
         time.sleep(milliseconds / 1000)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         assert not target.exists() or target.read_bytes() == whole
-    module._write(source, out, "1.2", "3.4.dcm")
+    module._write(BytesIO(whole), out, "1.2", "3.4.dcm")
     assert files(out) == [target]
 
 
-def _write_without_end(source: Path, out: Path, target: Path) -> None:
+def _write_without_end(whole: bytes, out: Path, target: Path) -> None:
     try:
         while True:
             target.unlink(missing_ok=True)
-            module._write(source, out, "1.2", "3.4.dcm")
+            module._write(BytesIO(whole), out, "1.2", "3.4.dcm")
     finally:
         os._exit(1)
 
@@ -283,3 +285,21 @@ def test_a_file_is_read_again_before_it_counts_as_kept(films: list[Path], out: P
     out.rename(out.with_name("elsewhere"))
     with pytest.raises(PeerUnavailable, match="No such file"):
         verifier.ask(asked)
+
+
+def test_a_folder_for_programs_that_read_no_jpeg_gets_plain_pictures(
+    tmp_path: Path, out: Path
+) -> None:
+    """Under the same UID; written again it changes nothing, and it is found when checked."""
+    ds = film(phantom(64, 64), kind="sc", stored=Stored(bits=8), syntax=JPEGBaseline8Bit)
+    path = write(ds, tmp_path / "picture.dcm")
+    plain = FolderDestination(kind="folder", name="disk", path=out, uncompressed=True)
+    for _ in range(2):
+        assert said(FolderSender([plain]).send("disk", [path])) == [STORED]
+    [placed] = files(out)
+    kept = dcmread(placed)
+    assert kept.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert kept.SOPInstanceUID == ds.SOPInstanceUID
+    assert np.array_equal(kept.pixel_array, dcmread(path).pixel_array)
+    found = FolderVerifier([plain], out.parent).ask(query([path]))
+    assert found.kept == {ds.SOPInstanceUID}

@@ -11,15 +11,17 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 from support.answers import NO_ANSWER, NOT_ACCEPTED, NOT_SENT, UNREADABLE, Said, said
 from support.answers import UNAVAILABLE as NO_WAY
-from support.film import film, phantom, write
+from support.film import Stored, film, phantom, write
 from support.peer import dripping, free_port, silent_port
 from support.stow import FAILURE, WARNING, Act, Stow
 
@@ -363,3 +365,35 @@ def test_a_small_compressed_answer_is_read(films: list[Path]) -> None:
     body = json.dumps({"00081199": {"vr": "SQ", "Value": [item]}}).encode()
     with hostile(pieces=[gzip.compress(body)], chunked=True, encoding="gzip") as url:
         assert send(url, films[:1]) == [STORED]
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A picture as the node makes it: a Secondary Capture as JPEG."""
+    grey = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))
+    ds = film(grey, kind="sc", stored=Stored(bits=8), syntax=JPEGBaseline8Bit)
+    return write(ds, tmp_path / "picture.dcm")
+
+
+@pytest.mark.parametrize("act", [{FAILURE: 0xC122}, {FAILURE: 0x0122}, 400, 415], ids=str)
+def test_a_service_that_takes_no_jpeg_gets_the_picture_decoded(picture: Path, act: Act) -> None:
+    """Once more, under the same UID, as a PACS gets it by C-STORE."""
+    with Stow([act]) as web:
+        assert send(web.url, [picture]) == [STORED]
+        [arrived] = [dcmread(BytesIO(each)) for each in web.stored.values()]
+        assert len(web.requests) == 2
+    original = dcmread(picture)
+    assert arrived.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert arrived.SOPInstanceUID == original.SOPInstanceUID
+    assert np.array_equal(arrived.pixel_array, original.pixel_array)
+
+
+@pytest.mark.parametrize("act", [{FAILURE: 0xC122}, 415], ids=str)
+def test_a_picture_is_decoded_once(picture: Path, films: list[Path], act: Act) -> None:
+    """What is refused again is refused; and the pixels of other objects are never touched."""
+    with Stow([act, act]) as web:
+        [(status, _)] = send(web.url, [picture])
+        assert (status != 0, len(web.requests)) == (True, 2)
+    with Stow([act]) as web:
+        [(status, _)] = send(web.url, films[:1])
+        assert (status != 0, len(web.requests)) == (True, 1)

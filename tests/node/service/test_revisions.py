@@ -14,6 +14,7 @@ from support.film import film, write
 from support.readings import MODEL, frame, look, negative
 
 from dicom_node.config import Config
+from dicom_node.domain.conflicts import Conflict, ConflictOutcome
 from dicom_node.domain.values import Image
 from dicom_node.pipeline import Pipeline
 from dicom_node.service.worker import Worker
@@ -96,6 +97,26 @@ def test_the_report_of_a_late_film_does_not_supersede_another_film_s(node: Node)
     first, late = node.reports()
     assert _predecessors(first) == []
     assert _predecessors(late) == []
+
+
+def test_a_film_read_after_another_one_came_under_its_uid_warns_of_it(node: Node) -> None:
+    """A reader of the report cannot know otherwise that there are two."""
+    node.receive(1)
+    node.receive(2)
+    node.harness.store.inbox.add_conflict(
+        Conflict(
+            sop_instance_uid=f"{STUDY}.1", study_instance_uid=STUDY, kept_study_instance_uid=STUDY,
+            sha256="0" * 64, calling_ae_title="CR1", received_at=node.harness.clock(),
+            outcome=ConflictOutcome.KEPT, path=Path("conflicts/x.dcm"),
+        )
+    )  # fmt: skip
+    node.work()
+    warned = {
+        each.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+        .ReferencedSOPSequence[0].ReferencedSOPInstanceUID: "same UID" in each.to_json()
+        for each in node.reports()
+    }  # fmt: skip
+    assert warned == {f"{STUDY}.1": True, f"{STUDY}.2": False}
 
 
 def test_a_film_read_again_has_a_new_report_that_names_the_old(node: Node) -> None:

@@ -14,7 +14,6 @@ from support.fakes import reading_summary
 from dicom_node.config import Config
 from dicom_node.domain.values import (
     FilmOutcome,
-    Identity,
     Instance,
     Job,
     Refusal,
@@ -44,7 +43,7 @@ class OneJob:
         return job
 
     def finish(
-        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, Identity]
+        self, job: Job, outcomes: Sequence[FilmOutcome], destinations: Mapping[str, str]
     ) -> None:
         if self.lease_lost:
             raise LeaseLost

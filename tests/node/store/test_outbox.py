@@ -14,7 +14,7 @@ from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.states import DeliveryEvent
-from dicom_node.domain.values import Identity, Settlement, Shipment
+from dicom_node.domain.values import Settlement, Shipment
 from dicom_node.errors import LeaseLost
 
 
@@ -48,13 +48,13 @@ def test_a_shipment_is_everything_due_for_one_study_and_destination(node: StoreH
     assert node.store.outbox.claim("deliverer-1", node.clock.after(60)) is None
 
 
-def test_a_destination_gets_the_results_of_its_identity(node: StoreHarness) -> None:
+def test_a_destination_gets_the_results_of_its_edition(node: StoreHarness) -> None:
     """And no other; the result says in which study the object is."""
     job = node.work("1.2")
     [outcome] = [read(film.sop_instance_uid) for film in job.instances]
     whole, other = outcome.results
-    other = replace(other, identity=Identity.PSEUDONYM, sent_study_instance_uid="2.25.9")
-    destinations = {"pacs": Identity.FULL, "research": Identity.PSEUDONYM}
+    other = replace(other, editions=("pseudonym",), sent_study_instance_uid="2.25.9")
+    destinations = {"pacs": "full", "research": "pseudonym"}
     node.store.jobs.finish(job, [replace(outcome, results=(whole, other))], destinations)
     shipments = {each.destination: each for each in (_claim(node), _claim(node))}
     assert [each.result for each in shipments["pacs"].deliveries] == [whole]

@@ -53,7 +53,7 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
             connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN patient_key")
             connection.exec_driver_sql("ALTER TABLE readings DROP COLUMN film_date")
             connection.exec_driver_sql("ALTER TABLE instances DROP COLUMN priority")
-            for column in ("identity", "sent_study_instance_uid"):
+            for column in ("editions", "sent_study_instance_uid"):
                 connection.exec_driver_sql(f"ALTER TABLE results DROP COLUMN {column}")
             for column in ("confirm_at", "transaction_uid", "asked", "missed", "committed_at",
                            "committed_by"):  # fmt: skip
