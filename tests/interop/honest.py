@@ -1,4 +1,4 @@
-"""Are the node's scores those of `python -m train evaluate`? Films of the test split tell.
+"""Are the node's scores those of `python -m train evaluate`? Compared on films of the test split.
 
 ``PYTHONPATH=.:tests python -m interop.honest DATA [--films 30] --out FOLDER`` wraps films of a data
 folder as DICOM, reads them with the installed command, and prints both probabilities of each.
