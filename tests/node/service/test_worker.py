@@ -152,13 +152,14 @@ def test_a_study_is_read_and_its_results_go_to_every_destination() -> None:
 def test_the_pipeline_gets_the_revision_and_its_predecessors() -> None:
     """The film's own earlier report is its predecessor; another film's report is not."""
     earlier = {_job().instances[0].sop_instance_uid: (RESULT,), "1.2.99": (RESULT,)}
-    worker = _worker(OneJob(replace(_job(), revision=2, predecessors=earlier)))
+    key = _job().instances[0].sop_instance_uid
+    contested = frozenset({key, "1.2.99"})
+    job = replace(_job(), revision=2, predecessors=earlier, contested=contested)
+    worker = _worker(OneJob(job))
     worker.step()
     calls = worker.pipeline.calls  # type: ignore[attr-defined]
-    key = _job().instances[0].sop_instance_uid
-    assert calls == [
-        {"revision": 2, "predecessors": (RESULT,), "earlier": (), "key": key, "sender": "CT"}
-    ]
+    known = {"revision": 2, "predecessors": (RESULT,), "earlier": (), "contested": True}
+    assert calls == [{**known, "key": key, "sender": "CT"}]
 
 
 def test_a_file_without_a_uid_keeps_the_uid_it_was_received_under() -> None:
