@@ -10,7 +10,7 @@ import torch
 from dicom_node.errors import ModelError
 from models import registry, signature
 from models.operating import operating_points
-from models.reading import Thresholds
+from models.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from dicom_node.config import ModelsConfig

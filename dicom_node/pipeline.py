@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dicom_node.config import Config
     from dicom_node.domain.values import CheckFailure, EarlierReading
     from dicom_node.ports import Clock, Reader
-    from models.reading import Reading, Thresholds
+    from models.reading import Reading
+    from models.thresholds import Thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         CommitmentRequest,
         Reference,
     )
-    from models.reading import Look, ModelIdentity, Reading, Thresholds
+    from models.reading import Look, ModelIdentity, Reading
+    from models.thresholds import Thresholds
 
 #: Aware UTC now. A clock is passed in wherever time matters, so that tests own it.
 Clock: TypeAlias = Callable[[], datetime]

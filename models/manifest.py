@@ -9,7 +9,8 @@ from typing import Annotated, Literal, TypeAlias
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from models.reading import GateLimits, ModelIdentity, PointName
+from models.reading import GateLimits, ModelIdentity
+from models.thresholds import PointName
 
 MANIFEST = "manifest.yaml"
 

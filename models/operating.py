@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from models.manifest import Classifier, Manifest, WeightsError, read_manifest
-from models.reading import PointName, StageResult
+from models.reading import StageResult
+from models.thresholds import PointName
 
 __all__ = ["OperatingPoint", "WeightsError", "operating_points", "read_points"]
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from models.reading import Threshold, Thresholds
+    from models.thresholds import Threshold, Thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.thresholds import PointName
+
 FloatMap: TypeAlias = NDArray[np.float32]
 BoolMap: TypeAlias = NDArray[np.bool_]
-
-#: Operating points a site can choose from.
-PointName: TypeAlias = Literal["balanced", "sensitive", "specific"]
-#: What a site chooses for a stage: an operating point by name, or a probability in (0, 1).
-Threshold: TypeAlias = PointName | float
 
 #: Lungs whose outlines differ more than this are warned of.
 LEAST_AREA_RATIO, MOST_BASE_DIFFERENCE = 0.72, 0.10
@@ -52,14 +49,6 @@ class Frame:
         ratio = np.array([self.columns / self.width, self.rows / self.height])
         film: NDArray[np.float64] = (points + 0.5 - origin) * ratio - 0.5
         return film
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """What a site chose for stages 2 and 3."""
-
-    pneumonia: Threshold = "balanced"
-    covid19: Threshold = "balanced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

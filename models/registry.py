@@ -26,7 +26,7 @@ from models.manifest import (
     write_manifest,
 )
 from models.operating import operating_points
-from models.reading import PointName, Thresholds
+from models.thresholds import PointName, Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, model_validator
 
 from dicom_node.config.destinations import AETitle
 from dicom_node.config.sections import Section, Word
-from models.reading import Threshold, Thresholds
+from models.thresholds import Threshold, Thresholds
 
 _NAMES = ("balanced", "sensitive", "specific")
 

@@ -11,12 +11,22 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from interop import associations, install, pictures, roundtrip, servers, storm, validators, viewer
+from interop import (
+    associations,
+    install,
+    monitoring,
+    pictures,
+    roundtrip,
+    servers,
+    storm,
+    validators,
+    viewer,
+)
 from interop.cases import Case, Round, rounds, tuned_models
 from interop.roundtrip import Back
 from interop.verdicts import Verdict, as_json, failed, show
@@ -59,12 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> Iterator[Verdict]:
-    if not names or associations.NAME in names:
-        try:
-            yield associations.check(out / associations.NAME)
-        except _BROKEN as error:
-            yield _broken(associations.NAME, error)
-    if list(names) == [associations.NAME]:
+    for name, check in _without_round_trip(out, missing).items():
+        if not names or name in names:
+            try:
+                yield from check()
+            except _BROKEN as error:
+                yield _broken(name, error)
+    if names and set(names) <= {associations.NAME, monitoring.NAME}:
         return
     try:
         models_dir, sick, well = tuned_models(out / "tuning")
@@ -77,6 +88,16 @@ def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> 
             yield from _play(one, out / one.name, models_dir, missing, is_last=one is chosen[-1])
         except _BROKEN as error:
             yield _broken(one.name, error)
+
+
+def _without_round_trip(
+    out: Path, missing: Mapping[str, str]
+) -> dict[str, Callable[[], Iterator[Verdict]]]:
+    """What needs no round trip of films, by name."""
+    return {
+        associations.NAME: lambda: iter([associations.check(out / associations.NAME)]),
+        monitoring.NAME: lambda: monitoring.check(out / monitoring.NAME, missing),
+    }
 
 
 def _broken(case: str, error: Exception) -> Verdict:

@@ -43,6 +43,7 @@ TOOLS = (
     Tool("dicom3tools", ("dciodvfy", "dcentvfy"), ("dicom3tools",)),
     Tool("gdcm", ("gdcminfo",), ("libgdcm-tools",)),
     Tool("pixelmed", (str(PIXELMED), "java"), ("pixelmed-apps", "default-jre-headless")),
+    Tool("prometheus", ("prometheus", "promtool"), ("prometheus",)),
     Tool("chromium", (str(CHROMIUM),), ("chromium", "fonts-dejavu-core")),
 )
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from models import registry
 from models.cascade import Cascade
-from models.reading import Thresholds
 from models.registry import WeightsError
+from models.thresholds import Thresholds
 
 Edit = Callable[[dict[str, Any]], object]
 

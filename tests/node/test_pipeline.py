@@ -17,7 +17,8 @@ from dicom_node.config import Config
 from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.values import Edition, Identity, Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
-from models.reading import Look, ModelIdentity, Reading, Thresholds
+from models.reading import Look, ModelIdentity, Reading
+from models.thresholds import Thresholds
 
 BALANCED = Thresholds()
 

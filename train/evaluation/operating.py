@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from models.cascade import Cascade
 from models.manifest import Manifest, NormalsAbove
-from models.reading import PointName
+from models.thresholds import PointName
 from train.data.films import NORMAL, Film, read_films
 from train.evaluation import metrics
 from train.evaluation.evaluate import Prediction, predict
