@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dicom_node.config import Config
 from dicom_node.dicom.files import durable_write
-from dicom_node.errors import ConfigError
+from dicom_node.errors import ConfigError, NodeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,9 +42,18 @@ def path(data_dir: Path) -> Path:
 
 
 def publish(config: Config) -> None:
-    """Write the configuration that the node uses from now on, durably, in one step."""
-    text = config.model_dump_json(indent=1)
-    durable_write(path(config.node.data_dir), lambda file: file.write(text.encode()))
+    """Write the configuration that the node uses from now on, durably, in one step.
+
+    Raises
+    ------
+    NodeError
+        The data folder cannot be written.
+    """
+    text, file = config.model_dump_json(indent=1), path(config.node.data_dir)
+    try:
+        durable_write(file, lambda stream: stream.write(text.encode()))
+    except OSError as error:
+        raise NodeError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def running(data_dir: Path) -> Config | None:

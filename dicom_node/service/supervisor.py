@@ -165,7 +165,7 @@ class Supervisor:
         try:
             new, changed = self._checked()
             running_config.publish(new)
-        except (NodeError, OSError) as error:
+        except NodeError as error:
             log.error("configuration not reloaded, the old one stays in use", reason=str(error))
             event = AuditEvent(kind=AuditKind.CONFIG_REFUSED, detail={"reason": str(error)})
         else:

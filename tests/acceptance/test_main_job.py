@@ -167,7 +167,8 @@ def test_read_does_the_same_on_files(tmp_path: Path) -> None:
         "explain",
         "compose",
     }
-    assert set(accepted["covid19"]) == {"probability", "threshold", "positive", "score"}
+    stage = {"probability", "threshold", "positive", "point", "score"}
+    assert set(accepted["covid19"]) == stage
     for item in accepted["objects"]:
         assert pydicom.dcmread(tmp_path / "out" / item["path"]).SOPClassUID == item["sop_class_uid"]
     assert (lateral["refusal"]["code"], text["refusal"]["code"]) == ("view", "file")
