@@ -165,7 +165,7 @@ def _pictures(out: Path, port: int) -> Iterator[str]:
         for shade, scheme in _SHADES.items():
             file = out / f"{page}-{shade}.png"
             command = [
-                CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
                 "--window-size=1280,1400", f"--blink-settings=preferredColorScheme={scheme}",
                 f"--screenshot={file}", f"http://127.0.0.1:{port}{path}",
             ]  # fmt: skip

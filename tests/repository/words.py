@@ -92,6 +92,7 @@ def files() -> list[Path]:
         if (Path(name).suffix in _SUFFIXES or Path(name).name in _NAMES)
         and not name.startswith(_LEFT_OUT)
         and (ROOT / name).is_file()
+        and not (ROOT / name).is_symlink()  # its text is searched where it lies
     ]
 
 

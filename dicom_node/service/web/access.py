@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import HttpConfig
 
-#: Whom the audit log names where no login is configured.
+#: The user in the audit log where no login is configured.
 ANYONE = "web"
 
 

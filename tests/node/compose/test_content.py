@@ -65,7 +65,9 @@ def test_the_algorithm_states_how_the_logit_became_a_probability() -> None:
     reading = positive(FRAME)
     reading = replace(reading, pneumonia=replace(reading.pneumonia, temperature=1.0814))
     said = _stage_2(reading)["111002"][0]
-    assert said.startswith("threshold=0.5 probability=0.873000 logit=1.92775 temperature=1.0814 ")
+    assert said.startswith(
+        "threshold=0.5 point=balanced probability=0.873000 logit=1.92775 temperature=1.0814 "
+    )
 
 
 def _summary(reading: Reading, what: Context | None = None, **notes: str) -> str:

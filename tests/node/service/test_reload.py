@@ -61,7 +61,7 @@ def test_the_running_node_takes_what_may_change(tmp_path: Path) -> None:
         ({"node": {"port": 104}}, "node.port changed: that needs a restart"),
         ({"workers": {"count": 2}}, "workers.count changed: that needs a restart"),
         ({"thresholds": {"covid19": "sensitive"}}, "have no operating point 'sensitive'"),
-        ({"priority": {"attribute": "Hurry"}}, "Hurry is not a DICOM keyword"),
+        ({"priority": {"attribute": "NoSuchKeyword"}}, "NoSuchKeyword is not a DICOM keyword"),
         ({"node": {"allowed_calling": [{"ae_title": "A", "address": "x"}]}}, "allowed_calling"),
         ({"node": {"users_file": "/nonexistent/users"}}, "node.users_file"),
     ],

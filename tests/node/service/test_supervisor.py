@@ -96,7 +96,7 @@ def test_a_role_is_one_of_three() -> None:
 def test_a_closed_terminal_drains_the_node_and_another_hang_up_reloads(
     number: signal.Signals, terminal: list[bool], stops: bool
 ) -> None:
-    """SIGHUP means both; a terminal that was there at the start and is gone tells them apart."""
+    """SIGHUP means both; it is the first if the terminal of the start is gone."""
     before = {
         each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     }
