@@ -85,7 +85,7 @@ def version(
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the node (receiver, workers and deliverer) until SIGTERM; SIGHUP reloads."""
+    """Run the node (the processes of `node.roles`) until SIGTERM; SIGHUP reloads."""
     from dicom_node.log import configure
     from dicom_node.service.supervisor import Supervisor, has_terminal, heed_signals
 
@@ -106,10 +106,11 @@ def role(
     """Run one of the node's processes; `run` starts them."""
     from dicom_node.log import configure
     from dicom_node.service import roles
+    from dicom_node.service.processes import role_named
 
     settings = load(config)
     configure(settings.log, owner)
-    roles.run(roles.role_named(name), owner, settings, supervisor=supervisor)
+    roles.run(role_named(name), owner, settings, supervisor=supervisor)
 
 
 @app.command()
@@ -134,7 +135,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     settings = load(config)
     values = json.loads(settings.model_dump_json())
-    runs = "supervisor" in processes(settings.node.data_dir)
+    runs = "supervisor" in processes(settings.run_dir)
     faults = [
         *start_checks.folder_faults(settings),
         *start_checks.certificate_faults(settings),

@@ -32,8 +32,8 @@ def reload_configuration(config: ConfigOption = None) -> None:
 
     settings = load(config)
     data_dir = settings.node.data_dir
-    supervisor = processes(data_dir).get("supervisor")
-    running = running_config.running(data_dir)
+    supervisor = processes(settings.run_dir).get("supervisor")
+    running = running_config.running(settings)
     if supervisor is None or running is None:
         raise NodeError(f"no node runs over {data_dir.absolute()}; its next start reads the file")
     changes = running_config.changes(running, settings)
@@ -47,7 +47,7 @@ def reload_configuration(config: ConfigOption = None) -> None:
         return
     os.kill(supervisor, signal.SIGHUP)
     deadline = time.monotonic() + _WAIT_SECONDS
-    while running_config.running(data_dir) != settings:
+    while running_config.running(settings) != settings:
         if time.monotonic() > deadline:
             raise NodeError("the node did not take it: its last log lines say why")
         time.sleep(0.1)

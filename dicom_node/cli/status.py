@@ -79,7 +79,7 @@ def _look(
 
     settings = load(config)
     counted = read_status(settings.node.data_dir, settings.store.url)
-    alive = processes(settings.node.data_dir)
+    alive = processes(settings.run_dir)
     _forget_removed(counted, {each.name for each in settings.destinations})
     now = datetime.now(UTC)
     queue = _audit_queue(counted, now) if settings.audit.repository else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -56,6 +57,10 @@ class NodeConfig(Section):
     port: Port = 11112
     plain: bool | None = None  # None: if there is no TLS port
     data_dir: Path = Path("data")
+    member: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    roles: tuple[Literal["receiver", "worker", "deliverer"], ...] = (
+        "receiver", "worker", "deliverer",
+    )  # fmt: skip
     require_called: bool = False
     allowed_calling: tuple[CallingPeer, ...] = ()
     users_file: Path | None = None
@@ -203,6 +208,19 @@ class Config(Section):
     http: HttpConfig = HttpConfig()
     alerts: AlertsConfig = AlertsConfig()
     log: LogConfig = LogConfig()
+
+    @property
+    def member(self) -> str | None:
+        """Name of this machine among those that share the database; None if it has its own."""
+        if self.store.url == "sqlite":
+            return None
+        return self.node.member or socket.gethostname()
+
+    @property
+    def run_dir(self) -> Path:
+        """The folder for what concerns the running processes of this machine."""
+        data_dir = self.node.data_dir
+        return data_dir if self.member is None else data_dir / "members" / self.member
 
     @model_validator(mode="after")
     def _check_destination_names(self) -> Config:

@@ -11,15 +11,16 @@ import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING
 
 import structlog
 
 from dicom_node.confine import hide_memory
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.values import Edition
-from dicom_node.errors import ConfigError, DatabaseDamaged, ModelError, NodeError
+from dicom_node.errors import ConfigError, DatabaseDamaged, ModelError
 from dicom_node.service import running_config
+from dicom_node.service.processes import Role
 from dicom_node.service.systemd import notify
 from dicom_node.service.term import Term
 from dicom_node.store.secret import node_secret
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from dicom_node.service.alarms import Alarm
     from dicom_node.store.store import Store
 
-Role: TypeAlias = Literal["receiver", "worker", "deliverer", "web"]
-ROLES: tuple[Role, ...] = get_args(Role)
 
 #: Exit status of a process that will never start with this configuration (EX_CONFIG).
 CANNOT_START = 78
@@ -43,25 +42,6 @@ _POLL_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-def processes_of(config: Config) -> dict[str, Role]:
-    """The processes of a running node by name, such as ``worker-1``."""
-    counts: dict[Role, int] = {
-        "receiver": 1,
-        "worker": config.workers.count,
-        "deliverer": 1,
-        "web": 0 if config.http.port is None else 1,
-    }
-    return {f"{role}-{number}": role for role in ROLES for number in range(1, counts[role] + 1)}
-
-
-def role_named(name: str) -> Role:
-    """The role of this name; raises NodeError if there is none."""
-    for role in ROLES:
-        if role == name:
-            return role
-    raise NodeError(f"no such role: {name} (there are {', '.join(ROLES)})")
-
-
 def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
     """Run one of the node's processes until SIGTERM, or until the supervisor has exited.
 
@@ -69,7 +49,7 @@ def run(role: Role, owner: str, config: Config, *, supervisor: int) -> None:
     the supervisor had already died.
     """
     hide_memory()
-    term = Term(owner=owner, config=config, file=running_config.path(config.node.data_dir))
+    term = Term(owner=owner, config=config, file=running_config.path(config))
     _heed_only_the_supervisor(term)
     threading.Thread(target=_watch, args=(supervisor, term), daemon=True).start()
     try:
@@ -139,7 +119,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
         log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
     secret = node_secret(config.node.data_dir)
-    bells = Bells.of(config.node.data_dir)
+    bells = Bells.of(config.run_dir)
     bells.readings.listen()
     present: Config | None = config
     while present is not None:
@@ -181,7 +161,17 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
         audit=store.audit,
     )
     rounds = Rounds(owner, config, queues, utc_now, ended)
-    bells = Bells.of(config.node.data_dir)
+
+    def once(task: Callable[[], object]) -> Callable[[], None]:
+        """The task, left to one machine of those that share the database."""
+
+        def if_it_leads() -> None:
+            if store.leads():
+                task()
+
+        return if_it_leads
+
+    bells = Bells.of(config.run_dir)
     ticking = scheduler(
         Ticks(
             study=config.study,
@@ -191,8 +181,8 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
                 rounds.confirm.start_due,
                 rounds.report.start_due,
                 rounds.probe.start_due,
-                *_audit_messages(config, store),
-                *_alerts(config),
+                *(once(each) for each in _audit_messages(config, store)),
+                *(once(each) for each in _alerts(config)),
             ),
             release=store.release,
             repair_clock_skew=lambda: store.repair_clock_skew(_longest_wait(config)),
@@ -207,7 +197,7 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
         retention=store.retention,
         clock=utc_now,
     )
-    keep_house(ticking, house.run, house.checkpoint_if_due)
+    keep_house(ticking, once(house.run), once(house.checkpoint_if_due))
     ticking.start()
     bells.deliveries.answer(ended, lambda: ticking.add_job(rounds.deliver.start_due))
     ticking.shutdown(wait=True)
@@ -252,7 +242,7 @@ def _alerts(config: Config) -> tuple[Callable[[], None], ...]:
 
     def look() -> list[Alarm]:
         counted = read_status(data_dir, config.store.url)
-        return every_alarm(config, None, counted, processes(data_dir), utc_now())
+        return every_alarm(config, None, counted, processes(config.run_dir), utc_now())
 
     alerts = Alerts(
         settings=config.alerts,

@@ -36,9 +36,9 @@ class Changes:
     restart: tuple[str, ...] = ()  # these need a restart of the node
 
 
-def path(data_dir: Path) -> Path:
+def path(config: Config) -> Path:
     """The file of the running configuration."""
-    return data_dir / _FILE
+    return config.run_dir / _FILE
 
 
 def publish(config: Config) -> None:
@@ -49,17 +49,17 @@ def publish(config: Config) -> None:
     NodeError
         The data folder cannot be written.
     """
-    text, file = config.model_dump_json(indent=1), path(config.node.data_dir)
+    text, file = config.model_dump_json(indent=1), path(config)
     try:
         durable_write(file, lambda stream: stream.write(text.encode()))
     except OSError as error:
         raise NodeError(f"{file} cannot be written: {error.strerror}") from error
 
 
-def running(data_dir: Path) -> Config | None:
+def running(config: Config) -> Config | None:
     """The configuration that the node used last; None if there is none, or of another version."""
     try:
-        return read(path(data_dir))
+        return read(path(config))
     except ConfigError:
         return None
 

@@ -26,7 +26,8 @@ from dicom_node.service.file_modes import make_private
 from dicom_node.service.first_lines import write_first_lines
 from dicom_node.service.folder_lock import only_node
 from dicom_node.service.pidfile import publish
-from dicom_node.service.roles import CANNOT_START, ROLES, Role, processes_of
+from dicom_node.service.processes import ROLES, Role, processes_of
+from dicom_node.service.roles import CANNOT_START
 from dicom_node.service.start_checks import reload_faults, start_faults
 from dicom_node.service.systemd import notify
 from dicom_node.store.integrity import refuse_damaged
@@ -84,7 +85,8 @@ def has_terminal() -> bool:
 @dataclass(slots=True, kw_only=True)
 class _Child:
     role: Role
-    name: str  # also the owner of its leases, e.g. "worker-1"
+    name: str  # such as "worker-1"
+    owner: str  # of its leases: the name, after that of this machine if several share the work
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0  # monotonic seconds
     starts: int = 0
@@ -127,7 +129,7 @@ class Supervisor:
         """
         data_dir = self.config.node.data_dir
         write_first_lines(self.config, self.config_path)
-        with only_node(data_dir, asked.stop) as lock:
+        with only_node(self.config.run_dir, asked.stop) as lock:
             if faults := start_faults(self.config):
                 raise NodeError("cannot start: " + "\n  ".join(faults))
             _make_private(data_dir)
@@ -136,10 +138,11 @@ class Supervisor:
             running_config.publish(self.config)
             store = open_store(data_dir, utc_now, self.config.store.url)
             self.children = [
-                _Child(role=role, name=name) for name, role in processes_of(self.config).items()
+                _Child(role=role, name=name, owner=self._owner(name))
+                for name, role in processes_of(self.config).items()
             ]
             for child in self.children:
-                store.release(child.name)
+                store.release(child.owner)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
             try:
                 while not asked.stop.wait(_POLL_SECONDS):
@@ -152,6 +155,9 @@ class Supervisor:
                 self._drain(store)
                 store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
                 store.close()
+
+    def _owner(self, name: str) -> str:
+        return name if self.config.member is None else f"{self.config.member}/{name}"
 
     def _facts(self) -> dict[str, object]:
         return {
@@ -219,7 +225,7 @@ class Supervisor:
         assert child.process is not None  # noqa: S101 - for the type checker
         code = child.process.returncode
         detail: dict[str, object] = {"process": child.name, "exit_code": code}
-        store.release(child.name)
+        store.release(child.owner)
         store.audit.append(AuditEvent(kind=AuditKind.PROCESS_EXITED, detail=detail))
         log.error("process exited", name=child.name, exit_code=code)
         child.process = None
@@ -229,9 +235,9 @@ class Supervisor:
             raise NodeError(f"{child.name} cannot start; its last log line says why")
 
     def _start(self, store: Store, child: _Child, lock: IO[str]) -> None:
-        command = [sys.executable, "-m", "dicom_node", "role", child.role, "--owner", child.name]
+        command = [sys.executable, "-m", "dicom_node", "role", child.role, "--owner", child.owner]
         command += ["--supervisor", str(os.getpid())]
-        command += ["--config", str(running_config.path(self.config.node.data_dir))]
+        command += ["--config", str(running_config.path(self.config))]
         # The child inherits the lock: no second node starts while any process of this one runs.
         child.process = subprocess.Popen(  # noqa: S603
             command, pass_fds=[lock.fileno()], env=_ENVIRONMENT
@@ -244,7 +250,7 @@ class Supervisor:
 
     def _publish(self) -> None:
         alive = {child.name: child.process.pid for child in self.children if child.process}
-        publish(self.config.node.data_dir, {"supervisor": os.getpid(), **alive})
+        publish(self.config.run_dir, {"supervisor": os.getpid(), **alive})
 
     def _drain(self, store: Store) -> None:
         """Stop receiving first, then reading, then delivering; each finishes its current work."""
@@ -257,7 +263,7 @@ class Supervisor:
             deadline = time.monotonic() + _DRAIN_SECONDS[role]
             for child in running:
                 self._await(store, child, deadline)
-        publish(self.config.node.data_dir, {})
+        publish(self.config.run_dir, {})
 
     def _await(self, store: Store, child: _Child, deadline: float) -> None:
         assert child.process is not None  # noqa: S101 - for the type checker
@@ -268,7 +274,7 @@ class Supervisor:
             child.process.kill()
             child.process.wait()
         with suppress(StoreWriteError):  # on a full disk the next start frees them
-            store.release(child.name)
+            store.release(child.owner)
 
 
 def _make_private(data_dir: Path) -> None:

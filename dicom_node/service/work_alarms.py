@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dicom_node.service import running_config
 from dicom_node.service.alarms import Alarm, alarms
+from dicom_node.service.processes import processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,11 +59,9 @@ def processes(config: Config, alive: Mapping[str, int]) -> list[Alarm]:
     if "supervisor" not in alive:
         sentence, command = "the node is not running", "systemctl start dicom-node"
         return [Alarm(code="stopped", level="critical", sentence=sentence, command=command)]
-    workers = [f"worker-{number}" for number in range(1, config.workers.count + 1)]
-    web = [] if config.http.port is None else ["web-1"]
     return [
         Alarm(code="process", level="critical", sentence=f"{name} is not running", command=_LOG)
-        for name in ("receiver-1", *workers, "deliverer-1", *web)
+        for name in processes_of(config)
         if name not in alive
     ]
 
@@ -179,7 +178,7 @@ def changed(config: Config, config_path: Path | None, alive: Mapping[str, int]) 
     """An alarm if the configuration is not the one that the node runs with."""
     if config_path is None or "supervisor" not in alive:
         return []
-    running = running_config.running(config.node.data_dir)
+    running = running_config.running(config)
     if running is None:
         return []
     found = running_config.changes(running, config)

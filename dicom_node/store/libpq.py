@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dicom_node.store.plain import Plain
 
 DRIVER = "postgresql+psycopg"
+#: Advisory locks belong to one database; these numbers are the node's own in it.
+WRITER, LEADER = 5321, 5322
 #: A process that stops in the middle of a transaction would hold the writer's lock for good.
 _STUCK_MS = 30_000
 #: Of every connection. One whose other end has vanished is noticed within half a minute.
@@ -65,3 +67,38 @@ class _Postgresql:
 
     def has(self, table: str) -> bool:
         return self.execute("SELECT to_regclass(?) IS NOT NULL", (table,)) == [(True,)]
+
+
+class Leadership:
+    """Whether this process does what is done once among all: it holds a lock of the session.
+
+    The lock is free as soon as the process or its connection has ended.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+
+    def leads(self) -> bool:
+        """Take the lock if it is free; False if another process has it or the database is away."""
+        import psycopg
+
+        try:
+            if self._connection is None:
+                connection = connect(self._url, autocommit=True)
+                taken = connection.execute(f"SELECT pg_try_advisory_lock({LEADER})".encode())
+                if taken.fetchone() != (True,):
+                    connection.close()
+                    return False
+                self._connection = connection
+            self._connection.execute("SELECT 1")
+        except (NodeError, psycopg.Error):
+            self.close()
+            return False
+        return True
+
+    def close(self) -> None:
+        """Leave the lock to another process."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

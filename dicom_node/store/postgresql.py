@@ -17,10 +17,7 @@ from sqlalchemy.sql.compiler import TypeCompiler
 from sqlalchemy.types import String
 
 from dicom_node.store.database import CLAIMS, READS
-from dicom_node.store.libpq import SETTINGS
-
-#: Advisory locks belong to one database; this number is the node's own in it.
-_WRITER = 5321
+from dicom_node.store.libpq import SETTINGS, WRITER
 
 
 def engine_for(url: str) -> Engine:
@@ -35,7 +32,7 @@ def _begin(connection: Connection) -> None:
     if options.get(READS):
         return
     shared = "_shared" if options.get(CLAIMS) else ""
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{shared}({_WRITER})")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock{shared}({WRITER})")
 
 
 @compiles(String, "postgresql")

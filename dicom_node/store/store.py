@@ -17,6 +17,7 @@ from dicom_node.store.commitments import CommitmentTable
 from dicom_node.store.database import engine_for, place
 from dicom_node.store.inbox import InboxTable
 from dicom_node.store.jobs import JobTable
+from dicom_node.store.libpq import Leadership
 from dicom_node.store.outbox import OutboxTable
 from dicom_node.store.plain import SQLITE
 from dicom_node.store.retention import RetentionTable
@@ -45,10 +46,17 @@ class Store:
     queries: Queries
     _engine: Engine
     _clock: Clock
+    _leadership: Leadership | None  # None: the database is this machine's alone
 
     def close(self) -> None:
         """Close every connection."""
+        if self._leadership is not None:
+            self._leadership.close()
         self._engine.dispose()
+
+    def leads(self) -> bool:
+        """Whether this process does what one of all machines does, such as retention."""
+        return self._leadership is None or self._leadership.leads()
 
     def release(self, owner: str | None = None) -> int:
         """Free the leases of a process that died, or all expired ones; how many."""
@@ -90,4 +98,5 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         queries=Queries(engine, clock),
         _engine=engine,
         _clock=clock,
+        _leadership=None if url == SQLITE else Leadership(url),
     )

@@ -68,7 +68,7 @@ class Pages:
         """Return current counts, process ids by name, and alarms."""
         data_dir = self.config.node.data_dir
         counted = read_status(data_dir, self.config.store.url)
-        alive = processes(data_dir)
+        alive = processes(self.config.run_dir)
         return counted, alive, every_alarm(self.config, None, counted, alive, self.clock())
 
     def health(self, _request: Request) -> Response:

@@ -50,7 +50,7 @@ def test_the_running_node_takes_what_may_change(tmp_path: Path) -> None:
     assert kind is AuditKind.CONFIG_RELOADED
     assert detail["changed"] == ["destinations", "log", "thresholds"]
     assert detail["config_digest"] == running.config.digest
-    assert running_config.running(tmp_path) == running.config
+    assert running_config.running(running.config) == running.config
     assert running.config.thresholds.pneumonia == 0.42
 
 
@@ -79,13 +79,13 @@ def test_a_configuration_that_is_wrong_or_needs_a_restart_changes_nothing(
         kind, detail = _last_line(made)
     assert kind is AuditKind.CONFIG_REFUSED
     assert reason in detail["reason"]
-    assert running.config == running_config.running(tmp_path) == before
+    assert running.config == running_config.running(before) == before
 
 
 def test_a_term_ends_with_another_configuration_and_not_with_the_same(tmp_path: Path) -> None:
     """What the supervisor published before the process looked first is found, too."""
     config = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
-    term = Term(owner="worker-1", config=config, file=running_config.path(tmp_path))
+    term = Term(owner="worker-1", config=config, file=running_config.path(config))
     term.look()
     running_config.publish(config)
     term.look()
@@ -101,7 +101,7 @@ def test_a_term_ends_with_another_configuration_and_not_with_the_same(tmp_path: 
 def test_a_process_that_must_stop_has_no_next_term(tmp_path: Path) -> None:
     """Even if another configuration came at the same time."""
     config = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
-    term = Term(owner="worker-1", config=config, file=running_config.path(tmp_path))
+    term = Term(owner="worker-1", config=config, file=running_config.path(config))
     running_config.publish(config.model_copy(update={"destinations": (DESTINATION,)}))
     term.look()
     term.stop()

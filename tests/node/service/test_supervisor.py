@@ -15,12 +15,13 @@ from dicom_node.config import Config
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import NodeError
 from dicom_node.service import pidfile, supervisor
-from dicom_node.service.roles import CANNOT_START, ROLES, role_named
+from dicom_node.service.processes import ROLES, role_named
+from dicom_node.service.roles import CANNOT_START
 
 
 def test_a_process_that_keeps_dying_waits_longer_each_time() -> None:
     """Backoff doubles up to a cap, and restarts after a steady run."""
-    child = supervisor._Child(role="worker", name="worker-1", started=100.0)
+    child = supervisor._Child(role="worker", name="worker-1", owner="worker-1", started=100.0)
     waits = [child.next_start(101.0) - 101.0 for _ in range(12)]
     assert waits == sorted(waits)
     assert (waits[0], waits[-1]) == (0.25, 30.0)
@@ -32,7 +33,7 @@ def test_a_death_that_cannot_be_recorded_is_recorded_later(tmp_path: Path) -> No
     settings = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
     dead = subprocess.Popen(["true"])
     dead.wait()
-    child = supervisor._Child(role="worker", name="worker-1", process=dead)
+    child = supervisor._Child(role="worker", name="worker-1", owner="worker-1", process=dead)
     running = supervisor.Supervisor(config=settings, config_path=None, children=[child])
     with store_harness(tmp_path) as made, (tmp_path / "lock").open("w") as lock:
         with closing(made.store._engine.raw_connection()) as raw:
@@ -65,7 +66,9 @@ def test_a_process_that_says_it_cannot_start_ends_the_node(
     settings = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
     process = subprocess.Popen(["sh", "-c", f"exit {CANNOT_START}"])
     process.wait()
-    child = supervisor._Child(role="worker", name="worker-1", process=process, starts=starts)
+    child = supervisor._Child(
+        role="worker", name="worker-1", owner="worker-1", process=process, starts=starts
+    )
     running = supervisor.Supervisor(config=settings, config_path=None, children=[child])
     with store_harness(tmp_path) as made, (tmp_path / "lock").open("w") as lock:
         expected = (

@@ -1,0 +1,33 @@
+"""The processes of a running node, by role and name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from dicom_node.errors import NodeError
+
+if TYPE_CHECKING:
+    from dicom_node.config import Config
+
+Role: TypeAlias = Literal["receiver", "worker", "deliverer", "web"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+def processes_of(config: Config) -> dict[str, Role]:
+    """The processes of a running node by name, such as ``worker-1``."""
+    here = config.node.roles
+    counts: dict[Role, int] = {
+        "receiver": 1 if "receiver" in here else 0,
+        "worker": config.workers.count if "worker" in here else 0,
+        "deliverer": 1 if "deliverer" in here else 0,
+        "web": 0 if config.http.port is None else 1,
+    }
+    return {f"{role}-{number}": role for role in ROLES for number in range(1, counts[role] + 1)}
+
+
+def role_named(name: str) -> Role:
+    """The role of this name; raises NodeError if there is none."""
+    for role in ROLES:
+        if role == name:
+            return role
+    raise NodeError(f"no such role: {name} (there are {', '.join(ROLES)})")
