@@ -41,7 +41,9 @@ class CascadeReader:
         try:
             if models.public_key is not None:
                 signature.check(models.directory, models.public_key)
-            self._cascade = registry.load(models.directory, prevalence=models.prevalence)
+            self._cascade = registry.load(
+                models.directory, prevalence=models.prevalence, folded=True
+            )
             self._manifest = registry.read_manifest(models.directory)
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error

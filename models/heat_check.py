@@ -3,9 +3,8 @@
 Heat beside the lungs points at a marker or a cable, not at pneumonia. And what is hot must matter:
 with it hidden, the probability must fall by some points at least (`heat_drop` of the manifest), and
 further than with as much of the lungs hidden elsewhere (the deletion test of Samek et al. 2017,
-doi:10.1109/TNNLS.2016.2599820). It costs a
-positive film three more forward passes of stage 2, in one batch at full size: at half the size the
-network gives another answer.
+doi:10.1109/TNNLS.2016.2599820). The network is asked about elsewhere only if the first test is
+passed. A positive film costs one more pass of stage 2, or three (ADR 0022).
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def check(
     x_masked
         The film as stage 2 saw it, (1, 1, S, S), whose mean inside the lungs is 0.
     probabilities
-        Stage 2, asked once, about 1 + `ELSEWHERE` films.
+        Stage 2; asked about the film without its hottest region, then perhaps without others.
     least_drop
         Of the probability, with the hottest region hidden, in [0, 1].
     """
@@ -67,21 +66,33 @@ def check(
     if not reading.pneumonia.positive:
         return HeatCheck(inside_lungs=inside, drop=None, random_drop=None, reliable=None)
     whole = reading.pneumonia.probability
-    hot, *others = probabilities(_hidden(h2, lungs, x_masked))
-    drop, random_drop = whole - hot, whole - sum(others) / ELSEWHERE
-    matters = bool(h2.any()) and drop >= least_drop and drop > random_drop
-    reliable = inside >= INSIDE_LUNGS and matters
+    hot_region = hottest(reading)
+    (hot,) = probabilities(_without(x_masked, [hot_region]))
+    drop, random_drop, reliable = whole - hot, None, False
+    if h2.any() and drop >= least_drop:
+        others = probabilities(_without(x_masked, _elsewhere(x_masked, lungs, hot_region)))
+        random_drop = whole - sum(others) / ELSEWHERE
+        reliable = inside >= INSIDE_LUNGS and drop > random_drop
     return HeatCheck(inside_lungs=inside, drop=drop, random_drop=random_drop, reliable=reliable)
 
 
-def _hidden(h2: FloatMap, lungs: BoolMap, x_masked: Tensor) -> Tensor:
-    """The film without its hottest region, then without others, (1 + `ELSEWHERE`, 1, S, S)."""
-    hottest = _highest(h2, lungs & (h2 > 0), round(HIDDEN * int(lungs.sum())))
-    size, rest = int(hottest.sum()), lungs & ~hottest
+def hottest(reading: Reading) -> BoolMap:
+    """The hottest region of a reading, `HIDDEN` of its lungs, (S, S)."""
+    h2, lungs = reading.h2, reading.lungs.mask
+    return _highest(h2, lungs & (h2 > 0), round(HIDDEN * int(lungs.sum())))
+
+
+def _elsewhere(x_masked: Tensor, lungs: BoolMap, hot: BoolMap) -> list[BoolMap]:
+    """`ELSEWHERE` other regions of the lungs, each as large as the hottest one."""
     # Chance that hangs on the film alone: every reading of it hides the same.
     rng = np.random.default_rng(zlib.crc32(x_masked.numpy().tobytes()))
-    others = [_highest(_spots(rng, h2.shape[0]), rest, size) for _ in range(ELSEWHERE)]
-    shown = ~torch.from_numpy(np.stack([hottest, *others]))
+    size, rest = int(hot.sum()), lungs & ~hot
+    return [_highest(_spots(rng, hot.shape[0]), rest, size) for _ in range(ELSEWHERE)]
+
+
+def _without(x_masked: Tensor, regions: Sequence[BoolMap]) -> Tensor:
+    """The film once without each region, (B, 1, S, S)."""
+    shown = ~torch.from_numpy(np.stack(regions))
     return x_masked * shown[:, None]  # 0 is the mean of the lungs
 
 

@@ -137,7 +137,7 @@ class HeatCheck:
 
     inside_lungs: float  # share of the heat inside the lung field, in [0, 1]; 1 without any heat
     drop: float | None  # of the probability with the hottest region hidden; None: not tested
-    random_drop: float | None  # with as much of the lungs hidden elsewhere, on average
+    random_drop: float | None  # with as much of the lungs hidden elsewhere; None: `drop` too small
     reliable: bool | None  # None: not tested
 
 

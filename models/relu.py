@@ -13,18 +13,35 @@ from torch.nn import functional
 
 
 class _Guided(torch.autograd.Function):
-    """The gradient passes only where it and the slope of the forward are positive."""
+    """max(x, 0): the gradient passes only where it and the forward's slope are positive."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ceiling: float) -> Tensor:
-        y = x.clamp(0.0, ceiling)
-        ctx.save_for_backward((x > 0) & (x < ceiling))
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = functional.relu(x)
+        ctx.save_for_backward(y)
         return y
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (passed,) = ctx.saved_tensors
-        return gradients[0].clamp(min=0.0) * passed, None
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        passed = torch.ops.aten.threshold_backward(gradients[0].clamp(min=0.0), y, 0)
+        return cast(Tensor, passed)
+
+
+class _Guided6(torch.autograd.Function):
+    """min(max(x, 0), 6), likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = functional.relu6(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        passed = torch.ops.aten.hardtanh_backward(gradients[0].clamp(min=0.0), y, 0, 6)
+        return cast(Tensor, passed)
 
 
 class SwitchedReLU(nn.Module):
@@ -35,7 +52,7 @@ class SwitchedReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply max(x, 0)."""
         if self.guided:
-            return cast(Tensor, _Guided.apply(x, float("inf")))  # type: ignore[no-untyped-call]
+            return cast(Tensor, _Guided.apply(x))  # type: ignore[no-untyped-call]
         return functional.relu(x)
 
 
@@ -47,7 +64,7 @@ class SwitchedReLU6(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply min(max(x, 0), 6)."""
         if self.guided:
-            return cast(Tensor, _Guided.apply(x, 6.0))  # type: ignore[no-untyped-call]
+            return cast(Tensor, _Guided6.apply(x))  # type: ignore[no-untyped-call]
         return functional.relu6(x)
 
 

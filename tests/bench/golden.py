@@ -82,7 +82,7 @@ def _answers(data: Path) -> Iterator[tuple[str, Answer]]:
     """Read every film with every version."""
     films = _chosen(read_films(data, ("test",)))
     for version, folder in registry.SHIPPED.items():
-        cascade = registry.load(folder)
+        cascade = registry.load(folder, folded=True)
         for film in films:
             reading = cascade.read(load_pixels(film.path), force_stage3=True)
             yield f"{version} {film.path.relative_to(data)}", answer(reading)
