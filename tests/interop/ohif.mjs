@@ -1,5 +1,5 @@
 // node ohif.mjs TASK.json: open series of a study in OHIF, one page each; the findings go to stdout.
-// TASK: {base, study, out, npm, chromium, series: [{number, name, until}]}
+// TASK: {base, study, out, npm, chromium, viewport?, series: [{number, name, until}]}
 // until: picture, colour, labels (annotations with text), or page (nothing to wait for)
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
@@ -115,7 +115,8 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--no-first-run', '--disable-background-networking', '--disable-sync',
     '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist', '--disable-gpu-compositing'],
 });
-const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+const viewport = task.viewport ?? { width: 1280, height: 800 };
+const context = await browser.newContext({ viewport, reducedMotion: 'reduce' });
 const results = [];
 for (const one of task.series) results.push(await openAgain(context, one));
 await browser.close();
