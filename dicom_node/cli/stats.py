@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -34,6 +35,9 @@ def stats(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print CSV, one row for each group.")
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the figures into this file: .png, .svg or .pdf.")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -43,6 +47,10 @@ def stats(
     """
     groups = store_of(load(config)).queries.figures(by, moment(since))
     listed = {name: group.as_json() for name, group in groups.items()}
+    if plot is not None:
+        from dicom_node.cli.plots import draw
+
+        draw(by, listed, plot)
     if as_json:
         print_json(listed)
     elif as_csv:

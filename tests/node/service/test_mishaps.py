@@ -106,7 +106,9 @@ def _orphans(folder: Path) -> str:
 def _altered_weights(folder: Path) -> str:
     process = subprocess.Popen(["sh", "-c", f"exit {CANNOT_START}"])
     process.wait()
-    child = supervisor._Child(role="worker", name="worker-1", process=process, starts=1)
+    child = supervisor._Child(
+        role="worker", name="worker-1", owner="worker-1", process=process, starts=1
+    )
     (folder / "data").mkdir()
     node = supervisor.Supervisor(config=_config(folder), config_path=None, children=[child])
     with store_harness(folder) as made, (folder / "lock").open("w") as lock:
