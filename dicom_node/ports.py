@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         CommitmentRequest,
         Reference,
     )
+    from dicom_node.domain.verdicts import Tally, Verdict
     from models.reading import Look, ModelIdentity, Reading
     from models.thresholds import Thresholds
 
@@ -75,12 +76,23 @@ class Inbox(Protocol):
         """The patient of a study; None for a study that is not known."""
 
     def add(
-        self, instance: Instance, *events: AuditEvent, patient: PatientKey | None = None
+        self,
+        instance: Instance,
+        *events: AuditEvent,
+        patient: PatientKey | None = None,
+        accession: str = "",
     ) -> bool:
         """Insert the row, update its study and write the events in one transaction.
 
-        False, and nothing written, if another association stored the UID first.
+        ``accession`` is the digest of an accession number, see `accession_key`. False, and nothing written, if another association stored the UID first.
         """
+
+
+class Verdicts(Protocol):
+    """Where verdicts are kept."""
+
+    def add(self, verdicts: Sequence[Verdict], *, unreadable: int = 0) -> Tally:
+        """Store verdicts in one transaction; count what became of them."""
 
 
 class Jobs(Protocol):

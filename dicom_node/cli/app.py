@@ -26,6 +26,7 @@ from dicom_node.cli import (
     stats,
     status,
     studies,
+    verdicts,
     why,
 )
 from dicom_node.cli.render import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json, printable
@@ -46,6 +47,7 @@ docs.register(app)
 status.register(app)
 studies.register(app)
 stats.register(app)
+verdicts.register(app)
 erase.register(app)
 passcode.register(app)
 backup.register(app)

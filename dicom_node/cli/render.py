@@ -42,8 +42,8 @@ SinceOption = Annotated[
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def moment(text: str | None) -> datetime | None:
-    """Parse `--since`: a time ago, or a date with or without time; UTC if it has no offset.
+def moment(text: str | None, option: str = "--since") -> datetime | None:
+    """Parse an option such as `--since`: a time ago, or a date with or without time; UTC if it has no offset.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def moment(text: str | None) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
-        raise NodeError(f"--since {text}: write 12h, 7d or a date as 2026-01-31") from error
+        raise NodeError(f"{option} {text}: write 12h, 7d or a date as 2026-01-31") from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

@@ -24,7 +24,7 @@ from dicom_node.cli.render import (
     print_timeline,
 )
 from dicom_node.config import load
-from dicom_node.domain.reading import Verdict
+from dicom_node.domain.reading import Side
 from dicom_node.domain.timeline import timeline
 from dicom_node.errors import NodeError
 
@@ -46,7 +46,7 @@ def studies(  # noqa: PLR0913 - an option each
         str | None, typer.Option("--from", help="Only with a film from this calling AE title.")
     ] = None,
     result: Annotated[
-        Verdict | None,
+        Side | None,
         typer.Option(help="Only with a pneumonia score on this side of the cut-off, or near it."),
     ] = None,
     held: Annotated[

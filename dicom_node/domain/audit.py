@@ -37,6 +37,8 @@ class AuditKind(StrEnum):
     OWN_RESULT_RECEIVED = "own-result-received"
     STUDY_READY = "study-ready"
     STUDY_REREAD = "study-reread"  # a person had its films read again
+    VERDICT_STORED = "verdict-stored"
+    VERDICTS_TAKEN = "verdicts-taken"  # how many came at once, and what became of them
     FILM_SELECTED = "film-selected"
     FILM_REFUSED = "film-refused"
     FILM_READ = "film-read"

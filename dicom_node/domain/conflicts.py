@@ -76,6 +76,15 @@ class PatientKey:
         )
 
 
+def accession_key(secret: bytes, number: str) -> str:
+    """Digest of an accession number, without its padding; empty for an empty number.
+
+    With the node's secret, and never equal to the digest of a Patient ID of the same characters.
+    """
+    number = number.strip()
+    return _digest(secret, f"accession {number}") if number else ""
+
+
 def _digest(secret: bytes, value: str) -> str:
     if not value:
         return ""

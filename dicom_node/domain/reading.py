@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 NEAR = 5
 
 #: How a score compares with its cut-off, on either side of it if it is near.
-Verdict: TypeAlias = Literal["above", "near", "below"]
+Side: TypeAlias = Literal["above", "near", "below"]
 
 #: What readings are counted by; days and weeks (ISO 8601) are those of UTC.
 Grouping: TypeAlias = Literal["day", "week", "sender"]
@@ -26,7 +26,7 @@ class StageSummary:
     point: str | None = None  # its operating point; "site": a number of the site; None: not kept
 
     @property
-    def verdict(self) -> Verdict:
+    def side(self) -> Side:
         """How the score compares with its cut-off, both as whole points."""
         if abs(round(100 * self.probability) - round(100 * self.threshold)) <= NEAR:
             return "near"

@@ -36,6 +36,7 @@ _PIXEL_DATA = 0x7FE00010
 _WANTED = {
     0x00080016: "sop_class_uid",
     0x00080018: "sop_instance_uid",
+    0x00080050: "accession",
     0x00100020: "patient_id",
     0x00100021: "patient_id_issuer",
     0x00100030: "birth_date",
@@ -61,6 +62,7 @@ class Header:
     patient_id: str = field(default="", repr=False)
     patient_id_issuer: str = field(default="", repr=False)
     birth_date: str = field(default="", repr=False)
+    accession: str = field(default="", repr=False)
     photometric: str = ""
     priority: str = ""
     samples_per_pixel: int | None = None

@@ -19,7 +19,7 @@ import structlog
 from dicom_node.dicom import uids
 from dicom_node.dicom.files import durable_rename, sync_folder
 from dicom_node.domain.audit import AuditEvent, AuditKind
-from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey
+from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey, accession_key
 from dicom_node.domain.values import Instance
 from dicom_node.fail_points import fail_point
 from dicom_node.receive.checks import check_identity, check_pixels
@@ -154,7 +154,7 @@ class Reception:
             path = instance_path(header.sop_instance_uid)
             instance = self._instance(header, arrival, link, header.sop_instance_uid, path)
             received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link)
-            if self._add(instance, patient, arrival, link, received):
+            if self._add(instance, patient, header, arrival, link, received):
                 return
             known = self._inbox.find(header.sop_instance_uid)
         if known is not None:
@@ -192,12 +192,14 @@ class Reception:
         )
 
     def _add(
-        self, instance: Instance, patient: PatientKey, arrival: Arrival, link: Link,
-        event: AuditEvent,
+        self, instance: Instance, patient: PatientKey, header: Header, arrival: Arrival,
+        link: Link, event: AuditEvent,
     ) -> bool:  # fmt: skip
         self._spool.place(arrival, instance.path)
         fail_point("receive.renamed")
-        return link.record(partial(self._inbox.add, instance, patient=patient), event)
+        accession = accession_key(self._rules.secret, header.accession)
+        add = partial(self._inbox.add, instance, patient=patient, accession=accession)
+        return link.record(add, event)
 
     def _keep_again(self, known: Instance, header: Header, arrival: Arrival, link: Link) -> None:
         """Handle a UID that is known already: the same bytes, or a conflict."""
@@ -220,7 +222,7 @@ class Reception:
             key = uids.alias(header.sop_instance_uid, arrival.sha256)
             received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link, read_as=key)
             instance = self._instance(header, arrival, link, key, beside)
-            self._add(instance, patient, arrival, link, received)
+            self._add(instance, patient, header, arrival, link, received)
             self._conflict(known, header, arrival, link, ConflictOutcome.READ, beside)
             return
         self._spool.place(arrival, beside)

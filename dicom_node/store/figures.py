@@ -29,7 +29,7 @@ class Group:
     films: int = 0
     read: int = 0
     refused: Counter[str] = field(default_factory=Counter)  # by code
-    verdicts: Counter[str] = field(default_factory=Counter)  # above, near, below (pneumonia)
+    sides: Counter[str] = field(default_factory=Counter)  # above, near, below (pneumonia)
     delays: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def as_json(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class Group:
             "films": self.films,
             "read": self.read,
             "refused": dict(sorted(self.refused.items())),
-            **{verdict: self.verdicts[verdict] for verdict in ("above", "near", "below")},
+            **{side: self.sides[side] for side in ("above", "near", "below")},
             "destinations": {
                 name: {
                     "committed": len(delays),
@@ -84,7 +84,7 @@ def _count(group: Group, film: Any) -> None:
         group.refused[film["refusal_code"]] += 1
     if film["summary"]:
         group.read += 1
-        group.verdicts[ReadingSummary.from_json(film["summary"]).pneumonia.verdict] += 1
+        group.sides[ReadingSummary.from_json(film["summary"]).pneumonia.side] += 1
 
 
 def _name(film: Any, by: Grouping) -> str:

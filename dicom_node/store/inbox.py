@@ -92,7 +92,11 @@ class InboxTable:
             return _patient_of(connection, study_instance_uid)
 
     def add(
-        self, instance: Instance, *events: AuditEvent, patient: PatientKey | None = None
+        self,
+        instance: Instance,
+        *events: AuditEvent,
+        patient: PatientKey | None = None,
+        accession: str = "",
     ) -> bool:
         """Insert the row, update its study and write the events in one transaction.
 
@@ -104,7 +108,7 @@ class InboxTable:
         with writing(self._engine) as connection:
             if connection.execute(known).first() is not None:
                 return False
-            _touch_study(connection, instance, patient)
+            _touch_study(connection, instance, patient, accession)
             values = {**asdict(instance), "path": instance.path.as_posix(), "decision": UNDECIDED}
             connection.execute(insert(schema.instances).values(values))
             audit.write(connection, self._clock(), events)
@@ -133,8 +137,10 @@ def _patient_of(connection: Connection, study_instance_uid: str) -> PatientKey |
     return PatientKey.read(key) if key else None
 
 
-def _touch_study(connection: Connection, instance: Instance, patient: PatientKey | None) -> None:
-    """Record when the study last received an instance, and its patient."""
+def _touch_study(
+    connection: Connection, instance: Instance, patient: PatientKey | None, accession: str
+) -> None:
+    """Record when the study last received an instance, its patient and accession number."""
     table = schema.studies
     known = _patient_of(connection, instance.study_instance_uid)
     if known is not None:
@@ -143,7 +149,11 @@ def _touch_study(connection: Connection, instance: Instance, patient: PatientKey
     touched = connection.execute(
         update(table)
         .where(table.c.study_instance_uid == instance.study_instance_uid)
-        .values(last_received_at=instance.received_at, patient_key=key)
+        .values(
+            last_received_at=instance.received_at,
+            patient_key=key,
+            accession_key=func.coalesce(table.c.accession_key, accession or None),
+        )
     )
     if touched.rowcount == 0:
         connection.execute(
@@ -153,5 +163,6 @@ def _touch_study(connection: Connection, instance: Instance, patient: PatientKey
                 last_received_at=instance.received_at,
                 revision=0,
                 patient_key=key,
+                accession_key=accession or None,
             )
         )

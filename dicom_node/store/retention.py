@@ -219,7 +219,9 @@ def _forget(connection: Connection, study_instance_uid: str) -> None:
             )
         )
     )
-    for table in (_DELIVERIES, schema.commitments, _RESULTS, _INSTANCES, _JOBS, _STUDIES):
+    for table in (
+        _DELIVERIES, schema.commitments, schema.verdicts, _RESULTS, _INSTANCES, _JOBS, _STUDIES,
+    ):  # fmt: skip
         connection.execute(delete(table).where(table.c.study_instance_uid == study_instance_uid))
 
 

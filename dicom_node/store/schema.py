@@ -60,8 +60,10 @@ studies = Table(
     Column("last_received_at", UtcTime, nullable=False),
     Column("revision", Integer, nullable=False, default=0),  # of the newest job
     Column("patient_key", String(64)),  # `PatientKey`; NULL for a study of an older version
+    Column("accession_key", String(20)),  # `accession_key`; NULL: none, or of an older version
     Index(None, "last_received_at"),
     Index(None, "patient_key"),
+    Index(None, "accession_key"),
 )
 
 jobs = Table(
@@ -131,6 +133,21 @@ readings = Table(
     Column("read_at", UtcTime, nullable=False),
     Column("summary", JSON, nullable=False),
     Column("film_date", String(10)),  # ISO 8601; NULL: not stated, or of an older version
+)
+
+# The newest verdict of a study, by `given_at`, supersedes the others.
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_instance_uid", UID, ForeignKey("studies.study_instance_uid"), nullable=False),
+    Column("finding", String(16), nullable=False),  # `Finding`
+    Column("source", String(16), nullable=False),  # `Source`
+    Column("given_at", UtcTime, nullable=False),
+    Column("given_by", String(64), nullable=False),  # a number or login, as it was given
+    Column("stored_at", UtcTime, nullable=False),
+    Index(None, "study_instance_uid", "given_at"),
+    Index(None, "given_at"),
 )
 
 results = Table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, exists, func, or_
 
-from dicom_node.domain.reading import NEAR, Verdict
+from dicom_node.domain.reading import NEAR, Side
 from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.store import schema
 from dicom_node.store.outcomes import REFUSED
@@ -38,7 +38,7 @@ class StudyFilter:
 
     since: datetime | None = None
     sender: str | None = None
-    result: Verdict | None = None
+    result: Side | None = None
     held: bool = False
     refused: bool = False
 
@@ -60,7 +60,7 @@ def matching(which: StudyFilter) -> ColumnElement[bool]:
         conditions.append(exists().where(ours, instances.decision == REFUSED))
     if which.result is not None:
         of_film = schema.readings.c.sop_instance_uid == instances.sop_instance_uid
-        conditions.append(exists().where(ours, of_film, _verdict(which.result)))
+        conditions.append(exists().where(ours, of_film, _on_side(which.result)))
     if which.held:
         conditions.append(_held())
     return and_(*conditions)
@@ -80,8 +80,8 @@ def _held() -> ColumnElement[bool]:
     )
 
 
-def _verdict(result: Verdict) -> ColumnElement[bool]:
-    """As `StageSummary.verdict`, of the pneumonia stage."""
+def _on_side(result: Side) -> ColumnElement[bool]:
+    """As `StageSummary.side`, of the pneumonia stage."""
     stage = schema.readings.c.summary["pneumonia"]
     distance = func.abs(
         func.round(100 * stage["probability"].as_float())

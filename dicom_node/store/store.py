@@ -22,6 +22,7 @@ from dicom_node.store.outbox import OutboxTable
 from dicom_node.store.plain import SQLITE
 from dicom_node.store.retention import RetentionTable
 from dicom_node.store.studies import Queries
+from dicom_node.store.verdicts import VerdictTable
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -44,6 +45,7 @@ class Store:
     retention: RetentionTable
     audit: AuditLog
     queries: Queries
+    verdicts: VerdictTable
     _engine: Engine
     _clock: Clock
     _leadership: Leadership | None  # None: the database is this machine's alone
@@ -96,6 +98,7 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         retention=RetentionTable(engine, clock, data_dir),
         audit=AuditLog(engine, clock),
         queries=Queries(engine, clock),
+        verdicts=VerdictTable(engine, clock),
         _engine=engine,
         _clock=clock,
         _leadership=None if url == SQLITE else Leadership(url),

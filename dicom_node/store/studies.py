@@ -158,8 +158,8 @@ def _rows(connection: Connection, table: Table, study_instance_uid: str) -> list
 
 
 def _without_key(study: dict[str, Any]) -> dict[str, Any]:
-    """A study without the digest of its patient, which is for the node alone."""
-    return {name: value for name, value in study.items() if name != "patient_key"}
+    """A study without the digests of its patient and accession number: for the node alone."""
+    return {name: value for name, value in study.items() if not name.endswith("_key")}
 
 
 def _conflicts(connection: Connection, study_instance_uid: str) -> list[dict[str, Any]]:

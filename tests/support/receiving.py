@@ -52,6 +52,7 @@ class MemoryStore:
         self.own: set[str] = set()
         self.found: list[Conflict] = []
         self.patients: dict[str, PatientKey] = {}
+        self.accessions: dict[str, str] = {}  # by study, as digests
         self.before_add: Callable[[Instance], object] = lambda _: None
         self._lock = threading.Lock()
 
@@ -79,13 +80,18 @@ class MemoryStore:
         return self.patients.get(study_instance_uid)
 
     def add(
-        self, instance: Instance, *events: AuditEvent, patient: PatientKey | None = None
+        self,
+        instance: Instance,
+        *events: AuditEvent,
+        patient: PatientKey | None = None,
+        accession: str = "",
     ) -> bool:
         self.before_add(instance)
         with self._lock:
             if instance.sop_instance_uid in self.rows:
                 return False
             self.rows[instance.sop_instance_uid] = instance
+            self.accessions[instance.study_instance_uid] = accession
             if patient is not None:
                 known = self.patients.get(instance.study_instance_uid, patient)
                 self.patients[instance.study_instance_uid] = known.completed(patient)

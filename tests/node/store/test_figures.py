@@ -31,7 +31,7 @@ def _one_read_one_refused_next_week(node: StoreHarness) -> None:
 
 
 def test_films_are_counted_by_day_week_and_sender(node: StoreHarness) -> None:
-    """With refusals by code, results by verdict, and delays by destination."""
+    """With refusals by code, results by side of the cut-off, and delays by destination."""
     _one_read_one_refused_next_week(node)
     by_day = node.store.queries.figures("day", None)
     first, second = (group.as_json() for group in by_day.values())
@@ -69,15 +69,15 @@ def test_stats_prints_a_table_json_and_csv(node: StoreHarness, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("probability", "verdict"),
+    ("probability", "side"),
     [(0.56, "above"), (0.55, "near"), (0.45, "near"), (0.44, "below")],
 )
 def test_a_score_within_five_points_of_its_cut_off_is_near_it(
-    probability: float, verdict: str
+    probability: float, side: str
 ) -> None:
     """On either side; both are compared as they are printed."""
     stage = StageSummary(probability=probability, threshold=0.5, positive=probability >= 0.5)
-    assert replace(reading_summary(), pneumonia=stage).pneumonia.verdict == verdict
+    assert replace(reading_summary(), pneumonia=stage).pneumonia.side == side
 
 
 def test_a_percentile_is_one_of_the_values() -> None:

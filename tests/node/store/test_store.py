@@ -45,12 +45,14 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
         engine = made.store._engine
         made.finish(made.work(), "pacs")
         with writing(engine) as connection:
-            for table in ("commitments", "pledges", "breakers", "trail_positions", "conflicts"):
+            for table in ("commitments", "pledges", "breakers", "trail_positions", "conflicts",
+                          "verdicts"):  # fmt: skip
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
             connection.exec_driver_sql("DROP INDEX ix_audit_kind_at")
-            connection.exec_driver_sql("DROP INDEX ix_studies_patient_key")
-            connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN patient_key")
+            for column in ("patient_key", "accession_key"):
+                connection.exec_driver_sql(f"DROP INDEX ix_studies_{column}")
+                connection.exec_driver_sql(f"ALTER TABLE studies DROP COLUMN {column}")
             connection.exec_driver_sql("ALTER TABLE readings DROP COLUMN film_date")
             connection.exec_driver_sql("ALTER TABLE instances DROP COLUMN priority")
             for column in ("editions", "sent_study_instance_uid"):

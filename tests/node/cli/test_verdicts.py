@@ -1,0 +1,79 @@
+"""`verdict` and `verdicts` at the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fakes import instance
+from typer.testing import CliRunner, Result
+
+from dicom_node.cli import app
+from dicom_node.domain.clock import utc_now
+from dicom_node.domain.conflicts import accession_key
+from dicom_node.errors import NodeError
+from dicom_node.store.secret import node_secret
+from dicom_node.store.store import open_store
+
+
+@dataclass
+class Site:
+    folder: Path
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(app, [*words, "--config", str(self.folder / "config.yaml")])
+
+    def json(self, *words: str) -> Any:
+        done = self.run(*words, "--json")
+        assert done.exit_code == 0, done.exception
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A node with two studies; the second has the accession number A17."""
+    data = tmp_path / "data"
+    (tmp_path / "config.yaml").write_text(f"node: {{data_dir: {data}}}\n")
+    store = open_store(data, utc_now)
+    store.inbox.add(instance("1.2"))
+    store.inbox.add(instance("1.3"), accession=accession_key(node_secret(data), "A17"))
+    store.close()
+    yield Site(tmp_path)
+
+
+def test_a_verdict_is_stored_and_superseded(site: Site) -> None:
+    """The list says which of them counts."""
+    assert "stored" in site.run("verdict", "1.2", "normal", "--at", "2026-01-01").stdout
+    assert "stored already" not in site.run("verdict", "1.2", "pneumonia", "--by", "R7").stdout
+    rows = site.json("verdicts", "list", "--study", "1.2")
+    assert [(row["finding"], row["superseded"]) for row in rows] == [
+        ("pneumonia", False), ("normal", True),
+    ]  # fmt: skip
+    assert rows[0]["given_by"] == "R7"
+    assert "superseded" in site.run("verdicts", "list").stdout
+
+
+def test_a_verdict_on_an_unknown_study_is_refused(site: Site) -> None:
+    """In a sentence."""
+    done = site.run("verdict", "9.9", "normal")
+    assert isinstance(done.exception, NodeError)
+    assert "never received" in str(done.exception)
+
+
+def test_a_file_is_imported_whatever_it_holds(site: Site) -> None:
+    """What came to nothing is counted, with the lines that could not be read."""
+    file = site.folder / "verdicts.csv"
+    rows = ["A17,covid-19", "A99,normal", *["A17,nonsense"] * 12]
+    file.write_text("\n".join(["accession,finding", *rows]))
+    text = site.run("verdicts", "import", str(file)).stdout
+    assert "1 stored" in text
+    assert "1 not stored: this node does not have the study" in text
+    assert "and 2 more lines" in text
+    again = site.json("verdicts", "import", str(file))
+    assert (again["unknown"], again["unreadable"]) == (1, 12)
+    assert again["unreadable_lines"][0]["line"] == 4
+    assert [row["finding"] for row in site.json("verdicts", "list")][0] == "covid19"
