@@ -13,9 +13,32 @@ from models.operating import operating_points
 from models.thresholds import Thresholds
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dicom_node.config import ModelsConfig
     from dicom_node.domain.values import Image
     from models.reading import Look, ModelIdentity, Reading
+
+
+def identity(models: ModelsConfig) -> ModelIdentity:
+    """Verify the configured networks and say which they are, without building them.
+
+    Raises
+    ------
+    ModelError
+        A file is missing, was altered, or is not signed by the key that is configured.
+    """
+    try:
+        return registry.identity(_verified(models))
+    except registry.WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+def _verified(models: ModelsConfig) -> Path:
+    """Return the folder of the configured networks, its signature checked if a key is set."""
+    if models.public_key is not None:
+        signature.check(models.directory, models.public_key)
+    return models.directory
 
 
 class CascadeReader:
@@ -39,12 +62,9 @@ class CascadeReader:
         torch.set_num_threads(threads)
         self._prevalence = models.prevalence
         try:
-            if models.public_key is not None:
-                signature.check(models.directory, models.public_key)
-            self._cascade = registry.load(
-                models.directory, prevalence=models.prevalence, folded=True
-            )
-            self._manifest = registry.read_manifest(models.directory)
+            directory = _verified(models)
+            self._cascade = registry.load(directory, prevalence=models.prevalence, folded=True)
+            self._manifest = registry.read_manifest(directory)
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
 

@@ -109,6 +109,27 @@ class Pipeline:
             faults=faults,
         )
 
+    def score(self, path: Path, *, sender: str = "") -> FilmOutcome:
+        """Read the film at ``path`` from ``sender`` as `read` does, but compose no results."""
+        try:
+            source = pixels.read_dataset(path)
+        except Refused as error:
+            return FilmOutcome(sop_instance_uid="", refusal=_why(error), reading=None)
+        uid = str(source.get("SOPInstanceUID", ""))
+        image = self._select(source)
+        if isinstance(image, Refusal):
+            return FilmOutcome(sop_instance_uid=uid, refusal=image, reading=None)
+        read = self._read_through_gate(image, self.thresholds(source, sender), Spans())
+        if isinstance(read, Refusal):
+            return FilmOutcome(sop_instance_uid=uid, refusal=read, reading=None)
+        image, reading = read
+        return FilmOutcome(
+            sop_instance_uid=uid,
+            refusal=None,
+            reading=summary(reading, reading.seconds, image.notes, self.config.digest),
+            film_date=compose.film_date(source),
+        )
+
     def _select(self, source: Dataset) -> Image | Refusal:
         """The film's image, or why its header or pixels cannot be read."""
         if refusal := select_images.select(source, self.config.select):
@@ -123,7 +144,7 @@ class Pipeline:
             return _why(error)
 
     def _read_through_gate(
-        self, image: Image, thresholds: Thresholds, spans: Spans, *, force_stage3: bool
+        self, image: Image, thresholds: Thresholds, spans: Spans, *, force_stage3: bool = False
     ) -> tuple[Image, Reading] | Refusal:
         """Read the film, with wrong polarity corrected, or return the gate's refusal."""
         read = partial(self.reader.read, thresholds=thresholds, force_stage3=force_stage3)

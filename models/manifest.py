@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, TypeAlias
 
@@ -36,6 +37,7 @@ _HEADER = """\
 # heat_drop    so much the probability must fall with H2's hottest region hidden (0.02: 2 points)
 # gate         which films are read at all; written by `train gate`
 # fitted_to    the networks whose films and features the gate's distance is measured with
+# adapted      the version that taught this one, and the first day whose films it did not learn from
 """
 
 
@@ -138,6 +140,13 @@ class Networks(_Strict):
         return {"lungs": self.lungs, "pneumonia": self.pneumonia, "covid19": self.covid19}
 
 
+class Adapted(_Strict):
+    """How a version came from another one by films of one site."""
+
+    base: _Digest  # of the version that taught it, `ModelIdentity.digest`
+    learned_before: date  # no film taken on this day or later taught it
+
+
 class Manifest(_Strict):
     """What ``manifest.yaml`` says; the comments are in its header."""
 
@@ -150,6 +159,7 @@ class Manifest(_Strict):
     heat_drop: float = Field(default=0.02, ge=0, lt=1)
     networks: Networks
     gate: GateEntry | None = None
+    adapted: Adapted | None = None
 
     def entries(self) -> dict[str, Entry]:
         """Name -> entry, the gate's where there is one."""
@@ -160,11 +170,14 @@ class Manifest(_Strict):
     def identity(self) -> ModelIdentity:
         """Return the version and digests of the networks."""
         digests = {name: entry.sha256 for name, entry in self.entries().items()}
+        absent = None if self.adapted else {"adapted"}  # as older versions wrote it
+        content = self.model_dump_json(exclude=absent)
         return ModelIdentity(
             version=self.version,
             digests=digests,
             h2_variant=self.h2,
-            manifest=hashlib.sha256(self.model_dump_json().encode()).hexdigest(),
+            manifest=hashlib.sha256(content.encode()).hexdigest(),
+            learned_before=self.adapted.learned_before if self.adapted else None,
         )
 
 

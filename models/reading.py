@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -172,6 +173,7 @@ class ModelIdentity:
     digests: dict[str, str]  # network name -> sha256 of its weights file, hex
     h2_variant: str  # "cam" or "paper-eq1"
     manifest: str = ""  # sha256 of all the manifest says: thresholds, temperatures, limits; hex
+    learned_before: date | None = None  # it learned from a site's films taken before this day
 
     @property
     def digest(self) -> str:

@@ -20,9 +20,12 @@ from dicom_node.cli import (
     doctor,
     erase,
     init,
+    model,
     passcode,
     read,
     reload,
+    replay,
+    shadow,
     stats,
     status,
     studies,
@@ -40,6 +43,8 @@ app = typer.Typer(
 )
 app.add_typer(audit.audit, name="audit")
 app.add_typer(doctor.doctor, name="doctor")
+app.add_typer(shadow.shadow, name="shadow")
+app.add_typer(model.model, name="model")
 config_commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 app.add_typer(config_commands, name="config")
 init.register(app)
@@ -53,6 +58,7 @@ passcode.register(app)
 backup.register(app)
 reload.register(app)
 read.register(app)
+replay.register(app)
 why.register(app)
 destinations.register(app)
 conformance.register(app)

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(verdicts, name="verdicts")
 
 
-def verdict(  # noqa: PLR0913 - an option each
+def verdict(
     study_uid: Annotated[str, typer.Argument(help="Study Instance UID.")],
     finding: Annotated[Finding, typer.Argument(help="What was found.")],
     at: Annotated[

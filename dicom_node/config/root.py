@@ -103,6 +103,7 @@ class ModelsConfig(Section):
     version: Literal["paper", "lite"] = "lite"
     dir: Path | None = None
     public_key: Path | None = None  # Ed25519, PEM: the manifest must be signed
+    shadow: Path | None = None  # a candidate that reads, too, and sends nothing
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
     normals_above: Annotated[int, Field(ge=0, le=100)] | None = None  # of 100 normal films
 
@@ -281,7 +282,7 @@ class Config(Section):
         shaping: dict[str, Any] = {
             "node": {"ae_title"}, "select": True, "gate": True, "report": True, "results": True,
             "thresholds": True,
-            "models": set(ModelsConfig.model_fields) - {"dir", "public_key"},
+            "models": set(ModelsConfig.model_fields) - {"dir", "public_key", "shadow"},
         }  # fmt: skip
         parts = self.model_dump_json(include=shaping)
         return hashlib.sha256(parts.encode()).hexdigest()

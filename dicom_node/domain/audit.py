@@ -42,6 +42,10 @@ class AuditKind(StrEnum):
     FILM_SELECTED = "film-selected"
     FILM_REFUSED = "film-refused"
     FILM_READ = "film-read"
+    MODEL_PROMOTED = "model-promoted"  # a person put a candidate in use
+    MODEL_ROLLED_BACK = "model-rolled-back"  # and took it out again
+    FILM_SHADOWED = "film-shadowed"  # read by the candidate, too; nothing was sent
+    SHADOW_FAILED = "shadow-failed"  # the candidate could not be loaded, or could not read a film
     OBJECTS_COMPOSED = "objects-composed"
     OBJECTS_WITHHELD = "objects-withheld"  # the node's own check failed them
     JOB_FAILED = "job-failed"

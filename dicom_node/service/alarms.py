@@ -62,6 +62,7 @@ _RECEPTION = {
     "connections-cut": "silent connections were cut, {} times",
     "locked-out": "an address was locked out after wrong passcodes, {} times",
     "quota-exceeded": "a peer or an address sent more than its quota, {} times",
+    "shadow-failed": "the candidate of models.shadow could not be used, {} times",
 }
 
 

@@ -109,16 +109,20 @@ def _work(owner: str, config: Config, term: Term) -> None:
     from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
     from dicom_node.service.memory import limit_growth
+    from dicom_node.service.promotion import models_in_use, watch
+    from dicom_node.service.shadow import FIRST, candidate_of
     from dicom_node.service.wake import Bells
     from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
-    reader = CascadeReader(config.models, config.workers.threads)
+    models = models_in_use(config, store.promotions.active())
+    reader = CascadeReader(models, config.workers.threads)
     reader.warm_up()
     if not limit_growth(config.workers.film_memory_mb):
         log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
     secret = node_secret(config.node.data_dir)
+    threading.Thread(target=watch, args=(store.promotions, term.stop), daemon=True).start()
     bells = Bells.of(config.run_dir)
     bells.readings.listen()
     present: Config | None = config
@@ -131,6 +135,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
         worker = Worker(
             owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now,
             wait=bells.readings.wait, finished=bells.deliveries.ring,
+            candidate=candidate_of(present, store, reader.identity) if owner == FIRST else None,
         )  # fmt: skip
         worker.run(term.ended)
         present = term.following()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dicom_node.domain.values import Job
     from dicom_node.pipeline import Pipeline
     from dicom_node.ports import Clock, Jobs
+    from dicom_node.service.shadow import ShadowReader
 
 _POLL_SECONDS = 0.25  # how late work may be noticed that nothing announces, such as a retry
 _RETRY_SECONDS = 10.0  # before attempt n + 1: n times this
@@ -54,11 +55,12 @@ class Worker:
     clock: Clock
     wait: Callable[[float], object] = time.sleep
     finished: Callable[[], object] = lambda: None
+    candidate: ShadowReader | None = None
 
     def run(self, stop: Event) -> None:
         """Work until ``stop`` is set; a reading in progress is finished first."""
         while not stop.is_set():
-            if not self.step():
+            if not (self.step() or (self.candidate and self.candidate.step())):
                 self.wait(_POLL_SECONDS)
 
     def step(self) -> bool:

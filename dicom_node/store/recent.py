@@ -17,6 +17,7 @@ PROBLEMS = {
     "connections-cut": ("connections-cut", "%"),
     "locked-out": ("association-rejected", '%"reason":"locked-out"%'),
     "quota-exceeded": ("quota-exceeded", "%"),
+    "shadow-failed": ("shadow-failed", "%"),
 }
 _HOURS = 24
 _MOST = 1000  # lines counted of each problem

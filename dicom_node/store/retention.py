@@ -208,8 +208,8 @@ def _forget(connection: Connection, study_instance_uid: str) -> None:
     films = select(_INSTANCES.c.sop_instance_uid).where(
         _INSTANCES.c.study_instance_uid == study_instance_uid
     )
-    readings = schema.readings
-    connection.execute(delete(readings).where(readings.c.sop_instance_uid.in_(films)))
+    for readings in (schema.shadow_readings, schema.readings):
+        connection.execute(delete(readings).where(readings.c.sop_instance_uid.in_(films)))
     conflicts = schema.conflicts
     connection.execute(
         delete(conflicts).where(

@@ -150,6 +150,37 @@ verdicts = Table(
     Index(None, "given_at"),
 )
 
+# What the candidate (`models.shadow`) made of films that were read; nothing of it leaves the node.
+shadow_readings = Table(
+    "shadow_readings",
+    metadata,
+    Column("sop_instance_uid", UID, ForeignKey("instances.sop_instance_uid"), primary_key=True),
+    Column("model_digest", String(64), primary_key=True),  # `ModelIdentity.digest`
+    Column("model_version", Text, nullable=False),
+    Column("learned_before", String(10)),  # ISO 8601; NULL: it learned from no film of this node
+    Column("begun_at", UtcTime, nullable=False),
+    Column("read_at", UtcTime),  # NULL: under way, or failed
+    Column("summary", JSON(none_as_null=True)),  # NULL: not read
+    Column("refusal_code", String(32)),  # of the candidate's gate
+    Column("fault", Text),  # why reading failed
+    Index(None, "model_digest", "begun_at"),
+)
+
+# Versions that a person put in the place of the configured one; the newest open row is in use.
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("promoted_at", UtcTime, nullable=False),
+    Column("promoted_by", String(64), nullable=False),  # login name
+    Column("model_version", Text, nullable=False),
+    Column("model_digest", String(64), nullable=False),
+    Column("folder", Text, nullable=False),  # below the data folder
+    Column("reason", Text),  # of `--even-so`
+    Column("evidence", JSON, nullable=False),  # `Comparison.as_json`, without the studies
+    Column("ended_at", UtcTime),  # rolled back
+)
+
 results = Table(
     "results",
     metadata,

@@ -20,7 +20,9 @@ from dicom_node.store.jobs import JobTable
 from dicom_node.store.libpq import Leadership
 from dicom_node.store.outbox import OutboxTable
 from dicom_node.store.plain import SQLITE
+from dicom_node.store.promotions import PromotionTable
 from dicom_node.store.retention import RetentionTable
+from dicom_node.store.shadow import ShadowTable
 from dicom_node.store.studies import Queries
 from dicom_node.store.verdicts import VerdictTable
 
@@ -43,6 +45,8 @@ class Store:
     commitment_requests: CommitmentRequestTable
     breakers: BreakerTable
     retention: RetentionTable
+    shadow: ShadowTable
+    promotions: PromotionTable
     audit: AuditLog
     queries: Queries
     verdicts: VerdictTable
@@ -96,6 +100,8 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         commitment_requests=CommitmentRequestTable(engine, clock),
         breakers=BreakerTable(engine, clock),
         retention=RetentionTable(engine, clock, data_dir),
+        shadow=ShadowTable(engine, clock),
+        promotions=PromotionTable(engine, clock),
         audit=AuditLog(engine, clock),
         queries=Queries(engine, clock),
         verdicts=VerdictTable(engine, clock),

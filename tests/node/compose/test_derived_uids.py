@@ -115,7 +115,7 @@ SHAPING = [
     for path, value in _leaves(CONFIG.model_dump(mode="json"))
     if path[0] not in SILENT
     and (path[0] != "node" or path[1] == "ae_title")
-    and path not in {("models", "dir"), ("models", "public_key")}
+    and path not in {("models", "dir"), ("models", "public_key"), ("models", "shadow")}
 ]
 
 

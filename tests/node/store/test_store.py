@@ -46,7 +46,7 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
         made.finish(made.work(), "pacs")
         with writing(engine) as connection:
             for table in ("commitments", "pledges", "breakers", "trail_positions", "conflicts",
-                          "verdicts"):  # fmt: skip
+                          "verdicts", "shadow_readings", "promotions"):  # fmt: skip
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
             connection.exec_driver_sql("DROP INDEX ix_audit_kind_at")

@@ -1,0 +1,142 @@
+"""Films read by two versions, as pairs of studies; and which films a version has not seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from dicom_node.domain.conflicts import PatientKey
+from dicom_node.domain.paired import Candidate, Pair, Score
+from dicom_node.domain.reading import ReadingSummary
+from dicom_node.store import schema
+from dicom_node.store.database import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+
+    from sqlalchemy import Connection, Engine, RowMapping, Select
+
+    from dicom_node.domain.verdicts import Finding
+
+_FILMS, _READINGS, _STUDIES = schema.instances, schema.readings, schema.studies
+_SHADOW = schema.shadow_readings
+_NETWORK_SECONDS = ("lungs", "pneumonia", "covid19", "explain")
+
+
+def shadow_pairs(
+    engine: Engine,
+    candidate: Candidate,
+    verdicts: Mapping[str, Finding],
+    since: datetime | None,
+) -> list[Pair]:
+    """The studies that both the version in use and a candidate have read."""
+    query = (
+        with_readings(since)
+        .join(_SHADOW, _SHADOW.c.sop_instance_uid == _FILMS.c.sop_instance_uid)
+        .add_columns(_SHADOW.c.summary.label("other"))
+        .where(_SHADOW.c.model_digest == candidate.digest, _SHADOW.c.summary.is_not(None))
+    )
+    films = new_films(engine, query, candidate.learned_before)
+    both = [(film, ReadingSummary.from_json(film["other"])) for film in films]
+    return paired(
+        [(film, other) for film, other in both if _networks(_used(film)) != _networks(other)],
+        verdicts,
+    )
+
+
+def new_films(engine: Engine, query: Select[Any], learned_before: date | None) -> list[RowMapping]:
+    """The films of the query that a version cannot have learned from."""
+    with reading(engine) as connection:
+        rows = connection.execute(query).mappings().all()
+        known = _patients_before(connection, learned_before) if learned_before else set()
+    return [row for row in rows if _is_new(row, learned_before, known)]
+
+
+def paired(
+    both: Sequence[tuple[RowMapping, ReadingSummary]], verdicts: Mapping[str, Finding]
+) -> list[Pair]:
+    """Films with the other version's readings -> studies, by the version of the latest reading."""
+    if not both:
+        return []
+    newest = _networks(_used(max((film for film, _ in both), key=lambda film: film["read_at"])))
+    studies: defaultdict[str, list[tuple[ReadingSummary, ReadingSummary]]] = defaultdict(list)
+    for film, other in both:
+        if _networks(_used(film)) == newest:
+            studies[film["study_instance_uid"]].append((_used(film), other))
+    return [
+        Pair(
+            study_instance_uid=study,
+            used=_score([used for used, _ in readings]),
+            other=_score([other for _, other in readings]),
+            ill=verdicts[study].pneumonia if study in verdicts else None,
+        )
+        for study, readings in sorted(studies.items())
+    ]
+
+
+def _used(film: RowMapping) -> ReadingSummary:
+    return ReadingSummary.from_json(film["used"])
+
+
+def _score(films: Sequence[ReadingSummary]) -> Score:
+    """A study's score: that of the film with the highest one."""
+    worst = max(films, key=lambda film: film.pneumonia.probability)
+    return Score(
+        probability=worst.pneumonia.probability,
+        positive=any(film.pneumonia.positive for film in films),
+        seconds=sum(film.seconds.get(name, 0.0) for film in films for name in _NETWORK_SECONDS),
+    )
+
+
+def _networks(summary: ReadingSummary) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return summary.model_version, tuple(sorted(summary.model_digests.items()))
+
+
+def with_readings(since: datetime | None) -> Select[Any]:
+    """Films that were read and received since that time, oldest first, with their readings."""
+    query = (
+        select(
+            _FILMS.c.study_instance_uid,
+            _FILMS.c.sop_instance_uid,
+            _FILMS.c.path,
+            _FILMS.c.calling_ae_title,
+            _STUDIES.c.patient_key,
+            _READINGS.c.read_at,
+            _READINGS.c.film_date,
+            _READINGS.c.summary.label("used"),
+        )
+        .join(_READINGS, _READINGS.c.sop_instance_uid == _FILMS.c.sop_instance_uid)
+        .join(_STUDIES, _STUDIES.c.study_instance_uid == _FILMS.c.study_instance_uid)
+        .order_by(_FILMS.c.received_at, _FILMS.c.sop_instance_uid)
+    )
+    return query if since is None else query.where(_FILMS.c.received_at >= since)
+
+
+def _patients_before(connection: Connection, day: date) -> set[str]:
+    """Patients with a film taken before this day, by the digest of their number."""
+    query = (
+        select(_STUDIES.c.patient_key)
+        .join(_FILMS, _FILMS.c.study_instance_uid == _STUDIES.c.study_instance_uid)
+        .join(_READINGS, _READINGS.c.sop_instance_uid == _FILMS.c.sop_instance_uid)
+        .where(_READINGS.c.film_date < day.isoformat(), _STUDIES.c.patient_key.is_not(None))
+    )
+    return {_number(key) for key in connection.execute(query).scalars()} - {""}
+
+
+def _is_new(film: RowMapping, learned_before: date | None, known: set[str]) -> bool:
+    if learned_before is None:
+        return True
+    taken = film["film_date"]
+    return (
+        taken is not None
+        and taken >= learned_before.isoformat()
+        and _number(film["patient_key"]) not in known
+    )
+
+
+def _number(patient_key: str | None) -> str:
+    """The digest of a patient's number; empty if the header has none."""
+    return PatientKey.read(patient_key).number if patient_key else ""
