@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 ROUNDS ?=
 
-.PHONY: demo test check bench interop judges attack audit crash fuzz field soak train lock dist clean
+.PHONY: demo test check bench interop judges attack hospital audit crash fuzz field soak train lock dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -31,6 +31,11 @@ interop judges: $(VENV)/.demo
 # Attack nodes of real processes, and print what held: needs 4 GB of memory. ATTACKS='storm words' for some.
 attack: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -W ignore -m attacks $(ATTACKS)
+
+# A hospital over half a year: DATA=/path/to/data; a node reads, learns, compares and promotes. FILMS=240 for fewer.
+hospital: $(VENV)/.dev
+	@test -n "$(DATA)" || { echo "DATA must name the folder of the films: make hospital DATA=/path/to/data"; exit 2; }
+	PYTHONPATH=.:tests $(BIN)/python -W ignore -m hospital --data $(DATA) --films $(or $(FILMS),400)
 
 # Kill the node's processes at every fail point, and count what was lost or sent twice. KILLS=20 for fewer.
 crash: $(VENV)/.dev

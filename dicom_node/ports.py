@@ -84,7 +84,8 @@ class Inbox(Protocol):
     ) -> bool:
         """Insert the row, update its study and write the events in one transaction.
 
-        ``accession`` is the digest of an accession number, see `accession_key`. False, and nothing written, if another association stored the UID first.
+        ``accession`` is the digest of an accession number, see `accession_key`. False, and nothing
+        written, if another association stored the UID first.
         """
 
 
@@ -295,4 +296,5 @@ __all__ = [
     "Reader",
     "Retention",
     "Sender",
+    "Verdicts",
 ]

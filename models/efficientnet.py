@@ -86,11 +86,15 @@ class ChestEfficientNet(ChestClassifier):
 
     def features(self, x: Tensor) -> Tensor:
         """Maps after the last ReLU: (B, 1024, S / 16, S / 16)."""
+        return cast(Tensor, self.head(self.joined(x)))
+
+    def joined(self, x: Tensor) -> Tensor:
+        """Maps of both strides, the input of the last block: (B, 432, S / 16, S / 16)."""
         fine = self.fine(self.stem(x))
         coarse = functional.interpolate(
             self.coarse(fine), fine.shape[-2:], mode="bilinear", align_corners=False
         )
-        return cast(Tensor, self.head(torch.cat([coarse, fine], dim=1)))
+        return torch.cat([coarse, fine], dim=1)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

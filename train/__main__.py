@@ -23,6 +23,7 @@ from models import registry, signature
 from models.unet import LungUNet
 from train import export as exporting
 from train import settings
+from train.adapt import command
 from train.data import manifest
 from train.data.adapters import ADAPTERS, adapt
 from train.evaluation import cards, operating, results_page
@@ -49,9 +50,7 @@ Pneumonia = Annotated[Path, typer.Option(help="Weights of stage 2", exists=True)
 Weights = Annotated[
     Path | None, typer.Option(help="Weights; default: those in the YAML", exists=True)
 ]
-Own = Annotated[
-    Path | None, typer.Option(help="Weights; default: the models directory's", exists=True)
-]
+Own = Annotated[Path | None, typer.Option(help="Weights; default: the models' own", exists=True)]
 Models = Annotated[Path | None, typer.Option(help="Models directory; default: the packaged one")]
 Into = Annotated[Path, typer.Option(help="Models directory to write")]
 Without = Annotated[list[str] | None, typer.Option(help="Source to leave out; may be repeated")]
@@ -60,6 +59,7 @@ Splits = Annotated[
 ]
 
 app = typer.Typer(help="Train, evaluate and export the three networks.", no_args_is_help=True)
+command.register(app)
 
 
 def _start(network: nn.Module, init: str | Path | None, out: Path) -> None:

@@ -43,7 +43,9 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def moment(text: str | None, option: str = "--since") -> datetime | None:
-    """Parse an option such as `--since`: a time ago, or a date with or without time; UTC if it has no offset.
+    """Parse an option such as `--since`: a time ago, or a date with or without time.
+
+    It is UTC if it has no offset.
 
     Raises
     ------

@@ -89,7 +89,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two versions compared. Figures are None where the studies are too few to say."""
+    """Two versions compared. A figure is None if the studies are too few to say."""
 
     studies: int
     differ: tuple[Pair, ...]

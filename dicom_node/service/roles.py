@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -155,7 +154,7 @@ def _deliver(owner: str, config: Config, term: Term) -> None:
 def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threading.Event) -> None:
     from dicom_node.service.deliverer import Queues, Rounds
     from dicom_node.service.housekeeping import Housekeeping
-    from dicom_node.service.scheduler import Ticks, keep_house, scheduler
+    from dicom_node.service.scheduler import Ticks, keep_house, longest_wait, scheduler
     from dicom_node.service.wake import Bells
 
     queues = Queues(
@@ -190,7 +189,7 @@ def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadi
                 *(once(each) for each in _alerts(config)),
             ),
             release=store.release,
-            repair_clock_skew=lambda: store.repair_clock_skew(_longest_wait(config)),
+            repair_clock_skew=lambda: store.repair_clock_skew(longest_wait(config)),
             clock=utc_now,
             ready=bells.readings.ring,
         )
@@ -221,17 +220,6 @@ def _serve(_owner: str, config: Config, term: Term) -> None:
             break
         present = term.following()
     store.close()
-
-
-def _longest_wait(config: Config) -> timedelta:
-    """Return the longest delay that the node itself ever sets."""
-    return timedelta(
-        seconds=max(
-            config.study.quiet_seconds, config.workers.lease_seconds,
-            config.delivery.max_retry_seconds, config.delivery.lease_seconds,
-            config.delivery.commitment_timeout_seconds,
-        )
-    )  # fmt: skip
 
 
 def _alerts(config: Config) -> tuple[Callable[[], None], ...]:

@@ -19,7 +19,7 @@ from dicom_node.log import where
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dicom_node.config import StudyConfig
+    from dicom_node.config import Config, StudyConfig
     from dicom_node.ports import Clock, Jobs
 
 _ASSEMBLE_SECONDS = 0.1  # how late a quiet study may be noticed
@@ -93,3 +93,14 @@ def keep_house(
 
 def _report(event: JobExecutionEvent) -> None:
     log.error("periodic task failed", tick=event.job_id, error=where(event.exception))
+
+
+def longest_wait(config: Config) -> timedelta:
+    """Return the longest delay that the node itself ever sets."""
+    return timedelta(
+        seconds=max(
+            config.study.quiet_seconds, config.workers.lease_seconds,
+            config.delivery.max_retry_seconds, config.delivery.lease_seconds,
+            config.delivery.commitment_timeout_seconds,
+        )
+    )  # fmt: skip

@@ -98,9 +98,7 @@ class ShadowReader:
             if self._pipeline is None:
                 self._pipeline = self.load()
                 log.info("candidate loaded", version=candidate.version)
-            outcome = self._pipeline.score(
-                self.data_dir / film.path, sender=film.calling_ae_title
-            )
+            outcome = self._pipeline.score(self.data_dir / film.path, sender=film.calling_ae_title)
         except Exception as error:
             log.warning("candidate failed", film=film.sop_instance_uid, error=_why(error))
             log.debug("candidate failed", exc_info=True)

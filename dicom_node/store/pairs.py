@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
-    from sqlalchemy import Connection, Engine, RowMapping, Select
+    from sqlalchemy import Connection, Engine, Select
 
     from dicom_node.domain.verdicts import Finding
 
 _FILMS, _READINGS, _STUDIES = schema.instances, schema.readings, schema.studies
 _SHADOW = schema.shadow_readings
+Row: TypeAlias = dict[str, Any]  # of `with_readings`
 _NETWORK_SECONDS = ("lungs", "pneumonia", "covid19", "explain")
 
 
@@ -47,16 +48,16 @@ def shadow_pairs(
     )
 
 
-def new_films(engine: Engine, query: Select[Any], learned_before: date | None) -> list[RowMapping]:
+def new_films(engine: Engine, query: Select[Any], learned_before: date | None) -> list[Row]:
     """The films of the query that a version cannot have learned from."""
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
         known = _patients_before(connection, learned_before) if learned_before else set()
-    return [row for row in rows if _is_new(row, learned_before, known)]
+    return [dict(row) for row in rows if _is_new(row, learned_before, known)]
 
 
 def paired(
-    both: Sequence[tuple[RowMapping, ReadingSummary]], verdicts: Mapping[str, Finding]
+    both: Sequence[tuple[Row, ReadingSummary]], verdicts: Mapping[str, Finding]
 ) -> list[Pair]:
     """Films with the other version's readings -> studies, by the version of the latest reading."""
     if not both:
@@ -77,7 +78,7 @@ def paired(
     ]
 
 
-def _used(film: RowMapping) -> ReadingSummary:
+def _used(film: Row) -> ReadingSummary:
     return ReadingSummary.from_json(film["used"])
 
 
@@ -126,7 +127,7 @@ def _patients_before(connection: Connection, day: date) -> set[str]:
     return {_number(key) for key in connection.execute(query).scalars()} - {""}
 
 
-def _is_new(film: RowMapping, learned_before: date | None, known: set[str]) -> bool:
+def _is_new(film: Mapping[Any, Any], learned_before: date | None, known: set[str]) -> bool:
     if learned_before is None:
         return True
     taken = film["film_date"]

@@ -14,13 +14,13 @@ from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing
 from dicom_node.store.inbox import UNDECIDED, instance_of
 from dicom_node.store.outcomes import READ
-from dicom_node.store.pairs import new_films, shadow_pairs, with_readings
+from dicom_node.store.pairs import Row, new_films, shadow_pairs, with_readings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from sqlalchemy import Engine, RowMapping, Select
+    from sqlalchemy import Engine, Select
 
     from dicom_node.domain.paired import Pair
     from dicom_node.domain.values import FilmOutcome, Instance
@@ -155,7 +155,7 @@ class ShadowTable:
         """
         return shadow_pairs(self._engine, candidate, verdicts, since)
 
-    def films(self, since: datetime | None, learned_before: date | None) -> Sequence[RowMapping]:
+    def films(self, since: datetime | None, learned_before: date | None) -> list[Row]:
         """Films that were read and that a version has not learned from, with their readings."""
         return new_films(self._engine, with_readings(since), learned_before)
 

@@ -17,15 +17,18 @@ from dicom_node.store import schema
 from dicom_node.store.audit import AuditLog, as_json
 from dicom_node.store.database import reading
 from dicom_node.store.figures import Group, figures
+from dicom_node.store.labelled import LabelledFilm, labelled_films
 from dicom_node.store.outcomes import READ, REFUSED
 from dicom_node.store.search import EVERY, StudyFilter, matching
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Select, Table
 
     from dicom_node.domain.reading import Grouping
+    from dicom_node.domain.verdicts import Finding
     from dicom_node.ports import Clock
 
 
@@ -77,6 +80,10 @@ class Queries:
             for study, path in connection.execute(query):
                 films.setdefault(study, []).append(Path(path))
         return films
+
+    def labelled(self, verdicts: Mapping[str, Finding]) -> list[LabelledFilm]:
+        """Films of studies with a verdict, the oldest first."""
+        return labelled_films(self._engine, verdicts)
 
     def study_detail(self, study_instance_uid: str) -> dict[str, Any] | None:
         """Everything about one study, or None if it was never received."""

@@ -56,7 +56,7 @@ class VerdictTable:
         for start in range(0, len(verdicts), _AT_ONCE):
             self._add(verdicts[start : start + _AT_ONCE], tally)
         if tally.lost:
-            sources: list[object] = sorted({each.source.value for each in verdicts})
+            sources = sorted({each.source.value for each in verdicts})
             detail: dict[str, object] = {"sources": sources, **tally.as_json()}
             with writing(self._engine) as connection:
                 taken = AuditEvent(kind=AuditKind.VERDICTS_TAKEN, detail=detail)

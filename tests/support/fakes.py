@@ -33,8 +33,8 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CR = "1.2.840.10008.5.1.4.1.1.1"
 SC = "1.2.840.10008.5.1.4.1.1.7"
 #: Each after those it refers to.
-TABLES = ("studies", "jobs", "instances", "readings", "shadow_readings", "verdicts", "results", "deliveries", "audit",
-          "commitments", "pledges", "breakers")  # fmt: skip
+TABLES = ("studies", "jobs", "instances", "readings", "shadow_readings", "verdicts", "results",
+          "deliveries", "audit", "commitments", "pledges", "breakers")  # fmt: skip
 
 
 def full(*destinations: str) -> dict[str, str]:

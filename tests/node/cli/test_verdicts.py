@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Site:
     """A node with two studies; the second has the accession number A17."""
     data = tmp_path / "data"
     (tmp_path / "config.yaml").write_text(f"node: {{data_dir: {data}}}\n")
@@ -42,7 +41,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     store.inbox.add(instance("1.2"))
     store.inbox.add(instance("1.3"), accession=accession_key(node_secret(data), "A17"))
     store.close()
-    yield Site(tmp_path)
+    return Site(tmp_path)
 
 
 def test_a_verdict_is_stored_and_superseded(site: Site) -> None:
@@ -76,4 +75,4 @@ def test_a_file_is_imported_whatever_it_holds(site: Site) -> None:
     again = site.json("verdicts", "import", str(file))
     assert (again["unknown"], again["unreadable"]) == (1, 12)
     assert again["unreadable_lines"][0]["line"] == 4
-    assert [row["finding"] for row in site.json("verdicts", "list")][0] == "covid19"
+    assert site.json("verdicts", "list")[0]["finding"] == "covid19"

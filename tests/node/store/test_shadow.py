@@ -88,7 +88,7 @@ def test_nothing_is_read_by_the_candidate_while_a_film_waits(node: StoreHarness)
 
 
 def test_a_try_that_ended_the_worker_is_recorded_and_not_repeated(node: StoreHarness) -> None:
-    """Or a film that kills the worker would kill it for ever."""
+    """Or a film that kills the worker would kill it again and again."""
     _read(node, "1.2")
     film = node.store.shadow.next(CANDIDATE)
     assert film is not None

@@ -1,0 +1,89 @@
+"""The films of a hospital as DICOM objects, dated over half a year, and the verdicts on them."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from pydicom.uid import generate_uid
+from support.film import Stored, film, write
+
+from train.data.films import NORMAL, PNEUMONIA, load_pixels
+from train.data.manifest import read
+
+_FIRST, _DAYS = date(2026, 1, 5), 180
+_SOURCE = "kermany"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One patient's film, the day it was taken, and what was found."""
+
+    path: Path
+    patient: str
+    day: date
+    finding: str
+    study: str
+
+
+def half_year(data: Path, most: int) -> list[Visit]:
+    """Visits in order of their days, a patient's films on one day, half of the kinds each."""
+    rows = [
+        row for row in read(data)
+        if row.source == _SOURCE and row.label in (NORMAL, PNEUMONIA) and not row.mask
+    ]  # fmt: skip
+    draw = random.Random(7)
+    draw.shuffle(rows)
+    some = [row for label in (NORMAL, PNEUMONIA) for row in
+            [row for row in rows if row.label == label][: most // 2]]  # fmt: skip
+    groups = sorted({row.group for row in some})
+    draw.shuffle(groups)
+    days = {
+        group: _FIRST + timedelta(days=_DAYS * i // len(groups)) for i, group in enumerate(groups)
+    }
+    visits = [
+        Visit(
+            path=data / row.path,
+            patient=f"H{groups.index(row.group):05}",
+            day=days[row.group],
+            finding=row.label,
+            study=str(generate_uid(entropy_srcs=["hospital", row.path])),
+        )
+        for row in some
+    ]
+    return sorted(visits, key=lambda visit: (visit.day, visit.study))
+
+
+def write_films(visits: Sequence[Visit], folder: Path) -> list[Path]:
+    """Write a DX object of each visit's film."""
+    return [_write(visit, folder / f"{number:05}.dcm") for number, visit in enumerate(visits)]
+
+
+def _write(visit: Visit, path: Path) -> Path:
+    if path.exists():
+        return path
+    day = f"{visit.day:%Y%m%d}"
+    ds = film(
+        load_pixels(visit.path), kind="dx", stored=Stored(bits=8),
+        PatientID=visit.patient, PatientName="Test^Hospital", PatientBirthDate="20230101",
+        PatientAge="003Y", StudyInstanceUID=visit.study, AccessionNumber=path.stem,
+        StudyDate=day, SeriesDate=day, ContentDate=day, AcquisitionDate=day,
+        ViewPosition="AP", SOPInstanceUID=f"{visit.study[:60]}.1",
+        SeriesInstanceUID=f"{visit.study[:60]}.2",
+    )  # fmt: skip
+    return write(ds, path)
+
+
+def write_verdicts(visits: Sequence[Visit], path: Path) -> Path:
+    """Write what the radiologists found, for `dicom-node verdicts import`."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["study", "finding", "date", "who"])
+        table.writerows(
+            [visit.study, visit.finding, visit.day.isoformat(), "R1"] for visit in visits
+        )
+    return path

@@ -1,0 +1,87 @@
+"""What the shipped network made of public films: a few places of each, so that none is forgotten.
+
+Numbers only. No film can be made of them: a place is 432 numbers for a square of 16 pixels, and a
+film gives eight of 256.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from models import registry
+from models.cascade import Cascade
+from train.adapt import tail
+from train.data.films import NORMAL, load_pixels, read_films
+from train.data.sampler import spread_kinds
+from train.files import replacing
+
+NAME = "replay.npz"
+_SOURCES = ("nih", "quex")  # what stage 2 learned from
+_FILMS = 24  # of each source and label
+_PLACES = 8  # of each film
+_LEVELS = 127
+
+
+class NoReplaySet(Exception):
+    """There is no replay set for these weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySet:
+    """Places of public films, (N, 8, C), and which of the films show pneumonia, (N,)."""
+
+    places: Tensor
+    ill: Tensor
+
+
+def make(cascade: Cascade, data: Path, into: Path, *, seed: int = 20260101) -> Path:
+    """Write the replay set of a models directory from the training films of a data folder."""
+    known = [f for f in read_films(data, ("train",)) if f.source in _SOURCES]
+    films = spread_kinds(known, _FILMS)
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for film in track(films, "replay set"):
+        seen = tail.places(cascade.pneumonia, cascade.mask(load_pixels(film.path)).masked)[0]
+        some = torch.randperm(len(seen), generator=generator)[:_PLACES]
+        rows.append(seen[some])
+    places = torch.stack(rows)
+    scale = places.abs().amax(dim=(0, 1)).clamp(min=1e-6) / _LEVELS
+    with replacing(into / NAME) as part, part.open("wb") as file:
+        np.savez_compressed(
+            file,
+            places=(places / scale).round().to(torch.int8).numpy(),
+            scale=scale.half().numpy(),
+            ill=np.array([film.label != NORMAL for film in films]),
+            front=np.array(tail.front_digest(cascade.pneumonia)),
+        )
+    return into / NAME
+
+
+def read(directory: Path, cascade: Cascade) -> ReplaySet:
+    """Read the replay set of a models directory, or the shipped one that fits its weights.
+
+    Raises
+    ------
+    NoReplaySet
+        None was made from a network whose first layers are these.
+    """
+    wanted = tail.front_digest(cascade.pneumonia)
+    for folder in (directory, *registry.SHIPPED.values()):
+        path = folder / NAME
+        if not path.exists():
+            continue
+        with np.load(path, allow_pickle=False) as kept:
+            if str(kept["front"]) == wanted:
+                places = torch.from_numpy(kept["places"]).float()
+                scale = torch.from_numpy(kept["scale"]).float()
+                return ReplaySet(places=places * scale, ill=torch.from_numpy(kept["ill"]))
+    raise NoReplaySet(
+        f"{directory} has no {NAME} made from its network: `python -m train replay-set --data DIR "
+        f"--to {directory}`"
+    )
