@@ -144,6 +144,8 @@ class Supervisor:
             for child in self.children:
                 store.release(child.owner)
             store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
+            if "receiver" not in self.config.node.roles:  # which would say when it listens
+                notify("READY=1")
             try:
                 while not asked.stop.wait(_POLL_SECONDS):
                     self._tick(store, lock)

@@ -62,12 +62,12 @@ class History:
     ----------
     lines
         The audit log.
-    data_dir
+    folder
         Where the counters are kept.
     """
 
     lines: Lines
-    data_dir: Path
+    folder: Path
     last: int = 0
     last_hash: str = ""
     events: Counter[str] = field(default_factory=Counter)  # kind of audit event
@@ -96,7 +96,7 @@ class History:
         """Take the counters of the file if its last line is still the line it was."""
         self._is_loaded = True
         try:
-            kept = json.loads((self.data_dir / _FILE).read_text())
+            kept = json.loads((self.folder / _FILE).read_text())
             if kept["last"] < 1 or self.lines.hash_at(kept["last"]) != kept["hash"]:
                 return
             steps = {
@@ -123,7 +123,7 @@ class History:
         }
         self._save_at = time.monotonic() + _SAVE_SECONDS
         with suppress(OSError):  # on a full disk it is counted again
-            durable_write(self.data_dir / _FILE, lambda file: file.write(json.dumps(kept).encode()))
+            durable_write(self.folder / _FILE, lambda file: file.write(json.dumps(kept).encode()))
 
     def _count(self, record: AuditRecord) -> None:
         kind, detail = record.event.kind, record.event.detail

@@ -136,9 +136,9 @@ class Pages:
 
 
 def _pictures(study: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The study's pictures, of one identity if there are several."""
+    """The study's pictures, of one edition if there are several."""
     captures = [each for each in study["results"] if each["sop_class_uid"] == _CAPTURE]
-    return [each for each in captures if each["identity"] == captures[0]["identity"]]
+    return [each for each in captures if captures[0]["editions"][0] in each["editions"]]
 
 
 def application(config: Config, store: Store, clock: Clock) -> Starlette:
@@ -150,7 +150,7 @@ def application(config: Config, store: Store, clock: Clock) -> Starlette:
         undefined=StrictUndefined,
     )
     pages = Pages(config, store, clock, registry, templates)
-    history = History(lines=store.audit, data_dir=config.node.data_dir)
+    history = History(lines=store.audit, folder=config.run_dir)
     registry.register(NodeMetrics(config=config, history=history, look=pages.look, clock=clock))
     hosts = _HOSTS if config.http.is_local else ["*"]  # a page elsewhere has no passcode
     guarded = Access.of(config.http).guarded
@@ -178,6 +178,7 @@ def serve(config: Config, store: Store, clock: Clock, stop: threading.Event) -> 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         lifespan="off",
     )
     settings.load()

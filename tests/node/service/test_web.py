@@ -248,7 +248,7 @@ def test_a_new_process_reads_the_new_lines_only(tmp_path: Path) -> None:
     """Unless the line up to which was counted is another one now, as after a restored backup."""
     with store_harness(tmp_path) as node:
         node.work("1.2")
-        first = History(lines=node.store.audit, data_dir=tmp_path)
+        first = History(lines=node.store.audit, folder=tmp_path)
         first.update()
         node.work("1.3")
         asked: list[int] = []
@@ -260,13 +260,13 @@ def test_a_new_process_reads_the_new_lines_only(tmp_path: Path) -> None:
                 asked.append(sequence)
                 return node.store.audit.after(sequence, count)
 
-        second = History(lines=Log(), data_dir=tmp_path)
+        second = History(lines=Log(), folder=tmp_path)
         second.update()
         assert asked[0] == first.last > 0
         assert second.events["instance-received"] == 2
         kept = json.loads((tmp_path / "metrics.json").read_text())
         (tmp_path / "metrics.json").write_text(json.dumps({**kept, "hash": "0" * 64}))
-        third = History(lines=Log(), data_dir=tmp_path)
+        third = History(lines=Log(), folder=tmp_path)
         third.update()
         assert third.events == second.events
         assert 0 in asked
