@@ -29,6 +29,8 @@ from dicom_node.domain.timeline import timeline
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dicom_node.config import Config
     from dicom_node.store.store import Store
 
@@ -85,13 +87,17 @@ def studies(  # noqa: PLR0913 - an option each
 
 
 def show(
-    study_uid: Annotated[str, typer.Argument(help="Study Instance UID, or its first characters.")],
+    study_uid: Annotated[
+        str,
+        typer.Argument(help="Study Instance UID, its first characters, or the accession number."),
+    ],
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show films, readings, results, deliveries, times and audit lines of one study, in UTC."""
-    store = store_of(load(config))
-    study = _completed(store, study_uid)
+    settings = load(config)
+    store = store_of(settings)
+    study = _meant(store, settings.node.data_dir, study_uid)
     detail = store.queries.study_detail(study)
     if detail is None:
         raise NodeError(f"study {study_uid} was never received")
@@ -104,19 +110,31 @@ def show(
         print_timeline(steps)
 
 
-_SHOWN_UIDS = 5  # if the first characters fit several studies
+_SHOWN_UIDS = 5  # if the words fit several studies
 
 
-def _completed(store: Store, prefix: str) -> str:
-    """Return the study whose UID is or begins with ``prefix``; raises NodeError if several do."""
-    found = store.queries.uids_from(prefix, _SHOWN_UIDS + 1)
-    if prefix in found or not found:
-        return prefix
+def _meant(store: Store, data_dir: Path, words: str) -> str:
+    """Return the study with this UID, with this accession number, or whose UID begins so.
+
+    Raises
+    ------
+    NodeError
+        Several studies have this accession number, or begin so.
+    """
+    from dicom_node.domain.conflicts import accession_key
+    from dicom_node.store.secret import node_secret
+
+    begin = store.queries.uids_from(words, _SHOWN_UIDS + 1)
+    if words in begin:
+        return words
+    key = accession_key(node_secret(data_dir), words)
+    have = store.queries.uids_of_accession(key, _SHOWN_UIDS + 1) if key else []
+    found, fit = (have, "have the accession number") if have else (begin, "begin with")
     if len(found) > 1:
         more = ", ..." if len(found) > _SHOWN_UIDS else ""
         listed = ", ".join(found[:_SHOWN_UIDS])
-        raise NodeError(f"several studies begin with {prefix}: {listed}{more}")
-    return found[0]
+        raise NodeError(f"several studies {fit} {words}: {listed}{more}")
+    return found[0] if found else words
 
 
 def retry(

@@ -60,6 +60,14 @@ class Queries:
         with reading(self._engine) as connection:
             return list(connection.execute(query.limit(limit)).scalars())
 
+    def uids_of_accession(self, key: str, limit: int) -> list[str]:
+        """Study Instance UIDs by `dicom_node.domain.conflicts.accession_key`."""
+        table = schema.studies.c
+        query = select(table.study_instance_uid).where(table.accession_key == key)
+        with reading(self._engine) as connection:
+            ordered = query.order_by(table.study_instance_uid).limit(limit)
+            return list(connection.execute(ordered).scalars())
+
     def figures(self, by: Grouping, since: datetime | None) -> dict[str, Group]:
         """Return films, results and delays by group, for films received since that time."""
         return figures(self._engine, by, since)

@@ -26,11 +26,13 @@ from dicom_node.cli.app import main
 from dicom_node.cli.studies import person
 from dicom_node.config import load
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.conflicts import accession_key
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import FilmOutcome, Instance, Refusal, RefusalCode, Settlement
 from dicom_node.domain.values import Result as Made
 from dicom_node.errors import NodeError
 from dicom_node.service import pidfile, running_config
+from dicom_node.store.secret import node_secret
 from dicom_node.store.store import Store, open_store
 
 STUDY = "1.2.840.9"
@@ -290,6 +292,18 @@ def test_show_takes_the_first_characters_of_a_uid(site: Site) -> None:
     assert site.json("show", STUDY)["study_instance_uid"] == STUDY
     done = site.run("show", STUDY[:7])
     assert f"several studies begin with {STUDY[:7]}: {STUDY}, {STUDY}1" in str(done.exception)
+
+
+def test_show_takes_an_accession_number(site: Site) -> None:
+    """The database holds its digest only; several studies with one are named."""
+    key = accession_key(node_secret(site.folder / "data"), "A4711")
+    for number, study in enumerate((STUDY, STUDY + "1")):
+        film = replace(_instance(f"1.2.{number}"), study_instance_uid=study)
+        site.store.inbox.add(film, accession=key)
+        if number == 0:
+            assert site.json("show", "A4711")["study_instance_uid"] == STUDY
+    done = site.run("show", "A4711")
+    assert "several studies have the accession number A4711: " in str(done.exception)
 
 
 def test_an_unknown_study_is_an_error(site: Site) -> None:
