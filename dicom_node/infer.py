@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from dicom_node.errors import ModelError
@@ -74,11 +73,8 @@ class CascadeReader:
         return self._cascade.identity
 
     def warm_up(self) -> None:
-        """Run every stage once, so that the first film is not slower than the others."""
-        grey = np.full((512, 512), 0.5, dtype=np.float32)
-        if self._cascade.gate:
-            self._cascade.gate.look(grey)
-        self._cascade.read(grey, force_stage3=True)
+        """Run every network once, so that the first film is not slower than the others."""
+        self._cascade.warm_up()
 
     def look(self, image: Image) -> Look:
         """Run the gate's network on one film."""

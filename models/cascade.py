@@ -86,6 +86,19 @@ class Cascade:
             masked=steps.masked(x, lungs, self.settings.mask_margin, [area]),
         )
 
+    def warm_up(self) -> None:
+        """Run every network in each shape that a film gives it: the first call prepares the others.
+
+        Otherwise the first films after start would be slower than the tenth.
+        """
+        size = self.settings.size
+        grey = np.full((4 * size, 3 * size), 0.5, dtype=np.float32)
+        if self.gate:
+            self.gate.look(grey)
+        with torch.inference_mode():
+            self.pneumonia(torch.zeros(heat_check.ELSEWHERE, 1, size, size))
+        self.read(grey, force_stage3=True)
+
     def read(self, image: NDArray[np.float32], *, force_stage3: bool = False) -> Reading:
         """Read one film, (H, W) float32 in [0, 1], 1 white.
 

@@ -117,6 +117,24 @@ def test_the_networks_learn_through_the_same_stages(densenet: ChestDenseNet) -> 
     densenet.requires_grad_(False)
 
 
+def test_no_film_meets_a_network_that_is_cold(build: Build, film: Film) -> None:
+    """Warming up runs each network in every shape in which a film of any score does."""
+    shapes: set[tuple[int, tuple[int, ...]]] = set()
+    whole = build(heat_drop=-1.0)
+    hooks = [
+        network.register_forward_pre_hook(
+            lambda _, inputs, number=number: shapes.add((number, tuple(inputs[0].shape)))
+        )
+        for number, network in enumerate((whole.lungs, whole.pneumonia))
+    ]
+    whole.warm_up()
+    warm = shapes.copy()
+    whole.read(film)
+    for hook in hooks:
+        hook.remove()
+    assert shapes == warm
+
+
 def test_guidance_ends_with_the_reading(build: Build, film: Film) -> None:
     """After stage 3 every ReLU is plain again and no gradient is kept."""
     whole = build()
