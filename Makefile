@@ -6,7 +6,7 @@ TRAIN := $(BIN)/python -m train
 DATA ?=
 ROUNDS ?=
 
-.PHONY: demo test check bench interop judges attack hospital audit crash fuzz field soak train lock dist clean
+.PHONY: demo test check bench interop judges attack hospital audit crash cluster fuzz field soak train lock dist clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
@@ -40,6 +40,10 @@ hospital: $(VENV)/.dev
 # Kill the node's processes at every fail point, and count what was lost or sent twice. KILLS=20 for fewer.
 crash: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m crash --kills $(or $(KILLS),200)
+
+# A cluster of real processes over a PostgreSQL of its own; counts what came back. KILL=1 kills a member and the database.
+cluster: $(VENV)/.dev
+	PYTHONPATH=.:tests $(BIN)/python -m cluster --studies $(or $(STUDIES),20) $(if $(KILL),--kill)
 
 # Ten minutes of fuzzing for each parser of untrusted bytes; SECONDS=60 for a minute.
 fuzz: $(VENV)/.dev

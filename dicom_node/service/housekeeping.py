@@ -39,9 +39,11 @@ class Housekeeping:
     verified: int = 0  # audit line up to which the chain was verified
     covered: int = 0  # audit line of the last checkpoint
     covered_at: datetime | None = None
+    begun: bool = False  # this process has run the hourly tasks, or runs them now
 
     def run(self) -> None:
         """Run all hourly tasks."""
+        self.begun = True
         self.verify_new_lines()
         self.write_checkpoint()
         self.warn_of_certificates()
@@ -49,6 +51,9 @@ class Housekeeping:
 
     def checkpoint_if_due(self) -> None:
         """Verify the new lines and write a checkpoint, every 500 lines or 5 minutes."""
+        if not self.begun:  # another machine led until now
+            self.run()
+            return
         last, _ = self.chain.head()
         if last == self.covered or self.covered_at is None:  # `run` writes the first one
             return

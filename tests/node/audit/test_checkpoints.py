@@ -261,6 +261,16 @@ def test_a_checkpoint_is_written_every_500_lines_or_5_minutes(
     assert checkpoints.count(settings) == 3
 
 
+def test_a_machine_that_begins_to_lead_writes_a_checkpoint_at_once(
+    node: StoreHarness, tmp_path: Path
+) -> None:
+    """It does not wait for its next hourly round, which it had left to another machine."""
+    settings = config(tmp_path)
+    live(node, 1)
+    house(node, settings).checkpoint_if_due()
+    assert checkpoints.count(settings) == 1
+
+
 def test_checkpoints_beside_the_database_raise_an_alarm(tmp_path: Path) -> None:
     """Who can rewrite the one can rewrite the other."""
     settings = config(tmp_path)
