@@ -17,7 +17,7 @@ from dicom_node.store.store import open_store
 def server() -> Iterator[Postgres]:
     """One PostgreSQL server for all tests of a run."""
     if programs() is None:
-        pytest.skip("PostgreSQL's server programs are not installed (apt-get install postgresql)")
+        pytest.skip("needs the extra `cluster` and PostgreSQL (apt-get install postgresql)")
     with postgres() as running:
         yield running
 

@@ -11,16 +11,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-
-import psycopg
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _FAST = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
 
 
 def programs() -> Path | None:
-    """The folder of PostgreSQL's server programs, newest version first; None if there is none."""
+    """The folder of PostgreSQL's server programs, of the newest version.
+
+    None if there is none, or no driver for it.
+    """
+    if find_spec("psycopg") is None:
+        return None
     if found := shutil.which("initdb"):
         return Path(found).parent
     versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
@@ -60,6 +64,8 @@ class Postgres:
 
     def ask(self, statement: str) -> None:
         """Run a statement that concerns the whole server."""
+        import psycopg  # of the extra `cluster`: without it these tests are skipped
+
         where = f"host={self.folder} user=postgres dbname=postgres"
         with psycopg.connect(where, autocommit=True) as connection:
             connection.execute(statement.encode())
