@@ -4,7 +4,7 @@ Heat beside the lungs points at a marker or a cable, not at pneumonia. And what 
 with it hidden, the probability must fall by some points at least (`heat_drop` of the manifest), and
 further than with as much of the lungs hidden elsewhere (the deletion test of Samek et al. 2017,
 doi:10.1109/TNNLS.2016.2599820). The network is asked about elsewhere only if the first test is
-passed. A positive film costs one more pass of stage 2, or three (ADR 0022).
+passed. A positive film costs one more pass of stage 2, or three (ADR 0024).
 """
 
 from __future__ import annotations

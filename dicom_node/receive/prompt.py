@@ -38,7 +38,7 @@ class WakingQueue(queue.Queue[_Item], Generic[_Item]):
         self._wake = wake
 
     def put(self, item: _Item, block: bool = True, timeout: float | None = None) -> None:
-        """Put an item into the queue, then wake whoever waits for it."""
+        """Put an item into the queue, then wake the thread that waits for it."""
         super().put(item, block, timeout)
         self._wake()
 

@@ -224,7 +224,7 @@ def test_a_finished_reading_wakes_the_deliverer(
     assert len(woken) == times
 
 
-def test_the_worker_waits_for_work_where_there_is_none() -> None:
+def test_the_worker_waits_for_work_if_there_is_none() -> None:
     """The wait is given to it: new work may end it."""
     stop = threading.Event()
     waits: list[float] = []
