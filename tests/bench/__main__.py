@@ -34,6 +34,7 @@ GROUPS: dict[str, str] = {
     "sandbox": "bench.pixels:confined",
     "compose": "bench.pixels:compose_objects",
     "film": "bench.film:whole",
+    "throughput": "bench.film:throughput",
     "processes": "bench.processes:of_a_node",
     "reception": "bench.reception:films",
     "small": "bench.reception:small_files",

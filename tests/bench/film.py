@@ -5,15 +5,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench.floors import whole_floor
 from bench.inference import picture
 from bench.rows import Row
 from bench.run import Run
 from bench.sender import Film, Sender
-from bench.weights import models_dir
+from bench.weights import VERSIONS, Version, models_dir
+from pydicom import Dataset
 from pydicom.uid import Comprehensive3DSRStorage
 from pynetdicom.events import Event
 from support.film import film
@@ -22,6 +25,7 @@ from support.running import RunningNode, running_node
 
 _QUIET_SECONDS = 1.0
 _FILMS = 3  # after one that warms the caches
+_CROWD = 16  # films of `throughput`
 _REST_SECONDS = 1.0  # between films, so that the node is idle when one arrives
 
 
@@ -40,39 +44,86 @@ class ReportClock(Peer):
         return status
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """One film's way: seconds to its report, its steps with their seconds, bytes at the PACS."""
+
+    wait: float
+    steps: dict[str, float]
+    size: int
+
+
 def whole(run: Run) -> Iterator[Row]:
     """The median of a few films without the quiet time, over the networks' arithmetic floor."""
-    (folder := run.scratch / "node").mkdir()
-    pacs = ReportClock(run.scratch / "pacs")
+    paper, lite = (_films(run, version) for version in VERSIONS)
+    total, networks = _median(paper), whole_floor()
+    yield Row(
+        name="whole film, last byte received to report at the PACS / arithmetic floor",
+        ratio=total / networks,
+        target="≤ 4.0, better 3.0",
+        measured=f"{1000 * total:.0f} ms beyond the quiet time; floor {1000 * networks:.0f}",
+    )
+    yield Row(
+        name="whole film, version lite / version paper",
+        ratio=_median(lite) / total,
+        target="≤ 0.5, better 0.35",
+        measured=f"{1000 * _median(lite):.0f} / {1000 * total:.0f} ms",
+    )
+    for version, passed in zip(VERSIONS, (paper, lite), strict=True):
+        yield Row(name=f"where the time goes, version {version}", measured=_steps(passed))
+    size = statistics.median(each.size for each in lite)
+    yield Row(name="bytes at the PACS for one film", target="≤ 3 MB, better 1.5",
+              measured=f"{size / 1e6:.2f} MB")  # fmt: skip
+
+
+def throughput(run: Run) -> Iterator[Row]:
+    """Films an hour from the first report to the last: one film a study, all sent at once."""
+    for version in VERSIONS:
+        with _node(run, version) as (node, pacs):
+            sources = [_source(seed) for seed in range(_CROWD)]
+            sender = Sender(node.port, "DICOM_NODE", [Film(sources[0]).sop_class])
+            for source in sources:
+                sender.store(sender.laid_out(Film(source)))
+            sender.release()
+            node.wait_until(partial(_all_reported, pacs), seconds=600)
+        seconds = max(pacs.reported.values()) - min(pacs.reported.values())
+        yield Row(
+            name=f"films an hour, version {version}, one film a study, everything included",
+            target="≥ 2500" if version == "lite" else None,
+            measured=f"{3600 * (_CROWD - 1) / seconds:.0f}",
+        )
+
+
+def _films(run: Run, version: Version) -> list[_Passed]:
+    with _node(run, version) as (node, pacs):
+        return [_pass(node, pacs, seed) for seed in range(_FILMS + 1)][1:]
+
+
+@contextmanager
+def _node(run: Run, version: Version) -> Iterator[tuple[RunningNode, ReportClock]]:
+    """A node that runs all stages of a version on every film, warm, and its PACS."""
+    (folder := run.scratch / f"node-{version}").mkdir()
+    pacs = ReportClock(run.scratch / f"pacs-{version}")
     with (
         pacs,
         running_node(
             folder,
             [destination(pacs.port)],
             study={"quiet_seconds": _QUIET_SECONDS},
-            models={"dir": str(models_dir())},
+            models={"dir": str(models_dir(version))},
         ) as node,
     ):
         node.wait_until(lambda: "networks warm" in node.log(), seconds=180)
-        passed = [_pass(node, pacs, seed) for seed in range(_FILMS + 1)][1:]
-    waits = [wait for wait, _ in passed]
-    inside = {key: statistics.median(s[key] for _, s in passed) for key in passed[0][1]}
-    total, networks = statistics.median(waits), whole_floor()
-    yield Row(
-        name="whole film, last byte received to report at the PACS / arithmetic floor",
-        ratio=total / networks,
-        target="≤ 2.0, better 1.5",
-        measured=(
-            f"{1000 * total:.0f} ms beyond the quiet time; floor {1000 * networks:.0f}; in the "
-            f"worker {1000 * sum(inside.values()):.0f}: "
-            + ", ".join(f"{key} {1000 * value:.0f}" for key, value in inside.items())
-        ),
-    )
+        yield node, pacs
 
 
-def _pass(node: RunningNode, pacs: ReportClock, seed: int) -> tuple[float, dict[str, float]]:
-    """Send one film; return the time until its report, and the worker's own times in seconds."""
-    source = film(picture(), kind="dx", PatientID=f"P{seed}")
+def _source(seed: int) -> Dataset:
+    return film(picture(), kind="dx", PatientID=f"P{seed}")
+
+
+def _pass(node: RunningNode, pacs: ReportClock, seed: int) -> _Passed:
+    """Send one film to an idle node."""
+    source = _source(seed)
     study = str(source.StudyInstanceUID)
     what = Film(source)
     sender = Sender(node.port, "DICOM_NODE", [what.sop_class])
@@ -80,11 +131,30 @@ def _pass(node: RunningNode, pacs: ReportClock, seed: int) -> tuple[float, dict[
     sender.release()
     node.wait_until(lambda: study in pacs.reported, seconds=180)
     time.sleep(_REST_SECONDS)
-    wait = pacs.reported[study] - sender.sent_at - _QUIET_SECONDS
-    return wait, _seconds(node.cli("show", study, "--json"))
+    steps: dict[str, float] = {}
+    for step in node.cli("show", study, "--json")["timeline"]:
+        steps[step["name"]] = steps.get(step["name"], 0.0) + step["seconds"]
+    steps["quiet"] -= _QUIET_SECONDS
+    kept = [path for path in pacs.folder.glob("*/*.dcm") if path.parent.name == study]
+    return _Passed(
+        wait=pacs.reported[study] - sender.sent_at - _QUIET_SECONDS,
+        steps=steps,
+        size=sum(path.stat().st_size for path in kept),
+    )
 
 
-def _seconds(story: Any) -> dict[str, float]:
-    readings = [instance["reading"] for instance in story["instances"] if instance["reading"]]
-    seconds: dict[str, float] = readings[0]["seconds"]
-    return seconds
+def _all_reported(pacs: ReportClock) -> bool:
+    return len(pacs.reported) == _CROWD
+
+
+def _median(passed: list[_Passed]) -> float:
+    return statistics.median(each.wait for each in passed)
+
+
+def _steps(passed: list[_Passed]) -> str:
+    """The median of each step, in milliseconds."""
+    spent = {
+        name: statistics.median(each.steps.get(name, 0.0) for each in passed)
+        for name in passed[0].steps
+    }
+    return ", ".join(f"{name} {1000 * seconds:.0f}" for name, seconds in spent.items()) + " ms"

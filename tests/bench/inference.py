@@ -47,7 +47,7 @@ def _stage_row(stage: Stage, spent: float) -> Row:
 
 def against_recipe(run: Run) -> Iterator[Row]:
     """The textbook's time over ours, measured alternately, and how far the answers differ."""
-    recipe = Recipe(cascade())
+    recipe = Recipe(cascade(folded=False))
     ours, theirs = _read(), recipe.read(picture())
     pairs = [(times(_read, 1, warm=False), times(lambda: recipe.read(picture()), 1, warm=False))
              for _ in range(run.repeat)]  # fmt: skip

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import torch
 from support.phantom import phantom
@@ -18,27 +19,28 @@ from torch import nn
 
 from models import registry
 from models.cascade import Cascade
-from models.densenet import ChestDenseNet
 from models.unet import LungUNet
 
-# The textbook recipe beside it is of DenseNet-121.
-_VERSION = registry.SHIPPED["paper"]
+Version: TypeAlias = Literal["paper", "lite"]
+#: The textbook recipe is of the first one's network, DenseNet-121.
+VERSIONS: tuple[Version, ...] = get_args(Version)
 _ALWAYS = 1e-9  # every probability is above this threshold
 
 
 @cache
-def models_dir() -> Path:
+def models_dir(version: Version = "paper") -> Path:
     """The directory; it is removed when the program ends."""
+    packaged = registry.SHIPPED[version]
     folder = Path(tempfile.mkdtemp(prefix="bench-models-"))
     atexit.register(shutil.rmtree, folder)
-    manifest = registry.read_manifest(_VERSION)
+    manifest = registry.read_manifest(packaged)
     try:
-        registry.identity(_VERSION)
+        registry.identity(packaged)
     except registry.WeightsError:
         manifest = _untrained(folder, manifest)
     else:
         for name in ("weights", "cards"):
-            (folder / name).symlink_to(_VERSION / name)
+            (folder / name).symlink_to(packaged / name)
     pneumonia = manifest.networks.pneumonia.model_copy(update={"threshold": _ALWAYS})
     networks = manifest.networks.model_copy(update={"pneumonia": pneumonia})
     registry.write_manifest(manifest.model_copy(update={"networks": networks}), folder)
@@ -46,9 +48,9 @@ def models_dir() -> Path:
 
 
 @cache
-def cascade() -> Cascade:
-    """The networks of `models_dir`."""
-    return registry.load(models_dir())
+def cascade(*, folded: bool = True) -> Cascade:
+    """The networks of `models_dir`, folded as the worker has them."""
+    return registry.load(models_dir(), folded=folded)
 
 
 def version() -> str:
@@ -61,7 +63,7 @@ def _untrained(folder: Path, manifest: registry.Manifest) -> registry.Manifest:
     drawn = {}
     for number, (name, entry) in enumerate(entries.items()):
         torch.manual_seed(number)
-        network = LungUNet() if name == "lungs" else ChestDenseNet()
+        network = LungUNet() if name == "lungs" else registry.classifier(manifest.backbone)
         _settle(network)
         digest = registry.save_weights(network.state_dict(), folder / entry.file)
         card = folder / entry.card
