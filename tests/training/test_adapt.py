@@ -1,0 +1,130 @@
+"""A version of a site: split by date and patient, taught without forgetting, with a card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.fake_networks import draw, write_models
+
+from models import registry
+from train.adapt import candidate, replay_set, tail
+from train.adapt.learn import Lesson
+from train.adapt.site_films import LEAST, SiteFilm, TooFew, split, write_table
+from train.adapt.tail import Tail
+from train.data.films import NORMAL, PNEUMONIA
+
+FIRST = date(2026, 1, 1)
+
+
+def _films(count: int = 120, label: str = "") -> list[SiteFilm]:
+    """One film a day, each of another patient, in turn normal and ill."""
+    return [
+        SiteFilm(
+            path=Path(f"{i}.png"),
+            taken=FIRST + timedelta(days=i),
+            group=f"P{i}",
+            label=label or (PNEUMONIA if i % 2 else NORMAL),
+        )
+        for i in range(count)
+    ]
+
+
+def test_the_newest_months_are_the_test() -> None:
+    """Whole months, and the first day of the test divides the films."""
+    films, first = split(_films())
+    assert first.day == 1
+    assert {film.split for film in films if film.taken >= first} == {"test"}
+    assert {film.split for film in films if film.taken < first} == {"train", "val"}
+
+
+def test_a_patient_who_was_seen_before_is_not_in_the_test() -> None:
+    """Nor in two of the other splits."""
+    films = [replace(film, group=f"P{i % 100}") for i, film in enumerate(_films())]
+    kept, _ = split(films)
+    groups = {name: {f.group for f in kept if f.split == name} for name in ("train", "val", "test")}
+    assert not groups["train"] & groups["val"]
+    assert not (groups["train"] | groups["val"]) & groups["test"]
+    assert len(kept) < len(films)
+
+
+@pytest.mark.parametrize(
+    "films", [_films(LEAST - 1), _films(label=NORMAL), _films(label=PNEUMONIA)]
+)
+def test_too_few_films_or_none_of_a_kind_are_refused(films: list[SiteFilm]) -> None:
+    """In a sentence that counts them."""
+    with pytest.raises(TooFew, match="Nothing was trained"):
+        split(films)
+
+
+def test_the_table_of_copies_names_no_day(tmp_path: Path) -> None:
+    """The month is enough, and the patient is a number."""
+    films, _ = split(_films())
+    write_table(films, tmp_path / "films.csv")
+    text = (tmp_path / "films.csv").read_text()
+    assert "2026-01" in text
+    assert "2026-01-" not in text
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version of small random networks, with a replay set of random places."""
+    folder = write_models(tmp_path_factory.mktemp("base"))
+    network = registry.load(folder).pneumonia
+    draw = np.random.default_rng(0)
+    np.savez(
+        folder / replay_set.NAME,
+        places=draw.integers(-20, 20, (6, 2, 432)).astype(np.int8),
+        scale=np.full(432, 0.05, np.float16),
+        ill=np.array([True, False] * 3),
+        front=np.array(tail.front_digest(network)),
+    )
+    return folder
+
+
+def test_front_and_tail_make_the_whole_network(base: Path) -> None:
+    """And a tail put into a network is what that network computes."""
+    network = registry.load(base).pneumonia
+    x = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    own = Tail(network)
+    with torch.no_grad():
+        torch.testing.assert_close(own(tail.places(network, x)), network(x))
+        own.out.bias.add_(1.0)
+        torch.testing.assert_close(own.into(network)(x), network(x) + 1.0)
+
+
+def test_a_candidate_is_written_that_a_node_can_load(base: Path, tmp_path: Path) -> None:
+    """Only stage 2 is another one; manifest and card say what taught it."""
+    for i in range(6):
+        draw(tmp_path / "films" / f"{i}.png", PNEUMONIA if i % 2 else NORMAL, i)
+    films, first = split(
+        [replace(film, path=tmp_path / "films" / f"{i % 6}.png") for i, film in enumerate(_films())]
+    )
+    cascade = registry.load(base)
+    seen = candidate.see(cascade, [tmp_path / "films" / f"{i}.png" for i in range(6)])
+    places = seen[[int(film.path.stem) for film in films]]
+    site = candidate.Site(films=films, places=places, first_day=first)
+    lesson = Lesson(steps=4, batch=8, places=2, validate_every=2)
+    result = candidate.make(base, cascade, site, tmp_path / "candidate", lesson=lesson)
+    made, before = (registry.load(each).identity for each in (tmp_path / "candidate", base))
+    assert made.learned_before == first
+    assert made.version == f"0+site.{first:%Y%m%d}" == result["version"]
+    assert {name for name, digest in made.digests.items() if digest != before.digests[name]} <= {
+        "pneumonia"
+    }
+    card = (tmp_path / "candidate" / "cards" / "pneumonia.md").read_text()
+    assert "this site, newest months" in card
+    assert "not measured: no `--data`" in card
+
+
+def test_without_a_replay_set_nothing_is_taught(base: Path, tmp_path: Path) -> None:
+    """The message names the command that makes one."""
+    other = write_models(tmp_path / "other")
+    cascade = registry.load(other)
+    cascade.pneumonia.stem[0].weight.data += 1.0  # type: ignore[union-attr,index]
+    with pytest.raises(replay_set.NoReplaySet, match="replay-set --data"):
+        replay_set.read(other, cascade)
