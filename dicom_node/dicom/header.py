@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from dicom_node.dicom.malformed import MALFORMED
 
@@ -18,7 +17,7 @@ def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
     try:
         value = ds.get(keyword)
         if isinstance(value, bytes):  # US or SS, not resolved yet
-            value = np.frombuffer(value, "<u2").tolist()
+            value = [one for (one,) in struct.iter_unpack("<H", value)]
         several = value if hasattr(value, "__iter__") and not isinstance(value, str) else [value]
         found = [float(one) for one in several if one not in (None, "")]
     except (OSError, *MALFORMED):  # pydicom raises OSError for a sequence that is cut off

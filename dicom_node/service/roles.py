@@ -19,6 +19,7 @@ from dicom_node.domain.clock import utc_now
 from dicom_node.domain.values import Edition
 from dicom_node.errors import ConfigError, DatabaseDamaged, ModelError
 from dicom_node.service import running_config
+from dicom_node.service.lean import without_decoders
 from dicom_node.service.processes import Role
 from dicom_node.service.systemd import notify
 from dicom_node.service.term import Term
@@ -75,6 +76,7 @@ def _watch(supervisor: int, term: Term) -> None:
 
 
 def _receive(_owner: str, config: Config, term: Term) -> None:
+    without_decoders()
     from dicom_node.commitment.intake import Intake
     from dicom_node.commitment.receive import CommitmentHandler
     from dicom_node.receive.scp import Receiver
