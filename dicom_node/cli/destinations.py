@@ -38,7 +38,7 @@ def echo(
     if own:
         peers = {"self": _own_receiver(settings)}
     elif destination is not None:
-        peers = {destination: _named(settings, destination)}
+        peers = {destination: named(settings, destination)}
     sender = Senders(
         settings.node.ae_title,
         list(peers.values()),
@@ -66,7 +66,7 @@ def send(
     from dicom_node.deliver.senders import Senders
 
     settings = load(config)
-    peer = _named(settings, destination)
+    peer = named(settings, destination)
     sender = Senders(
         settings.node.ae_title, [peer], settings.delivery.timeout_seconds, settings.tls
     )
@@ -108,7 +108,8 @@ def _own_receiver(config: Config) -> Destination:
     )
 
 
-def _named(config: Config, name: str) -> Destination:
+def named(config: Config, name: str) -> Destination:
+    """The destination of this name; raises NodeError if there is none."""
     for destination in config.destinations:
         if destination.name == name:
             return destination

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dicom_node.cli.doctor_destination import destination
 from dicom_node.cli.render import ConfigOption, JsonOption, print_json, print_line
 from dicom_node.config import load
 from dicom_node.errors import ConfigError, NodeError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dicom_node.config import TlsConfig
 
 doctor = typer.Typer(no_args_is_help=True, help="Check what the node depends on.")
+doctor.command("destination")(destination)
 
 
 @doctor.command("store")

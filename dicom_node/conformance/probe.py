@@ -6,7 +6,7 @@ setting that changes an object. No neural network, patient data or clock is invo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from pathlib import Path
@@ -107,7 +107,7 @@ def probes(config: Config) -> list[Probe]:
         _everything(reports[0], encodings[0], picture_width=512, manufacturer="Other", serial="S9"),
     ]
     films = [_probe(each, _full_film(number)) for number, each in enumerate(settings, 1)]
-    bare = _probe(_everything(reports[0], encodings[0]), _bare_film(), positive=False)
+    bare = _probe(_everything(reports[0], encodings[0]), small_film(), positive=False)
     return [*films, bare]
 
 
@@ -131,23 +131,35 @@ def _everything(
 
 
 def _probe(config: Config, film: Dataset, *, positive: bool = True) -> Probe:
-    context = compose.Context(
-        report=config.report,
-        results=config.results,
-        config_digest=config.digest,
-        ae_title=config.node.ae_title,
-        at=_AT + timedelta(days=film.InstanceNumber),
-        predecessors=tuple(_earlier(film.InstanceNumber)),
-    )
-    ramp = np.linspace(0, 1, film.Columns, dtype=np.float32)
-    notes = {"polarity": "corrected"} if positive else {}
-    image = Image(pixels=np.tile(ramp, (film.Rows, 1)), spacing_mm=None, notes=notes)
-    reading = _reading(film, positive=positive)
-    objects = compose.compose(film, image, reading, context)
+    reading, context = _reading(film, positive=positive), _context(config, film.InstanceNumber)
+    objects = compose.compose(film, _image(film, positive=positive), reading, context)
     for code in _REFUSALS:
         refusal = Refusal(code=code, reason="this is a probe")
         objects += compose.compose_refusal(film, refusal, reading.model, context)
     return Probe(config, film, tuple(objects), frozenset(_texts(film)))
+
+
+def objects_of_film(config: Config, film: Dataset, at: datetime) -> list[Dataset]:
+    """Compose what the node sends for a film with findings."""
+    context = replace(_context(config, 1), at=at)
+    return compose.compose(film, _image(film), _reading(film, positive=True), context)
+
+
+def _context(config: Config, number: int) -> compose.Context:
+    return compose.Context(
+        report=config.report,
+        results=config.results,
+        config_digest=config.digest,
+        ae_title=config.node.ae_title,
+        at=_AT + timedelta(days=number),
+        predecessors=tuple(_earlier(number)),
+    )
+
+
+def _image(film: Dataset, *, positive: bool = True) -> Image:
+    ramp = np.linspace(0, 1, film.Columns, dtype=np.float32)
+    notes = {"polarity": "corrected"} if positive else {}
+    return Image(pixels=np.tile(ramp, (film.Rows, 1)), spacing_mm=None, notes=notes)
 
 
 def _earlier(number: int) -> Iterator[Result]:
@@ -172,7 +184,7 @@ def _texts(ds: Dataset) -> Iterator[str]:
             yield str(element.value)
 
 
-def _bare_film() -> Dataset:
+def small_film() -> Dataset:
     """Build a film with the required elements only."""
     film = Dataset()
     film.SOPClassUID = DigitalXRayImageStorageForPresentation
@@ -192,7 +204,7 @@ def _bare_film() -> Dataset:
 
 def _full_film(number: int) -> Dataset:
     """Build a film with every element that may be copied; ``number`` is in the values."""
-    film = _bare_film()
+    film = small_film()
     for keyword in _INHERITABLE:
         setattr(film, keyword, _sample(keyword, number))
     film.StudyInstanceUID, film.SOPInstanceUID = f"2.25.{number}1", f"2.25.{number}2"

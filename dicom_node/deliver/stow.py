@@ -14,6 +14,7 @@ from xml.etree.ElementTree import ParseError
 import requests
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError, ProtocolError
 
@@ -103,6 +104,29 @@ class StowSender:
         except (ParseError, *MALFORMED):
             ok, reason = False, f"{service.url} gives an answer that is not DICOMweb"
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
+
+    def metadata(self, destination: str, study_instance_uid: str) -> list[Dataset]:
+        """Retrieve the data sets of a study without bulk data (WADO-RS metadata, PS3.18 10.4).
+
+        Raises
+        ------
+        PeerUnavailable
+            The service does not answer, or its answer is no DICOM JSON.
+        """
+        service = self._destinations[destination]
+        try:
+            with (
+                closing(Deadline()) as deadline, _session(service) as session,
+                _asking(service, deadline), deadline.within(2 * self._timeout),
+            ):  # fmt: skip
+                watch(session, deadline)
+                client = self._client(service, session, deadline)
+                found = client.retrieve_study_metadata(study_instance_uid)
+            return [Dataset.from_json(each) for each in found]
+        except (requests.HTTPError, requests.TooManyRedirects) as error:
+            raise PeerUnavailable(http_sentence(status_of(error))) from None
+        except (ParseError, *MALFORMED):
+            raise PeerUnavailable("the answer is not DICOM JSON") from None
 
     def _store(
         self, service: WebDestination, session: requests.Session, path: Path, deadline: Deadline

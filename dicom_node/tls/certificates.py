@@ -50,6 +50,11 @@ def describe(path: Path) -> list[CertificateInfo]:
     return [_describe(path, certificate) for certificate in read(path)]
 
 
+def described(der: bytes, source: str) -> CertificateInfo:
+    """Describe a certificate in DER form; ``source`` says where it came from."""
+    return _describe(source, x509.load_der_x509_certificate(der))
+
+
 def chain_of(config: TlsConfig) -> tuple[str, ...]:
     """The subjects from our certificate up to its authority.
 
@@ -95,7 +100,7 @@ def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _describe(path: Path, certificate: x509.Certificate) -> CertificateInfo:
+def _describe(path: Path | str, certificate: x509.Certificate) -> CertificateInfo:
     return CertificateInfo(
         file=str(path),
         subject=certificate.subject.rfc4514_string(),

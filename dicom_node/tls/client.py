@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dicom_node.errors import ConfigError, PeerUnavailable
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
     import ssl
 
     from dicom_node.config import DicomDestination, TlsConfig
+    from dicom_node.tls.certificates import CertificateInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """What a TLS handshake with a peer agreed on."""
+
+    version: str
+    cipher: str
+    certificate: CertificateInfo  # the peer's
 
 
 def tls_args(destination: DicomDestination, tls: TlsConfig) -> tuple[ssl.SSLContext, str] | None:
@@ -50,3 +61,34 @@ def trouble(destination: DicomDestination, tls: TlsConfig, seconds: float) -> st
         except OSError as error:
             return meaning(error)
     return None
+
+
+def handshake(destination: DicomDestination, tls: TlsConfig, seconds: float) -> Handshake | None:
+    """Make a TLS connection and describe it; None for a plain destination.
+
+    Raises
+    ------
+    PeerUnavailable
+        There is no connection, or the handshake fails.
+    """
+    from dicom_node.tls.certificates import described
+
+    args = tls_args(destination, tls)
+    if args is None:
+        return None
+    context, name = args
+    address = (destination.host, destination.port)
+    try:
+        with (
+            socket.create_connection(address, timeout=seconds) as plain,
+            context.wrap_socket(plain, server_hostname=name) as wrapped,
+        ):
+            cipher, der = wrapped.cipher(), wrapped.getpeercert(binary_form=True)
+            version = wrapped.version()
+    except OSError as error:
+        raise PeerUnavailable(meaning(error)) from error
+    return Handshake(
+        version=version or "",
+        cipher=cipher[0] if cipher else "",
+        certificate=described(der or b"", "peer"),
+    )
