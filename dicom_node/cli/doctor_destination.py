@@ -152,15 +152,16 @@ def _ways(
 ) -> Iterator[tuple[str, Callable[[str, list[str]], Mapping[str, Dataset]]]]:
     """Yield the ways to fetch a study from the destination, the easiest first."""
     from dicom_node.deliver.examine import fetch
+    from dicom_node.deliver.examine.offers import GET, MOVE
 
     if isinstance(peer, WebDestination):
         yield "WADO-RS", partial(fetch.by_wado, peer, config.delivery.timeout_seconds)
     if not isinstance(peer, DicomDestination) or offered is None:
         return
     caller = fetch.Caller(config.node.ae_title, peer, config.delivery.timeout_seconds, config.tls)
-    if offered.services[fetch.GET]:
+    if offered.services[GET]:
         yield "C-GET", partial(fetch.by_get, caller)
-    if offered.services[fetch.MOVE] and config.plain_is_open:
+    if offered.services[MOVE] and config.plain_is_open:
         listen = config.node.host, config.node.port
         yield "C-MOVE", partial(fetch.by_move, caller, listen)
 

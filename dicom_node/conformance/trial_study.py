@@ -29,7 +29,7 @@ def trial_study(config: Config, at: datetime) -> list[Dataset]:
     film.StudyTime = film.AcquisitionTime = f"{at:%H%M%S}"
     film.StudyID, film.AccessionNumber, film.StudyDescription = "TEST", "TEST", _DESCRIPTION
     film.StudyInstanceUID, film.SeriesInstanceUID = generate_uid(), generate_uid()
-    film.SOPInstanceUID, film.InstanceNumber = generate_uid(), 1
+    film.SOPInstanceUID, film.InstanceNumber = generate_uid(prefix=None), 1  # a short one
     film.ViewPosition, film.PatientOrientation = "PA", ["L", "F"]
     with warnings.catch_warnings(action="ignore"):  # the drawn film lacks what real films have
         return objects_of_film(config, film, at)

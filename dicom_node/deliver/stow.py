@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from contextlib import closing, contextmanager
 from functools import partial
-from io import BytesIO
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 
@@ -15,9 +13,9 @@ import requests
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from urllib3 import HTTPResponse
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import ProtocolError
 
+from dicom_node.deliver.bounded_answer import HungUp, bounded
 from dicom_node.deliver.deadline import Deadline
 from dicom_node.deliver.outgoing_file import OutgoingFile, decoded, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
@@ -41,13 +39,6 @@ if TYPE_CHECKING:
 
     from dicom_node.config import WebDestination
     from dicom_node.domain.values import Answer
-
-#: Size of the largest answer that is read, in bytes, decompressed; one object's takes about 1 KB.
-_LARGEST_ANSWER = 1 << 20
-
-
-class _HungUp(PeerUnavailable):
-    """The service took the request and gave no answer, perhaps because of this object."""
 
 
 class StowSender:
@@ -81,7 +72,7 @@ class StowSender:
                     answer = self._store(service, session, path, deadline)
                     given += 1
                     yield answer
-        except _HungUp as error:
+        except HungUp as error:
             yield from broken_off(error, sent=True, behind=len(paths) - given - 1)
         except PeerUnavailable as error:
             yield from [unavailable(str(error))] * (len(paths) - given)
@@ -181,7 +172,7 @@ class StowSender:
         client = DICOMwebClient(
             service.url,
             session,
-            callback=partial(_bounded, deadline=deadline),
+            callback=partial(bounded, deadline=deadline),
             timeout=(self._timeout, self._timeout + size / SLOWEST_LINE),
         )
         client.set_http_retry_params(retry=False)  # the outbox retries
@@ -236,10 +227,10 @@ def _asking(service: WebDestination, deadline: Deadline) -> Iterator[None]:
     except requests.ConnectTimeout:
         raise PeerUnavailable(f"no answer from {service.url}") from None
     except requests.ReadTimeout:
-        raise _HungUp(f"no answer from {service.url} in time") from None
+        raise HungUp(f"no answer from {service.url} in time") from None
     except requests.ConnectionError as error:
         if error.args and isinstance(error.args[0], ProtocolError):
-            raise _HungUp(f"{service.url} hung up") from None
+            raise HungUp(f"{service.url} hung up") from None
         raise PeerUnavailable(f"cannot reach {service.url}") from None
     except OSError as error:  # every other error of requests is one
         raise PeerUnavailable(f"cannot ask {service.url}: {type(error).__name__}") from None
@@ -252,56 +243,5 @@ def _in_time(service: WebDestination, deadline: Deadline) -> Iterator[None]:
         yield
     except requests.RequestException:
         if deadline.expired:
-            raise _HungUp(f"{service.url} takes too long") from None
+            raise HungUp(f"{service.url} takes too long") from None
         raise
-
-
-def _bounded(
-    response: requests.Response, *_: object, deadline: Deadline, **__: object
-) -> requests.Response:
-    """Read the answer before requests does, which limits neither its size nor its time.
-
-    Parameters
-    ----------
-    deadline
-        Shuts the connection down when the answer takes too long.
-
-    Raises
-    ------
-    _HungUp
-        The answer is too large, too slow, cut off or compressed by an unknown method.
-    """
-    body, raw = b"", response.raw
-    try:
-        while part := raw.read1(1 << 16, decode_content=False):
-            body += part
-            if len(body) > _LARGEST_ANSWER:
-                raise _HungUp("the service's answer is too large")
-    except (HTTPError, OSError):
-        if not deadline.expired:
-            raise _HungUp("the service's answer was cut off") from None
-    finally:
-        raw.close()
-    if deadline.expired:
-        raise _HungUp("the service's answer takes too long")
-    body = _decompressed(body, response.headers.pop("Content-Encoding", "identity"))
-    response.raw = HTTPResponse(BytesIO(body), preload_content=False)
-    # The client does not understand parameters of the media type.
-    media_type = response.headers.get("Content-Type", "").partition(";")[0]
-    response.headers["Content-Type"] = media_type.strip().lower()
-    return response
-
-
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    """Decompress an answer that is compressed though we asked for one that is not."""
-    if encoding.strip().lower() == "identity":
-        return body
-    if encoding.strip().lower() not in ("gzip", "x-gzip"):
-        raise _HungUp("the service's answer is compressed by an unknown method")
-    try:
-        plain = zlib.decompressobj(wbits=31).decompress(body, _LARGEST_ANSWER + 1)
-    except zlib.error:
-        raise _HungUp("the service's answer cannot be decompressed") from None
-    if len(plain) > _LARGEST_ANSWER:
-        raise _HungUp("the service's answer is too large")
-    return plain

@@ -164,7 +164,10 @@ def _application_entity(
     ae = AE(ae_title)
     ae.require_called_aet = require_called
     ae.maximum_associations = 64
-    ae.supported_contexts = [build_context(Verification), *contexts]
+    for cx in (build_context(Verification), *contexts):  # set all at once, they lose their roles
+        ae.add_supported_context(
+            str(cx.abstract_syntax), cx.transfer_syntax, cx.scu_role, cx.scp_role
+        )
     return ae
 
 

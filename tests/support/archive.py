@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -12,17 +12,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import
-    StudyRootQueryRetrieveInformationModelFind as FIND,
-)
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StudyRootQueryRetrieveInformationModelGet as GET,
-)
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StudyRootQueryRetrieveInformationModelMove as MOVE,
-)
 from support.peer import SOP_CLASSES
 
+from dicom_node.deliver.examine.offers import FIND, GET, MOVE
 from dicom_node.demo.pacs import DemoPacs, storage_contexts
 
 _PENDING = 0xFF00
@@ -39,6 +31,8 @@ class Archive(DemoPacs):
         Changes each data set before it is given back.
     ports
         Where C-MOVE sends to: AE title -> port on this machine.
+    refused
+        SOP classes that it does not accept.
     """
 
     def __init__(
@@ -49,8 +43,9 @@ class Archive(DemoPacs):
         coerce: Callable[[Dataset], object] = lambda _: None,
         ports: dict[str, int] | None = None,
         syntaxes: tuple[str, ...] = (ExplicitVRLittleEndian,),
+        refused: tuple[str, ...] = (),
     ) -> None:
-        storage = storage_contexts(SOP_CLASSES, syntaxes)
+        storage = storage_contexts([c for c in SOP_CLASSES if c not in refused], syntaxes)
         for context in storage:
             context.scu_role = context.scp_role = True
         offered: list[PresentationContext] = [*storage, *map(build_context, services)]
@@ -58,6 +53,10 @@ class Archive(DemoPacs):
         self.coerce = coerce
         self.ports = ports or {}
         self.asked: list[str] = []  # Study Instance UID of each query
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
 
     def handlers(self) -> list[Any]:
         return [
@@ -99,5 +98,6 @@ class Archive(DemoPacs):
         if port is None:
             yield None, None
             return
-        yield "127.0.0.1", port
+        contexts = storage_contexts(SOP_CLASSES, (ExplicitVRLittleEndian,))
+        yield "127.0.0.1", port, {"contexts": contexts}
         yield from self._get(event)

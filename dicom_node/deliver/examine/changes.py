@@ -20,7 +20,7 @@ _SHOWN = 64  # characters of a value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One attribute that differs; ``sent`` or ``returned`` is None where it is absent."""
+    """One attribute that differs; ``sent`` or ``returned`` is None if it is absent."""
 
     attribute: str  # keywords with item numbers: ContentSequence[2].TextValue
     sent: str | None
@@ -48,7 +48,8 @@ def _changes(sent: Dataset, returned: Dataset, place: str) -> Iterator[Change]:
     for tag in sorted({*sent.keys(), *returned.keys()}):
         if tag.element == 0:  # a group length, PS3.5 7.2
             continue
-        ours, theirs = sent.get(tag), returned.get(tag)
+        ours: DataElement | None = sent.get(tag)
+        theirs: DataElement | None = returned.get(tag)
         name = f"{place}{_name(tag)}"
         if ours is not None and theirs is not None and "SQ" in (ours.VR, theirs.VR):
             yield from _items(ours, theirs, name)

@@ -70,7 +70,9 @@ def trial(
     sent = [dcmread(path) for path in paths]
     answers = list(senders.send(destination, paths))
     study, uids = str(sent[0].StudyInstanceUID), [str(ds.SOPInstanceUID) for ds in sent]
-    taken, returned, not_fetched = None, {}, []
+    taken: str | None = None
+    returned: Mapping[str, Dataset] = {}
+    not_fetched: list[str] = []
     for name, fetch in ways.items():
         try:
             returned = fetch(study, uids)

@@ -15,7 +15,7 @@ from pydicom.uid import (
     ParametricMapStorage,
     SecondaryCaptureImageStorage,
 )
-from support.archive import FIND, GET, MOVE, Archive
+from support.archive import Archive
 from support.certificates import identity
 from support.objects import composed, small_film
 from support.peer import Peer, destination, free_port
@@ -27,7 +27,7 @@ from dicom_node.config import Config, TlsConfig
 from dicom_node.conformance.trial_study import PATIENT_ID, trial_study
 from dicom_node.deliver.examine import fetch
 from dicom_node.deliver.examine.changes import Change, changes
-from dicom_node.deliver.examine.offers import MATRIX, offers
+from dicom_node.deliver.examine.offers import FIND, GET, MATRIX, MOVE, offers
 from dicom_node.deliver.examine.trial import Trial, trial
 from dicom_node.deliver.senders import Senders
 from dicom_node.domain.clock import utc_now
@@ -183,8 +183,8 @@ def test_command_names_what_this_configuration_needs(tmp_path: Path) -> None:
 
 def test_command_says_which_object_the_pacs_refuses(tmp_path: Path) -> None:
     """The class that this configuration sends, and what to do."""
-    with Archive(tmp_path / "pacs", services=(FIND,)) as pacs:
-        pacs._ae.remove_supported_context(Comprehensive3DSRStorage)
+    refused = (Comprehensive3DSRStorage,)
+    with Archive(tmp_path / "pacs", services=(FIND,), refused=refused) as pacs:
         config = _config(tmp_path, pacs.port)
         done = CliRunner().invoke(app, ["doctor", "destination", "pacs", "--config", str(config)])
     assert done.exit_code == 1
@@ -198,7 +198,7 @@ def test_command_sends_the_test_study_and_shows_what_changed(tmp_path: Path) -> 
         words = ["doctor", "destination", "pacs", "--test-study", "--json", "--config", str(config)]
         done = CliRunner().invoke(app, words)
         stored = [dcmread(path) for path in pacs.instances().values()]
-    found = json.loads(done.output)["test_study"]
+    found = json.loads(done.stdout)["test_study"]
     assert {str(ds.PatientName) for ds in stored} == {"ZZZ^TEST"}
     assert found["fetched_by"] == "C-GET"
     changed = {each["attribute"] for one in found["objects"] for each in one["changes"]}
