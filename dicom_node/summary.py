@@ -59,7 +59,13 @@ def _asymmetry(found: Asymmetry) -> AsymmetrySummary:
 def _explanation(check: HeatCheck) -> HeatCheckSummary:
     return HeatCheckSummary(
         inside_lungs=round(check.inside_lungs, 4),
-        drop=None if check.drop is None else round(check.drop, 4),
-        random_drop=None if check.random_drop is None else round(check.random_drop, 4),
+        drop=_rounded(check.drop),
+        random_drop=_rounded(check.random_drop),
         reliable=check.reliable,
+        log_odds_drop=_rounded(check.log_odds_drop),
+        random_log_odds_drop=_rounded(check.random_log_odds_drop),
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

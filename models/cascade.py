@@ -24,6 +24,7 @@ from models.reading import (
     Lungs,
     ModelIdentity,
     Reading,
+    StageResult,
 )
 from models.steps import H2Variant, MaskedFilm
 
@@ -37,7 +38,9 @@ class Settings:
     h2: H2Variant = "cam"
     h2_floor: float = 0.0  # of the film that stage 3 sees where H2 is 0, in [0, 1]; 0: eq. 3
     lung_threshold: float = 0.5
-    heat_drop: float = 0.02  # of the probability; what H2's hottest region must be worth
+    heat_drop: float = (
+        0.02  # what H2's hottest region must be worth, see `heat_check.least_log_odds_drop`
+    )
     pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)  # noqa: RUF009 - frozen
     covid19: OperatingPoint = OperatingPoint(threshold=0.5)  # noqa: RUF009 - frozen
 
@@ -140,7 +143,7 @@ class Cascade:
                 reading,
                 _on_film(everywhere, area),
                 x_masked,
-                self._probabilities,
+                self._decisions,
                 self.settings.heat_drop,
             ),
         )
@@ -152,10 +155,9 @@ class Cascade:
         }
         return replace(reading, seconds=seconds), x_masked, h2
 
-    def _probabilities(self, x_masked: Tensor) -> list[float]:
-        """Stage 2's, calibrated, of films (B, 1, S, S)."""
-        logits = self.pneumonia(x_masked).tolist()
-        return [self.settings.pneumonia.decide(logit).probability for logit in logits]
+    def _decisions(self, x_masked: Tensor) -> list[StageResult]:
+        """Stage 2's, of films (B, 1, S, S)."""
+        return [self.settings.pneumonia.decide(each) for each in self.pneumonia(x_masked).tolist()]
 
     def _differentiate(self, reading: Reading, x_masked: Tensor, h2: Tensor) -> Reading:
         """Stage 3 and its maps, added to a reading of stages 1 and 2."""

@@ -1,16 +1,18 @@
 """Check whether a film's stage-2 heatmap explains the decision: by its place, then by deletion.
 
 Heat beside the lungs points at a marker or a cable, not at pneumonia. And what is hot must matter:
-with it hidden, the probability must fall by some points at least (`heat_drop` of the manifest), and
-further than with as much of the lungs hidden elsewhere (the deletion test of Samek et al. 2017,
-doi:10.1109/TNNLS.2016.2599820). The network is asked about elsewhere only if the first test is
-passed. A positive film costs one more pass of stage 2, or three (ADR 0024).
+with it hidden, the calibrated log odds must fall by `least_log_odds_drop` at least, and further
+than with as much of the lungs hidden elsewhere (the deletion test of Samek et al. 2017,
+doi:10.1109/TNNLS.2016.2599820). Log odds, because the probability saturates: near 1 it hardly
+falls, whatever is hidden. The network is asked about elsewhere only if the first test is passed. A
+positive film costs one more pass of stage 2, or three (ADR 0024).
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.reading import BoolMap, FloatMap, HeatCheck, Reading
+from models.reading import BoolMap, FloatMap, HeatCheck, Reading, StageResult
 
-#: Films as stage 2 sees them, (B, 1, S, S), to its probabilities.
-Probabilities: TypeAlias = Callable[[Tensor], Sequence[float]]
+#: Films as stage 2 sees them, (B, 1, S, S), to its decisions.
+Decisions: TypeAlias = Callable[[Tensor], Sequence[StageResult]]
 
 #: Where less of the heat lies inside the lungs, more of it lies beside them. Of films it is 0.6 to
 #: 0.85: their mask has a margin, which heat may enter.
@@ -39,7 +41,7 @@ def check(
     reading: Reading,
     everywhere: FloatMap,
     x_masked: Tensor,
-    probabilities: Probabilities,
+    decisions: Decisions,
     least_drop: float,
 ) -> HeatCheck:
     """Check one film's heatmap.
@@ -55,25 +57,52 @@ def check(
         Stage 2's heat wherever it saw film, (S, S); H2 is what lies inside the lungs.
     x_masked
         The film as stage 2 saw it, (1, 1, S, S), whose mean inside the lungs is 0.
-    probabilities
+    decisions
         Stage 2; asked about the film without its hottest region, then perhaps without others.
     least_drop
-        Of the probability, with the hottest region hidden, in [0, 1].
+        `heat_drop` of the manifest, in [0, 1]; `least_log_odds_drop` makes it log odds.
     """
     h2, lungs = reading.h2, reading.lungs.mask
     heat = float(everywhere.sum())
     inside = float(everywhere[lungs].sum()) / heat if heat else 1.0
     if not reading.pneumonia.positive:
         return HeatCheck(inside_lungs=inside, drop=None, random_drop=None, reliable=None)
-    whole = reading.pneumonia.probability
     hot_region = hottest(reading)
-    (hot,) = probabilities(_without(x_masked, [hot_region]))
-    drop, random_drop, reliable = whole - hot, None, False
-    if h2.any() and drop >= least_drop:
-        others = probabilities(_without(x_masked, _elsewhere(x_masked, lungs, hot_region)))
-        random_drop = whole - sum(others) / ELSEWHERE
-        reliable = inside >= INSIDE_LUNGS and drop > random_drop
-    return HeatCheck(inside_lungs=inside, drop=drop, random_drop=random_drop, reliable=reliable)
+    hidden = decisions(_without(x_masked, [hot_region]))
+    drop, log_odds_drop = _lost(reading.pneumonia, hidden)
+    found = HeatCheck(
+        inside_lungs=inside,
+        drop=drop,
+        log_odds_drop=log_odds_drop,
+        random_drop=None,
+        reliable=False,
+    )
+    if not h2.any() or log_odds_drop < least_log_odds_drop(least_drop):
+        return found
+    others = decisions(_without(x_masked, _elsewhere(x_masked, lungs, hot_region)))
+    random_drop, random_log_odds_drop = _lost(reading.pneumonia, others)
+    return replace(
+        found,
+        random_drop=random_drop,
+        random_log_odds_drop=random_log_odds_drop,
+        reliable=inside >= INSIDE_LUNGS and log_odds_drop > random_log_odds_drop,
+    )
+
+
+def least_log_odds_drop(least_drop: float) -> float:
+    """Convert a drop of the probability to log odds, at a probability of 1/2.
+
+    There the probability changes most, by a quarter of the log odds. So a drop of ``least_drop`` of
+    the probability is enough at every score; near 0 and 1 a smaller one is, too.
+    """
+    return least_drop / 0.25
+
+
+def _lost(whole: StageResult, hidden: Sequence[StageResult]) -> tuple[float, float]:
+    """Return what probability and calibrated log odds lose, as the mean of some films."""
+    drops = [whole.probability - each.probability for each in hidden]
+    log_odds_drops = [(whole.logit - each.logit) / whole.temperature for each in hidden]
+    return sum(drops) / len(hidden), sum(log_odds_drops) / len(hidden)
 
 
 def hottest(reading: Reading) -> BoolMap:

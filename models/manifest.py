@@ -34,7 +34,7 @@ _HEADER = """\
 # prevalence   share of ill among the films that the probability speaks of
 # points       other thresholds by name: sensitive (screening), specific; `threshold` is balanced
 # normals_above  share of normal films at or above each of these thresholds
-# heat_drop    so much the probability must fall with H2's hottest region hidden (0.02: 2 points)
+# heat_drop    points lost with H2's hottest region hidden, as log odds at 1/2 (0.02: 0.08)
 # gate         which films are read at all; written by `train gate`
 # fitted_to    the networks whose films and features the gate's distance is measured with
 # adapted      the version that taught this one, and the first day whose films it did not learn from

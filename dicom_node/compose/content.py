@@ -205,20 +205,24 @@ def content(
 def unreliable(check: HeatCheck) -> str:
     """Explain in a sentence why the heatmap is not reliable."""
     why = f"{check.inside_lungs:.0%} of the heat lies inside the lungs"
-    if check.drop is not None:
-        why += f", and with the hottest region hidden the probability falls by {check.drop:.1%}"
-    if check.random_drop is not None:
-        why += f", with others hidden by {check.random_drop:.1%}"
+    if check.log_odds_drop is not None:
+        why += (
+            f", and with the hottest region hidden the log odds fall by {check.log_odds_drop:.2f}"
+        )
+    if check.random_log_odds_drop is not None:
+        why += f", with others hidden by {check.random_log_odds_drop:.2f}"
     return f"The heatmap is unreliable as an explanation: {why}."
 
 
 def _measured(check: HeatCheck) -> str:
-    said = f"heat inside lungs={check.inside_lungs:.4f}"
-    if check.drop is not None:
-        said += f" drop={check.drop:.4f}"
-    if check.random_drop is not None:
-        said += f" random drop={check.random_drop:.4f}"
-    return said
+    measured = {
+        "heat inside lungs": check.inside_lungs,
+        "drop": check.drop,
+        "log odds drop": check.log_odds_drop,
+        "random drop": check.random_drop,
+        "random log odds drop": check.random_log_odds_drop,
+    }
+    return " ".join(f"{name}={value:.4f}" for name, value in measured.items() if value is not None)
 
 
 def _percent(

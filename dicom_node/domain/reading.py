@@ -39,8 +39,14 @@ class HeatCheckSummary:
 
     inside_lungs: float  # share of the heat inside the lung field, in [0, 1]
     drop: float | None  # of the probability with the hottest region hidden; None: not tested
-    random_drop: float | None  # with as much of the lungs hidden elsewhere; None: `drop` too small
+    random_drop: (
+        float | None
+    )  # with as much of the lungs hidden elsewhere; None: `log_odds_drop` too small
     reliable: bool | None  # None: not tested
+    log_odds_drop: float | None = (
+        None  # as `drop`, of the calibrated log odds; None: not tested, not kept
+    )
+    random_log_odds_drop: float | None = None  # as `random_drop`, of the calibrated log odds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

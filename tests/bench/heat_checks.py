@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--films", type=int, default=100)
     given = parser.parse_args(arguments)
     cascade = registry.load(registry.SHIPPED[given.version], folded=True)
-    least, found = cascade.settings.heat_drop, []
+    least, found = heat_check.least_log_odds_drop(cascade.settings.heat_drop), []
     for image, reading in _positive(cascade, given.data):
         check = reading.heat_check
         assert check is not None
-        assert check.drop is not None
+        assert check.log_odds_drop is not None
         inside = check.inside_lungs >= heat_check.INSIDE_LUNGS
         by_maps = inside and _drop_by_maps(cascade, image, reading) >= least
-        asked = check.drop >= least
+        asked = check.log_odds_drop >= least
         found.append((bool(check.reliable), by_maps, asked, inside and asked))
         if len(found) == given.films:
             break
@@ -60,7 +60,7 @@ def _positive(cascade: Cascade, data: Path) -> Iterator[tuple[FloatMap, Reading]
 
 
 def _drop_by_maps(cascade: Cascade, image: FloatMap, reading: Reading) -> float:
-    """Return what the probability loses if the hottest region's places add nothing to the logit."""
+    """Return what the log odds lose if the hottest region's places add nothing to the logit."""
     with torch.inference_mode():
         features = cascade.pneumonia.features(cascade.mask(image).masked)
         weight = cascade.pneumonia.class_weight
@@ -68,8 +68,7 @@ def _drop_by_maps(cascade: Cascade, image: FloatMap, reading: Reading) -> float:
         region = torch.from_numpy(heat_check.hottest(reading)).float()
         share = functional.adaptive_avg_pool2d(region[None], (len(added), len(added)))[0]
         lost = float((share * added).sum())
-    point, logit = cascade.settings.pneumonia, reading.pneumonia.logit
-    return reading.pneumonia.probability - point.decide(logit - lost).probability
+    return lost / reading.pneumonia.temperature
 
 
 if __name__ == "__main__":

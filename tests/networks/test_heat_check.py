@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from support.readings import frame, heat, negative, positive
+from support.readings import frame, heat, negative, positive, stage
 from torch import Tensor
 
 from models import heat_check
 from models.cascade import Cascade
-from models.reading import HeatCheck, Reading
+from models.reading import HeatCheck, Reading, StageResult
 
 FRAME = frame(640, 512, size=128)
 # (x, y, radius, height) in fractions of the film
 PNEUMONIA = (0.30, 0.60, 0.08, 1.0)
 LETTER = (0.06, 0.12, 0.03, 1.0)  # a marker beside the lungs, as technologists put it
-LEAST = 0.02  # of the probability
+LEAST = 0.02  # of the probability, at 1/2
 
 
 class Asked:
@@ -30,10 +32,14 @@ class Asked:
         self.where = torch.from_numpy(heat(FRAME, spot)) > 0.5
         self.films = torch.empty(0, 1, FRAME.size, FRAME.size)
 
-    def __call__(self, films: Tensor) -> Sequence[float]:
+    def __call__(self, films: Tensor) -> Sequence[StageResult]:
         self.films = torch.cat([self.films, films])
-        probabilities: list[float] = films[:, 0, self.where].mean(dim=1).tolist()
-        return probabilities
+        brightness: list[float] = films[:, 0, self.where].mean(dim=1).tolist()
+        return _decisions(max(each, 0.001) for each in brightness)
+
+
+def _decisions(probabilities: Iterable[float]) -> list[StageResult]:
+    return [stage(each, 0.5) for each in probabilities]
 
 
 def _film() -> Tensor:
@@ -41,12 +47,12 @@ def _film() -> Tensor:
     return torch.full((1, 1, FRAME.size, FRAME.size), 0.9)
 
 
-def _reading(spot: tuple[float, float, float, float]) -> Reading:
+def _reading(spot: tuple[float, float, float, float], probability: float = 0.9) -> Reading:
     reading = positive(FRAME)
     return replace(
         reading,
         h2=heat(FRAME, spot),
-        pneumonia=replace(reading.pneumonia, probability=0.9),
+        pneumonia=stage(probability, 0.5),
     )
 
 
@@ -103,20 +109,58 @@ def test_the_probability_must_fall_and_further_than_elsewhere(
     """Where it rises without the heat, it does not help that it rises even more elsewhere."""
     answers = iter([[without], [elsewhere] * heat_check.ELSEWHERE])
     reading, hot = _reading(PNEUMONIA), heat(FRAME, PNEUMONIA)
-    check = heat_check.check(reading, hot, _film(), lambda _: next(answers), LEAST)
+    check = heat_check.check(reading, hot, _film(), lambda _: _decisions(next(answers)), LEAST)
     assert check.drop == pytest.approx(0.9 - without)
     assert check.reliable is reliable
 
 
+def _falling(probability: float, falls_by: float) -> HeatCheck:
+    """A film whose probability falls by so much where it is hot, and elsewhere stays."""
+
+    def network(films: Tensor) -> Sequence[StageResult]:
+        hidden = probability - falls_by if len(films) == 1 else probability
+        return _decisions([hidden] * len(films))
+
+    reading, hot = _reading(PNEUMONIA, probability), heat(FRAME, PNEUMONIA)
+    return heat_check.check(reading, hot, _film(), network, LEAST)
+
+
 @pytest.mark.parametrize(("falls_by", "reliable"), [(0.015, False), (0.025, True)])
-def test_a_drop_of_less_than_two_points_confirms_nothing(falls_by: float, reliable: bool) -> None:
+def test_at_a_half_a_drop_of_less_than_two_points_confirms_nothing(
+    falls_by: float, reliable: bool
+) -> None:
     """Further than elsewhere is not enough: a score that stays was not made there."""
+    assert _falling(0.51, falls_by).reliable is reliable
 
-    def falling(films: Tensor) -> Sequence[float]:
-        return [0.9 - falls_by] if len(films) == 1 else [0.9] * len(films)
 
-    check = heat_check.check(_reading(PNEUMONIA), heat(FRAME, PNEUMONIA), _film(), falling, LEAST)
+@given(probability=st.floats(0.5, 0.999), falls_by=st.floats(LEAST, 0.4))
+def test_a_drop_of_two_points_is_enough_at_every_score(probability: float, falls_by: float) -> None:
+    """What `heat_drop` asks for in points is never refused for its log odds."""
+    assert _falling(probability, falls_by + 1e-6).reliable
+
+
+@pytest.mark.parametrize(("falls_by", "reliable"), [(0.00001, False), (0.001, True), (0.3, True)])
+def test_near_certainty_the_log_odds_decide(falls_by: float, reliable: bool) -> None:
+    """At 99.9 % the probability hardly falls, however much less sure the network becomes."""
+    check = _falling(0.999, falls_by)
     assert check.reliable is reliable
+    assert check.drop == pytest.approx(falls_by)
+
+
+def test_temperature_counts_in_the_log_odds() -> None:
+    """They are the calibrated ones: the same logits say less at a higher temperature."""
+    reading, hot = _reading(PNEUMONIA), heat(FRAME, PNEUMONIA)
+    cool = replace(reading.pneumonia, logit=3.0, temperature=2.0)
+    check = heat_check.check(
+        replace(reading, pneumonia=cool),
+        hot,
+        _film(),
+        lambda films: [replace(cool, logit=2.0)] * len(films),
+        LEAST,
+    )
+    assert check.log_odds_drop == pytest.approx(0.5)
+    assert check.random_log_odds_drop == pytest.approx(0.5)
+    assert check.reliable is False
 
 
 def test_as_much_is_hidden_elsewhere_in_blocks_inside_the_lungs() -> None:

@@ -247,7 +247,8 @@ def test_the_json_entry_has_the_documented_keys(tmp_path: Path) -> None:
     assert set(accepted) == set(refused)
     explanation = accepted["explanation"]
     assert isinstance(explanation, dict)
-    assert set(explanation) == {"inside_lungs", "drop", "random_drop", "reliable"}
+    drops = {"drop", "random_drop", "log_odds_drop", "random_log_odds_drop"}
+    assert set(explanation) == {"inside_lungs", *drops, "reliable"}
     seconds = accepted["seconds"]
     assert isinstance(seconds, dict)
     networks = {"lungs", "pneumonia", "covid19", "explain"}

@@ -102,6 +102,8 @@ def heat_check(*, tried: bool = True, reliable: bool = True) -> HeatCheck:
         drop=0.062 if tried else None,
         random_drop=-0.013 if tried else None,
         reliable=reliable if tried else None,
+        log_odds_drop=0.471 if tried else None,
+        random_log_odds_drop=-0.124 if tried else None,
     )
 
 

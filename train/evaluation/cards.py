@@ -69,8 +69,8 @@ PNEUMONIA = Words(
         "patients; `sensitive` finds 95 % of the opacities, `specific` leaves 95 % of the normal "
         "films. Temperature and bias: least cross-entropy on the same films, both sides weighing "
         "the same; a site's own prevalence moves them by Bayes' rule. H2 counts as confirmed where "
-        "the probability falls by 2 points or more with its hottest tenth of the lungs hidden, and "
-        "further than with as much hidden elsewhere."
+        "the calibrated log odds fall by 0.08 or more (2 points at a probability of 50 %) with its "
+        "hottest tenth of the lungs hidden, and further than with as much hidden elsewhere."
     ),
     caveats=(
         "In public data disease and source are entangled: the border ring, which sees no "

@@ -34,7 +34,10 @@ def test_a_reliable_explanation_is_coded_as_such() -> None:
     said = _stage_2(positive(FRAME))
     assert said["130401"] == [FIT]
     assert "121106" not in said
-    assert "heat inside lungs=0.8100 drop=0.0620 random drop=-0.0130" in said["111002"][0]
+    assert (
+        "heat inside lungs=0.8100 drop=0.0620 log odds drop=0.4710 "
+        "random drop=-0.0130 random log odds drop=-0.1240"
+    ) in said["111002"][0]
 
 
 @pytest.mark.parametrize(
