@@ -66,6 +66,7 @@ def summary(scene: Scene, message: Message, regions: Sequence[Region], style: St
     scene.regions(rgb, shown, numbered=True)
 
     def write(strip: Strip) -> None:
+        strip.banner(words.banner())
         for answer in message.answers:
             strip.answer(answer, words)
         for line in message.earlier:
@@ -175,6 +176,7 @@ class Details:
         self, kind: str, rgb: RGB, title: str, note: str, write: Callable[[Strip], None]
     ) -> Overlay:
         def titled(strip: Strip) -> None:
+            strip.banner(self._words.banner())
             strip.line(title, 24, bold=True)
             strip.space(10)
             write(strip)
@@ -184,7 +186,11 @@ class Details:
 
 
 def refusal(image: Image | None, refused: Refusal, style: Style) -> Overlay:
-    """Draw the picture that says why there is no result: the film small, the reason large."""
+    """Draw the picture that says why there is no result: the film small, the reason large.
+
+    The disclaimer stands below the reason, because the wide strip's upper edge reaches the middle
+    of the picture's, where OHIF puts its film player.
+    """
     words, page = WORDS[style.language], Page(style.width)
     box = page.small_film if image is None else page.small_film.fitted(image.pixels.shape)
     rgb = blank(image, page, box)
@@ -200,6 +206,8 @@ def refusal(image: Image | None, refused: Refusal, style: Style) -> Overlay:
         strip.space(12)
         strip.line(words.no_score, 26)
         strip.space(24)
+        strip.banner(words.banner())
+        strip.space(16)
         strip.line(refused.reason, 18, palette.FAINT)
 
     _write(rgb, style, page.wide_strip, write, ())
@@ -245,7 +253,6 @@ def _write(
 
     def written(scale: float, *, dry: bool) -> Strip:
         strip = Strip((box.width, box.height), style.width / 1000, scale, dry=dry)
-        strip.banner(words.banner())
         write(strip)
         strip.small_print([*small_print, read_at, made_by])
         return strip

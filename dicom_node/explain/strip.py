@@ -38,7 +38,7 @@ class Strip:
     unit
         Pixels of a thousandth of the page's width; every size is a multiple of it.
     scale
-        Of everything below the banner.
+        Of everything but the banner.
     dry
         Whether to measure only: no letter and no shape is drawn.
     """
@@ -60,16 +60,17 @@ class Strip:
 
     def banner(self, lines: Sequence[str]) -> None:
         """Write the disclaimer, each line as large as the width allows, up to a limit."""
-        width, height = self.image.width, 34 * self.unit
-        self._pen.rectangle((0, 0, width, height * len(lines) + 8 * self.unit), palette.BANNER)
+        width, height, top = self.image.width, 34 * self.unit, self._top
+        bottom = top + height * len(lines) + 8 * self.unit
+        self._pen.rectangle((0, top, width, bottom), palette.BANNER)
         for number, line in enumerate(lines):
             size = 23 * self.unit
             size = min(
                 size, size * (width - 1.2 * self._margin) / font(size, bold=True).getlength(line)
             )
-            middle = 4 * self.unit + height * (number + 0.5)
+            middle = top + 4 * self.unit + height * (number + 0.5)
             self._text((width / 2, middle), line, palette.WARNING, font(size, bold=True), "mm")
-        self._top = height * len(lines) + 16 * self.unit
+        self._top = bottom + 8 * self.unit
 
     def answer(self, answer: Answer, words: Words) -> None:
         """Write a question, its state as shape and word, and the score on a scale."""
