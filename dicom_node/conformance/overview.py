@@ -75,7 +75,11 @@ def overview(created: Created) -> Iterator[str]:
         ("Service", "User Agent", "Origin Server"),
         [
             ("1.3.2 Studies Web Service: Store (STOW-RS)", "Y", "N"),
-            ("1.3.2 Studies Web Service: Search (QIDO-RS)", "Y, by `dicom-node echo` only", "N"),
+            (
+                "1.3.2 Studies Web Service: Search (QIDO-RS)",
+                "Y, by `dicom-node echo`, and for an object that the service says it has",
+                "N",
+            ),
             ("any other", "N", "N"),
         ],
     )

@@ -35,7 +35,7 @@ class Senders:
     tls
         Our certificate and the trusted authorities, for destinations over TLS.
     duplicates
-        Compares what a PACS says it has already; None: it is believed.
+        Compares what a destination says it has already; None: it is believed.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Senders:
         if services:
             from dicom_node.deliver.stow import StowSender  # takes half a second to import
 
-            stow = StowSender(services, timeout_seconds)
+            stow = StowSender(services, timeout_seconds, duplicates)
             self._others |= {each.name: stow for each in services}
 
     def send(

@@ -17,6 +17,7 @@ from urllib3.exceptions import ProtocolError
 
 from dicom_node.deliver.bounded_answer import HungUp, bounded
 from dicom_node.deliver.deadline import Deadline
+from dicom_node.deliver.duplicate import DUPLICATE
 from dicom_node.deliver.outgoing_file import OutgoingFile, decoded, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
 from dicom_node.deliver.status import EchoResult, broken_off, unavailable, unreadable
@@ -27,6 +28,7 @@ from dicom_node.deliver.stow_answers import (
     http_sentence,
     status_of,
 )
+from dicom_node.deliver.stow_duplicate import answer_by_query
 from dicom_node.deliver.watched_http import watch
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
@@ -34,10 +36,12 @@ from dicom_node.errors import PeerUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import Any
 
     from pydicom.dataset import Dataset
 
     from dicom_node.config import WebDestination
+    from dicom_node.deliver.duplicate import Duplicates
     from dicom_node.domain.values import Answer
 
 
@@ -50,11 +54,19 @@ class StowSender:
         What `send` and `echo` can name.
     timeout_seconds
         For connecting, and for each answer, which may take longer for a large file.
+    duplicates
+        Compares what a service says it has already; None: it is believed.
     """
 
-    def __init__(self, destinations: Iterable[WebDestination], timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        destinations: Iterable[WebDestination],
+        timeout_seconds: float,
+        duplicates: Duplicates | None = None,
+    ) -> None:
         self._destinations = {destination.name: destination for destination in destinations}
         self._timeout = timeout_seconds
+        self._duplicates = duplicates
 
     def send(
         self,
@@ -70,6 +82,9 @@ class StowSender:
                 for path in paths:
                     before_each()
                     answer = self._store(service, session, path, deadline)
+                    if answer.status == DUPLICATE and self._duplicates is not None:
+                        search = partial(self._search, service, session, deadline)
+                        answer = answer_by_query(self._duplicates, service.name, path, search)
                     given += 1
                     yield answer
         except HungUp as error:
@@ -161,6 +176,16 @@ class StowSender:
             return answer_to_error(error, sop_instance_uid)
         except (ParseError, *MALFORMED):
             return unavailable("the service gives an answer that is not DICOMweb")
+
+    def _search(
+        self, service: WebDestination, session: requests.Session, deadline: Deadline,
+        study_instance_uid: str, filters: dict[str, str],
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """List the instances of a study that match (QIDO-RS)."""
+        with _asking(service, deadline), deadline.within(2 * self._timeout):
+            return self._client(service, session, deadline).search_for_instances(
+                study_instance_uid, search_filters=filters, fields=["SOPClassUID"]
+            )
 
     def _client(
         self,

@@ -45,6 +45,7 @@ class Stow:
         self.delay_seconds = delay_seconds
         self.media_type = media_type
         self.stored: dict[str, bytes] = {}  # SOP Instance UID -> file
+        self.listed: list[dict[str, Any]] = []  # DICOM JSON, the answer to each search
         self.requests: list[tuple[str, str, Message]] = []  # method, path, headers
         self.awake = threading.Event()
         service = self
@@ -83,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._begin()
         act = self.stow.acts.popleft() if self.stow.acts else None
-        self._answer(act if isinstance(act, int) else 200, b"[]")
+        said = act if isinstance(act, bytes) else json.dumps(self.stow.listed).encode()
+        self._answer(act if isinstance(act, int) else 200, said)
 
     def do_POST(self) -> None:
         self._begin()
