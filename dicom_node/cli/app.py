@@ -22,6 +22,7 @@ from dicom_node.cli import (
     init,
     model,
     passcode,
+    performance,
     read,
     reload,
     replay,
@@ -53,6 +54,7 @@ status.register(app)
 studies.register(app)
 stats.register(app)
 verdicts.register(app)
+performance.register(app)
 erase.register(app)
 passcode.register(app)
 backup.register(app)

@@ -8,7 +8,7 @@ from sqlalchemy import delete, desc, func, insert, select
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.verdicts import MOST_PER_STUDY, Fate, Finding, Tally
-from dicom_node.store import audit, schema
+from dicom_node.store import audit, performance, schema
 from dicom_node.store.database import of, reading, writing
 
 if TYPE_CHECKING:
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Select
 
+    from dicom_node.domain.performance import Case
     from dicom_node.domain.verdicts import Verdict
     from dicom_node.ports import Clock
+    from dicom_node.store.performance import By, Stage
 
 _VERDICTS, _STUDIES = schema.verdicts, schema.studies
 _AT_ONCE = 200  # verdicts in one transaction
@@ -88,6 +90,12 @@ class VerdictTable:
             for study, finding in connection.execute(query):
                 found.setdefault(study, Finding(finding))
         return found
+
+    def cases(
+        self, stage: Stage, by: By | None = None, since: datetime | None = None
+    ) -> tuple[str, dict[str, list[Case]]]:
+        """Scores and verdicts by group, and the networks' version, see `performance.cases`."""
+        return performance.cases(self._engine, self.current(), stage, by, since)
 
     def listed(
         self, limit: int, *, since: datetime | None = None, study: str | None = None

@@ -1,0 +1,108 @@
+"""Scores and verdicts of the studies that the node still keeps, for `dicom-node performance`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from sqlalchemy import select
+
+from dicom_node.domain.conflicts import PatientKey
+from dicom_node.domain.performance import Case
+from dicom_node.domain.reading import ReadingSummary
+from dicom_node.store import schema
+from dicom_node.store.database import reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Engine, RowMapping
+
+    from dicom_node.domain.reading import StageSummary
+    from dicom_node.domain.verdicts import Finding
+
+#: What studies are grouped by: the sender or the hour (UTC) of their first film; None: not at all.
+By: TypeAlias = Literal["ae", "hour"]
+Stage: TypeAlias = Literal["pneumonia", "covid19"]
+
+ALL = "all"
+_FILMS, _READINGS, _STUDIES = schema.instances, schema.readings, schema.studies
+
+
+def cases(
+    engine: Engine,
+    verdicts: Mapping[str, Finding],
+    stage: Stage,
+    by: By | None,
+    since: datetime | None,
+) -> tuple[str, dict[str, list[Case]]]:
+    """The studies read by the networks in use, and those networks' version.
+
+    Scores of different networks are not comparable: only studies read by the networks of the newest
+    reading count. Stage 3 has the studies on which it ran.
+
+    Returns
+    -------
+    version, groups
+        Empty if nothing was read; cases by group, in order of its name.
+    """
+    films = _films(engine, since)
+    if not films:
+        return "", {}
+    newest = _networks(max(films, key=lambda each: each[0]["read_at"])[1])
+    studies: defaultdict[str, list[tuple[RowMapping, StageSummary]]] = defaultdict(list)
+    for film, summary in films:
+        said = summary.pneumonia if stage == "pneumonia" else summary.covid19
+        if _networks(summary) == newest and said is not None:
+            studies[film["study_instance_uid"]].append((film, said))
+    groups: defaultdict[str, list[Case]] = defaultdict(list)
+    for study, read in studies.items():
+        groups[_name(read[0][0], by)].append(_case(study, read, verdicts.get(study), stage))
+    return newest[0], dict(sorted(groups.items()))
+
+
+def _films(engine: Engine, since: datetime | None) -> list[tuple[RowMapping, ReadingSummary]]:
+    query = (
+        select(
+            _FILMS.c.study_instance_uid, _FILMS.c.calling_ae_title, _FILMS.c.received_at,
+            _STUDIES.c.patient_key, _READINGS.c.read_at, _READINGS.c.summary,
+        )
+        .join(_READINGS, _READINGS.c.sop_instance_uid == _FILMS.c.sop_instance_uid)
+        .join(_STUDIES, _STUDIES.c.study_instance_uid == _FILMS.c.study_instance_uid)
+        .order_by(_FILMS.c.received_at, _FILMS.c.sop_instance_uid)
+    )  # fmt: skip
+    if since is not None:
+        query = query.where(_FILMS.c.received_at >= since)
+    with reading(engine) as connection:
+        rows = connection.execute(query).mappings().all()
+    return [(row, ReadingSummary.from_json(row["summary"])) for row in rows]
+
+
+def _networks(summary: ReadingSummary) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return summary.model_version, tuple(sorted(summary.model_digests.items()))
+
+
+def _name(film: RowMapping, by: By | None) -> str:
+    if by == "ae":
+        return str(film["calling_ae_title"])
+    return f"{film['received_at']:%H}" if by == "hour" else ALL
+
+
+def _case(
+    study: str,
+    read: Sequence[tuple[RowMapping, StageSummary]],
+    finding: Finding | None,
+    stage: Stage,
+) -> Case:
+    key = read[0][0]["patient_key"]
+    number = PatientKey.read(key).number if key else ""
+    ill = None
+    if finding is not None:
+        ill = finding.pneumonia if stage == "pneumonia" else finding.covid19
+    return Case(
+        patient=number or study,
+        probability=max(said.probability for _, said in read),
+        positive=any(said.positive for _, said in read),
+        ill=ill,
+    )
