@@ -76,3 +76,32 @@ def test_a_file_is_imported_whatever_it_holds(site: Site) -> None:
     assert (again["unknown"], again["unreadable"]) == (1, 12)
     assert again["unreadable_lines"][0]["line"] == 4
     assert site.json("verdicts", "list")[0]["finding"] == "covid19"
+
+
+def test_names_and_report_texts_of_a_file_are_kept_nowhere(site: Site) -> None:
+    """Nor the accession number: not in the data folder, not in what is printed."""
+    private = ("MUSTERMANN", "19510203", "basal infiltrate", "A17", "A99")
+    file = site.folder / "verdicts.csv"
+    rows = ["A17,covid19", "A99,normal", "A17,basal infiltrate"]
+    people = [f"{row},MUSTERMANN^ERIKA,19510203,a basal infiltrate" for row in rows]
+    file.write_text("\n".join(["accession,finding,patient name,birth date,report", *people]))
+    printed = site.run("verdicts", "import", str(file)).stdout + site.run("audit", "tail").stdout
+    files = [path for path in (site.folder / "data").rglob("*") if path.is_file()]
+    kept = b"\n".join(path.read_bytes() for path in files)
+    assert b"covid19" in kept
+    for text in private:
+        assert text not in printed
+        assert text.encode() not in kept
+
+
+def test_a_flood_of_contradictions_and_nonsense_stops_nothing(site: Site) -> None:
+    """Of a thousand rows each is counted, the newest counts, and the audit log stays intact."""
+    kinds = ["1.2,normal,2026-01-01", "1.2,pneumonia,2026-01-02", "9.9,normal,", "\x00,\x1b[2J,"]
+    file = site.folder / "verdicts.csv"
+    file.write_text("\n".join(["study,finding,date", *kinds * 250]))
+    tally = site.json("verdicts", "import", str(file))
+    assert (tally["stored"], tally["same"]) == (2, 498)
+    assert (tally["unknown"], tally["unreadable"]) == (250, 250)
+    newest = site.json("verdicts", "list", "--study", "1.2")[0]
+    assert (newest["finding"], newest["superseded"]) == ("pneumonia", False)
+    assert site.json("audit", "verify")["ok"]
