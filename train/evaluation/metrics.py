@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize
 from sklearn.metrics import roc_curve
 
-Floats: TypeAlias = NDArray[np.float64]
-Bools: TypeAlias = NDArray[np.bool_]
+from dicom_node.domain.performance import Bools, Floats, Interval, auc, wilson
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A number and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+__all__ = ["Bools", "Floats", "Interval", "auc"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +22,6 @@ class Bin:
     said: float
     true: float
     films: int
-
-
-def auc(scores: Floats, positive: Bools) -> float:
-    """Area under the ROC curve (Mann-Whitney, ties count half); nan with one class only.
-
-    Ten times faster than scikit-learn's `roc_auc_score`: each interval takes 2,000 of them.
-    """
-    count, others = int(positive.sum()), int((~positive).sum())
-    if not count or not others:
-        return float("nan")
-    ranks = stats.rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
 
 
 def bootstrap(
@@ -77,18 +52,8 @@ def mirrored(
 
 
 def share(hits: Bools, groups: Sequence[str]) -> Interval:
-    """Share of films that are hits, with Wilson's score interval, which holds at 0 and 1 as well.
-
-    Films of one patient resemble each other, so the interval counts Kish's effective number of
-    patients (1965): the number of films if each patient has one film, fewer otherwise. Wilson 1927;
-    recommended for small numbers by Brown, Cai and DasGupta 2001.
-    """
-    films = np.unique(np.asarray(groups), return_counts=True)[1]
-    count = films.sum() ** 2 / (films**2).sum()
-    p, z = float(hits.mean()), float(stats.norm.ppf(0.975))
-    middle = (p + z**2 / (2 * count)) / (1 + z**2 / count)
-    reach = z * math.sqrt(p * (1 - p) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
-    return Interval(value=p, low=max(0.0, middle - reach), high=min(1.0, middle + reach))
+    """Share of films that are hits, with Wilson's score interval over patients, see `wilson`."""
+    return wilson(int(hits.sum()), groups)
 
 
 def resampled(groups: Sequence[str], draws: int) -> Iterator[NDArray[np.intp]]:
