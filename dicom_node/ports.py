@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CommitmentQuery,
         CommitmentReport,
         CommitmentRequest,
+        Kept,
         Reference,
     )
     from dicom_node.domain.verdicts import Tally, Verdict
@@ -193,8 +194,8 @@ class Commitments(Protocol):
 class CommitmentRequests(Protocol):
     """The storage commitments that peers request from the node."""
 
-    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> bool:
-        """Store a request, durably; False, and nothing written, if the peer has too many open."""
+    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> Kept:
+        """Store a request, durably, unless the peer has too many; only a new one is audited."""
 
     def claim(
         self, owner: str, lease_until: datetime, ae_title: str | None = None

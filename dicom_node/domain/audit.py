@@ -61,7 +61,7 @@ class AuditKind(StrEnum):
     DELIVERY_DISCARDED = "delivery-discarded"
     COMMITMENT_REQUESTED = "commitment-requested"  # before the request goes out
     COMMITMENT_PENDING = "commitment-pending"  # no answer yet, or none to be had; the reason says
-    COMMITMENT_REFUSED = "commitment-refused"  # a report of a peer that was not asked
+    COMMITMENT_REFUSED = "commitment-refused"  # a report of a peer that was not asked, or a request
     DESTINATION_QUERIED = "destination-queried"  # before a C-FIND goes out
     DELIVERY_COMMITTED = "delivery-committed"
     DELIVERY_MISSED = "delivery-missed"  # accepted, but the destination does not have it

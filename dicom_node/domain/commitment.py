@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -86,6 +87,14 @@ class CommitmentQuery:
             )
             for each in self.deliveries
         )
+
+
+class Kept(Enum):
+    """What became of a peer's request."""
+
+    NEW = auto()
+    REPEATED = auto()  # known by its Transaction UID
+    TOO_MANY = auto()  # not kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

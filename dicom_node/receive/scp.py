@@ -51,8 +51,8 @@ MAX_PDU = 128 * 2**10  # bytes; the most that DCMTK sends, and an eighth of the 
 _CUT_SECONDS = 60.0  # between two audit lines about cut connections
 DRAIN_SECONDS = 10.0  # that associations get to end by themselves when the receiver stops
 
-#: Given the associations, the handlers of services beyond Verification and Storage.
-MoreHandlers: TypeAlias = "Callable[[Links], Sequence[evt.EventHandlerType]]"
+#: Given the associations and what records floods, the handlers of other services.
+MoreHandlers: TypeAlias = "Callable[[Links, PerMinute], Sequence[evt.EventHandlerType]]"
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class Receiver:
     secret
         The node's, with which the UIDs of its results are derived.
     handlers
-        Given the associations, returns pynetdicom handlers for other services.
+        Returns pynetdicom handlers for other services.
     """
 
     def __init__(  # noqa: PLR0913
@@ -223,7 +223,7 @@ class Receiver:
             (evt.EVT_ABORTED, self._on_end, ["aborted"]),
             (evt.EVT_C_ECHO, self._on_echo),
             (evt.EVT_C_STORE, self._c_store.answer),
-            *(self._more_handlers(self._links) if self._more_handlers else ()),
+            *(self._more_handlers(self._links, self._floods) if self._more_handlers else ()),
         ]
 
     def _on_connection(self, event: Event) -> None:

@@ -84,7 +84,7 @@ def _receive(_owner: str, config: Config, term: Term) -> None:
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
     intake = Intake(store.commitments, config.delivery, utc_now)
-    commitment = CommitmentHandler(config, store.commitment_requests, intake, store.audit)
+    commitment = CommitmentHandler(config, store.commitment_requests, intake)
     receiver = Receiver(
         config,
         store.inbox,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, func, insert, select, update
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
-from dicom_node.domain.commitment import CommitmentRequest, Reference
+from dicom_node.domain.commitment import CommitmentRequest, Kept, Reference
 from dicom_node.store import audit, schema
 from dicom_node.store.database import of, reading, writing
 from dicom_node.store.leases import (
@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Engine, Select
+    from sqlalchemy import ColumnElement, Connection, Engine, Select
 
     from dicom_node.ports import Clock
 
 MOST_OPEN = 500  # requests of one peer that are not answered
-KEPT = timedelta(days=7)  # how long an answered request is remembered
+MOST_OBJECTS = 100_000  # that these name together; the longest request names 5000
+MOST_HOURLY = 5000  # new requests of one peer
+PAUSE = timedelta(minutes=1)  # between two reports on the same request
+KEPT = timedelta(days=1)  # how long an answered request is remembered
+LONGEST = timedelta(days=7)  # how long a report is tried
 
 _REQUESTS = schema.commitment_requests
 _is_over = _REQUESTS.c.status.in_([REPORTED, GIVEN_UP])
@@ -44,18 +48,18 @@ class CommitmentRequestTable:
         self._engine = engine
         self._clock = clock
 
-    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> bool:
-        """Store a request, durably; a repeated request is answered again.
+    def keep(self, request: CommitmentRequest, *events: AuditEvent) -> Kept:
+        """Store a request, durably; a repeated request is answered again, after a pause.
 
-        False, and nothing written, if the peer has too many that are not answered. Answered ones
-        are forgotten after a week.
+        Nothing is written if the peer has too many. Answered ones are forgotten after a day. Only
+        a new request has an audit line of its own.
         """
         now = self._clock()
         known = and_(
             _REQUESTS.c.transaction_uid == request.transaction_uid,
             _REQUESTS.c.ae_title == request.ae_title,
         )
-        fresh = {
+        fresh: dict[str, Any] = {
             "items": [[each.sop_class_uid, each.sop_instance_uid] for each in request.references],
             "status": PENDING,
             "attempt": 0,
@@ -66,16 +70,24 @@ class CommitmentRequestTable:
         }
         with writing(self._engine) as connection:
             connection.execute(delete(_REQUESTS).where(_is_over, _REQUESTS.c.asked_at < now - KEPT))
-            if not connection.execute(update(_REQUESTS).where(known).values(fresh)).rowcount:
-                if connection.execute(_open(request.ae_title)).scalar_one() >= MOST_OPEN:
-                    return False
-                connection.execute(
-                    insert(_REQUESTS).values(
-                        transaction_uid=request.transaction_uid, ae_title=request.ae_title, **fresh
-                    )
+            row = connection.execute(select(_REQUESTS).where(known)).mappings().first()
+            if row is not None and row["status"] in (PENDING, REPORTING):
+                audit.write(connection, now, events)  # a report is on its way already
+                return Kept.REPEATED
+            if not _has_room(connection, request, now):
+                return Kept.TOO_MANY
+            if row is not None:
+                fresh["due_at"] = max(now, row["asked_at"] + PAUSE)
+                connection.execute(update(_REQUESTS).where(known).values(fresh))
+                audit.write(connection, now, events)
+                return Kept.REPEATED
+            connection.execute(
+                insert(_REQUESTS).values(
+                    transaction_uid=request.transaction_uid, ae_title=request.ae_title, **fresh
                 )
+            )
             audit.write(connection, now, [*events, _event(AuditKind.COMMITMENT_ASKED, request)])
-        return True
+        return Kept.NEW
 
     def claim(
         self, owner: str, lease_until: datetime, ae_title: str | None = None
@@ -126,13 +138,23 @@ class CommitmentRequestTable:
     def reported(self, request: CommitmentRequest, kept: int, missing: int) -> None:
         """Close it: the peer has the answer. Raises LeaseLost if another process holds it."""
         event = _event(AuditKind.COMMITMENT_REPORTED, request, kept=kept, missing=missing)
-        self._settle(request, event, {"status": REPORTED, "last_reason": None})
+        self._settle(request, event, {"status": REPORTED, "last_reason": None, "items": []})
 
     def put_off(self, request: CommitmentRequest, reason: str, due_at: datetime | None) -> None:
-        """Try again at ``due_at``, or give up (None). Raises LeaseLost as `reported` does."""
+        """Try again at ``due_at``, or give up: it is None, or the request is a week old.
+
+        Raises LeaseLost as `reported` does.
+        """
+        asked_at = select(_REQUESTS.c.asked_at).where(_REQUESTS.c.id == request.id)
+        with reading(self._engine) as connection:
+            asked = connection.execute(asked_at).scalar()
+        if asked is not None and asked < self._clock() - LONGEST:
+            due_at = None
         kind = AuditKind.COMMITMENT_DEFERRED if due_at else AuditKind.COMMITMENT_GIVEN_UP
         values: dict[str, Any] = {"status": PENDING if due_at else GIVEN_UP, "last_reason": reason}
-        if due_at is not None:
+        if due_at is None:
+            values["items"] = []
+        else:
             values["due_at"] = due_at
         self._settle(request, _event(kind, request, reason=reason), values)
 
@@ -150,10 +172,18 @@ class CommitmentRequestTable:
             audit.write(connection, self._clock(), [event])
 
 
-def _open(ae_title: str) -> Select[Any]:
-    """How many requests of a peer are not answered."""
-    of_peer = _REQUESTS.c.ae_title == ae_title
-    return select(func.count()).select_from(_REQUESTS).where(of_peer, ~_is_over)
+def _has_room(connection: Connection, request: CommitmentRequest, now: datetime) -> bool:
+    """Whether the peer may have one more request."""
+    of_peer = _REQUESTS.c.ae_title == request.ae_title
+    count = func.count(_REQUESTS.c.id)
+    objects = func.coalesce(func.sum(func.json_array_length(_REQUESTS.c["items"])), 0)
+    is_open, named = connection.execute(select(count, objects).where(of_peer, ~_is_over)).one()
+    new = select(count).where(of_peer, _REQUESTS.c.asked_at > now - timedelta(hours=1))
+    return (
+        is_open < MOST_OPEN
+        and named + len(request.references) <= MOST_OBJECTS
+        and connection.execute(new).scalar_one() < MOST_HOURLY
+    )
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:

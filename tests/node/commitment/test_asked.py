@@ -49,7 +49,7 @@ def config(tmp_path: Path, peer: CommittingPeer) -> Config:
 @pytest.fixture
 def receiver(node: StoreHarness, config: Config) -> Iterator[Receiver]:
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    handler = CommitmentHandler(config, node.store.commitment_requests, intake, node.store.audit)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
     memory = MemoryStore()
     running = Receiver(config, memory, node.store.audit, node.clock, handlers=handler.handlers)
     running.start()
@@ -158,6 +158,7 @@ def test_a_request_that_comes_twice_is_one(
     for _ in range(2):
         assert ask(receiver, request((CR, "1.2.99"))) == 0x0000
         assert reporter(node, config).report_due() == 1
+        node.clock.tick(60)
     assert len(node.rows("pledges")) == 1
     assert len(peer.heard) == 2
 
@@ -165,7 +166,7 @@ def test_a_request_that_comes_twice_is_one(
 def test_a_peer_cannot_fill_the_table_of_requests(
     node: StoreHarness, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond a number of open ones, 0213H; answered ones are forgotten after a week."""
+    """Beyond a number of open ones, 0213H; answered ones are forgotten after a day."""
     monkeypatch.setattr(commitment_requests, "MOST_OPEN", 2)
     asked = [request((CR, "1.2.99"), transaction=f"2.25.{number}") for number in range(1, 5)]
     assert [ask(receiver, ds) for ds in asked[:3]] == [0x0000, 0x0000, 0x0213]
@@ -175,10 +176,54 @@ def test_a_peer_cannot_fill_the_table_of_requests(
     node.store.commitment_requests.reported(claimed, 0, 1)
     assert ask(receiver, asked[2]) == 0x0000
     assert len(node.rows("pledges")) == 3
-    node.clock.tick(8 * 24 * 3600)
+    node.clock.tick(2 * 24 * 3600)
     assert ask(receiver, asked[3]) == 0x0213
     assert ask(receiver, asked[2]) == 0x0000
     assert len(node.rows("pledges")) == 2
+
+
+def test_a_request_repeated_without_end_costs_little(
+    node: StoreHarness, receiver: Receiver, config: Config, peer: CommittingPeer
+) -> None:
+    """Two audit lines, of the request and of its repetition; a report a minute at most."""
+    for _ in range(5):
+        assert ask(receiver, request((CR, "1.2.99"))) == 0x0000
+        reporter(node, config).report_due()
+    assert node.kinds().count(AuditKind.COMMITMENT_ASKED) == 2
+    assert node.kinds().count(AuditKind.COMMITMENT_REPORTED) == len(peer.heard) == 1
+    receiver.stop(drain_seconds=0.5)
+    [*_, last] = node.store.audit.tail(1)
+    assert last.event.detail["count"] == 3
+
+
+def test_the_requests_of_a_peer_are_bounded_in_size_and_rate(
+    node: StoreHarness, receiver: Receiver, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0213H, with one audit line for all of them; answered requests keep no list of objects."""
+    monkeypatch.setattr(commitment_requests, "MOST_OBJECTS", 3)
+    monkeypatch.setattr(commitment_requests, "MOST_HOURLY", 2)
+    pair = (CR, "1.2.98"), (CR, "1.2.99")
+    asked = [request(*pair, transaction=f"2.25.{number}") for number in range(1, 5)]
+    assert [ask(receiver, ds) for ds in asked[:3]] == [0x0000, 0x0213, 0x0213]
+    assert node.kinds().count(AuditKind.COMMITMENT_REFUSED) == 1
+    reporter(node, config).report_due()
+    assert {row["items"] for row in node.rows("pledges")} == {"[]"}
+    assert ask(receiver, asked[1]) == 0x0000
+    reporter(node, config).report_due()
+    assert ask(receiver, asked[2]) == 0x0213
+    node.clock.tick(3601)
+    assert ask(receiver, asked[2]) == 0x0000
+
+
+def test_a_report_is_not_tried_for_ever(
+    node: StoreHarness, receiver: Receiver, config: Config, peer: CommittingPeer
+) -> None:
+    """A week after the request it is given up, whatever number of attempts is left."""
+    ask(receiver, request((CR, "1.2.99")))
+    peer.stop()
+    node.clock.tick(8 * 24 * 3600)
+    assert reporter(node, config).report_due() == 1
+    assert AuditKind.COMMITMENT_GIVEN_UP in node.kinds()
 
 
 def test_a_stranger_is_refused_at_once(node: StoreHarness, receiver: Receiver) -> None:
@@ -195,7 +240,7 @@ def test_a_calling_peer_with_a_port_is_no_stranger(
     known = config.node.model_copy(update={"allowed_calling": (modality,)})
     config = config.model_copy(update={"node": known, "destinations": ()})
     intake = Intake(node.store.commitments, config.delivery, node.clock)
-    handler = CommitmentHandler(config, node.store.commitment_requests, intake, node.store.audit)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
     running = Receiver(
         config, MemoryStore(), node.store.audit, node.clock, handlers=handler.handlers
     )

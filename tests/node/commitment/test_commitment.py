@@ -86,9 +86,9 @@ def listening(node: StoreHarness, folder: Path, *peers: DicomDestination) -> Ite
     own = config.node.model_copy(update={"port": 0, "host": "127.0.0.1"})
     config = config.model_copy(update={"node": own, "delivery": DELIVERY})
     intake = Intake(node.store.commitments, DELIVERY, node.clock)
-    handler = CommitmentHandler(config, node.store.commitment_requests, intake, node.store.audit)
+    handler = CommitmentHandler(config, node.store.commitment_requests, intake)
     memory = MemoryStore()
-    receiver = Receiver(config, memory, memory, node.clock, handlers=handler.handlers)
+    receiver = Receiver(config, memory, node.store.audit, node.clock, handlers=handler.handlers)
     receiver.start()
     try:
         yield receiver
