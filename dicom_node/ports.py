@@ -200,10 +200,7 @@ class CommitmentRequests(Protocol):
     def claim(
         self, owner: str, lease_until: datetime, ae_title: str | None = None
     ) -> CommitmentRequest | None:
-        """Lease the oldest request that is to be answered now, or None.
-
-        With ``ae_title``, only requests of this peer.
-        """
+        """Lease the oldest request, of this peer or any, that is to be answered now, or None."""
 
     def due(self) -> list[str]:
         """AE titles of the peers that are to be answered now."""

@@ -75,10 +75,13 @@ class QuotasConfig(Section):
     peer_mb: Quota = 102400  # MiB
     peer_objects: Quota = 50000
     peer_studies: Quota = 10000
+    peer_mpixels: Quota = 500000  # million pixels
     address_mb: Quota = 204800  # MiB
     address_objects: Quota = 100000
     address_studies: Quota = 20000
+    address_mpixels: Quota = 1000000  # million pixels
     address_associations: Quota = 48
+    association_mpixels: Quota = 200000  # million pixels
     disk_share: Annotated[float, Field(ge=0, lt=1)] | None = 0.8  # of what `spool` leaves free
 
 

@@ -66,5 +66,9 @@ def native_bytes(header: Header) -> int:
     if header.rows is None or header.columns is None or header.bits_allocated is None:
         return 0
     samples = 2 if header.photometric.endswith("_422") else header.samples_per_pixel or 1
-    pixels = header.rows * header.columns * (header.frames or 1)
-    return (pixels * samples * header.bits_allocated + 7) // 8
+    return (pixel_count(header) * samples * header.bits_allocated + 7) // 8
+
+
+def pixel_count(header: Header) -> int:
+    """Pixels of all frames by the header; 0 if it does not say."""
+    return (header.rows or 0) * (header.columns or 0) * (header.frames or 1)

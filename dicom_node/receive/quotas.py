@@ -1,4 +1,4 @@
-"""What one peer, and one address, may send: objects, bytes and studies in a time window.
+"""What one peer, and one address, may send: objects, bytes, pixels and studies in a time window.
 
 The disk is shared: a peer's films may fill a part of it only, so that the common limit
 `spool.min_free_mb` is never reached by one peer alone.
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _STEPS = 12  # of the window; what was sent is forgotten a step at a time
 _REFRESH_SECONDS = 60.0  # between two counts of what the database says of each peer
 _MIB = 2**20
+_MILLION = 10**6
+_MOST_COUNTED = 100 * _MILLION  # pixels of one object; a larger film is refused without decoding
 
 
 @dataclass(slots=True)
@@ -32,15 +34,16 @@ class _Sent:
 
     objects: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     size: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # bytes
+    pixels: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     studies: dict[str, int] = field(default_factory=dict)  # Study Instance UID -> last step
 
     def forget(self, before: int) -> bool:
         """Remove steps older than this one; return whether nothing is left."""
-        for steps in (self.objects, self.size):
+        for steps in (self.objects, self.size, self.pixels):
             for step in [each for each in steps if each < before]:
                 del steps[step]
         self.studies = {uid: step for uid, step in self.studies.items() if step >= before}
-        return not (self.objects or self.size or self.studies)
+        return not (self.objects or self.size or self.pixels or self.studies)
 
 
 class Quotas:
@@ -99,6 +102,24 @@ class Quotas:
             for sent in self._of(link).values():
                 sent.studies[study_instance_uid] = self._step
 
+    def pixels(self, link: Link, count: int, in_association: int) -> None:
+        """Count the pixels of an object; raises StoreRefused if they are too many.
+
+        Parameters
+        ----------
+        in_association
+            Pixels that the association has sent before.
+        """
+        with self._lock:
+            sent = self._of(link)
+            sums = {name: sum(each.pixels.values()) for name, each in sent.items()}
+            for name, before in {"association": in_association, **sums}.items():
+                most = getattr(self._config, f"{name}_mpixels")
+                if most and before + count > most * _MILLION:
+                    raise _exceeded(f"{name}_mpixels")
+            for each in sent.values():
+                each.pixels[self._step] += count
+
     def _of(self, link: Link) -> dict[str, _Sent]:
         """Return what the link's peer and its address sent."""
         step = int(self._seconds() * _STEPS / self._config.window_seconds)
@@ -148,6 +169,7 @@ class PeerGuard:
         self._quotas = quotas
         self._link = link
         self._counted = 0  # bytes of the object that is arriving
+        self._pixels = 0  # of the objects before it
 
     def begin(self) -> None:
         """Raise StoreRefused if no object may come now."""
@@ -164,6 +186,12 @@ class PeerGuard:
     def study(self, study_instance_uid: str) -> None:
         """Raise StoreRefused if the object's study is one too many."""
         self._quotas.study(self._link, study_instance_uid)
+
+    def pixels(self, count: int) -> None:
+        """Raise StoreRefused if the object's pixels, by its header, are too many."""
+        count = min(count, _MOST_COUNTED)
+        self._quotas.pixels(self._link, count, self._pixels)
+        self._pixels += count
 
 
 def _exceeded(quota: str) -> StoreRefused:

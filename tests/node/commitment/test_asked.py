@@ -215,7 +215,7 @@ def test_the_requests_of_a_peer_are_bounded_in_size_and_rate(
     assert ask(receiver, asked[2]) == 0x0000
 
 
-def test_a_report_is_not_tried_for_ever(
+def test_a_report_is_given_up_after_a_week(
     node: StoreHarness, receiver: Receiver, config: Config, peer: CommittingPeer
 ) -> None:
     """A week after the request it is given up, whatever number of attempts is left."""

@@ -6,6 +6,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
 from support.receiving import MemoryStore, association, receiver, send, small_film
 
 from dicom_node.config import QuotasConfig
@@ -65,6 +68,42 @@ def test_an_address_has_a_quota_whatever_it_calls_itself(
     with receiver(tmp_path, store, quotas=QuotasConfig(address_objects=2)) as node:
         statuses = [send(node.ports[0], small_film(seed), calling=f"CT{seed}") for seed in range(3)]
     assert statuses == [0x0000, 0x0000, 0xA700]
+
+
+@pytest.mark.parametrize("quota", ["association_mpixels", "peer_mpixels", "address_mpixels"])
+def test_pixels_are_limited_whatever_their_bytes(
+    tmp_path: Path, store: MemoryStore, quota: str
+) -> None:
+    """Compressed films of few bytes cost their pixels; 0xA700, one audit line for all of them."""
+    quotas = QuotasConfig.model_validate({quota: 12})
+    films = [packed(seed, Rows=2000, Columns=2500) for seed in range(4)]
+    with receiver(tmp_path, store, quotas=quotas) as node:
+        with association(node.ports[0], films[0].SOPClassUID, syntax=RLELossless) as assoc:
+            statuses = [int(assoc.send_c_store(film).Status) for film in films]
+        again = send(node.ports[0], films[3])
+    assert statuses == [0x0000, 0x0000, 0xA700, 0xA700]
+    assert again == (0x0000 if quota.startswith("association") else 0xA700)
+    first, *_ = of_kind(store, AuditKind.QUOTA_EXCEEDED)
+    assert quota in str(first.detail["reason"])
+
+
+def test_a_header_that_lies_of_its_size_costs_no_more_than_the_largest_film(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    """It uses up nothing that other films of the same router need."""
+    liar = packed(0, Rows=65535, Columns=65535, NumberOfFrames=99999)
+    with receiver(tmp_path, store, quotas=QuotasConfig(address_mpixels=101)) as node:
+        assert send(node.ports[0], liar) == 0x0000
+        assert send(node.ports[0], small_film(1)) == 0x0000
+
+
+def packed(seed: int, **elements: object) -> Dataset:
+    """A film of a few bytes whose header says what it likes of its size."""
+    ds = small_film(seed, **elements)
+    ds.PixelData = encapsulate([bytes(64)])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = RLELossless
+    return ds
 
 
 def test_an_address_has_a_share_of_the_associations(tmp_path: Path, store: MemoryStore) -> None:
