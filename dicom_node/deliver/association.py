@@ -144,7 +144,8 @@ def _request(
             ae_title=destination.ae_title,
             evt_handlers=wire.handlers,  # type: ignore[arg-type]
             ext_neg=[
-                build_role(str(cx.abstract_syntax), scp_role=True) for cx in contexts if cx.scp_role
+                build_role(uid, scp_role=True)
+                for uid in dict.fromkeys(str(cx.abstract_syntax) for cx in contexts if cx.scp_role)
             ],
             tls_args=tls_args(destination, tls),
         )

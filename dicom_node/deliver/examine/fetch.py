@@ -77,7 +77,7 @@ def by_get(
         There is no association, or the PACS does not finish.
     """
     fetched = Fetched(sop_instance_uids)
-    with caller.association([build_context(GET), *_storage(scp=True)]) as assoc:
+    with caller.association([build_context(GET), *_each_syntax()]) as assoc:
         assoc.bind(evt.EVT_C_STORE, fetched.store)
         _finish(assoc.send_c_get(_identifier(study_instance_uid), GET))
     return fetched.found
@@ -98,7 +98,7 @@ def by_move(
     """
     fetched = Fetched(sop_instance_uids)
     ae = AE(caller.ae_title)
-    ae.supported_contexts = list(_storage())
+    ae.supported_contexts = [build_context(uid, list(each)) for uid, each in MATRIX.items()]
     handlers: list[Any] = [(evt.EVT_C_STORE, fetched.store)]
     try:
         server = ae.start_server(listen, block=False, evt_handlers=handlers)
@@ -155,10 +155,10 @@ def _identifier(study_instance_uid: str) -> Dataset:
     return identifier
 
 
-def _storage(*, scp: bool = False) -> Iterator[PresentationContext]:
-    """What the node's results come back in."""
+def _each_syntax() -> Iterator[PresentationContext]:
+    """A context for each transfer syntax, so that the PACS need not transcode what it keeps."""
     for uid, syntaxes in MATRIX.items():
-        context = build_context(uid, list(syntaxes))
-        if scp:
+        for syntax in syntaxes:
+            context = build_context(uid, syntax)
             context.scp_role = True
-        yield context
+            yield context

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import trustme
 import yaml
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -19,6 +20,7 @@ from support.archive import Archive
 from support.certificates import identity
 from support.objects import composed, small_film
 from support.peer import Peer, destination, free_port
+from support.receiving import MemoryStore, receiver
 from typer.testing import CliRunner
 
 from dicom_node import compose
@@ -31,9 +33,8 @@ from dicom_node.deliver.examine.offers import FIND, GET, MATRIX, MOVE, offers
 from dicom_node.deliver.examine.trial import Trial, trial
 from dicom_node.deliver.senders import Senders
 from dicom_node.domain.clock import utc_now
+from dicom_node.errors import PeerUnavailable
 from dicom_node.tls.client import handshake
-
-NAMED = ("OtherPatientNames", "PatientName")
 
 
 def coerced(ds: Dataset) -> None:
@@ -114,10 +115,22 @@ def test_the_next_way_is_tried_if_one_fails(tmp_path: Path, results: list[Path])
     assert reason.startswith("C-MOVE: ")
 
 
-def test_objects_that_were_not_asked_for_are_not_taken(tmp_path: Path) -> None:
-    """A PACS that sends another study by C-GET does not get it into the comparison."""
-    taken = fetch.Fetched(["1.2.3"])
-    assert taken.found == {}
+class Generous(Archive):
+    """Gives back everything that it keeps, whatever the query."""
+
+    def matching(self, identifier: Dataset) -> list[Dataset]:
+        return [ds for study in self.studies().values() for ds in study]
+
+
+def test_objects_that_were_not_asked_for_are_not_taken(tmp_path: Path, results: list[Path]) -> None:
+    """A PACS that sends more than was asked for by C-GET does not get it into the comparison."""
+    wanted = str(dcmread(results[-1]).SOPInstanceUID)
+    with Generous(tmp_path) as pacs:
+        peer = destination(pacs.port)
+        list(Senders("DICOM_NODE", [peer], 5.0).send("pacs", results))
+        caller = fetch.Caller("DICOM_NODE", peer, 5.0, TlsConfig())
+        taken = fetch.by_get(caller, "1.2.3", [wanted])
+    assert set(taken) == {wanted}
 
 
 def test_changes_inside_sequences_are_named_by_item() -> None:
@@ -134,9 +147,26 @@ def test_changes_inside_sequences_are_named_by_item() -> None:
 
 
 def test_tls_is_described(tmp_path: Path) -> None:
-    """A plain destination has no handshake."""
+    """Version, cipher and the peer's certificate; an unknown authority is named as the fault."""
+    ours = identity(tmp_path, "ours")
+    stranger = identity(tmp_path, "stranger", trustme.CA(organization_name="Elsewhere"))
+    for name, tls in (("node", identity(tmp_path, "node")), ("stranger", stranger)):
+        with receiver(tmp_path / f"{name}-data", MemoryStore(), tls=tls) as node:
+            peer = destination(node.ports[-1]).model_copy(update={"tls": True})
+            if tls is stranger:
+                with pytest.raises(PeerUnavailable, match="certificate"):
+                    handshake(peer, ours, 5.0)
+                continue
+            found = handshake(peer, ours, 5.0)
+        assert found is not None
+        assert found.version in ("TLSv1.2", "TLSv1.3")
+        assert "CN=node" in found.certificate.subject
+        assert found.cipher
+
+
+def test_a_plain_destination_has_no_handshake() -> None:
+    """Nothing is connected for a destination without TLS."""
     assert handshake(destination(1), TlsConfig(), 1.0) is None
-    assert identity(tmp_path, "node").port
 
 
 def test_trial_study_names_no_patient() -> None:
