@@ -66,7 +66,12 @@ def overview(created: Created) -> Iterator[str]:
             ("1.2.2 Storage", "Y", "Y"),
             ("1.2.2 Storage Commitment", "Y", "Y"),
             ("1.2.3 Workflow Management", "N", "N"),
-            ("1.2.4 Query/Retrieve", "Y, C-FIND in place of storage commitment only", "N"),
+            (
+                "1.2.4 Query/Retrieve",
+                "Y, C-FIND in place of storage commitment; "
+                "C-FIND, C-GET, C-MOVE by `dicom-node doctor destination`",
+                "N",
+            ),
             ("1.2.5 Print Management", "N", "N"),
         ],
     )
@@ -75,6 +80,11 @@ def overview(created: Created) -> Iterator[str]:
         ("Service", "User Agent", "Origin Server"),
         [
             ("1.3.2 Studies Web Service: Store (STOW-RS)", "Y", "N"),
+            (
+                "1.3.2 Studies Web Service: Retrieve (WADO-RS)",
+                "Y, metadata, by `dicom-node doctor destination` only",
+                "N",
+            ),
             (
                 "1.3.2 Studies Web Service: Search (QIDO-RS)",
                 "Y, by `dicom-node echo`, and for an object that the service says it has",
