@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests that want one, and a store."""
+"""The log as it was, a PostgreSQL server for the tests that want one, and a store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from support.fakes import FakeClock, StoreHarness, store_harness
 from support.postgres import Postgres, postgres, programs
 
 from dicom_node.store.plain import SQLITE
 from dicom_node.store.store import open_store
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """Take back what a test configures: its log's stream is closed when it ends."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from dicom_node.cli.render import print_line as say
 from dicom_node.cli.shadow import print_comparison
 from dicom_node.cli.studies import store_of
 from dicom_node.config import load
-from dicom_node.domain.paired import compare
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def replay(
     both = zip(films, outcomes, strict=True)
     read = [(film, reading) for film, reading in both if not isinstance(reading, str)]
     pairs = paired(read, store.verdicts.current())
+    from dicom_node.domain.paired import compare
+
     found = compare(pairs)
     counts = {"read": len(read)} | {name: outcomes.count(name) for name in ("refused", "failed")}
     report = {"model": reader.identity.version, "films": counts}

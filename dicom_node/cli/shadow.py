@@ -18,7 +18,6 @@ from dicom_node.cli.render import (
 )
 from dicom_node.cli.studies import store_of
 from dicom_node.config import load
-from dicom_node.domain.paired import LEAST, compare, objections
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def report(
     if candidate is None:
         raise NodeError("no candidate has read a film: set models.shadow and restart the node")
     pairs = store.shadow.pairs(candidate, store.verdicts.current(), moment(since))
+    from dicom_node.domain.paired import compare  # numpy: other commands start without it
+
     found = compare(pairs)
     if as_json:
         print_json({"candidate": candidate.as_json(), **found.as_json()})
@@ -55,6 +56,8 @@ def report(
 
 def print_comparison(found: Comparison) -> None:
     """Print the studies that differ, then the figures, or that there are too few to say."""
+    from dicom_node.domain.paired import LEAST, objections
+
     print_table(
         NOT_FOR_DIAGNOSIS,
         ["study", "in use", "candidate", "verdict"],

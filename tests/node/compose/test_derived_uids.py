@@ -34,6 +34,7 @@ SILENT = {
     "log": "log",
     "quotas": "limits what is received",
     "http": "shows state",
+    "store": "storage",
     "alerts": "shows state",
 }
 
@@ -70,6 +71,7 @@ def _others(value: Any) -> Iterator[Any]:
         yield f"{value}x"
     elif isinstance(value, list | tuple):
         yield [*value, "OTHER"]
+        yield [*value, {"view": "AP", "pneumonia": 0.25}]
     elif isinstance(value, dict):
         yield {"sensitive": 0.25}
     elif value is None:
