@@ -49,6 +49,7 @@ def replay(
     Films that the networks may have learned from are left out, and those refused at the time.
     """
     from dicom_node.domain.clock import utc_now
+    from dicom_node.domain.paired import compare
     from dicom_node.infer import CascadeReader
     from dicom_node.log import configure
     from dicom_node.pipeline import Pipeline
@@ -68,8 +69,6 @@ def replay(
     both = zip(films, outcomes, strict=True)
     read = [(film, reading) for film, reading in both if not isinstance(reading, str)]
     pairs = paired(read, store.verdicts.current())
-    from dicom_node.domain.paired import compare
-
     found = compare(pairs)
     counts = {"read": len(read)} | {name: outcomes.count(name) for name in ("refused", "failed")}
     report = {"model": reader.identity.version, "films": counts}

@@ -39,13 +39,13 @@ def report(
 
     Films that the candidate may have learned from are left out.
     """
+    from dicom_node.domain.paired import compare  # numpy: other commands start without it
+
     store = store_of(load(config))
     candidate = store.shadow.latest()
     if candidate is None:
         raise NodeError("no candidate has read a film: set models.shadow and restart the node")
     pairs = store.shadow.pairs(candidate, store.verdicts.current(), moment(since))
-    from dicom_node.domain.paired import compare  # numpy: other commands start without it
-
     found = compare(pairs)
     if as_json:
         print_json({"candidate": candidate.as_json(), **found.as_json()})

@@ -96,12 +96,8 @@ class StowSender:
         """Test the connection: search for one study (QIDO-RS, PS3.18 10.6), ignore the result."""
         started, service = time.monotonic(), self._destinations[destination]
         try:
-            with (
-                closing(Deadline()) as deadline, _session(service) as session,
-                _asking(service, deadline), deadline.within(2 * self._timeout),
-            ):  # fmt: skip
-                watch(session, deadline)
-                self._client(service, session, deadline).search_for_studies(limit=1)
+            with self._connected(service) as client:
+                client.search_for_studies(limit=1)
             ok, reason = True, f"{service.url} answers"
         except (requests.HTTPError, requests.TooManyRedirects) as error:
             ok, reason = False, http_sentence(status_of(error))
@@ -121,12 +117,7 @@ class StowSender:
         """
         service = self._destinations[destination]
         try:
-            with (
-                closing(Deadline()) as deadline, _session(service) as session,
-                _asking(service, deadline), deadline.within(2 * self._timeout),
-            ):  # fmt: skip
-                watch(session, deadline)
-                client = self._client(service, session, deadline)
+            with self._connected(service) as client:
                 found = client.retrieve_study_metadata(study_instance_uid)
             return [Dataset.from_json(each) for each in found]
         except (requests.HTTPError, requests.TooManyRedirects) as error:
@@ -186,6 +177,16 @@ class StowSender:
             return self._client(service, session, deadline).search_for_instances(
                 study_instance_uid, search_filters=filters, fields=["SOPClassUID"]
             )
+
+    @contextmanager
+    def _connected(self, service: WebDestination) -> Iterator[DICOMwebClient]:
+        """Hold a client for one request without a body."""
+        with (
+            closing(Deadline()) as deadline, _session(service) as session,
+            _asking(service, deadline), deadline.within(2 * self._timeout),
+        ):  # fmt: skip
+            watch(session, deadline)
+            yield self._client(service, session, deadline)
 
     def _client(
         self,

@@ -30,6 +30,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_node.dicom.files import durable_write
+from dicom_node.receive.contexts import support
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -164,10 +165,7 @@ def _application_entity(
     ae = AE(ae_title)
     ae.require_called_aet = require_called
     ae.maximum_associations = 64
-    for cx in (build_context(Verification), *contexts):  # set all at once, they lose their roles
-        ae.add_supported_context(
-            str(cx.abstract_syntax), cx.transfer_syntax, cx.scu_role, cx.scp_role
-        )
+    support(ae, [build_context(Verification), *contexts])
     return ae
 
 

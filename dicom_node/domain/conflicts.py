@@ -54,6 +54,11 @@ class PatientKey:
         """Parse what ``str`` wrote."""
         return cls(*text.split("/"))
 
+    @classmethod
+    def number_in(cls, text: str | None) -> str:
+        """The digest of the Patient ID in what ``str`` wrote; empty if there is none."""
+        return cls.read(text).number if text else ""
+
     def __str__(self) -> str:
         return f"{self.number}/{self.issuer}/{self.birth_date}"
 

@@ -198,15 +198,18 @@ def _auc(ill: Sequence[Pair], well: Sequence[Pair]) -> Change:
     for name in ("used", "other"):
         high = np.array([getattr(pair, name).probability for pair in ill])
         low = np.array([getattr(pair, name).probability for pair in well])
-        of_ill.append(_placements(high, low))
-        of_well.append(1.0 - _placements(low, high))
+        of_ill.append(placements(high, low))
+        of_well.append(1.0 - placements(low, high))
         areas.append(float(of_ill[-1].mean()))
     variance = _variance(of_ill[1] - of_ill[0]) + _variance(of_well[1] - of_well[0])
     return _change(areas[0], areas[1], areas[1] - areas[0], math.sqrt(variance))
 
 
-def _placements(scores: _Floats, others: _Floats) -> _Floats:
-    """For each score, the share of the other side's scores below it; ties count half."""
+def placements(scores: _Floats, others: _Floats) -> _Floats:
+    """For each score, the share of the other side's scores below it; ties count half.
+
+    Their mean is the area under the ROC curve (Mann-Whitney), if the scores are those of the ill.
+    """
     ordered = np.sort(others)
     below = np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")
     return np.asarray(below / (2.0 * len(ordered)), np.float64)

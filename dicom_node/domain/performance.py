@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_node.domain.paired import LEAST
+from dicom_node.domain.paired import LEAST, placements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,11 +124,8 @@ def auc(scores: Floats, positive: Bools) -> float:
     scores, positive
         One value for each study, shape (studies,).
     """
-    ill, well = scores[positive], np.sort(scores[~positive])
-    if not len(ill) or not len(well):
-        return float("nan")
-    below, not_above = np.searchsorted(well, ill, "left"), np.searchsorted(well, ill, "right")
-    return float((below + not_above).sum() / (2 * len(ill) * len(well)))
+    ill, well = scores[positive], scores[~positive]
+    return float(placements(ill, well).mean()) if len(ill) and len(well) else float("nan")
 
 
 def _share(cases: Sequence[Case], *, positive: bool) -> Interval:

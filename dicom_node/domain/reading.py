@@ -78,6 +78,11 @@ class ReadingSummary:
     config_digest: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)  # what was unusual about the pixels
 
+    @property
+    def networks(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """Version and digests: scores of other networks are not comparable."""
+        return self.model_version, tuple(sorted(self.model_digests.items()))
+
     def as_json(self) -> dict[str, object]:
         """The summary in plain JSON values."""
         return {

@@ -20,6 +20,11 @@ if TYPE_CHECKING:  # the commands that only ask for state start without numpy
     from numpy.typing import NDArray
 
 
+#: Rows x columns beyond this are refused before anything is allocated; the largest detector in
+#: use has some 20 million pixels.
+MOST_PIXELS = 100_000_000
+
+
 class Identity(StrEnum):
     """What the objects for a destination say of the patient."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.dicom.header import number
-from dicom_node.domain.values import RefusalCode
+from dicom_node.domain.values import MOST_PIXELS, RefusalCode
 from dicom_node.errors import UnreadablePixels
 from dicom_node.pixels.codestream import COMPRESSED, Facts, facts, fragments
 
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 
 #: Stored values as unsigned bit patterns, (rows, columns).
 Stored: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-
-#: Rows x columns beyond this are refused before anything is allocated; the largest detector in
-#: use has some 20 million pixels.
-MOST_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ accepted: those that every peer can produce come first.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydicom import uid
 from pydicom.uid import UID
@@ -14,6 +15,11 @@ from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at import
 
 from dicom_node.domain.commitment import PUSH_MODEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pynetdicom import AE
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,14 @@ class SharedContexts(list[PresentationContext]):
 
     def __deepcopy__(self, memo: object) -> SharedContexts:
         return self
+
+
+def support(ae: AE, contexts: Iterable[PresentationContext]) -> None:
+    """Let an application entity accept these; assigned all at once, they would lose their roles."""
+    for each in contexts:
+        ae.add_supported_context(
+            str(each.abstract_syntax), each.transfer_syntax, each.scu_role, each.scp_role
+        )
 
 
 def supported_contexts() -> list[PresentationContext]:

@@ -14,7 +14,7 @@ import select
 import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ _BETWEEN = 0.0001  # seconds that pynetdicom sleeps once it has something to do
 _Item = TypeVar("_Item")
 
 
-class WakingQueue(queue.Queue[_Item], Generic[_Item]):
+class WakingQueue(queue.Queue[_Item]):
     """A queue that calls ``wake`` after each item that is put into it."""
 
     def __init__(self, wake: Callable[[], None]) -> None:

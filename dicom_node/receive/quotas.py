@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dicom_node.domain.values import MOST_PIXELS
 from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _STEPS = 12  # of the window; what was sent is forgotten a step at a time
 _REFRESH_SECONDS = 60.0  # between two counts of what the database says of each peer
 _MIB = 2**20
 _MILLION = 10**6
-_MOST_COUNTED = 100 * _MILLION  # pixels of one object; a larger film is refused without decoding
 
 
 @dataclass(slots=True)
@@ -149,7 +149,7 @@ class Quotas:
             raise _exceeded("disk_share")
 
     def _refresh(self) -> None:
-        """Count again what each peer has on disk: retention removes studies."""
+        """Update what each peer has on disk, once a minute: retention removes studies."""
         now = self._seconds()
         with self._lock:
             due = self._counted_at is None or now - self._counted_at >= _REFRESH_SECONDS
@@ -189,7 +189,7 @@ class PeerGuard:
 
     def pixels(self, count: int) -> None:
         """Raise StoreRefused if the object's pixels, by its header, are too many."""
-        count = min(count, _MOST_COUNTED)
+        count = min(count, MOST_PIXELS)  # a larger film costs no decoding
         self._quotas.pixels(self._link, count, self._pixels)
         self._pixels += count
 

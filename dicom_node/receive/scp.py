@@ -18,7 +18,7 @@ from dicom_node.receive.access import AccessList
 from dicom_node.receive.arrival import SpoolingDimse
 from dicom_node.receive.associations import Link, Links, Rejection
 from dicom_node.receive.c_store import CStoreHandler
-from dicom_node.receive.contexts import supported_contexts
+from dicom_node.receive.contexts import support, supported_contexts
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.listeners import TlsServer, accept, listen
@@ -126,10 +126,7 @@ class Receiver:
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         contexts = supported_contexts()
         self._classes = frozenset(str(cx.abstract_syntax) for cx in contexts)
-        for cx in contexts:  # assigned all at once, they would lose their roles
-            ae.add_supported_context(
-                str(cx.abstract_syntax), cx.transfer_syntax, cx.scu_role, cx.scp_role
-            )
+        support(ae, contexts)
         # Ours is stricter: pynetdicom counts every connection, even those that are about to end.
         ae.maximum_associations = self._node.max_associations + 2 * self._limits.silent
         ae.maximum_pdu_size = MAX_PDU

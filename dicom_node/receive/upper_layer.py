@@ -190,7 +190,7 @@ def _with_accepted_ids(pdu: bytes, ids: dict[int, int]) -> bytes:
 
 
 def _with_rejected(pdu: bytes, ids: tuple[int, ...]) -> bytes:
-    """An A-ASSOCIATE-AC that also rejects these presentation contexts, PS3.8 Table 9-18."""
+    """Add these presentation contexts to an A-ASSOCIATE-AC, as rejected (PS3.8 Table 9-18)."""
     syntax = struct.pack(">BxH", 0x40, len(_ANY_SYNTAX)) + _ANY_SYNTAX
     items = b"".join(
         struct.pack(">BxHBxBx", 0x21, 4 + len(syntax), each, _NOT_SUPPORTED) + syntax

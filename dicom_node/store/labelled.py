@@ -64,7 +64,7 @@ def labelled_films(engine: Engine, verdicts: Mapping[str, Finding]) -> list[Labe
             sop_instance_uid=row["sop_instance_uid"],
             path=Path(row["path"]),
             taken=_day(row["film_date"]) or row["received_at"].date(),
-            patient=_patient(row["patient_key"]) or row["study_instance_uid"],
+            patient=PatientKey.number_in(row["patient_key"]) or row["study_instance_uid"],
             finding=verdicts[row["study_instance_uid"]],
         )
         for row in rows
@@ -75,7 +75,3 @@ def labelled_films(engine: Engine, verdicts: Mapping[str, Finding]) -> list[Labe
 
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
-
-
-def _patient(key: str | None) -> str:
-    return PatientKey.read(key).number if key else ""

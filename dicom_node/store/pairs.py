@@ -43,7 +43,7 @@ def shadow_pairs(
     films = new_films(engine, query, candidate.learned_before)
     both = [(film, ReadingSummary.from_json(film["other"])) for film in films]
     return paired(
-        [(film, other) for film, other in both if _networks(_used(film)) != _networks(other)],
+        [(film, other) for film, other in both if _used(film).networks != other.networks],
         verdicts,
     )
 
@@ -62,10 +62,10 @@ def paired(
     """Films with the other version's readings -> studies, by the version of the latest reading."""
     if not both:
         return []
-    newest = _networks(_used(max((film for film, _ in both), key=lambda film: film["read_at"])))
+    newest = _used(max((film for film, _ in both), key=lambda film: film["read_at"])).networks
     studies: defaultdict[str, list[tuple[ReadingSummary, ReadingSummary]]] = defaultdict(list)
     for film, other in both:
-        if _networks(_used(film)) == newest:
+        if _used(film).networks == newest:
             studies[film["study_instance_uid"]].append((_used(film), other))
     return [
         Pair(
@@ -90,10 +90,6 @@ def _score(films: Sequence[ReadingSummary]) -> Score:
         positive=any(film.pneumonia.positive for film in films),
         seconds=sum(film.seconds.get(name, 0.0) for film in films for name in _NETWORK_SECONDS),
     )
-
-
-def _networks(summary: ReadingSummary) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return summary.model_version, tuple(sorted(summary.model_digests.items()))
 
 
 def with_readings(since: datetime | None) -> Select[Any]:
@@ -124,7 +120,7 @@ def _patients_before(connection: Connection, day: date) -> set[str]:
         .join(_READINGS, _READINGS.c.sop_instance_uid == _FILMS.c.sop_instance_uid)
         .where(_READINGS.c.film_date < day.isoformat(), _STUDIES.c.patient_key.is_not(None))
     )
-    return {_number(key) for key in connection.execute(query).scalars()} - {""}
+    return {PatientKey.number_in(key) for key in connection.execute(query).scalars()} - {""}
 
 
 def _is_new(film: Mapping[Any, Any], learned_before: date | None, known: set[str]) -> bool:
@@ -134,10 +130,5 @@ def _is_new(film: Mapping[Any, Any], learned_before: date | None, known: set[str
     return (
         taken is not None
         and taken >= learned_before.isoformat()
-        and _number(film["patient_key"]) not in known
+        and PatientKey.number_in(film["patient_key"]) not in known
     )
-
-
-def _number(patient_key: str | None) -> str:
-    """The digest of a patient's number; empty if the header has none."""
-    return PatientKey.read(patient_key).number if patient_key else ""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from sqlalchemy import select
-
 from dicom_node.domain.conflicts import PatientKey
 from dicom_node.domain.performance import Case
 from dicom_node.domain.reading import ReadingSummary
 from dicom_node.store import schema
 from dicom_node.store.database import reading
+from dicom_node.store.pairs import with_readings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ By: TypeAlias = Literal["ae", "hour"]
 Stage: TypeAlias = Literal["pneumonia", "covid19"]
 
 ALL = "all"
-_FILMS, _READINGS, _STUDIES = schema.instances, schema.readings, schema.studies
+_FILMS = schema.instances
 
 
 def cases(
@@ -50,11 +49,11 @@ def cases(
     films = _films(engine, since)
     if not films:
         return "", {}
-    newest = _networks(max(films, key=lambda each: each[0]["read_at"])[1])
+    newest = max(films, key=lambda each: each[0]["read_at"])[1].networks
     studies: defaultdict[str, list[tuple[RowMapping, StageSummary]]] = defaultdict(list)
     for film, summary in films:
         said = summary.pneumonia if stage == "pneumonia" else summary.covid19
-        if _networks(summary) == newest and said is not None:
+        if summary.networks == newest and said is not None:
             studies[film["study_instance_uid"]].append((film, said))
     groups: defaultdict[str, list[Case]] = defaultdict(list)
     for study, read in studies.items():
@@ -63,24 +62,10 @@ def cases(
 
 
 def _films(engine: Engine, since: datetime | None) -> list[tuple[RowMapping, ReadingSummary]]:
-    query = (
-        select(
-            _FILMS.c.study_instance_uid, _FILMS.c.calling_ae_title, _FILMS.c.received_at,
-            _STUDIES.c.patient_key, _READINGS.c.read_at, _READINGS.c.summary,
-        )
-        .join(_READINGS, _READINGS.c.sop_instance_uid == _FILMS.c.sop_instance_uid)
-        .join(_STUDIES, _STUDIES.c.study_instance_uid == _FILMS.c.study_instance_uid)
-        .order_by(_FILMS.c.received_at, _FILMS.c.sop_instance_uid)
-    )  # fmt: skip
-    if since is not None:
-        query = query.where(_FILMS.c.received_at >= since)
+    query = with_readings(since).add_columns(_FILMS.c.received_at)
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
-    return [(row, ReadingSummary.from_json(row["summary"])) for row in rows]
-
-
-def _networks(summary: ReadingSummary) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return summary.model_version, tuple(sorted(summary.model_digests.items()))
+    return [(row, ReadingSummary.from_json(row["used"])) for row in rows]
 
 
 def _name(film: RowMapping, by: By | None) -> str:
@@ -95,13 +80,11 @@ def _case(
     finding: Finding | None,
     stage: Stage,
 ) -> Case:
-    key = read[0][0]["patient_key"]
-    number = PatientKey.read(key).number if key else ""
     ill = None
     if finding is not None:
         ill = finding.pneumonia if stage == "pneumonia" else finding.covid19
     return Case(
-        patient=number or study,
+        patient=PatientKey.number_in(read[0][0]["patient_key"]) or study,
         probability=max(said.probability for _, said in read),
         positive=any(said.positive for _, said in read),
         ill=ill,

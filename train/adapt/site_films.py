@@ -6,6 +6,7 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -72,11 +73,8 @@ def base_of(config: Config) -> Path:
     NodeError
         The node's data folder cannot be used.
     """
-    store = _opened(config)
-    try:
+    with closing(_opened(config)) as store:
         promoted = store.promotions.active()
-    finally:
-        store.close()
     if promoted is not None:
         return config.node.data_dir / promoted.folder
     return config.models.dir or registry.SHIPPED[config.models.version]
@@ -93,11 +91,8 @@ def export(config: Config, cascade: Cascade, out: Path) -> list[SiteFilm]:
     NodeError
         The node's data folder cannot be used.
     """
-    store = _opened(config)
-    try:
+    with closing(_opened(config)) as store:
         films = store.queries.labelled(store.verdicts.current())
-    finally:
-        store.close()
     patients = {name: f"P{i:05}" for i, name in enumerate(sorted({f.patient for f in films}), 1)}
     out.mkdir(parents=True, exist_ok=True)
     copied = []

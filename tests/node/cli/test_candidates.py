@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.commands import Commands
 from support.fake_networks import write_models
 from support.fakes import START, full, instance, read, reading_summary
 from support.film import film, write
-from typer.testing import CliRunner, Result
 
-from dicom_node.cli import app
 from dicom_node.config import ModelsConfig
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.clock import utc_now
@@ -26,18 +23,9 @@ from dicom_node.store.store import Store, open_store
 
 
 @dataclass
-class Site:
-    folder: Path
+class Site(Commands):
     model: Path
     store: Store
-
-    def run(self, *words: str) -> Result:
-        return CliRunner().invoke(app, [*words, "--config", str(self.folder / "config.yaml")])
-
-    def json(self, *words: str) -> Any:
-        done = self.run(*words, "--json")
-        assert done.exit_code == 0, done.exception
-        return json.loads(done.stdout)
 
     def read(self, count: int, used: float, other: float, finding: Finding) -> None:
         """So many studies, read by both versions, with the verdict."""

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 import yaml
 from support.certificates import identity
+from support.commands import Commands
 from support.fakes import full, reading_summary
 from support.film import film, write
 from support.peer import Peer, free_port
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from dicom_node.cli import app
 from dicom_node.cli.app import main
@@ -43,19 +44,10 @@ def _now() -> datetime:
 
 
 @dataclass
-class Site:
+class Site(Commands):
     """A node's folder and configuration, with the command line over it."""
 
-    folder: Path
     store: Store
-
-    def run(self, *words: str) -> Result:
-        return CliRunner().invoke(app, [*words, "--config", str(self.folder / "config.yaml")])
-
-    def json(self, *words: str) -> Any:
-        done = self.run(*words, "--json")
-        assert done.exit_code == 0, done.output
-        return json.loads(done.stdout)
 
 
 @pytest.fixture

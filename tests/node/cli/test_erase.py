@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.commands import Commands
 from support.fakes import full, instance, read
 from support.film import film, write
-from typer.testing import CliRunner, Result
 
-from dicom_node.cli import app
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import Job
 from dicom_node.errors import LeaseLost, NodeError
@@ -27,22 +24,12 @@ def _now() -> datetime:
 
 
 @dataclass
-class Site:
-    folder: Path
+class Site(Commands):
     store: Store
 
     @property
     def data(self) -> Path:
         return self.folder / "data"
-
-    def run(self, *words: str, answer: str = "") -> Result:
-        command = [*words, "--config", str(self.folder / "config.yaml")]
-        return CliRunner().invoke(app, command, input=answer)
-
-    def json(self, *words: str) -> Any:
-        done = self.run(*words, "--json")
-        assert done.exit_code == 0, done.exception
-        return json.loads(done.stdout)
 
     def files(self) -> list[Path]:
         return [

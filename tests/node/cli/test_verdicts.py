@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.commands import Commands
 from support.fakes import instance
-from typer.testing import CliRunner, Result
 
-from dicom_node.cli import app
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.conflicts import accession_key
 from dicom_node.errors import NodeError
@@ -19,21 +15,8 @@ from dicom_node.store.secret import node_secret
 from dicom_node.store.store import open_store
 
 
-@dataclass
-class Site:
-    folder: Path
-
-    def run(self, *words: str) -> Result:
-        return CliRunner().invoke(app, [*words, "--config", str(self.folder / "config.yaml")])
-
-    def json(self, *words: str) -> Any:
-        done = self.run(*words, "--json")
-        assert done.exit_code == 0, done.exception
-        return json.loads(done.stdout)
-
-
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> Commands:
     """A node with two studies; the second has the accession number A17."""
     data = tmp_path / "data"
     (tmp_path / "config.yaml").write_text(f"node: {{data_dir: {data}}}\n")
@@ -41,10 +24,10 @@ def site(tmp_path: Path) -> Site:
     store.inbox.add(instance("1.2"))
     store.inbox.add(instance("1.3"), accession=accession_key(node_secret(data), "A17"))
     store.close()
-    return Site(tmp_path)
+    return Commands(tmp_path)
 
 
-def test_a_verdict_is_stored_and_superseded(site: Site) -> None:
+def test_a_verdict_is_stored_and_superseded(site: Commands) -> None:
     """The list says which of them counts."""
     assert "stored" in site.run("verdict", "1.2", "normal", "--at", "2026-01-01").stdout
     assert "stored already" not in site.run("verdict", "1.2", "pneumonia", "--by", "R7").stdout
@@ -56,14 +39,14 @@ def test_a_verdict_is_stored_and_superseded(site: Site) -> None:
     assert "superseded" in site.run("verdicts", "list").stdout
 
 
-def test_a_verdict_on_an_unknown_study_is_refused(site: Site) -> None:
+def test_a_verdict_on_an_unknown_study_is_refused(site: Commands) -> None:
     """In a sentence."""
     done = site.run("verdict", "9.9", "normal")
     assert isinstance(done.exception, NodeError)
     assert "never received" in str(done.exception)
 
 
-def test_a_file_is_imported_whatever_it_holds(site: Site) -> None:
+def test_a_file_is_imported_whatever_it_holds(site: Commands) -> None:
     """What came to nothing is counted, with the lines that could not be read."""
     file = site.folder / "verdicts.csv"
     rows = ["A17,covid-19", "A99,normal", *["A17,nonsense"] * 12]
@@ -78,7 +61,7 @@ def test_a_file_is_imported_whatever_it_holds(site: Site) -> None:
     assert site.json("verdicts", "list")[0]["finding"] == "covid19"
 
 
-def test_names_and_report_texts_of_a_file_are_kept_nowhere(site: Site) -> None:
+def test_names_and_report_texts_of_a_file_are_kept_nowhere(site: Commands) -> None:
     """Nor the accession number: not in the data folder, not in what is printed."""
     private = ("MUSTERMANN", "19510203", "basal infiltrate", "A17", "A99")
     file = site.folder / "verdicts.csv"
@@ -94,7 +77,7 @@ def test_names_and_report_texts_of_a_file_are_kept_nowhere(site: Site) -> None:
         assert text.encode() not in kept
 
 
-def test_a_flood_of_contradictions_and_nonsense_stops_nothing(site: Site) -> None:
+def test_a_flood_of_contradictions_and_nonsense_stops_nothing(site: Commands) -> None:
     """Of a thousand rows each is counted, the newest counts, and the audit log stays intact."""
     kinds = ["1.2,normal,2026-01-01", "1.2,pneumonia,2026-01-02", "9.9,normal,", "\x00,\x1b[2J,"]
     file = site.folder / "verdicts.csv"
