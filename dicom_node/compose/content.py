@@ -151,17 +151,17 @@ class _Writer:
     def _algorithm(self, stage: _Stage, result: StageResult) -> hd.sr.AlgorithmIdentification:
         model = self.reading.model
         heatmap = model.h2_variant if stage is _PNEUMONIA else "grad-cam"
-        parameters = [
+        parameters = (
             f"threshold={result.threshold:g} point={result.point} "
             f"probability={result.probability:.6f} "
             f"logit={result.logit:.6g} temperature={result.temperature:g} heatmap={heatmap}"
-        ]
+        )
         if stage is _PNEUMONIA and (check := self.reading.heat_check):
-            parameters[0] += f" {_measured(check)}"
+            parameters += f" {_measured(check)}"
         if self.reading.covid19 is None:
-            parameters.append("stage3=not run (stage2 below threshold)")
+            parameters += " stage3=not run (stage2 below threshold)"
         return hd.sr.AlgorithmIdentification(
-            name=stage.algorithm, version=model.version, parameters=parameters, family=codes.AI
+            name=stage.algorithm, version=model.version, parameters=[parameters], family=codes.AI
         )
 
     def _mark(self, stage: _Stage) -> Polygon:

@@ -67,7 +67,7 @@ def refused(lineage: Lineage, refusal: Refusal) -> Group:
     """Write the group that says the film was refused, and why."""
     finding = hd.sr.QualitativeEvaluation(codes.QUALITY_FINDING, _FINDINGS[refusal.code])
     parameter = f"refusal={refusal.code.value}"
-    return _gate(lineage, codes.UNFIT, [finding], [parameter], sentence(refusal))
+    return _gate(lineage, codes.UNFIT, [finding], parameter, sentence(refusal))
 
 
 def accepted(lineage: Lineage, remarks: Sequence[str], *, flawed: bool) -> Group:
@@ -77,16 +77,16 @@ def accepted(lineage: Lineage, remarks: Sequence[str], *, flawed: bool) -> Group
     group is a report's last and holds the digests.
     """
     digests = sorted(lineage.model.digests.items())
-    weights = "weights sha256: " + ", ".join(f"{name}={digest}" for name, digest in digests)
+    weights = "weights sha256: " + " ".join(f"{name}={digest}" for name, digest in digests)
     rating = codes.UNFIT if flawed else codes.FIT
-    return _gate(lineage, rating, [], [weights], " ".join(remarks) or None)
+    return _gate(lineage, rating, [], weights, " ".join(remarks) or None)
 
 
 def _gate(
     lineage: Lineage,
     rating: Code,
     evaluations: Iterable[hd.sr.QualitativeEvaluation],
-    parameters: Iterable[str],
+    parameter: str,
     text: str | None,
 ) -> Group:
     rows, columns = size_of(lineage.source)
@@ -99,9 +99,8 @@ def _gate(
             name="Input gate",
             version=lineage.model.version,
             parameters=[
-                *parameters,
-                f"model sha256={lineage.model.digest}",
-                f"config sha256={lineage.context.config_digest}",
+                f"{parameter}, model sha256={lineage.model.digest}, "
+                f"config sha256={lineage.context.config_digest}"
             ],
         ),
         qualitative_evaluations=[

@@ -103,7 +103,7 @@ TEMPLATE: dict[str, dict[tuple[str, str, str], tuple[int, int]]] = {
         ("HAS CONCEPT MOD", "CODE", "363698007"): (1, 1),  # finding site
         ("HAS CONCEPT MOD", "TEXT", "111001"): (1, 1),  # algorithm, TID 4019
         ("HAS CONCEPT MOD", "TEXT", "111003"): (1, 1),
-        ("HAS CONCEPT MOD", "TEXT", "111002"): (1, MANY),
+        ("HAS CONCEPT MOD", "TEXT", "111002"): (1, 1),
         ("HAS CONCEPT MOD", "CODE", "111000"): (1, 1),
         ("CONTAINS", "NUM", "*"): (1, 1),
         ("CONTAINS", "CODE", "705057003"): (0, 1),  # presence
@@ -120,7 +120,7 @@ TEMPLATE: dict[str, dict[tuple[str, str, str], tuple[int, int]]] = {
         ("CONTAINS", "SCOORD", "111030"): (1, 1),  # image region
         ("HAS CONCEPT MOD", "TEXT", "111001"): (0, 1),  # the input gate
         ("HAS CONCEPT MOD", "TEXT", "111003"): (0, 1),
-        ("HAS CONCEPT MOD", "TEXT", "111002"): (0, MANY),
+        ("HAS CONCEPT MOD", "TEXT", "111002"): (0, 1),
         ("CONTAINS", "CODE", "111029"): (0, 1),  # image quality rating
         ("CONTAINS", "CODE", "111052"): (0, 1),  # quality finding
         ("CONTAINS", "TEXT", "121106"): (0, 1),
