@@ -226,6 +226,7 @@ deliveries = Table(
     Index(None, "status", "due_at"),
     Index(None, "status", "confirm_at"),
     Index(None, "study_instance_uid", "destination"),
+    Index(None, "destination", "status"),
 )
 
 # Each storage commitment this node requested; an answer to an older one is valid too.
