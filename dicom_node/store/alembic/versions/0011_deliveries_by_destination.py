@@ -8,6 +8,4 @@ down_revision = "0010"
 
 def upgrade() -> None:
     """Add the index of deliveries by destination and status."""
-    op.create_index(
-        "ix_deliveries_destination_status", "deliveries", ["destination", "status"]
-    )
+    op.create_index("ix_deliveries_destination_status", "deliveries", ["destination", "status"])
