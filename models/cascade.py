@@ -103,11 +103,21 @@ class Cascade:
         self.read(grey, force_stage3=True)
 
     def read(self, image: NDArray[np.float32], *, force_stage3: bool = False) -> Reading:
-        """Read one film, (H, W) float32 in [0, 1], 1 white.
+        """Read one film.
 
-        Stage 3 runs where stage 2 is positive, or always with ``force_stage3``. A film without
-        lungs is read too, with ``lungs.area_fraction`` 0. Under ``seconds["lungs"]`` stand
-        letterboxing and masking as well, under ``explain`` Guided Grad-CAM and the check of H2.
+        Parameters
+        ----------
+        image
+            (H, W) float32 in [0, 1], 1 white.
+        force_stage3
+            Run stage 3 even if stage 2 is negative.
+
+        Returns
+        -------
+        Reading
+            With ``covid19``, ``h3`` and ``guided`` only if stage 3 ran. A film without lungs is
+            read, too, with ``lungs.area_fraction`` 0. ``seconds["lungs"]`` includes letterboxing
+            and masking, ``seconds["explain"]`` Guided Grad-CAM and the check of H2.
         """
         reading, x_masked, h2 = self._screen(image)
         if not (reading.pneumonia.positive or force_stage3):

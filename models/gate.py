@@ -1,4 +1,4 @@
-"""The gate's eye: what kind of picture this is, and how far it lies from the films learned from.
+"""The gate's network: what kind of picture this is, and how far it is from the films learned from.
 
 A small network looks at every picture before a chest network does; the distance is measured in
 stage 2's features, after it.
@@ -76,10 +76,24 @@ def to_gate(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fit_distance(features: Tensor, shrinkage: float = 0.1) -> tuple[Tensor, Tensor]:
-    """Centre and scale (1024,) of pooled features (N, 1024).
+    """Fit the distance of `Gate` to familiar films.
 
-    Each variance is shrunk towards the mean of all, so that a feature that hardly ever moved does
+    Each variance is shrunk towards the mean of all, so that a feature that hardly ever changed does
     not decide alone.
+
+    Parameters
+    ----------
+    features
+        Stage 2's pooled features of N >= 2 films: (N, 1024).
+    shrinkage
+        Weight of the mean variance, in [0, 1].
+
+    Returns
+    -------
+    centre : Tensor
+        Mean of each feature: (1024,).
+    scale : Tensor
+        One over each feature's shrunk standard deviation: (1024,).
     """
     variance = features.var(dim=0)
     shrunk = (1.0 - shrinkage) * variance + shrinkage * variance.mean()
@@ -108,7 +122,8 @@ class Gate:
     def distance(self, features: Tensor) -> float:
         """How far a film's pooled features (1024,) lie from those of the films learned from.
 
-        Mahalanobis's distance with a diagonal covariance, per feature: about 1 for those films.
+        The Mahalanobis distance with a diagonal covariance, over the root of the number of
+        features: >= 0, about 1 for the films learned from.
         """
         away = (features - self.network.centre) * self.network.scale
         return away.square().mean().sqrt().item()

@@ -46,8 +46,8 @@ def check(
 ) -> HeatCheck:
     """Check one film's heatmap.
 
-    A negative film has no finding to explain: the network is not asked, and the heatmap counts as
-    not tested.
+    A negative film has no finding to explain: the network is not run again, and the heatmap counts
+    as not tested.
 
     Parameters
     ----------
@@ -58,9 +58,15 @@ def check(
     x_masked
         The film as stage 2 saw it, (1, 1, S, S), whose mean inside the lungs is 0.
     decisions
-        Stage 2; asked about the film without its hottest region, then perhaps without others.
+        Stage 2; called with the film without its hottest region, then perhaps without others.
     least_drop
         `heat_drop` of the manifest, in [0, 1]; `least_log_odds_drop` makes it log odds.
+
+    Returns
+    -------
+    HeatCheck
+        ``reliable`` is None for a negative film. Without heat, or if hiding the hottest region
+        changes too little, it is False and no other region was hidden.
     """
     h2, lungs = reading.h2, reading.lungs.mask
     heat = float(everywhere.sum())
@@ -106,7 +112,7 @@ def _lost(whole: StageResult, hidden: Sequence[StageResult]) -> tuple[float, flo
 
 
 def hottest(reading: Reading) -> BoolMap:
-    """The hottest region of a reading, `HIDDEN` of its lungs, (S, S)."""
+    """The hottest pixels of H2 inside the lungs, (S, S): `HIDDEN` of the lungs' pixels at most."""
     h2, lungs = reading.h2, reading.lungs.mask
     return _highest(h2, lungs & (h2 > 0), round(HIDDEN * int(lungs.sum())))
 

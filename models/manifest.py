@@ -182,7 +182,14 @@ class Manifest(_Strict):
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Parse ``manifest.yaml``; every mistake in it is named at once."""
+    """Parse ``manifest.yaml`` of a models directory.
+
+    Raises
+    ------
+    WeightsError
+        The file cannot be read, is not YAML, or is not a manifest; every mistake in it is named at
+        once.
+    """
     path = directory / MANIFEST
     try:
         return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -201,7 +208,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(manifest: Manifest, directory: Path) -> None:
-    """Write ``manifest.yaml`` with its comments."""
+    """Write ``manifest.yaml`` with its comments into an existing folder, over an earlier one."""
     content = manifest.model_dump(exclude_none=True)
     content["mask_margin"] = manifest.mask_margin  # null is an answer here
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

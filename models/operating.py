@@ -40,10 +40,22 @@ class OperatingPoint:
         )
 
     def moved(self, learned: float, prevalence: float) -> OperatingPoint:
-        """Move probabilities and threshold from one prevalence to another, by Bayes' rule.
+        """Move probabilities and threshold from one prevalence to another.
 
-        Bayes' rule adds the difference of the prevalences' log odds to every log odds, so every
-        film stays on its side of the threshold.
+        Parameters
+        ----------
+        learned, prevalence
+            Share of ill films that the probabilities speak of now, and from now on; in (0, 1).
+
+        Returns
+        -------
+        OperatingPoint
+            With another bias and threshold; a threshold of 0 or 1 stays. Every film stays on its
+            side of the threshold.
+
+        Notes
+        -----
+        Bayes' rule adds the difference of the prevalences' log odds to the log odds of every film.
         """
         shift = _log_odds(prevalence) - _log_odds(learned)
         inside = 0.0 < self.threshold < 1.0
@@ -59,8 +71,21 @@ def operating_points(
 ) -> tuple[OperatingPoint, OperatingPoint]:
     """Operating points of stages 2 and 3 as a site chose them.
 
-    With ``prevalence`` a named threshold of stage 2 moves with the probabilities (see `load`); a
-    number is compared with the moved probability and stays.
+    Parameters
+    ----------
+    manifest
+        Thresholds, temperature, bias and prevalence of each network.
+    thresholds
+        The site's choice: the name of a point, or a probability in (0, 1).
+    prevalence
+        Share of pneumonia among the site's films, in (0, 1); None for the manifest's. Stage 2's
+        probabilities move there, and a named threshold with them. A number is compared with the
+        moved probability and stays. Stage 3 does not move.
+
+    Returns
+    -------
+    pneumonia, covid19 : OperatingPoint
+        Named `site` if the choice was a number.
 
     Raises
     ------
@@ -77,7 +102,7 @@ def operating_points(
 def read_points(
     directory: Path, thresholds: Thresholds, prevalence: float | None = None
 ) -> tuple[OperatingPoint, OperatingPoint]:
-    """`operating_points` of a models directory, whose weights are not looked at.
+    """`operating_points` of a models directory; the weights are not read.
 
     Raises
     ------

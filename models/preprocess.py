@@ -20,7 +20,15 @@ CLIP = 4.0
 
 
 def frame_of(rows: int, columns: int, size: int = 512) -> Frame:
-    """Where a film lies in the square frame: its long side fills it, the short side is centred."""
+    """Where a film lies in the square frame: its long side fills it, the short side is centred.
+
+    Parameters
+    ----------
+    rows, columns
+        Of the film, pixels.
+    size
+        Side of the network frame, pixels.
+    """
     scale = size / max(rows, columns)
     height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
     return Frame(
@@ -36,10 +44,24 @@ def frame_of(rows: int, columns: int, size: int = 512) -> Frame:
 
 
 def to_network(image: NDArray[np.float32], size: int = 512) -> tuple[NDArray[np.float32], Frame]:
-    """Film (H, W) float32 in [0, 1] -> ((size, size) float32 in [0, 1], its frame).
+    """Letterbox a film into the network frame and stretch its contrast.
 
-    Antialiased resize with the aspect kept, then contrast stretched between two percentiles of the
-    film's own pixels, so that windows and exposures compare; the padding around it is 0.
+    The resize is antialiased and keeps the aspect. The contrast is stretched between two
+    percentiles of the film's own pixels (`stretch`), so that windows and exposures compare.
+
+    Parameters
+    ----------
+    image
+        (H, W) float32 in [0, 1].
+    size
+        Side of the network frame, pixels.
+
+    Returns
+    -------
+    pixels : array
+        (size, size) float32 in [0, 1], 0 in the padding.
+    frame : Frame
+        Where the film lies in it.
     """
     rows, columns = image.shape
     frame = frame_of(rows, columns, size)
@@ -70,7 +92,15 @@ def film_area(frame: Frame) -> NDArray[np.bool_]:
 
 
 def dilate(mask: Tensor, margin: int) -> Tensor:
-    """Grow a mask of zeros and ones by ``margin`` pixels in each direction."""
+    """Grow a mask by a square of ``margin`` pixels in each direction.
+
+    Parameters
+    ----------
+    mask
+        Zeros and ones, float, (B, 1, S, S).
+    margin
+        Network pixels; the mask is returned as it is if this is 0 or less.
+    """
     if margin <= 0:
         return mask
     side = 2 * margin + 1
@@ -81,9 +111,22 @@ def dilate(mask: Tensor, margin: int) -> Tensor:
 def mask_film(x: Tensor, lungs: Tensor, margin: int) -> Tensor:
     """Return stage 2's input: the film inside the lungs grown by ``margin`` pixels, 0 elsewhere.
 
-    Inside, the pixels are standardised by their own mean and deviation (clipped at `CLIP`), which
-    takes away exposure and window, the traits that give a film's source away. ``lungs`` holds
-    zeros and ones. A film without lungs comes out as zeros.
+    Inside, the pixels are standardised by their own mean and deviation, which removes exposure and
+    window, the traits that give a film's source away.
+
+    Parameters
+    ----------
+    x
+        Films, (B, 1, S, S) in [0, 1].
+    lungs
+        Zeros and ones, (B, 1, S, S).
+    margin
+        Network pixels.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, S, S) in [-`CLIP`, `CLIP`], in standard deviations; zeros for a film without lungs.
     """
     inside = dilate(lungs.to(x.dtype), margin)
     count = inside.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
@@ -93,12 +136,14 @@ def mask_film(x: Tensor, lungs: Tensor, margin: int) -> Tensor:
 
 
 def gate(x: Tensor, h2: Tensor, floor: float = 0.0) -> Tensor:
-    """Stage 3's input, x ⊙ H2 (paper eq. 3); ``x`` is the film as stage 2 saw it.
+    """Stage 3's input, x ⊙ H2 (paper eq. 3).
 
     Parameters
     ----------
-    x, h2
-        (B, 1, S, S); H2 in [0, 1].
+    x
+        The film as stage 2 saw it, from `mask_film`: (B, 1, S, S).
+    h2
+        Stage 2's heatmap, (B, 1, S, S) in [0, 1].
     floor
         What H2 is raised to where it is 0, in [0, 1]: x ⊙ (floor + (1 - floor) H2). 0 is eq. 3,
         1 the film without H2.

@@ -50,12 +50,17 @@ DEFAULT = SHIPPED["lite"]
 
 
 def identity(directory: Path | None = None) -> ModelIdentity:
-    """Verify every file of a models directory and say which models these are, without torch.
+    """Verify every file of a models directory and return its identity, without torch.
+
+    Parameters
+    ----------
+    directory
+        Holds ``manifest.yaml``; None for `DEFAULT`.
 
     Raises
     ------
     WeightsError
-        A file is missing or altered.
+        A file is missing or altered, or the manifest is wrong.
     """
     directory = directory or DEFAULT
     manifest = read_manifest(directory)
@@ -79,12 +84,12 @@ def load(
     directory
         Holds ``manifest.yaml``; None for `DEFAULT`.
     gate
-        Whether the cascade has its gate; to score films is not to admit them.
+        Whether the cascade has its gate; scoring films does not need it.
     thresholds
         Operating points of stages 2 and 3.
     prevalence
         Share of pneumonia among the site's films, in (0, 1): stage 2's probabilities are moved
-        there by Bayes' rule, and its threshold with them, so that no decision changes. None for
+        there by Bayes' rule, and a named threshold with them, so that no decision changes. None for
         the manifest's.
     folded
         Whether batch norms are folded into the convolutions: faster, the same answers within
@@ -93,7 +98,8 @@ def load(
     Raises
     ------
     WeightsError
-        A file is missing, altered, or does not fit its network, or a point is not there.
+        A file is missing, altered, or does not fit its network, an operating point does not exist,
+        or the gate was fitted to other networks.
     """
     directory = directory or DEFAULT
     manifest = read_manifest(directory)
@@ -139,7 +145,19 @@ def classifier(backbone: Backbone) -> ChestClassifier:
 
 
 def save_weights(state: Mapping[str, Tensor], path: Path) -> str:
-    """Write a state dict as half-precision safetensors; return the file's SHA-256, hex.
+    """Write a state dict as half-precision safetensors.
+
+    Parameters
+    ----------
+    state
+        Name -> tensor; integers stay as they are.
+    path
+        The file to write, mode 0644; its folder is made.
+
+    Returns
+    -------
+    str
+        The file's SHA-256, hex.
 
     Raises
     ------

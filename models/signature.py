@@ -23,7 +23,19 @@ SIGNATURE = f"{MANIFEST}.sig"
 
 
 def sign(directory: Path, key_file: Path) -> Path:
-    """Sign the manifest of a folder; return the file that holds the signature, base64.
+    """Sign the manifest of a folder.
+
+    Parameters
+    ----------
+    directory
+        Holds ``manifest.yaml``.
+    key_file
+        Ed25519 private key, PEM, without a passphrase.
+
+    Returns
+    -------
+    Path
+        ``manifest.yaml.sig`` beside the manifest: the signature, base64.
 
     Raises
     ------
@@ -41,6 +53,13 @@ def sign(directory: Path, key_file: Path) -> Path:
 
 def check(directory: Path, key_file: Path) -> None:
     """Compare a folder's manifest with its signature.
+
+    Parameters
+    ----------
+    directory
+        Holds ``manifest.yaml`` and ``manifest.yaml.sig``.
+    key_file
+        Ed25519 public key, PEM.
 
     Raises
     ------

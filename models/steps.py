@@ -53,9 +53,21 @@ def stage1(network: unet.LungUNet, x: Tensor) -> Tensor:
 
 
 def lung_masks(logits: Tensor, areas: Sequence[BoolMap], threshold: float) -> Tensor:
-    """Lung logits (B, 2, S, S) -> cleaned masks of zeros and ones, same shape, float32.
+    """Turn lung logits into cleaned masks, see `unet.masks`.
 
-    ``areas`` says for each film where the frame holds film; lungs in the padding are dropped.
+    Parameters
+    ----------
+    logits
+        (B, 2, S, S).
+    areas
+        Where the frame holds film, one (S, S) for each film; lungs in the padding are dropped.
+    threshold
+        Probability from which on a pixel is lung, in (0, 1).
+
+    Returns
+    -------
+    Tensor
+        Zeros and ones, (B, 2, S, S) float32, channels `unet.AERATED` and `unet.FIELD`.
     """
     films = zip(logits, areas, strict=True)
     cleaned = [np.stack(unet.masks(one, area, threshold)) for one, area in films]
@@ -63,9 +75,23 @@ def lung_masks(logits: Tensor, areas: Sequence[BoolMap], threshold: float) -> Te
 
 
 def masked(x: Tensor, lungs: Tensor, margin: int | None, areas: Sequence[BoolMap]) -> Tensor:
-    """What stage 2 sees, (B, 1, S, S): the film inside the lung field of `lung_masks`, grown.
+    """Return what stage 2 sees: the film inside the lung field, grown, and standardised.
 
-    ``areas`` says where the frame holds film; with a ``margin`` of None all of it is shown.
+    Parameters
+    ----------
+    x
+        Films, (B, 1, S, S) in [0, 1].
+    lungs
+        Masks of `lung_masks`, (B, 2, S, S).
+    margin
+        Around the lung field, network pixels; None shows all of the film.
+    areas
+        Where the frame holds film, one (S, S) for each film.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, S, S), see `preprocess.mask_film`.
     """
     film = torch.from_numpy(np.stack(areas))[:, None].to(x.dtype)
     inside = film if margin is None else preprocess.dilate(field_of(lungs), margin) * film
@@ -80,9 +106,25 @@ def field_of(lungs: Tensor) -> Tensor:
 def stage2(
     network: ChestClassifier, x_masked: Tensor, field: Tensor, variant: H2Variant = "cam"
 ) -> tuple[Tensor, Tensor]:
-    """Masked films (B, 1, S, S) -> (pneumonia logits (B,), H2 (B, 1, S, S) without gradient).
+    """Run stage 2.
 
-    ``field`` (B, 1, S, S) holds zeros and ones; heat outside of it is not drawn.
+    Parameters
+    ----------
+    network
+        The pneumonia classifier.
+    x_masked
+        Films of `masked`: (B, 1, S, S).
+    field
+        Zeros and ones, (B, 1, S, S); heat outside of it is not drawn.
+    variant
+        How H2 is made from the last maps: "cam", or "paper-eq1" for eq. 1 to the letter.
+
+    Returns
+    -------
+    logits : Tensor
+        Of pneumonia, uncalibrated: (B,).
+    h2 : Tensor
+        (B, 1, S, S) in [0, 1], without gradient.
     """
     features = network.features(x_masked)
     return network.classify(features), heat(network, features, field, variant)
@@ -91,7 +133,24 @@ def stage2(
 def heat(
     network: ChestClassifier, features: Tensor, where: Tensor, variant: H2Variant = "cam"
 ) -> Tensor:
-    """H2 of stage 2's last maps inside ``where``, both of size (B, ., S, S), without gradient."""
+    """H2 of stage 2's last maps.
+
+    Parameters
+    ----------
+    network
+        The pneumonia classifier; only its last layer is used.
+    features
+        Its last maps: (B, 1024, h, w).
+    where
+        True or 1 where heat may stand: (B, 1, S, S).
+    variant
+        "cam", or "paper-eq1" for eq. 1 to the letter.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, S, S) in [0, 1], without gradient.
+    """
     maps, size = features.detach(), where.shape[-1]
     if variant == "paper-eq1":
         return cam.paper_eq1(maps.mean(dim=(2, 3)), size, seen=where)
@@ -101,9 +160,27 @@ def heat(
 def stage3(
     network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor, floor: float = 0.0
 ) -> tuple[Tensor, Tensor]:
-    """Masked films and their H2 -> (COVID-19 logits (B,), H3 (B, 1, S, S) without gradient).
+    """Run stage 3 on x ⊙ H2 (paper eq. 3).
 
-    ``floor`` is the version's `Settings.h2_floor`, see `preprocess.gate`.
+    Parameters
+    ----------
+    network
+        The COVID-19 classifier.
+    x_masked
+        Films of `masked`: (B, 1, S, S).
+    h2
+        From `stage2`: (B, 1, S, S) in [0, 1].
+    field
+        Zeros and ones, (B, 1, S, S); heat outside of it is not drawn.
+    floor
+        The version's `Settings.h2_floor`, see `preprocess.gate`.
+
+    Returns
+    -------
+    logits : Tensor
+        Of COVID-19 against another pneumonia, uncalibrated: (B,).
+    h3 : Tensor
+        Grad-CAM, (B, 1, S, S) in [0, 1], without gradient.
     """
     return _stage3_gated(network, preprocess.gate(x_masked, h2, floor), field)
 
@@ -111,12 +188,14 @@ def stage3(
 def guided_stage3(
     network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor, floor: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`stage3` on the same forward pass, ready for `guided_gradient`.
+    """`stage3`, with a graph from which `guided_gradient` can be taken.
 
     Returns
     -------
-    logits, h3, gated
-        As `stage3`; ``gated`` is the stage's input (B, 1, S, S), the leaf of the graph.
+    logits, h3 : Tensor
+        As `stage3`.
+    gated : Tensor
+        The network's input, (B, 1, S, S), the leaf of the graph.
     """
     # A clone outside inference mode is a tensor that autograd may use.
     gated = preprocess.gate(x_masked, h2, floor).clone().requires_grad_()
@@ -130,7 +209,18 @@ def guided_stage3(
 
 
 def guided_gradient(logits: Tensor, gated: Tensor) -> Tensor:
-    """Guided backpropagation of `guided_stage3`'s logits to its input: (B, 1, S, S)."""
+    """Guided backpropagation (Springenberg et al. 2015) of a logit to the input of stage 3.
+
+    Parameters
+    ----------
+    logits, gated
+        From one call of `guided_stage3`; their graph is used up.
+
+    Returns
+    -------
+    Tensor
+        Gradient of each film's logit: (B, 1, S, S).
+    """
     (gradient,) = torch.autograd.grad(logits.sum(), gated)
     return gradient
 

@@ -43,10 +43,20 @@ class LungUNet(nn.Module):
 
 
 def clean(mask: NDArray[np.bool_], smallest: float = 0.005) -> NDArray[np.bool_]:
-    """Fill holes and keep the at most two largest pieces of at least ``smallest`` of the frame.
+    """Fill the holes of a mask and keep its one or two largest pieces.
 
-    Where no piece is that large the largest is kept, so that a dense lung is not lost; an empty
-    mask stays empty.
+    Parameters
+    ----------
+    mask
+        (S, S).
+    smallest
+        Least size of a piece, share of the frame in [0, 1]. If no piece is that large, the largest
+        is kept, so that a dense lung is not lost.
+
+    Returns
+    -------
+    array
+        (S, S); an empty mask stays empty.
     """
     labels, count = ndimage.label(ndimage.binary_fill_holes(mask))
     if count == 0:
@@ -58,9 +68,14 @@ def clean(mask: NDArray[np.bool_], smallest: float = 0.005) -> NDArray[np.bool_]
 
 
 def asymmetry(mask: NDArray[np.bool_], height: int) -> Asymmetry | None:
-    """Compare the two lungs of a cleaned mask, where there are two.
+    """Compare the outlines of the two lungs; None if the mask does not have exactly two pieces.
 
-    ``height`` is the film's, in pixels of the mask.
+    Parameters
+    ----------
+    mask
+        From `clean`: (S, S).
+    height
+        Of the film in the network frame, pixels.
     """
     labels, count = ndimage.label(mask)
     if count != 2:
@@ -74,6 +89,21 @@ def asymmetry(mask: NDArray[np.bool_], height: int) -> Asymmetry | None:
 
 
 def masks(logits: Tensor, area: NDArray[np.bool_], threshold: float) -> list[NDArray[np.bool_]]:
-    """Logits (2, S, S) of one film -> its cleaned [`AERATED`, `FIELD`] masks, inside ``area``."""
+    """Turn the lung logits of one film into cleaned masks.
+
+    Parameters
+    ----------
+    logits
+        (2, S, S).
+    area
+        Where the frame holds film: (S, S).
+    threshold
+        Probability from which on a pixel is lung, in (0, 1).
+
+    Returns
+    -------
+    list of array
+        Two masks (S, S), `AERATED` and `FIELD`, inside ``area``.
+    """
     probable = torch.sigmoid(logits.float()).cpu().numpy() >= threshold
     return [clean(channel & area) for channel in probable]
