@@ -61,10 +61,10 @@ def files(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 @doctor.command("tls")
 def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show the node's certificate, trusted CAs and TLS profile; exit status 1 on a fault."""
-    settings = load(config).tls
-    if settings.certificate_file is None and settings.ca_file is None:
+    settings = load(config)
+    if settings.tls.certificate_file is None and settings.tls.ca_file is None:
         raise NodeError("TLS is not configured (tls.certificate_file, tls.ca_file)")
-    found = examine(settings)
+    found = {**examine(settings.tls), "unbound_titles": list(settings.unbound_titles)}
     if as_json:
         print_json(found)
     else:
@@ -171,6 +171,8 @@ def _print(found: dict[str, Any]) -> None:
     print_line(
         f"callers    {'must present a certificate' if found['mutual'] else 'need no certificate'}"
     )
+    if titles := found["unbound_titles"]:
+        print_line(f"WARNING    any certificate may use the AE title {' or '.join(titles)}")
     for title, key in (("ours", "certificates"), ("trusted", "trusted")):
         for each in found[key]:
             print_line(f"{title:10} {each['subject']}, {each['key']}")

@@ -32,13 +32,16 @@ class _Group:
     kind: AuditKind
     message: str
     detail: dict[str, object]  # of the last event
+    study_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
     count: int = 0
 
 
 class PerMinute:
     """Writes the first event of a group at once, and then a line a minute with their number.
 
-    A group is a kind of event, a reason and an address. Safe to use from all threads.
+    A group is a kind of event, a reason, an address and, if the event concerns one, an object.
+    Safe to use from all threads.
 
     Parameters
     ----------
@@ -52,19 +55,25 @@ class PerMinute:
         self._lock = threading.Lock()
         self._groups: dict[tuple[str, ...], _Group] = {}
 
-    def record(self, kind: AuditKind, message: str, detail: dict[str, object]) -> None:
+    def record(
+        self, kind: AuditKind, message: str, detail: dict[str, object], *,
+        study_instance_uid: str | None = None, sop_instance_uid: str | None = None,
+    ) -> None:  # fmt: skip
         """Record an event; ``detail`` holds reason and address, ``message`` is for the log."""
         what = kind.value, str(detail.get("reason", "")), str(detail.get("error", ""))
-        key = *what, str(detail.get("address", ""))
+        key = *what, str(detail.get("address", "")), sop_instance_uid or ""
         with self._lock:
             if key not in self._groups and len(self._groups) >= _MOST:
-                key = *what, ""
+                key = *what, "", ""
+                study_instance_uid = sop_instance_uid = None
             group = self._groups.get(key)
             if group is not None:
                 group.detail = detail
                 group.count += 1
                 return
-            group = self._groups[key] = _Group(self._seconds(), kind, message, detail)
+            group = self._groups[key] = _Group(
+                self._seconds(), kind, message, detail, study_instance_uid, sop_instance_uid
+            )
         self._write(group, detail, 1)
 
     def flush(self, *, everything: bool = False) -> None:
@@ -84,5 +93,12 @@ class PerMinute:
 
     def _write(self, group: _Group, detail: dict[str, object], count: int) -> None:
         detail = detail if count == 1 else {**detail, "count": count}
-        log.warning(group.message, **detail)
-        record_or_log(self._audit, AuditEvent(kind=group.kind, detail=detail))
+        event = AuditEvent(
+            kind=group.kind,
+            study_instance_uid=group.study_instance_uid,
+            sop_instance_uid=group.sop_instance_uid,
+            detail=detail,
+        )
+        concerns = {"sop_instance_uid": uid} if (uid := group.sop_instance_uid) else {}
+        log.warning(group.message, **concerns, **detail)
+        record_or_log(self._audit, event)

@@ -37,7 +37,7 @@ INCOMING = Path("spool/incoming")
 INSTANCES = Path("spool/instances")
 
 _LOCKS = 64  # two UIDs may share one, and wait a few milliseconds
-_REFUSED_ROWS = 20  # conflicts of one UID in the database; further ones are only audited
+_REFUSED_ROWS = 3  # of one UID, each with an audit line of its own; further ones are only counted
 
 log = structlog.get_logger()
 
@@ -213,7 +213,7 @@ class Reception:
         policy = self._rules.receive.conflict
         beside = instance_path(header.sop_instance_uid, beside=arrival.sha256)
         if policy == "refuse" or len(kept) + 1 >= self._rules.receive.max_versions:
-            if len(earlier) < _REFUSED_ROWS:
+            if len(earlier) - len(kept) < _REFUSED_ROWS:
                 self._conflict(known, header, arrival, link, ConflictOutcome.REFUSED, None)
             raise StoreRefused(
                 StoreFault.DUPLICATE, "another object has this SOP Instance UID",

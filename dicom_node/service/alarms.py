@@ -53,6 +53,7 @@ def alarms(config: Config, now: datetime) -> list[Alarm]:
         *certificates(config, now),
         *checkpoints(config),
         *access(config),
+        *unbound(config),
     ]
 
 
@@ -92,6 +93,17 @@ def access(config: Config) -> list[Alarm]:
         "without node.plain, or listen on 127.0.0.1 (node.host)"
     )
     return [Alarm(code="open", level="warning", sentence=sentence, command=_CHECK)]
+
+
+def unbound(config: Config) -> list[Alarm]:
+    """An alarm if a peer with any certificate may use an AE title of the allow-list."""
+    if not config.unbound_titles:
+        return []
+    sentence = (
+        f"any certificate may use the AE title {' or '.join(config.unbound_titles)}: "
+        "set certificate in that entry of node.allowed_calling"
+    )
+    return [Alarm(code="certificate-unbound", level="warning", sentence=sentence, command=_CHECK)]
 
 
 def disk(config: Config) -> list[Alarm]:

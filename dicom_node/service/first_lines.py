@@ -30,6 +30,8 @@ def write_first_lines(config: Config, path: Path | None) -> None:
     if not config.destinations:
         log.warning("no destination is configured: results stay in the data folder")
     log.info("who may call", peers=_peers(config), identity=_identity(config))
+    if config.unbound_titles:
+        log.warning("any certificate may use these titles", titles=", ".join(config.unbound_titles))
 
 
 def _address(destination: Destination) -> str:

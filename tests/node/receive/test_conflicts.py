@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,24 @@ def test_a_uid_that_was_sent_first_by_a_stranger_hides_no_film(
         assert outcome in shown
     assert "ALARM      1 objects came under a SOP Instance UID" in command(tmp_path, "status")
     assert ("undecided" in command(tmp_path, "show", "1.2.5")) is (conflict == "read-both")
+
+
+def test_refused_versions_of_a_uid_are_one_line_a_minute(tmp_path: Path) -> None:
+    """Their number is in it; the first few have a row in `show`, too; another UID has its line."""
+    with node(tmp_path, conflict="refuse") as port:
+        for uid in ("1.2.3", "1.2.6"):
+            assert send(port, small_film(SOPInstanceUID=uid, StudyInstanceUID="1.2.4")) == 0x0000
+        for seed in range(1, 11):
+            again = small_film(SOPInstanceUID="1.2.3", StudyInstanceUID="1.2.4", seed=seed)
+            assert send(port, again) == 0x0111
+        other = small_film(SOPInstanceUID="1.2.6", StudyInstanceUID="1.2.4", seed=1)
+        assert send(port, other) == 0x0111
+    lines = json.loads(command(tmp_path, "audit", "tail", "-n", "100", "--json"))
+    refused = [each for each in lines if each["kind"] == "instance-refused"]
+    counts = [(each["sop_instance_uid"], each["detail"].get("count", 1)) for each in refused]
+    assert sorted(counts) == [("1.2.3", 1), ("1.2.3", 9), ("1.2.6", 1)]
+    assert {each["study_instance_uid"] for each in refused} == {"1.2.4"}
+    assert sum(each["kind"] == "instance-differs" for each in lines) < 10
 
 
 def test_a_film_of_another_patient_joins_no_study(tmp_path: Path) -> None:

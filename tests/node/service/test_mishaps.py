@@ -22,7 +22,7 @@ from support.peer import free_port
 from dicom_node.config import Config, load
 from dicom_node.errors import ConfigError, NodeError
 from dicom_node.service import running_config, start_checks, supervisor, work_alarms
-from dicom_node.service.alarms import access, certificates, disk
+from dicom_node.service.alarms import access, certificates, disk, unbound
 from dicom_node.service.folder_lock import only_node
 from dicom_node.service.roles import CANNOT_START
 from dicom_node.store.status import Status
@@ -148,6 +148,12 @@ def _expiring(folder: Path) -> str:
     return _said(certificates(_config(folder, tls=tls.model_dump()), datetime.now(UTC)))
 
 
+def _unbound_title(folder: Path) -> str:
+    tls = identity(folder, "a").model_copy(update={"port": 2762})
+    node = {"allowed_calling": [{"ae_title": "CR1"}]}
+    return _said(unbound(_config(folder, node=node, tls=tls.model_dump())))
+
+
 _BREAKER = {"pacs": {"open": True, "since": None, "reason": "refused", "failures": 5}}
 _DELIVERIES = {"pacs": {"held": 2}}
 
@@ -180,6 +186,7 @@ PLAYS: dict[str, Callable[[Path], str]] = {
     "expires in": _expiring,
     "is newer than the running node": _edited_file,
     "any peer on the network": lambda f: _said(access(_config(f, node={"host": "192.0.2.1"}))),
+    "any certificate may use": _unbound_title,
     "audit lines were not sent": _audit_queue,
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from structlog.testing import capture_logs
 from support.certificates import identity
 from support.fakes import EmptyAuditLog
 from support.receiving import MemoryStore
@@ -17,7 +18,8 @@ from dicom_node.cli import app
 from dicom_node.config import Config, SpoolConfig, TlsConfig, load
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import ConfigError
-from dicom_node.service.alarms import access, alarms, certificates
+from dicom_node.service.alarms import access, alarms, certificates, unbound
+from dicom_node.service.first_lines import write_first_lines
 from dicom_node.service.housekeeping import Housekeeping
 
 NOW = datetime.now(UTC)
@@ -46,17 +48,21 @@ def _configured(folder: Path, tls: TlsConfig, **node: object) -> Path:
 
 def test_doctor_explains_certificate_names_chain_and_expiry(tmp_path: Path) -> None:
     """Subject, alternative names, issuer up to the authority, days left, the profile."""
-    path = _configured(tmp_path, identity(tmp_path, "node"))
+    own = identity(tmp_path, "node").model_copy(update={"port": 2762})
+    path = _configured(tmp_path, own, allowed_calling=[{"ae_title": "CR1"}])
     result = CliRunner().invoke(app, ["doctor", "tls", "--json", "--config", str(path)])
     assert result.exit_code == 0, result.output
     shown = json.loads(result.output)
     assert "PS3.15 B.12" in shown["profile"]
-    [own] = shown["certificates"]
-    assert "CN=node" in own["subject"]
-    assert own["names"] == ["localhost", "127.0.0.1"]
-    assert own["days_left"] == 100
+    [certificate] = shown["certificates"]
+    assert "CN=node" in certificate["subject"]
+    assert certificate["names"] == ["localhost", "127.0.0.1"]
+    assert certificate["days_left"] == 100
     assert [("CN=node" in shown["chain"][0]), ("Hospital CA" in shown["chain"][1])] == [True, True]
-    assert CliRunner().invoke(app, ["doctor", "tls", "--config", str(path)]).exit_code == 0
+    assert shown["unbound_titles"] == ["CR1"]
+    printed = CliRunner().invoke(app, ["doctor", "tls", "--config", str(path)])
+    assert printed.exit_code == 0
+    assert "WARNING    any certificate may use the AE title CR1" in printed.output
 
 
 def test_doctor_names_every_fault_at_once(tmp_path: Path) -> None:
@@ -122,6 +128,38 @@ def test_a_node_that_any_peer_may_call_says_so(
     files = {"port": 2762, "certificate_file": "a", "key_file": "b", "ca_file": "c"}
     config = Config.model_validate({"node": node, "tls": {**files, **tls} if tls else {}})
     assert bool(access(config)) is open_to_all
+
+
+@pytest.mark.parametrize(
+    ("tls", "certificates", "titles"),
+    [
+        ({"mutual": True}, [None, "ct", None], ("CR1", "CR3")),
+        ({"mutual": True}, ["cr", "ct"], ()),
+        ({"mutual": True}, [], ()),
+        ({"mutual": False}, [None], ()),
+        ({}, [None], ()),
+    ],
+    ids=str,
+)
+def test_a_title_that_any_certificate_may_use_is_an_alarm(
+    tls: dict[str, object], certificates: list[str | None], titles: tuple[str, ...]
+) -> None:
+    """In `status` and in the first lines of the log, with the titles of the allow-list."""
+    files = {"port": 2762, "certificate_file": "a", "key_file": "b", "ca_file": "c"}
+    calling = [
+        {"ae_title": f"CR{number}", "certificate": name}
+        for number, name in enumerate(certificates, 1)
+    ]
+    config = Config.model_validate(
+        {"node": {"allowed_calling": calling}, "tls": {**files, **tls} if tls else {}}
+    )
+    with capture_logs() as logs:
+        write_first_lines(config, None)
+    warned = [each["titles"] for each in logs if each["event"].startswith("any certificate")]
+    assert warned == ([", ".join(titles)] if titles else [])
+    sentences = [each.sentence for each in unbound(config)]
+    assert len(sentences) == len(warned)
+    assert all(title in sentences[0] for title in titles)
 
 
 def test_a_full_disk_is_an_alarm(tmp_path: Path) -> None:
