@@ -105,6 +105,7 @@ class Pipeline:
             refusal=None,
             reading=summary(reading, spans.seconds, image.notes, self.config.digest),
             film_date=compose.film_date(source),
+            traits=gate.traits(source, self.clock().date()),
             results=results,
             faults=faults,
         )

@@ -35,6 +35,7 @@ def summary(
         seconds={name: round(value, 4) for name, value in seconds.items()},
         polarity=notes.get("polarity"),
         config_digest=config_digest,
+        distance=round(reading.distance, 4) if "gate" in reading.model.digests else None,
         notes={name: notes[name] for name in _UNUSUAL if name in notes},
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,8 @@ from dicom_node.cli.render import (
 )
 from dicom_node.cli.studies import store_of
 from dicom_node.config import load
+from dicom_node.domain.reading import By, Stage
+from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
     from dicom_node.domain.performance import Interval, Performance
@@ -32,18 +34,23 @@ def register(app: typer.Typer) -> None:
     app.command()(performance)
 
 
-def performance(
+def performance(  # noqa: PLR0913 - the options of a command
     by: Annotated[
-        Literal["ae", "hour"] | None,
-        typer.Option(help="Group studies by sender or by hour (UTC); all together if omitted."),
+        By | None,
+        typer.Option(
+            help="Group studies by sender, modality, view, decade of age or hour (UTC) of their "
+            "first film; all together if omitted."
+        ),
     ] = None,
-    stage: Annotated[
-        Literal["pneumonia", "covid19"], typer.Option(help="Which score.")
-    ] = "pneumonia",
+    stage: Annotated[Stage, typer.Option(help="Which score.")] = "pneumonia",
     since: SinceOption = None,
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV, one row for each group.")
-    ] = False,
+        Path | None, typer.Option("--csv", help="Write CSV, one row for each group.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw ROC and reliability of each group into a PNG, SVG or PDF file."),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -59,10 +66,14 @@ def performance(
     if as_json:
         listed = {name: each.as_json() for name, each in measured.items()}
         print_json({"version": version, "stage": stage, "groups": listed})
-    elif as_csv:
-        _print_csv(by, measured)
     else:
         _print(by, stage, version, measured)
+    if as_csv:
+        _write_csv(as_csv, by, measured)
+    if plot:
+        from dicom_node.cli.performance_plot import draw  # matplotlib
+
+        draw(f"{stage} score of the networks {version}", measured, plot)
 
 
 def _print(by: str | None, stage: str, version: str, measured: dict[str, Performance]) -> None:
@@ -90,13 +101,17 @@ def _print(by: str | None, stage: str, version: str, measured: dict[str, Perform
             )
 
 
-def _print_csv(by: str | None, measured: dict[str, Performance]) -> None:
-    table = csv.writer(sys.stdout)
+def _write_csv(path: Path, by: str | None, measured: dict[str, Performance]) -> None:
     columns = [f"{figure}{part}" for figure in _FIGURES for part in ("", "_low", "_high")]
-    table.writerow([by or "group", "studies", "missing", "ill", "well", *columns])
-    for name, each in measured.items():
-        cells = [cell for figure in _FIGURES for cell in _cells(getattr(each, figure))]
-        table.writerow([name, each.studies, each.missing, each.ill, each.well, *cells])
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow([by or "group", "studies", "missing", "ill", "well", *columns])
+            for name, each in measured.items():
+                cells = [cell for figure in _FIGURES for cell in _cells(getattr(each, figure))]
+                table.writerow([name, each.studies, each.missing, each.ill, each.well, *cells])
+    except OSError as error:
+        raise NodeError(f"{path} cannot be written: {error}") from error
 
 
 def _cells(interval: Interval | None) -> list[object]:

@@ -10,6 +10,7 @@ from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLOURS = {"above": "#b2182b", "near": "#f4a582", "below": "#4393c3", "refused": "#999999"}
 
@@ -22,11 +23,7 @@ def draw(by: str, groups: Mapping[str, Mapping[str, Any]], file: Path) -> None:
     NodeError
         matplotlib is not installed, or the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure  # works without a display
-    except ImportError as error:
-        raise NodeError("--plot needs matplotlib: pip install 'dicom-node[plots]'") from error
-    figure = Figure(figsize=(max(8.0, 0.35 * len(groups)), 7.0), layout="constrained")
+    figure = new_figure(max(8.0, 0.35 * len(groups)), 7.0)
     films, delays = figure.subplots(2, 1)
     _films(films, groups)
     _delays(delays, groups)
@@ -35,6 +32,32 @@ def draw(by: str, groups: Mapping[str, Mapping[str, Any]], file: Path) -> None:
         axes.tick_params("x", rotation=45)
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
+    save(figure, file)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, which needs no display.
+
+    Raises
+    ------
+    NodeError
+        matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise NodeError("--plot needs matplotlib: pip install 'dicom-node[plots]'") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure in the format that the file's ending names.
+
+    Raises
+    ------
+    NodeError
+        The file cannot be written, or its ending is not known.
+    """
     try:
         figure.savefig(file)
     except (OSError, ValueError) as error:  # ValueError: an ending that it does not know

@@ -59,6 +59,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A point of the ROC curve: what would be positive from one of the scores on."""
+
+    sensitivity: float
+    false_positives: float  # share of the well studies; 1 - specificity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
     """The figures of a group of studies. A figure is None if the studies are too few to say."""
 
@@ -70,6 +78,7 @@ class Performance:
     specificity: Interval | None
     auc: Interval | None
     reliability: tuple[Part, ...]  # in order of score; empty if the studies are too few
+    roc: tuple[Point, ...]  # from (0, 0) to (1, 1); empty if the studies are too few
 
     @property
     def is_enough(self) -> bool:
@@ -96,6 +105,7 @@ def measure(cases: Sequence[Case]) -> Performance:
         specificity=_share(well, positive=False) if len(well) >= LEAST else None,
         auc=_auc_interval(known) if enough else None,
         reliability=_reliability(known) if enough else (),
+        roc=_roc(known) if enough else (),
     )
 
 
@@ -153,6 +163,17 @@ def _reliability(cases: Sequence[Case]) -> tuple[Part, ...]:
     return tuple(
         Part(said=float(scores[part].mean()), true=float(positive[part].mean()), studies=len(part))
         for part in parts
+    )
+
+
+def _roc(cases: Sequence[Case]) -> tuple[Point, ...]:
+    scores, positive = _arrays(cases)
+    cuts = np.append(np.unique(scores), np.inf)[::-1]
+    ill, well = np.sort(scores[positive]), np.sort(scores[~positive])
+    found, false = (1.0 - np.searchsorted(side, cuts) / len(side) for side in (ill, well))
+    return tuple(
+        Point(sensitivity=float(one), false_positives=float(other))
+        for one, other in zip(found, false, strict=True)
     )
 
 

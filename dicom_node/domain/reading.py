@@ -15,6 +15,12 @@ Side: TypeAlias = Literal["above", "near", "below"]
 #: What readings are counted by; days and weeks (ISO 8601) are those of UTC.
 Grouping: TypeAlias = Literal["day", "week", "sender"]
 
+#: What `performance` groups studies by, of their first film; the hour is that of UTC.
+By: TypeAlias = Literal["ae", "modality", "view", "age", "hour"]
+
+#: The two scores.
+Stage: TypeAlias = Literal["pneumonia", "covid19"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSummary:
@@ -76,6 +82,7 @@ class ReadingSummary:
     seconds: Mapping[str, float] = field(default_factory=dict)  # step -> wall time
     polarity: str | None = None  # what the gate did about a wrong polarity; None: nothing
     config_digest: str | None = None
+    distance: float | None = None  # of the features from those learned from; None: not measured
     notes: Mapping[str, str] = field(default_factory=dict)  # what was unusual about the pixels
 
     @property
@@ -97,6 +104,7 @@ class ReadingSummary:
             "seconds": dict(self.seconds),
             "polarity": self.polarity,
             "config_digest": self.config_digest,
+            "distance": self.distance,
             "notes": dict(self.notes),
         }
 
@@ -117,5 +125,6 @@ class ReadingSummary:
             seconds=values["seconds"],
             polarity=values.get("polarity"),
             config_digest=values.get("config_digest"),
+            distance=values.get("distance"),
             notes=values.get("notes") or {},
         )

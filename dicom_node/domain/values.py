@@ -174,6 +174,15 @@ class CheckFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilmTraits:
+    """What films are grouped by; an empty string is not stated."""
+
+    modality: str = ""
+    view: str = ""  # ViewPosition
+    decade: int | None = None  # of the patient's age, in years: 30 for 30 to 39; None: not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmOutcome:
     """What became of one instance: refused with a reason, or read with results.
 
@@ -185,6 +194,7 @@ class FilmOutcome:
     refusal: Refusal | None
     reading: ReadingSummary | None
     film_date: date | None = None  # None: refused, or the header does not say
+    traits: FilmTraits | None = None  # None: refused
     results: tuple[Result, ...] = ()
     faults: tuple[CheckFailure, ...] = ()  # any of them withholds all results
 

@@ -12,6 +12,7 @@ from dicom_node.gate.checks import (
     examine_measures,
     examine_reading,
 )
+from dicom_node.gate.traits import traits
 
 __all__ = [
     "correct_polarity",
@@ -19,4 +20,5 @@ __all__ = [
     "examine_look",
     "examine_measures",
     "examine_reading",
+    "traits",
 ]

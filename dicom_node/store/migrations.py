@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parent / "alembic"
 #: The revision this code works with: the newest file in `alembic/versions`.
-HEAD = "0011"
+HEAD = "0012"
 
 
 def upgrade(engine: Engine, data_dir: Path) -> None:

@@ -94,6 +94,7 @@ def _replace_reading(connection: Connection, job: Job, outcome: FilmOutcome, now
                 read_at=now,
                 summary=outcome.reading.as_json(),
                 film_date=outcome.film_date and outcome.film_date.isoformat(),
+                **(asdict(outcome.traits) if outcome.traits else {}),
             )
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from dicom_node.domain.conflicts import PatientKey
 from dicom_node.domain.performance import Case
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine, RowMapping
 
-    from dicom_node.domain.reading import StageSummary
+    from dicom_node.domain.reading import By, Stage, StageSummary
     from dicom_node.domain.verdicts import Finding
 
-#: What studies are grouped by: the sender or the hour (UTC) of their first film; None: not at all.
-By: TypeAlias = Literal["ae", "hour"]
-Stage: TypeAlias = Literal["pneumonia", "covid19"]
-
 ALL = "all"
-_FILMS = schema.instances
+NOT_STATED = "not stated"
+_FILMS, _READINGS = schema.instances, schema.readings
 
 
 def cases(
@@ -62,16 +59,24 @@ def cases(
 
 
 def _films(engine: Engine, since: datetime | None) -> list[tuple[RowMapping, ReadingSummary]]:
-    query = with_readings(since).add_columns(_FILMS.c.received_at)
+    query = with_readings(since).add_columns(
+        _FILMS.c.received_at, _READINGS.c.modality, _READINGS.c.view, _READINGS.c.decade
+    )
     with reading(engine) as connection:
         rows = connection.execute(query).mappings().all()
     return [(row, ReadingSummary.from_json(row["used"])) for row in rows]
 
 
 def _name(film: RowMapping, by: By | None) -> str:
-    if by == "ae":
-        return str(film["calling_ae_title"])
-    return f"{film['received_at']:%H}" if by == "hour" else ALL
+    if by is None:
+        return ALL
+    if by == "hour":
+        return f"{film['received_at']:%H}"
+    if by == "age":
+        decade = film["decade"]
+        return NOT_STATED if decade is None else f"{decade}-{decade + 9}"
+    column = "calling_ae_title" if by == "ae" else by
+    return str(film[column] or NOT_STATED)
 
 
 def _case(

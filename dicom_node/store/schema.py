@@ -133,6 +133,10 @@ readings = Table(
     Column("read_at", UtcTime, nullable=False),
     Column("summary", JSON, nullable=False),
     Column("film_date", String(10)),  # ISO 8601; NULL: not stated, or of an older version
+    # `FilmTraits`; NULL: of an older version, or (decade) not known
+    Column("modality", String(16)),
+    Column("view", String(16)),
+    Column("decade", Integer),
 )
 
 # The newest verdict of a study, by `given_at`, supersedes the others.

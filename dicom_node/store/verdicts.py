@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Select
 
     from dicom_node.domain.performance import Case
+    from dicom_node.domain.reading import By, Stage
     from dicom_node.domain.verdicts import Verdict
     from dicom_node.ports import Clock
-    from dicom_node.store.performance import By, Stage
 
 _VERDICTS, _STUDIES = schema.verdicts, schema.studies
 _AT_ONCE = 200  # verdicts in one transaction

@@ -15,7 +15,7 @@ from support.readings import MODEL, frame, look, negative, positive
 
 from dicom_node.config import Config
 from dicom_node.domain.reading import ReadingSummary
-from dicom_node.domain.values import Edition, Identity, Image, RefusalCode
+from dicom_node.domain.values import Edition, FilmTraits, Identity, Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
 from models.reading import Look, ModelIdentity, Reading
 from models.thresholds import Thresholds
@@ -72,6 +72,13 @@ def test_a_frontal_film_becomes_objects_on_disk_and_a_summary(tmp_path: Path) ->
         ReadingSummary.from_json(json.loads(json.dumps(outcome.reading.as_json())))
         == outcome.reading
     )
+
+
+def test_what_films_are_grouped_by_comes_from_the_header(tmp_path: Path) -> None:
+    """Modality, view and the decade of the age, at most 16 characters of each."""
+    source = film(ViewPosition="AP", PatientAge="047Y")
+    outcome = _pipeline().read(write(source, tmp_path / "a.dcm"), tmp_path / "out")
+    assert outcome.traits == FilmTraits(modality=source.Modality, view="AP", decade=40)
 
 
 def test_a_film_is_read_with_the_thresholds_of_its_view_and_sender(tmp_path: Path) -> None:

@@ -16,11 +16,18 @@ from typer.testing import CliRunner
 from dicom_node.cli import app
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.paired import LEAST
+from dicom_node.domain.values import FilmTraits
 from dicom_node.domain.verdicts import Finding, Source, Verdict
 from dicom_node.store.store import Store, open_store
 
 
-def _read(store: Store, study: str, probability: float, version: str = "1.0.0") -> None:
+def _read(
+    store: Store,
+    study: str,
+    probability: float,
+    version: str = "1.0.0",
+    decade: int | None = None,
+) -> None:
     """Receive a film of the study and read it."""
     now = utc_now()
     store.inbox.add(instance(study, at=now))
@@ -28,7 +35,11 @@ def _read(store: Store, study: str, probability: float, version: str = "1.0.0") 
     job = store.jobs.claim("worker-1", now)
     assert job is not None
     summary = replace(reading_summary(probability), model_version=version)
-    outcomes = [replace(read(film.sop_instance_uid, 0), reading=summary) for film in job.instances]
+    traits = FilmTraits(modality="DX", view="PA", decade=decade)
+    outcomes = [
+        replace(read(film.sop_instance_uid, 0), reading=summary, traits=traits)
+        for film in job.instances
+    ]
     store.jobs.finish(job, outcomes, full())
 
 
@@ -39,7 +50,7 @@ def config(tmp_path: Path) -> Path:
     path.write_text(f"node: {{data_dir: {tmp_path / 'data'}}}\n")
     store = open_store(tmp_path / "data", utc_now)
     _read(store, "1.9", 0.9, version="0.9.0")
-    _read(store, "1.8", 0.9)
+    _read(store, "1.8", 0.9, decade=60)
     verdicts = []
     for number in range(2 * LEAST):
         study, ill = f"1.2.{number}", number % 2 == 0
@@ -68,9 +79,26 @@ def test_scores_are_compared_with_verdicts(config: Path) -> None:
     assert found["version"] == "1.0.0"
     assert (group["studies"], group["missing"]) == (2 * LEAST + 1, 1)
     assert (group["sensitivity"]["value"], group["auc"]["value"]) == (1.0, 1.0)
-    row = next(csv.DictReader(io.StringIO(_run(config, "--csv"))))
-    assert (row["group"], row["ill"], row["auc"]) == ("all", str(LEAST), "1.0")
     assert "1.000" in _run(config)
+
+
+def test_figures_are_written_as_a_table_and_a_picture(config: Path, tmp_path: Path) -> None:
+    """CSV for a spreadsheet, the ROC curve and the reliability for people."""
+    table, picture = tmp_path / "figures.csv", tmp_path / "figures.svg"
+    _run(config, "--csv", str(table), "--plot", str(picture))
+    row = next(csv.DictReader(io.StringIO(table.read_text())))
+    assert (row["group"], row["ill"], row["auc"]) == ("all", str(LEAST), "1.0")
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_a_group_with_few_studies_is_named_and_has_no_figures(config: Path) -> None:
+    """Studies are grouped by what the header of their first film says."""
+    groups = json.loads(_run(config, "--json", "--by", "age"))["groups"]
+    assert groups["60-69"]["too_few_to_say"]
+    assert (groups["60-69"]["studies"], groups["not stated"]["ill"]) == (1, LEAST)
+    assert list(json.loads(_run(config, "--json", "--by", "view"))["groups"]) == ["PA"]
+    assert list(json.loads(_run(config, "--json", "--by", "modality"))["groups"]) == ["DX"]
+    assert "too few to say" in _run(config, "--by", "age")
 
 
 def test_a_stage_that_did_not_run_has_no_figures(config: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,6 +32,12 @@ def test_figures_of_studies_with_known_answers() -> None:
     for figure in (found.sensitivity, found.specificity, found.auc):
         assert 0 <= figure.low < figure.value < figure.high <= 1
     assert sum(part.studies for part in found.reliability) == 80
+    ends = found.roc[0], found.roc[-1]
+    assert [(p.sensitivity, p.false_positives) for p in ends] == [(0.0, 0.0), (1.0, 1.0)]
+    steps = pairwise(found.roc)
+    area = sum((b.false_positives - a.false_positives) * (a.sensitivity + b.sensitivity) / 2
+               for a, b in steps)  # fmt: skip
+    assert area == pytest.approx(found.auc.value)
 
 
 def test_too_few_studies_have_no_figures() -> None:

@@ -49,11 +49,13 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
                           "verdicts", "shadow_readings", "promotions"):  # fmt: skip
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
-            connection.exec_driver_sql("DROP INDEX ix_audit_kind_at")
+            for index in ("ix_audit_kind_at", "ix_deliveries_destination_status"):
+                connection.exec_driver_sql(f"DROP INDEX {index}")
             for column in ("patient_key", "accession_key"):
                 connection.exec_driver_sql(f"DROP INDEX ix_studies_{column}")
                 connection.exec_driver_sql(f"ALTER TABLE studies DROP COLUMN {column}")
-            connection.exec_driver_sql("ALTER TABLE readings DROP COLUMN film_date")
+            for column in ("film_date", "modality", "view", "decade"):
+                connection.exec_driver_sql(f"ALTER TABLE readings DROP COLUMN {column}")
             connection.exec_driver_sql("ALTER TABLE instances DROP COLUMN priority")
             for column in ("editions", "sent_study_instance_uid"):
                 connection.exec_driver_sql(f"ALTER TABLE results DROP COLUMN {column}")
