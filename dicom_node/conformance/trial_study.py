@@ -1,4 +1,4 @@
-"""The objects that this configuration makes of a film, as a study of a test patient."""
+"""A drawn film of a test patient, and the objects that this configuration makes of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,18 @@ _DESCRIPTION = "TEST STUDY - NO PATIENT - REMOVE"
 
 
 def trial_study(config: Config, at: datetime) -> list[Dataset]:
-    """Compose the results of a drawn film of patient ``ZZZ^TEST``; every call is a new study."""
+    """Compose the results of `trial_film`; every call is a new study."""
+    return objects_of(trial_film(at), config, at)
+
+
+def objects_of(film: Dataset, config: Config, at: datetime) -> list[Dataset]:
+    """Compose the results of a drawn film, as if the networks had found something in it."""
+    with warnings.catch_warnings(action="ignore"):  # the drawn film lacks what real films have
+        return objects_of_film(config, film, at)
+
+
+def trial_film(at: datetime) -> Dataset:
+    """Make the header of a film of patient ``ZZZ^TEST``, in a study of its own."""
     film = small_film()
     film.PatientName, film.PatientID = PATIENT_NAME, PATIENT_ID
     film.PatientBirthDate, film.PatientSex = "19000101", "O"
@@ -31,5 +42,4 @@ def trial_study(config: Config, at: datetime) -> list[Dataset]:
     film.StudyInstanceUID, film.SeriesInstanceUID = generate_uid(), generate_uid()
     film.SOPInstanceUID, film.InstanceNumber = generate_uid(prefix=None), 1  # a short one
     film.ViewPosition, film.PatientOrientation = "PA", ["L", "F"]
-    with warnings.catch_warnings(action="ignore"):  # the drawn film lacks what real films have
-        return objects_of_film(config, film, at)
+    return film

@@ -84,6 +84,11 @@ class Sandbox:
             raise ValueError(str(answer["error"]))
         return answer, pixels
 
+    def start(self) -> None:
+        """Start the process, without waiting until it is ready."""
+        with self._lock:
+            self._alive()
+
     def missing(self) -> tuple[str, ...]:
         """Start the process if need be; return what this kernel cannot confine."""
         with self._lock:

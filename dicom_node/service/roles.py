@@ -109,16 +109,18 @@ def _work(owner: str, config: Config, term: Term) -> None:
     # Only this process imports torch; the others stay small.
     from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
+    from dicom_node.pixels.sandbox import SANDBOX
     from dicom_node.service.memory import limit_growth
     from dicom_node.service.promotion import models_in_use, watch
     from dicom_node.service.shadow import FIRST, candidate_of
     from dicom_node.service.wake import Bells
+    from dicom_node.service.warm_up import warm_up
     from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
     models = models_in_use(config, store.promotions.active())
     reader = CascadeReader(models, config.workers.threads)
-    reader.warm_up()
+    warm_up(config, reader, SANDBOX.start, utc_now)
     if not limit_growth(config.workers.film_memory_mb):
         log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
