@@ -29,6 +29,7 @@ from dicom_node.cli import (
     shadow,
     stats,
     status,
+    store,
     studies,
     verdicts,
     why,
@@ -46,6 +47,7 @@ app.add_typer(audit.audit, name="audit")
 app.add_typer(doctor.doctor, name="doctor")
 app.add_typer(shadow.shadow, name="shadow")
 app.add_typer(model.model, name="model")
+app.add_typer(store.store, name="store")
 config_commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 app.add_typer(config_commands, name="config")
 init.register(app)

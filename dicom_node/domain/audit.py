@@ -14,6 +14,7 @@ class AuditKind(StrEnum):
     NODE_STOPPED = "node-stopped"
     CONFIG_RELOADED = "config-reloaded"  # another configuration is in use from now on
     CONFIG_REFUSED = "config-refused"  # a changed configuration was not taken
+    STORE_COPIED = "store-copied"  # the lines before it come from another database
     AUDIT_READ = "audit-read"  # a person printed audit lines
     AUDIT_BROKEN = "audit-broken"  # lines were altered or removed
     PROCESS_STARTED = "process-started"

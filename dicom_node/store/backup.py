@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicom_node.errors import NodeError
+from dicom_node.store.files import BESIDES
 from dicom_node.store.integrity import damage
 from dicom_node.store.plain import DATABASE
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: What is copied besides the database, below the data folder.
-COPIED = ("spool/instances", "results", "checkpoints", "node.secret")
+COPIED = ("spool/instances", "results", *BESIDES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

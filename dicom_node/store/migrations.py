@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent / "alembic"
 #: The revision this code works with: the newest file in `alembic/versions`.
 HEAD = "0012"
+#: The table of a database into which `store copy` has not copied everything yet.
+UNFINISHED = "unfinished_copy"
 
 
-def upgrade(engine: Engine, data_dir: Path) -> None:
-    """Migrate to `HEAD` under a lock; costs two SELECTs if the schema is current.
+def upgrade(engine: Engine, data_dir: Path, *, unfinished: bool = False) -> None:
+    """Migrate to `HEAD` under a lock; costs three SELECTs if the schema is current.
 
     Raises
     ------
     NodeError
-        A newer version of the node has migrated this database further. There is no downgrade.
+        A newer version of the node has migrated this database further (there is no downgrade), or
+        a copy into it is not finished and ``unfinished`` does not say that this is known.
     """
     # Reading the revision needs the lock too: the first connection creates SQLite's file and sets
     # its journal mode, and SQLite does not let a second connection wait for that. Processes of
@@ -33,6 +36,8 @@ def upgrade(engine: Engine, data_dir: Path) -> None:
     with (data_dir / "migration.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = _revision(engine)
+        if not unfinished and _is_unfinished(engine):
+            raise NodeError("`store copy` into this database was cut off: run it again")
         if found is not None and found > HEAD:
             raise NodeError(
                 f"a newer version of the node wrote this database (schema {found}, this version "
@@ -47,6 +52,11 @@ def _revision(engine: Engine) -> str | None:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _is_unfinished(engine: Engine) -> bool:
+    with reading(engine) as connection:
+        return inspect(connection).has_table(UNFINISHED)
 
 
 def _run(engine: Engine) -> None:

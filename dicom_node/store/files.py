@@ -1,0 +1,86 @@
+"""Copies the files of the data folder that a database names, and what belongs to it besides."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicom_node.dicom.files import durable_write
+from dicom_node.errors import NodeError
+
+#: Besides films and results. Promoted networks are in ``models``.
+BESIDES = ("checkpoints", "models", "node.secret")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCopy:
+    """How many files and bytes were copied now; how many files were there already."""
+
+    folder: Path
+    files: int
+    bytes: int
+    earlier: int
+
+
+def copy_files(
+    data_dir: Path,
+    folder: Path,
+    named: Mapping[str, str | None],
+    advance: Callable[[int], object],
+) -> FileCopy:
+    """Copy films and results by their names below the data folder, and what belongs to it.
+
+    Each copy is durable and has its name only when it is whole. What an earlier run copied is
+    compared, not copied again.
+
+    Parameters
+    ----------
+    named
+        SHA-256 of each film; None for a result, which is compared with its original.
+    advance
+        Called with 1 for each named file.
+
+    Raises
+    ------
+    NodeError
+        A file is missing, differs from what was received, or cannot be written.
+    """
+    files = size = earlier = 0
+    wanted = {**dict.fromkeys(_besides(data_dir)), **named}
+    for name, sha256 in wanted.items():
+        try:
+            written = _copy(data_dir / name, folder / name, sha256)
+        except OSError as error:
+            raise NodeError(f"{name} cannot be copied: {error}") from error
+        files, size, earlier = files + (written > 0), size + written, earlier + (written == 0)
+        advance(name in named)
+    return FileCopy(folder=folder, files=files, bytes=size, earlier=earlier)
+
+
+def _besides(data_dir: Path) -> list[str]:
+    found = [data_dir / name for name in BESIDES]
+    inside = [path for each in found for path in (each, *each.rglob("*")) if path.is_file()]
+    return [str(path.relative_to(data_dir)) for path in inside]
+
+
+def _copy(source: Path, target: Path, sha256: str | None) -> int:
+    """Return how many bytes were written: none if the same file is there."""
+    expected = _sha256(source)
+    if sha256 is not None and expected != sha256:
+        raise NodeError(f"{source} differs from what was received")
+    if target.is_file() and _sha256(target) == expected:
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as original:
+        durable_write(target, lambda file: shutil.copyfileobj(original, file))
+    if _sha256(target) != expected:
+        raise NodeError(f"{target} differs from {source}")
+    return source.stat().st_size
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
