@@ -53,8 +53,13 @@ def promote(
     candidate = identity(models)
     promotion.refuse_unfit(candidate, settings, store.promotions.active())
     CascadeReader(models, settings.workers.threads).warm_up()
+    offered = promotion.Offered(
+        directory=directory,
+        identity=candidate,
+        identify=lambda folder: identity(models.model_copy(update={"dir": folder})),
+    )
     found = promotion.promote(
-        store, settings.node.data_dir, directory, candidate, user=person(), even_so=even_so
+        store, settings.node.data_dir, offered, user=person(), even_so=even_so
     )
     if as_json:
         print_json({"version": candidate.version, "digest": candidate.digest, **found.as_json()})

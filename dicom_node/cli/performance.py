@@ -13,6 +13,7 @@ from dicom_node.cli.render import (
     ConfigOption,
     JsonOption,
     SinceOption,
+    csv_text,
     moment,
     print_json,
     print_line,
@@ -109,7 +110,8 @@ def _write_csv(path: Path, by: str | None, measured: dict[str, Performance]) -> 
             table.writerow([by or "group", "studies", "missing", "ill", "well", *columns])
             for name, each in measured.items():
                 cells = [cell for figure in _FIGURES for cell in _cells(getattr(each, figure))]
-                table.writerow([name, each.studies, each.missing, each.ill, each.well, *cells])
+                counts = each.studies, each.missing, each.ill, each.well
+                table.writerow([csv_text(name), *counts, *cells])
     except OSError as error:
         raise NodeError(f"{path} cannot be written: {error}") from error
 

@@ -44,9 +44,11 @@ def new_figure(width: float, height: float) -> Figure:
         matplotlib is not installed.
     """
     try:
+        from matplotlib import rcParams
         from matplotlib.figure import Figure
     except ImportError as error:
         raise NodeError("--plot needs matplotlib: pip install 'dicom-node[plots]'") from error
+    rcParams["text.parse_math"] = False  # an AE title may have dollar signs
     return Figure(figsize=(width, height), layout="constrained")
 
 

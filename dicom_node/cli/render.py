@@ -108,6 +108,11 @@ def printable(text: str) -> str:
     )
 
 
+def csv_text(text: str) -> str:
+    """A peer's word as a cell of a CSV file: no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def probability(stage: StageSummary | None) -> str:
     """A stage's result as ``0.91 (>= 0.50 sensitive)``; empty if the stage did not run."""
     if stage is None:

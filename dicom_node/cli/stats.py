@@ -15,6 +15,7 @@ from dicom_node.cli.render import (
     JsonOption,
     SinceOption,
     counts,
+    csv_text,
     moment,
     print_json,
     print_table,
@@ -89,7 +90,10 @@ def _print_csv(by: str, groups: dict[str, dict[str, Any]]) -> None:
         + [f"{name}_{figure}" for name in names for figure in figures]
     )
     for title, group in groups.items():
-        row = [title, *(group[key] for key in ("films", "read", "above", "near", "below"))]
+        row = [
+            csv_text(title),
+            *(group[key] for key in ("films", "read", "above", "near", "below")),
+        ]
         row += [group["refused"].get(code, 0) for code in codes]
         destinations = group["destinations"]
         row += [destinations.get(name, {}).get(figure, "") for name in names for figure in figures]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from dicom_node.config.root import Config
 from dicom_node.errors import ConfigError
 
 _PREFIX = "DICOM_NODE__"
+_MAX_BYTES = 2**19
+_MAX_KEYS = 20_000  # with what aliases repeat: a few lines of them can stand for billions
+#: What PyYAML raises, besides its own error, for a value that is not of its type: ``2026-99-99``.
+_NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -46,10 +51,11 @@ def _read(path: Path | None) -> tuple[dict[str, Any], dict[Key, str], list[str]]
     if path is None:
         return {}, {}, []
     try:
-        text = path.read_text(encoding="utf-8")
-        values, node = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
+        values, lines = _parsed(_text(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    except _NOT_YAML as error:
+        raise ConfigError(f"{path}: a value or the nesting cannot be read: {error}") from error
     if values is None:
         return {}, {}, []
     if not isinstance(values, dict):
@@ -58,11 +64,32 @@ def _read(path: Path | None) -> tuple[dict[str, Any], dict[Key, str], list[str]]
     values = {str(section): keys for section, keys in values.items() if keys is not None}
     places: dict[Key, str] = {}
     twice = []
-    for key, line in _lines(node, ()):
+    for key, line in lines:
         if key in places:
             twice.append(f"line {line}: {'.'.join(map(str, key))}: is given twice")
         places[key] = f"line {line}"
     return values, places, twice
+
+
+def _parsed(text: str) -> tuple[Any, list[tuple[Key, int]]]:
+    """The values, and the line of each key; raises ValueError for too many of them."""
+    loader = yaml.SafeLoader(text)
+    node = loader.get_single_node()
+    lines = list(islice(_lines(node, ()), _MAX_KEYS + 1))
+    if len(lines) > _MAX_KEYS:
+        raise ValueError(f"more than {_MAX_KEYS} keys")
+    return (loader.construct_document(node) if node else None), lines
+
+
+def _text(path: Path) -> str:
+    """The text of the file; reading a pipe would wait, reading a device would not end."""
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: is not a regular file")
+    with path.open(encoding="utf-8") as file:
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise ConfigError(f"{path}: is larger than {_MAX_BYTES >> 10} KiB")
+    return text
 
 
 def _lines(node: yaml.Node | None, key: Key) -> Iterator[tuple[Key, int]]:
@@ -91,7 +118,7 @@ def _override(
             continue
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except _NOT_YAML:
             mistakes.append(f"{name}: its value is not YAML")
             continue
         section, _, key = name.removeprefix(_PREFIX).lower().partition("__")

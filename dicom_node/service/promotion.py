@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +69,27 @@ def refuse_unfit(candidate: ModelIdentity, config: Config, used: Promotion | Non
         raise NodeError(f"{candidate.version} is in use already")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """A candidate that was examined.
+
+    Parameters
+    ----------
+    identify
+        Verifies the networks in a folder and says which they are.
+    """
+
+    directory: Path
+    identity: ModelIdentity
+    identify: Callable[[Path], ModelIdentity]
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether the folder holds what was examined."""
+        return self.identify(folder).digest == self.identity.digest
+
+
 def promote(
-    store: Store,
-    data_dir: Path,
-    directory: Path,
-    candidate: ModelIdentity,
-    *,
-    user: str,
-    even_so: str | None,
+    store: Store, data_dir: Path, offered: Offered, *, user: str, even_so: str | None
 ) -> Comparison:
     """Copy the candidate into the data folder and put it in use.
 
@@ -83,8 +97,9 @@ def promote(
     ------
     NodeError
         It may be worse than the version in use, or there are too few verdicts, and ``even_so``
-        gives no reason. Nothing was changed.
+        gives no reason; or its folder changed since it was examined. Nothing was changed.
     """
+    candidate = offered.identity
     found = evidence(store, candidate)
     against = objections(found)
     if against and even_so is None:
@@ -93,7 +108,7 @@ def promote(
             "--even-so REASON, which the audit log keeps"
         )
     folder = FOLDER / candidate.digest[:16]
-    _copy(directory, data_dir / folder)
+    _copy(offered, data_dir / folder)
     store.promotions.promote(
         candidate.version,
         candidate.digest,
@@ -105,17 +120,24 @@ def promote(
     return found
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a models directory; a copy that is there already has the same digest in its name."""
-    part = target.with_name(f".{target.name}.part")
+def _copy(offered: Offered, target: Path) -> None:
+    """Copy a models directory; a copy that is there already has the same digest in its name.
+
+    The copy is verified, because the source may change between its examination and now.
+    """
+    source, part = offered.directory, target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
         shutil.copytree(source, part)
+        if not offered.is_in(part):
+            raise NodeError(f"{source} changed while it was examined: nothing is promoted")
         if target.exists():
             shutil.rmtree(target)
         part.rename(target)
     except (OSError, shutil.Error) as error:
         raise NodeError(f"{source} cannot be copied into the data folder: {error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _kept(found: Comparison) -> dict[str, Any]:

@@ -27,6 +27,7 @@ COLUMNS = {
 _SPELLINGS = {"covid": Finding.COVID19, "negative": Finding.NORMAL}
 _UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _DELIMITERS = ",;\t"
+_YEARS = (1900, 2200)  # beyond them a time zone may leave what Python and databases can hold
 
 
 @dataclass(slots=True)
@@ -82,6 +83,8 @@ def time_of(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("the date is not like 2026-01-31 or 2026-01-31T08:00+01:00") from None
+    if not _YEARS[0] <= at.year <= _YEARS[1]:
+        raise ValueError(f"the date is not between {_YEARS[0]} and {_YEARS[1]}")
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

@@ -14,7 +14,7 @@ from support.fakes import full, instance, read
 from typer.testing import CliRunner
 
 from dicom_node.cli import app
-from dicom_node.cli.render import printable
+from dicom_node.cli.render import csv_text, printable
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.store.store import open_store
 
@@ -101,3 +101,11 @@ def _write(database: Path, text: str) -> None:
         )
     )
     store.close()
+
+
+@given(st.text(alphabet=st.sampled_from("=+-@\t\r'a1,\"\n"), max_size=8))
+def test_a_word_in_a_csv_file_is_no_formula(word: str) -> None:
+    """A spreadsheet that opens it computes nothing; the word is still there."""
+    written = csv_text(word)
+    assert written.endswith(word)
+    assert written[:1] not in ("=", "+", "-", "@", "\t", "\r")

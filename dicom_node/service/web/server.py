@@ -21,6 +21,7 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.pixels.picture import as_picture
 from dicom_node.service.pidfile import processes
 from dicom_node.service.web.access import Access
+from dicom_node.service.web.connection import PromptConnection
 from dicom_node.service.web.history import History
 from dicom_node.service.web.metrics import Look, NodeMetrics
 from dicom_node.service.work_alarms import every_alarm
@@ -168,14 +169,20 @@ def application(config: Config, store: Store, clock: Clock) -> Starlette:
     )
 
 
-def serve(config: Config, store: Store, clock: Clock, stop: threading.Event) -> None:
+def serve(
+    config: Config, store: Store, clock: Clock, stop: threading.Event,
+    connection: type[PromptConnection] = PromptConnection,
+) -> None:  # fmt: skip
     """Answer requests until ``stop`` is set."""
     assert config.http.port is not None  # noqa: S101 - the supervisor starts this role only then
     settings = uvicorn.Config(
         application(config, store, clock),
         host=config.http.host,
         port=config.http.port,
+        http=connection,
+        ws="none",
         log_config=None,
+        log_level="error",  # a line for each malformed request would fill the log
         access_log=False,
         server_header=False,
         proxy_headers=False,

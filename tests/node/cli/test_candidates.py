@@ -19,6 +19,7 @@ from dicom_node.domain.values import FilmOutcome
 from dicom_node.domain.verdicts import Finding, Source, Verdict
 from dicom_node.errors import NodeError
 from dicom_node.infer import identity
+from dicom_node.service import promotion
 from dicom_node.store.store import Store, open_store
 
 
@@ -125,6 +126,22 @@ def test_a_candidate_without_a_card_or_a_gate_is_refused_whatever_the_reason(sit
     (site.model / "cards" / "pneumonia.md").unlink()
     done = site.run("model", "promote", str(site.model), "--even-so", "please")
     assert "no card" in str(done.exception)
+
+
+def test_a_folder_that_changes_while_it_is_promoted_is_refused(site: Site) -> None:
+    """The copy must be what was examined and what the audit log will name; nothing stays."""
+    offered = promotion.Offered(
+        directory=site.model,
+        identity=identity(ModelsConfig(dir=site.model)),
+        identify=lambda folder: identity(ModelsConfig(dir=folder)),
+    )
+    manifest = site.model / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("version: '0'", "version: '1'"))
+    assert not offered.is_in(site.model)
+    with pytest.raises(NodeError, match="changed while it was examined"):
+        promotion.promote(site.store, site.folder / "data", offered, user="a", even_so="b")
+    assert site.store.promotions.active() is None
+    assert not list((site.folder / "data" / "models").iterdir())
 
 
 def test_replay_reads_the_stored_films_again_and_changes_nothing(site: Site) -> None:

@@ -29,6 +29,13 @@ def test_the_picture_names_groups_results_and_destinations(tmp_path: Path) -> No
         assert word in text
 
 
+def test_a_title_with_dollar_signs_is_text(tmp_path: Path) -> None:
+    """A peer chooses its AE title; matplotlib would read a formula and fail."""
+    pytest.importorskip("matplotlib").rcParams["svg.fonttype"] = "none"
+    draw("ae", {"$\\frac{1$": GROUPS["2026-01-02"]}, tmp_path / "a.svg")
+    assert "$\\frac{1$" in (tmp_path / "a.svg").read_text()
+
+
 def test_nothing_received_is_an_empty_picture(tmp_path: Path) -> None:
     """As on the first day."""
     pytest.importorskip("matplotlib")

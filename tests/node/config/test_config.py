@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -99,13 +100,32 @@ def test_a_section_without_keys_has_its_defaults(tmp_path: Path) -> None:
     assert config.load(path, {}).node == config.NodeConfig()
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "just a word", "node: [", "node: 7"])
+_LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", "just a word", "node: [", "node: 7", "node: {port: 2026-99-99}", "node: !!int x",
+     "node: !!bool x", "node: &a {port: *a}", "destinations: &a [*a]", f"node: {'[' * 2000}",
+     "node: {ae_title: \"a\0b\"}", f"node: {{port: {'9' * 5000}}}", _LAUGHS, "#" * 2**20],
+    ids=lambda text: text[:30],
+)  # fmt: skip
 def test_a_file_of_another_shape_is_a_config_error(tmp_path: Path, text: str) -> None:
     """Whatever the file holds, the answer is a ConfigError and not a traceback."""
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError):
         config.load(path, {})
+
+
+def test_a_pipe_or_a_device_is_a_config_error(tmp_path: Path) -> None:
+    """Reading it would never end, and the supervisor would watch over no process meanwhile."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="is not a regular file"):
+            config.load(path, {})
 
 
 def test_a_missing_file_is_a_config_error(tmp_path: Path) -> None:

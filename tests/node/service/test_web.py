@@ -7,10 +7,13 @@ import io
 import json
 import os
 import re
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +30,7 @@ from dicom_node.config import Config, HttpConfig
 from dicom_node.domain.audit import AuditKind, AuditRecord
 from dicom_node.service import pidfile
 from dicom_node.service.web.access import Access
+from dicom_node.service.web.connection import PromptConnection
 from dicom_node.service.web.history import History
 from dicom_node.service.web.server import serve
 
@@ -71,6 +75,13 @@ class Web:
         }
 
 
+class Hasty(PromptConnection):
+    """A connection with limits that a test can wait for."""
+
+    seconds = 1.0
+    most = 20
+
+
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[Web]:
     port = free_port()
@@ -85,7 +96,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
     )
     stop = threading.Event()
     with store_harness(tmp_path) as node:
-        arguments = (config, node.store, node.clock, stop)
+        arguments = (config, node.store, node.clock, stop, Hasty)
         thread = threading.Thread(target=serve, args=arguments)
         thread.start()
         made = Web(node, tmp_path, port)
@@ -270,6 +281,70 @@ def test_a_new_process_reads_the_new_lines_only(tmp_path: Path) -> None:
         third.update()
         assert third.events == second.events
         assert 0 in asked
+
+
+def _connections(web: Web, count: int) -> list[socket.socket]:
+    return [socket.create_connection(("127.0.0.1", web.port), 10) for _ in range(count)]
+
+
+def _is_cut_while_it_drips(peer: socket.socket) -> bool:
+    peer.settimeout(0.01)
+    for _ in range(100):
+        time.sleep(0.1)
+        with suppress(TimeoutError):
+            try:
+                peer.sendall(b"X")
+                if peer.recv(1) == b"":
+                    return True
+            except (ConnectionResetError, BrokenPipeError):
+                return True
+    return False
+
+
+def test_silent_and_slow_connections_are_cut(web: Web) -> None:
+    """Of too many, the oldest; a request that drips, at its deadline; the page is there."""
+    silent = _connections(web, 30)
+    assert web.get("/healthz") == (200, "ok\n")
+    assert silent[0].recv(1) == b""
+    (slow,) = _connections(web, 1)
+    assert _is_cut_while_it_drips(slow)
+    for each in (*silent, slow):
+        each.close()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 50000,
+        b"GET /" + b"a" * 10**6,
+        b"GET /../../../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /studies/..%2f..%2fetc%2fpasswd HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /studies/%00'%22 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /studies/1.2/..%2fnode.db HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /studies/%ff%fe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: evil\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\nx",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+    ],
+    ids=lambda sent: sent[:40].decode("latin-1"),
+)
+def test_a_hostile_request_gets_nothing(web: Web, request_: bytes) -> None:
+    """No file, no error of the program's, and the next request is answered."""
+    (peer,) = _connections(web, 1)
+    with suppress(OSError):
+        peer.sendall(request_)
+        peer.shutdown(socket.SHUT_WR)
+    answer = b""
+    with suppress(OSError):
+        while piece := peer.recv(65536):
+            answer += piece
+    peer.close()
+    assert b"root:" not in answer
+    assert b"SQLite" not in answer
+    assert not re.match(rb"HTTP/1.1 5", answer)
+    assert web.get("/healthz") == (200, "ok\n")
 
 
 def test_a_page_of_another_site_reads_nothing(web: Web) -> None:

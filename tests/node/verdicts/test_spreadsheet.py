@@ -53,9 +53,10 @@ def test_a_bad_row_is_named_and_stops_nothing(tmp_path: Path) -> None:
     sheet = _read(
         tmp_path,
         "study,finding,date\n1.2,cold,\n,normal,\n1.2,normal,yesterday\nMUELLER,normal,\n1.2\n"
+        "1.2,normal,0001-01-01T00:00+14:00\n1.2,normal,9999-12-31T23:59-14:00\n"
         "\n1.2,normal,2026-01-01\n",
     )
-    assert [line for line, _ in sheet.unreadable] == [2, 3, 4, 5, 6]
+    assert [line for line, _ in sheet.unreadable] == [2, 3, 4, 5, 6, 7, 8]
     assert len(sheet.verdicts) == 1
     assert not any("MUELLER" in reason or "cold" in reason for _, reason in sheet.unreadable)
 
