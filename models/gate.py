@@ -25,6 +25,7 @@ TURNS = (0, 90, 180, 270)
 SIZE = 128
 #: A picture is thinned out to about this short side before it is scaled down, for speed.
 _THINNED = 512
+_SHRINKAGE = 0.1  # of each feature's variance towards the mean of all
 _CHANNELS = (1, 16, 32, 64, 96, 128)
 
 
@@ -75,7 +76,7 @@ def to_gate(image: NDArray[np.float32]) -> NDArray[np.float32]:
     return preprocess.to_network(image[::step, ::step], SIZE)[0]
 
 
-def fit_distance(features: Tensor, shrinkage: float = 0.1) -> tuple[Tensor, Tensor]:
+def fit_distance(features: Tensor) -> tuple[Tensor, Tensor]:
     """Fit the distance of `Gate` to familiar films.
 
     Each variance is shrunk towards the mean of all, so that a feature that hardly ever changed does
@@ -85,8 +86,6 @@ def fit_distance(features: Tensor, shrinkage: float = 0.1) -> tuple[Tensor, Tens
     ----------
     features
         Stage 2's pooled features of N >= 2 films: (N, 1024).
-    shrinkage
-        Weight of the mean variance, in [0, 1].
 
     Returns
     -------
@@ -96,7 +95,7 @@ def fit_distance(features: Tensor, shrinkage: float = 0.1) -> tuple[Tensor, Tens
         One over each feature's shrunk standard deviation: (1024,).
     """
     variance = features.var(dim=0)
-    shrunk = (1.0 - shrinkage) * variance + shrinkage * variance.mean()
+    shrunk = (1.0 - _SHRINKAGE) * variance + _SHRINKAGE * variance.mean()
     return features.mean(dim=0), shrunk.clamp(min=1e-6).rsqrt()
 
 

@@ -19,7 +19,7 @@ CONTRAST_PERCENTILES = (1.0, 99.0)
 CLIP = 4.0
 
 
-def frame_of(rows: int, columns: int, size: int = 512) -> Frame:
+def frame_of(rows: int, columns: int, size: int) -> Frame:
     """Where a film lies in the square frame: its long side fills it, the short side is centred.
 
     Parameters
@@ -43,7 +43,7 @@ def frame_of(rows: int, columns: int, size: int = 512) -> Frame:
     )
 
 
-def to_network(image: NDArray[np.float32], size: int = 512) -> tuple[NDArray[np.float32], Frame]:
+def to_network(image: NDArray[np.float32], size: int) -> tuple[NDArray[np.float32], Frame]:
     """Letterbox a film into the network frame and stretch its contrast.
 
     The resize is antialiased and keeps the aspect. The contrast is stretched between two

@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def kept_array(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    """Read an array from ``path``, or make it and write it there."""
+    """Read an array from ``path``, an ``.npy`` file, or make it and write it there, whole."""
     if not path.exists():
         with replacing(path) as part:
             np.save(part, make())

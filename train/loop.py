@@ -63,10 +63,26 @@ class State:
 
 
 def fit(task: Task, schedule: Schedule, out: Path, *, stop_after: int | None = None) -> Path:
-    """Train through all phases; returns the weights file, the last phase's best by ``score``.
+    """Train through all phases.
 
-    Resumes from ``out/checkpoint.pt`` where there is one. ``stop_after`` ends this run after so
-    many steps, as a kill would, with a checkpoint.
+    A run continues from ``out/checkpoint.pt`` if there is one, and ends as an unbroken run would.
+
+    Parameters
+    ----------
+    task
+        The network, its films and its loss.
+    schedule
+        Phases, learning rates, device, seed.
+    out
+        Folder of the run: ``best.pt``, ``checkpoint.pt``, ``log.csv``, TensorBoard's events.
+    stop_after
+        End this run after so many steps, with a checkpoint, as a kill would; None: never.
+
+    Returns
+    -------
+    Path
+        ``out/best.pt``: the running average with the best ``score`` of the last phase. After
+        ``stop_after`` it may be that of an earlier phase, or not be there yet.
     """
     torch.set_num_threads(schedule.threads)
     torch.manual_seed(schedule.seed)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from torch import Generator
 
+_WARM = 0.2  # share of a phase in which its learning rate rises
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
@@ -36,15 +38,25 @@ class Schedule:
     threads: int = 2
 
 
-def learning_rate(step: int, phase: Phase, warm: float = 0.2) -> float:
-    """Rise linearly over the first ``warm`` share of the phase, then fall as a cosine to 0."""
+def learning_rate(step: int, phase: Phase) -> float:
+    """The learning rate of a step: a linear rise, then a cosine to 0.
+
+    It rises over the first `_WARM` of the phase to ``phase.learning_rate``.
+
+    Parameters
+    ----------
+    step
+        From 0 to ``phase.steps`` - 1.
+    phase
+        Gives the peak and the number of steps.
+    """
     done = (step + 1) / phase.steps
-    if done < warm:
-        return phase.learning_rate * done / warm
-    return phase.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (done - warm) / (1.0 - warm)))
+    if done < _WARM:
+        return phase.learning_rate * done / _WARM
+    return phase.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (done - _WARM) / (1.0 - _WARM)))
 
 
 def step_generator(seed: int, phase: int, step: int) -> Generator:
-    """Give the randomness of one step."""
+    """The randomness of one step: a CPU generator, the same for the same three numbers."""
     digest = hashlib.sha256(f"{seed} {phase} {step} 0".encode()).digest()
     return Generator().manual_seed(int.from_bytes(digest[:7]))

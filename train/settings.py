@@ -61,7 +61,7 @@ def recipe(raw: dict[str, Any]) -> Recipe:
 
 
 def masking(raw: dict[str, Any], lungs: Path) -> Masking:
-    """Read how stage 1 is used by the later ones."""
+    """Read how stage 1, whose weights are at ``lungs``, is used by the later stages."""
     return Masking(
         weights=lungs,
         size=int(raw.get("size", 256)),
@@ -73,7 +73,19 @@ def masking(raw: dict[str, Any], lungs: Path) -> Masking:
 def release(
     raw: dict[str, Any], weights: dict[str, Path], without: tuple[str, ...], measured: bool
 ) -> Release:
-    """Read what to export; ``weights`` given here win over the file's."""
+    """Read what to export.
+
+    Parameters
+    ----------
+    raw
+        The content of ``configs/export.yaml``.
+    weights
+        Network -> state dict; these win over the file's.
+    without
+        Sources that are not measured.
+    measured
+        Whether the cards are measured now.
+    """
     networks = raw["networks"]
     return Release(
         version=str(raw["version"]),
@@ -90,7 +102,15 @@ def release(
 
 
 def history(name: str, raw: dict[str, Any]) -> str:
-    """How a run made its weights, for a card."""
+    """How a run made its weights, in words for a card.
+
+    Parameters
+    ----------
+    name
+        Of the command: stage1, stage2 or stage3.
+    raw
+        The content of the run's YAML.
+    """
     if "made" in raw:  # by more than one run, or by another program: in its own words
         return str(raw["made"]).strip()
     if "refit" in raw:

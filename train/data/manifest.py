@@ -75,7 +75,7 @@ def read(data: Path) -> list[Row]:
 
 
 def write(rows: Iterable[Row], path: Path) -> None:
-    """Write a manifest."""
+    """Write a manifest, UTF-8 CSV with the columns of `Row`; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)])

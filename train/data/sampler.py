@@ -15,9 +15,26 @@ Item = TypeVar("Item")
 
 
 def even_draw(groups: Sequence[Sequence[int]], batch: int, generator: Generator) -> list[int]:
-    """Draw ``batch`` indices with replacement, equally many from each group, group after group.
+    """Draw a batch with replacement, equally many from each group (paper section 3).
 
-    Raises ValueError where the batch does not divide evenly or a group is empty.
+    Parameters
+    ----------
+    groups
+        Indices of films, by group.
+    batch
+        Number of indices to draw; a multiple of the number of groups.
+    generator
+        Of all draws.
+
+    Returns
+    -------
+    list of int
+        ``batch`` indices, group after group.
+
+    Raises
+    ------
+    ValueError
+        The batch does not divide evenly, or a group is empty.
     """
     if batch % len(groups):
         raise ValueError(f"A batch of {batch} does not divide evenly into {len(groups)} groups.")
@@ -34,10 +51,29 @@ def even_draw(groups: Sequence[Sequence[int]], batch: int, generator: Generator)
 def shared_draw(
     groups: Sequence[Sequence[int]], shares: Sequence[float], batch: int, generator: Generator
 ) -> list[list[int]]:
-    """Draw about ``batch`` indices with replacement, from each group by its share of them.
+    """Draw a batch with replacement, from each group by its share.
 
-    A share that is no whole number is rounded up or down by chance, so that it holds on average.
-    Raises ValueError where a group is empty.
+    Parameters
+    ----------
+    groups
+        Indices of films, by group.
+    shares
+        Of each group, > 0, of any sum.
+    batch
+        About how many indices to draw: a group's number that is not whole is rounded up or down by
+        chance, so that it holds on average.
+    generator
+        Of all draws.
+
+    Returns
+    -------
+    list of list of int
+        Drawn indices, by group.
+
+    Raises
+    ------
+    ValueError
+        A group is empty.
     """
     if not all(groups):
         raise ValueError("A group to draw from is empty.")

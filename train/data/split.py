@@ -25,14 +25,26 @@ from train.data.manifest import Row
 #: Bits of 256 in which copies of one film may differ. Of 3,600 public films all pairs this near but
 #: one were known to be copies of each other; at 15 bits films of other patients begin to pair.
 NEAR = 10
-_SIDE, _BANDS = (
-    16,
-    16,
-)  # 16 bands of 16 bits: hashes within 15 bits agree in at least one whole band
+# Of a hash, 16 x 16 bits. Hashes within 15 bits agree in at least one whole band of 16 bits.
+_SIDE, _BANDS = 16, 16
 
 
 def grouped(rows: Sequence[Row], folder: Path) -> list[Row]:
-    """Join each patient's films and their exact and near duplicates into one ``group``."""
+    """Join each patient's films and their exact and near duplicates into one ``group``.
+
+    Parameters
+    ----------
+    rows
+        Their paths are relative to ``folder``. A row without a patient is joined by its pixels
+        alone.
+    folder
+        Of the data set.
+
+    Returns
+    -------
+    list of Row
+        The same rows with ``group``: g00000, g00001 ... in their order.
+    """
     parent = list(range(len(rows)))
 
     def root(i: int) -> int:
@@ -65,14 +77,30 @@ def perceptual_hash(path: Path) -> NDArray[np.bool_]:
     return bits
 
 
-def near_pairs(hashes: NDArray[np.bool_], near: int = NEAR) -> list[tuple[int, int]]:
-    """All pairs within ``near`` bits, (N, 256) -> (i, j); ``near`` below the number of bands."""
+def near_pairs(hashes: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """All pairs of hashes that differ in at most `NEAR` bits.
+
+    Parameters
+    ----------
+    hashes
+        (N, 256), see `perceptual_hash`.
+
+    Returns
+    -------
+    list of (int, int)
+        Indices i < j, sorted.
+
+    Notes
+    -----
+    Two hashes that differ in fewer bits than there are bands agree in at least one whole band, so
+    only hashes with a band in common are compared.
+    """
     pairs: set[tuple[int, int]] = set()
     for band in np.split(hashes, _BANDS, axis=1):
         buckets: dict[bytes, list[int]] = defaultdict(list)
         for i, bits in enumerate(np.packbits(band, axis=1)):
             for j in buckets[bits.tobytes()]:
-                if (hashes[i] != hashes[j]).sum() <= near:
+                if (hashes[i] != hashes[j]).sum() <= NEAR:
                     pairs.add((j, i))
             buckets[bits.tobytes()].append(i)
     return sorted(pairs)
@@ -83,8 +111,17 @@ def split_by_group(rows: Sequence[Row], shares: Mapping[str, float], seed: int) 
 
     Parameters
     ----------
+    rows
+        With ``group`` and ``label``.
     shares
-        Split name -> share; they sum to 1. The same seed and rows give the same splits.
+        Split name -> share; they sum to 1.
+    seed
+        The same seed and rows give the same splits.
+
+    Raises
+    ------
+    ValueError
+        The shares do not sum to 1.
     """
     if abs(sum(shares.values()) - 1.0) > 1e-9:
         raise ValueError(f"The shares {dict(shares)} do not sum to 1.")

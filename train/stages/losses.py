@@ -21,9 +21,23 @@ _FIELD_WEIGHT = 0.3
 def lung_loss(logits: Tensor, masks: Tensor, channels: Tensor) -> Tensor:
     """Cross-entropy + soft Dice, each film on the channel of its own convention.
 
-    ``logits`` (B, 2, S, S), ``masks`` (B, S, S) of zeros and ones, ``channels`` (B,) long. A film
-    outlined without the heart says little of the field behind it, only that the field holds the
-    outline and does not reach beyond its rows' ends: what lies between teaches the field nothing.
+    A film outlined without the heart says little of the field behind it, only that the field holds
+    the outline and does not reach beyond its rows' ends: what lies between teaches the field
+    nothing.
+
+    Parameters
+    ----------
+    logits
+        (B, 2, S, S), channels `unet.AERATED` and `unet.FIELD`.
+    masks
+        Zeros and ones, (B, S, S).
+    channels
+        The channel whose convention each mask follows: (B,) int64.
+
+    Returns
+    -------
+    Tensor
+        Scalar >= 0.
     """
     logits = logits.float()
     loss = _overlap_loss(logits[torch.arange(len(logits)), channels], masks)
@@ -65,9 +79,17 @@ def heat_losses(
     evidence
         What each place adds to the logit: (B, h, w).
     field, infection
-        Zeros and ones, (B, 1, S, S); no infection is drawn where all is zero.
+        Zeros and ones, (B, 1, S, S); no infection is drawn if all is zero.
     ill
         1 for films that have evidence to place, else 0: (B,).
+
+    Returns
+    -------
+    outside : Tensor
+        Of the evidence outside the lungs: scalar, the mean over ill films.
+    beside : Tensor
+        Of the evidence in the lungs beside the infection: scalar, the mean over films with a drawn
+        infection. Each is 0 if there is no such film.
     """
     places = (evidence.shape[-2], evidence.shape[-1])
     positive = evidence.clamp(min=0.0)
@@ -89,7 +111,18 @@ def _total(maps: Tensor) -> Tensor:
 
 
 def distillation(logits: Tensor, previous: Tensor) -> Tensor:
-    """KL from the previous network's decision to this one's, per film: (B,) >= 0."""
+    """Knowledge distillation, l_KL of paper eq. 2: KL(previous || this) of two decisions.
+
+    Parameters
+    ----------
+    logits, previous
+        Logits of this network and of the previous one: (B,).
+
+    Returns
+    -------
+    Tensor
+        For each film, (B,) >= 0.
+    """
     old = torch.sigmoid(previous)
     # log p and log (1 - p) of the previous decision, without overflow.
     entropy = old * functional.logsigmoid(previous) + (1 - old) * functional.logsigmoid(-previous)
@@ -110,12 +143,23 @@ def incremental_loss(
 
     Parameters
     ----------
+    logits
+        Of all films of a batch, D: (B,).
+    targets
+        1 for ill films, 0 for others, or between: (B,).
     weights
-        Of each film in the cross-entropy; None for 1.
+        Of each film in the cross-entropy, (B,); None for 1.
     previous
         The frozen previous network's logits (B,); None (or lam 0) is plain training.
     original
         1 for films of D_o, 0 for new ones: (B,).
+    lam
+        λ >= 0.
+
+    Returns
+    -------
+    Tensor
+        Scalar.
     """
     entropy = functional.binary_cross_entropy_with_logits(
         logits, targets, weight=weights, reduction="sum"

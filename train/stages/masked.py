@@ -31,14 +31,14 @@ class Masking:
 
     @property
     def key(self) -> str:
-        """Everything that masked films hang on."""
+        """Name everything that masked films depend on."""
         return f"{self.digest(self.weights)} {self.size} {self.margin} {self.threshold} " + (
             self.backbone
         )
 
     @staticmethod
     def digest(weights: Path) -> str:
-        """Name weights by their content."""
+        """SHA-256 of a weights file, hex."""
         return hashlib.sha256(weights.read_bytes()).hexdigest()
 
     def classifier(self, weights: Path) -> ChestClassifier:
@@ -48,7 +48,22 @@ class Masking:
     def fields(
         self, films: Sequence[Film], pictures: cache.Pictures, areas: cache.Pictures, folder: Path
     ) -> cache.Pictures:
-        """Lung fields by stage 1, zeros and ones: (N, S, S), S being ``size``."""
+        """Find the lung fields by stage 1, once.
+
+        Parameters
+        ----------
+        films
+            N films.
+        pictures, areas
+            Of these films at side `size`, from `cache.pictures` and `cache.areas`: (N, S, S).
+        folder
+            Of the cache, see `cache.kept`.
+
+        Returns
+        -------
+        array
+            Zeros and ones, (N, S, S) uint8; a memory map.
+        """
         network = frozen(LungUNet(), self.weights)
         places = {film.path: i for i, film in enumerate(films)}
 

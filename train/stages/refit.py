@@ -20,10 +20,24 @@ from train.stages.stage3_covid import CovidTask
 
 
 def refit(task: CovidTask, ridges: Sequence[float], out: Path) -> Path:
-    """Fit the last layer for each ``ridge``; returns the weights with the best validation score.
+    """Fit the last layer for each ridge, and write the weights with the best validation score.
 
     Every group of the recipe weighs the same. The features come from the task's network on films
     of full size, without augmentation, so nothing here is random.
+
+    Parameters
+    ----------
+    task
+        Its network keeps all other weights.
+    ridges
+        Strengths of L2 to try, see `linear.fit`.
+    out
+        Folder of the run.
+
+    Returns
+    -------
+    Path
+        ``out/best.pt``, a state dict of the whole network.
     """
     x = pooled(task)
     weights = np.zeros(len(x))
@@ -48,7 +62,7 @@ def refit(task: CovidTask, ridges: Sequence[float], out: Path) -> Path:
 
 @torch.inference_mode()
 def pooled(task: CovidTask) -> NDArray[np.float64]:
-    """Features after global average pooling, of all films of a task: (N, 1024)."""
+    """Features after global average pooling of all films of a task, unaugmented: (N, 1024)."""
     network = task.network.eval()
     rows = []
     for i in track(range(len(task.films)), "films"):

@@ -25,9 +25,11 @@ _CUT = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Films (B, 1, S, S) as stage 2 sees them, and what is known of their places, zeros and ones.
+    """Films as stage 2 sees them, and what is known of their places.
 
-    ``h2`` is stage 2's heat where it was asked for, above its floor (`preprocess.gate`), else ones.
+    All are (B, 1, S, S) float32. ``x`` is in standard deviations, see `preprocess.mask_film`;
+    ``field`` and ``infection`` are zeros and ones; ``h2`` is stage 2's heat if it was asked for, in
+    [0, 1] and raised by its floor (`preprocess.gate`), else ones.
     """
 
     x: Tensor
@@ -52,7 +54,17 @@ class Shown:
             self.h2 = self._heat(stage2, folder)
 
     def plain(self, chosen: Sequence[int], size: int, floor: float = 0.0) -> Batch:
-        """Films as they are, as the node would show them with its ``floor`` of H2."""
+        """Films without augmentation, as the node would show them.
+
+        Parameters
+        ----------
+        chosen
+            Indices of films.
+        size
+            Side of the result, pixels; antialiased if it is not the masking's.
+        floor
+            The node's `h2_floor`, in [0, 1].
+        """
         layers = self._layers(chosen)
         if size != self.masking.size:
             layers = functional.interpolate(
@@ -69,7 +81,22 @@ class Shown:
         generator: Generator,
         floors: tuple[float, float] = (0.0, 0.0),
     ) -> Batch:
-        """Return augmented films, each masked with one of ``margins``, H2 above a drawn floor."""
+        """Films moved, exposed, blurred, coded and cut otherwise, then masked.
+
+        Parameters
+        ----------
+        chosen
+            Indices of films.
+        size
+            Side of the result, pixels.
+        margins
+            Around the lung field, pixels of the masking's frame, None for the whole film; one is
+            drawn for each film.
+        generator
+            Of all draws.
+        floors
+            For each film the floor of H2 is drawn between these, in [0, 1].
+        """
         theta = augment.affine(len(chosen), _GEOMETRY, generator)
         layers = augment.warp(self._layers(chosen), theta, size=size)
         low, high = floors
@@ -125,14 +152,29 @@ class Shown:
 
 
 def masked_films(films: Sequence[Film], masking: Masking, folder: Path) -> Tensor:
-    """Films as stage 2 sees them in the node, (N, 1, S, S) float16, S being the masking's size."""
+    """Films as stage 2 sees them in the node.
+
+    Parameters
+    ----------
+    films
+        N films.
+    masking
+        Stage 1's weights, margin and size S.
+    folder
+        Of the cache, see `cache.kept`.
+
+    Returns
+    -------
+    Tensor
+        (N, 1, S, S) float16, in standard deviations.
+    """
     shown = Shown(films, masking, folder)
     parts = [list(range(i, min(i + 64, len(films)))) for i in range(0, len(films), 64)]
     return torch.cat([shown.plain(part, masking.size).x.half() for part in parts])
 
 
 def shrink(masked: Tensor, size: int) -> Tensor:
-    """Masked films at another side, antialiased."""
+    """Masked films (N, 1, S, S) at another side, antialiased: (N, 1, size, size) float16."""
     if masked.shape[-1] == size:
         return masked
     small = [

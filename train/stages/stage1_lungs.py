@@ -20,7 +20,11 @@ from train.stages.losses import lung_loss
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Films with masks, ready: ``x`` and ``masks`` (N, S, S), ``channels`` (N,)."""
+    """Films with masks, ready.
+
+    ``x`` is (N, S, S) uint8, 255 white; ``masks`` (N, S, S) bool; ``channels`` (N,) int64, the
+    output that follows each mask's convention.
+    """
 
     x: Tensor
     masks: Tensor
@@ -28,7 +32,7 @@ class Batch:
 
 
 def stack(films: list[LungFilm], size: int) -> Batch:
-    """Load films into the network frame."""
+    """Load films and their masks into the network frame, ``size`` pixels a side."""
     return Batch(
         x=torch.stack([_film(film.path, size) for film in films]),
         masks=torch.stack([_mask(film.masks, size) for film in films]),
@@ -112,7 +116,7 @@ class LungTask:
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Dice coefficient of two boolean masks; 1 where both are empty."""
+    """Dice coefficient of two boolean masks of one shape, in [0, 1]; 1 if both are empty."""
     total = int(one.sum()) + int(other.sum())
     return 2.0 * int((one & other).sum()) / total if total else 1.0
 

@@ -25,7 +25,24 @@ from train.weights import teachers
 
 
 class ClassifierTask:
-    """Cross-entropy with paper eq. 2, plus a loss on the place of the evidence."""
+    """Cross-entropy with paper eq. 2, plus a loss on the place of the evidence.
+
+    Parameters
+    ----------
+    network
+        The classifier to train, with the weights to start from.
+    data
+        Folder with films and manifest.
+    masking
+        Stage 1 as the node uses it.
+    recipe
+        Films, shares, augmentation and teachers.
+    negative
+        The label of negative films; every other label is positive.
+    stage2
+        Weights of the stage 2 that gives H2, for stage 3, which learns from no normal film; None:
+        H2 is 1 everywhere.
+    """
 
     def __init__(
         self,
@@ -154,7 +171,22 @@ def _films(data: Path, recipe: Recipe, without: str) -> list[Film]:
 def within_and_pooled(
     logits: NDArray[np.float64], positive: NDArray[np.bool_], films: Sequence[Film], within: str
 ) -> dict[str, float]:
-    """AUC of all films, of one source's films alone, and their mean as ``score``."""
+    """AUC of all films, of one source's films alone, and their mean.
+
+    Parameters
+    ----------
+    logits, positive
+        One value for each film: (N,).
+    films
+        The films.
+    within
+        The source.
+
+    Returns
+    -------
+    dict
+        ``score``, the mean; ``auc_pooled``; ``auc_WITHIN``. nan if a side has no films.
+    """
     inside = np.array([film.source == within for film in films])
     pooled = metrics.auc(logits, positive)
     alone = metrics.auc(logits[inside], positive[inside])
@@ -162,7 +194,7 @@ def within_and_pooled(
 
 
 def data_cache(masking: Masking) -> Path:
-    """Small films are kept beside the weights that found their lungs."""
+    """The cache of small films, beside the weights that found their lungs."""
     return masking.weights.parent / "cache"
 
 

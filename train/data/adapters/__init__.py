@@ -50,6 +50,20 @@ def adapt(name: str, folder: Path, seed: int) -> list[Row]:
     A publisher's own split may hold a patient or a film in two of its parts; such a film stays in
     the first of train, val, test only.
 
+    Parameters
+    ----------
+    name
+        One of `ADAPTERS`.
+    folder
+        The data set as published.
+    seed
+        Of the split; unused if the publisher divided the data set.
+
+    Returns
+    -------
+    list of Row
+        With ``split`` and ``group``; paths are relative to ``folder``.
+
     Raises
     ------
     FileNotFoundError
