@@ -50,9 +50,32 @@ class Release:
 
 
 def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str]:
-    """Write ``into`` (manifest.yaml, weights/, cards/); returns the results by network.
+    """Export trained weights: files, thresholds, cards.
 
     Everything is made and verified under ``out`` first.
+
+    Parameters
+    ----------
+    release
+        What to export.
+    data
+        Folder with films and manifest: validation films give thresholds, test films the cards'
+        numbers.
+    out
+        Folder of the run.
+    into
+        Models directory to write: manifest.yaml, weights/, cards/. A gate in it stays, and must be
+        fitted again if the networks are others.
+
+    Returns
+    -------
+    dict
+        Network -> results, Markdown.
+
+    Raises
+    ------
+    WeightsError
+        A weight does not survive half precision.
     """
     manifest = _with_weights(release, data, out)
     cascade = _publish(manifest, out)
@@ -83,7 +106,7 @@ def _with_gate_of(into: Path, manifest: Manifest) -> Manifest:
 
 
 def command(without: Sequence[str]) -> str:
-    """Name the command that prints a card's numbers."""
+    """Name the command that prints a card's numbers, with these sources left out."""
     options = "".join(f" --without {source}" for source in without)
     return f"python -m train evaluate --data DIR{options}"
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from train.evaluation import metrics
+from train.evaluation import metrics, operating
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,14 @@ def test_the_steady_threshold_depends_less_on_the_sample() -> None:
     assert np.mean(steady) == pytest.approx(0.5, abs=0.05)
 
 
-def test_temperature_undoes_overconfidence() -> None:
-    """Logits three times too large are given the temperature three."""
+def test_calibration_undoes_overconfidence_and_bias() -> None:
+    """Logits three times too large, and shifted, are given the temperature three and the shift."""
     rng = np.random.default_rng(0)
     honest = rng.normal(0, 2, 20000)
     positive = rng.random(20000) < 1 / (1 + np.exp(-honest))
-    found = metrics.fit_temperature(3 * honest, positive, np.ones(20000))
-    assert found == pytest.approx(3.0, rel=0.05)
+    temperature, bias = operating.calibrate(3 * honest - 1, positive, np.full(20000, 1 / 20000))
+    assert temperature == pytest.approx(3.0, rel=0.05)
+    assert bias == pytest.approx(1.0, abs=0.2)
 
 
 def test_even_weights_give_every_group_the_same_say() -> None:

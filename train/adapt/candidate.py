@@ -55,7 +55,13 @@ class Site:
 
 
 def see(cascade: Cascade, paths: Sequence[Path]) -> Tensor:
-    """Films by the node's own steps, up to the tail: (N, places, channels) float16."""
+    """Films by the node's own steps, up to the tail.
+
+    Returns
+    -------
+    Tensor
+        (N, places, channels) float16, in the order of ``paths``; see `tail.places`.
+    """
     return torch.stack(
         [
             tail.places(cascade.pneumonia, cascade.mask(load_pixels(path)).masked)[0].half()
@@ -73,14 +79,32 @@ def make(
     public: Path | None = None,
     lesson: Lesson | None = None,
 ) -> dict[str, Any]:
-    """Write a candidate version to ``out``; return what its card says, for machines.
+    """Teach a candidate version, and write it to a models directory.
 
     Parameters
     ----------
     base
-        Models directory of the version that teaches, and ``cascade`` its networks.
+        Models directory of the version that teaches.
+    cascade
+        Its networks. The centre and scale of its gate are changed.
+    site
+        The site's films.
+    out
+        Models directory of the candidate.
     public
         Data folder of public films; None: the card says nothing of them.
+    lesson
+        How the tail learns; None: as `Lesson` has it.
+
+    Returns
+    -------
+    dict
+        What the card says, in JSON values; also in ``out/adapt.json``.
+
+    Raises
+    ------
+    NoReplaySet
+        There is no replay set for the networks of ``base``.
     """  # fmt: skip
     teacher = Tail(cascade.pneumonia)
     student = learn(

@@ -102,7 +102,19 @@ class Learned:
 def text(
     manifest: Manifest, site: Site, here: Comparison, there: Comparison | None, learned: Learned
 ) -> str:
-    """Write the card of stage 2."""
+    """Return the card of stage 2 as Markdown.
+
+    Parameters
+    ----------
+    manifest
+        Of the candidate.
+    site
+        The site's films.
+    here, there
+        Both versions compared on the site's newest films, and on public ones if there are any.
+    learned
+        What taught.
+    """
     entry = manifest.networks.pneumonia
     rows = _rows("this site, newest months", here)
     rows += _rows("public (NIH, quex), test", there) if there else [

@@ -43,10 +43,27 @@ class Taught:
 
 
 def learn(teacher: Tail, train: Taught, val: Taught, replay: ReplaySet, lesson: Lesson) -> Tail:
-    """Return the running average of the tail with the best AUC on the validation films.
+    """Teach a tail by paper eq. 2: the site's films are new, the replay set is D_o.
 
     The teacher's own answers to the replay set are what eq. 2 distils; the same places are shown
-    to both. A tail that is never better than its teacher is returned as the teacher is.
+    to both.
+
+    Parameters
+    ----------
+    teacher
+        Frozen by this function.
+    train, val
+        The site's films; both splits have ill films and others.
+    replay
+        Places of public films.
+    lesson
+        How long and how hard.
+
+    Returns
+    -------
+    Tail
+        The running average with the best AUC on ``val``. A tail that is never better than its
+        teacher is returned as the teacher is.
     """
     teacher.requires_grad_(False)
     student, average = copy.deepcopy(teacher).requires_grad_(True), copy.deepcopy(teacher)

@@ -26,6 +26,7 @@ _SOURCES = ("nih", "quex")  # what stage 2 learned from
 _FILMS = 24  # of each source and label
 _PLACES = 8  # of each film
 _LEVELS = 127
+_SEED = 20260101  # of the places
 
 
 class NoReplaySet(Exception):
@@ -40,11 +41,27 @@ class ReplaySet:
     ill: Tensor
 
 
-def make(cascade: Cascade, data: Path, into: Path, *, seed: int = 20260101) -> Path:
-    """Write the replay set of a models directory from the training films of a data folder."""
+def make(cascade: Cascade, data: Path, into: Path) -> Path:
+    """Write the replay set of a models directory from the training films of a data folder.
+
+    Parameters
+    ----------
+    cascade
+        The networks of the directory.
+    data
+        Folder with films and manifest.
+    into
+        Models directory.
+
+    Returns
+    -------
+    Path
+        ``into/replay.npz``: places in 8 bits, their scales, which films are ill, and the digest of
+        the weights before the tail.
+    """
     known = [f for f in read_films(data, ("train",)) if f.source in _SOURCES]
     films = spread_kinds(known, _FILMS)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(_SEED)
     rows = []
     for film in track(films, "replay set"):
         seen = tail.places(cascade.pneumonia, cascade.mask(load_pixels(film.path)).masked)[0]

@@ -20,7 +20,20 @@ from models.efficientnet import ChestEfficientNet
 
 @torch.inference_mode()
 def places(network: ChestClassifier, x: Tensor) -> Tensor:
-    """Masked films (B, 1, S, S) -> what stands before the tail, (B, places, channels)."""
+    """What stands before the tail of a classifier.
+
+    Parameters
+    ----------
+    network
+        In eval mode.
+    x
+        Masked films, (B, 1, S, S).
+
+    Returns
+    -------
+    Tensor
+        (B, (S / 16)², C) without gradient; C is 432 of EfficientNet-Lite0, 1024 of DenseNet-121.
+    """
     before = network.joined if isinstance(network, ChestEfficientNet) else network.features
     return before(x).flatten(2).transpose(1, 2)
 
@@ -72,7 +85,7 @@ class Tail(nn.Module):
         return cast(Tensor, self.out(features).squeeze(1)), features
 
     def into(self, network: ChestClassifier) -> ChestClassifier:
-        """Return a copy of the network with these last weights."""
+        """Return a copy of a network of the same backbone with these last weights."""
         learned = {
             name: value for name, value in self.state_dict().items()
             if name.startswith(_names(network))

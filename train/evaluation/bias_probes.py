@@ -64,9 +64,21 @@ class Heat:
 def source_probe(
     cascade: Cascade, films: Sequence[Film], folder: Path, sources: tuple[str, str]
 ) -> Probe:
-    """Separate two sources by their non-COVID pneumonia films, cross-validated by patient.
+    """Measure how well two sources are separated by their pneumonia films without COVID-19.
 
-    As many films of either source, so that their splits have like shares of both.
+    The regressions are cross-validated by patient, on as many films of one source as of the other,
+    so that all splits have similar shares of both.
+
+    Parameters
+    ----------
+    cascade
+        Stages 1 and 2 see the films.
+    films
+        Of any source and label; those of ``sources`` with pneumonia are used.
+    folder
+        Keeps what was computed of a film, see `store`.
+    sources
+        The negative and the positive source.
     """
     ill = [[f for f in films if f.source == name and f.label == PNEUMONIA] for name in sources]
     fewest = min(map(len, ill))
@@ -84,10 +96,27 @@ def source_probe(
 def stage3_within(
     cascade: Cascade, films: Sequence[Film], folder: Path, source: str
 ) -> list[CrossValidated]:
-    """Stage 3 as a regression on stage 2's features of x ⊙ H2, in one source alone.
+    """Stage 3 as a regression on stage 2's features of x ⊙ H2 (paper eq. 3), in one source alone.
 
     Stage 2 has seen these films as pneumonia, never which pneumonia, so all splits may take part.
     The last layer is fitted again without the patients it scores.
+
+    Parameters
+    ----------
+    cascade
+        Stages 1 and 2 see the films.
+    films
+        Of all splits.
+    folder
+        Keeps what was computed of a film, see `store`.
+    source
+        Its pneumonias, with COVID-19 or without, are used; of COVID-19 not all, see
+        `_COVID_FOR_EACH`.
+
+    Returns
+    -------
+    list of CrossValidated
+        All of these films, then its case reports alone; without those that lack one side.
     """
     pneumonia = [f for f in films if f.source == source and f.label == PNEUMONIA]
     covid = [f for f in films if f.source == source and f.label == COVID]
@@ -114,9 +143,16 @@ def stage3_within(
 
 
 def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:
-    """Take away the hottest tenth of each lung field, and a random tenth, and score again.
+    """Blank the hottest tenth of each lung field, and a random tenth, and score again.
 
-    What was found of a film is kept in ``folder``.
+    Parameters
+    ----------
+    cascade
+        Stages 1 and 2 see the films.
+    films
+        Normal films are negative, all others positive.
+    folder
+        Keeps what was measured of a film, see `store`.
     """
     rows = store.numbers(_HEAT, cascade, films, _heat, folder)
     scores = np.array([[row[name] for name in ("whole", "hottest", "random")] for row in rows])
@@ -153,13 +189,28 @@ def _heat(cascade: Cascade, film: Film) -> Numbers:
 
 
 def drawn(films: Sequence[Film], count: int) -> list[Film]:
-    """A sub-sample with a fixed seed, in order."""
+    """At most ``count`` of the films, drawn with a fixed seed, in their order."""
     taken = np.random.default_rng(0).permutation(len(films))[:count]
     return [films[i] for i in sorted(taken)]
 
 
 def without(x: Tensor, order: Tensor, lungs: Tensor) -> Tensor:
-    """Blank the tenth of the lung field (1, 1, S, S) where ``order`` is highest."""
+    """Blank the tenth of the lung field where ``order`` is highest.
+
+    Parameters
+    ----------
+    x
+        One film as stage 2 sees it: (1, 1, S, S).
+    order
+        (1, 1, S, S), >= 0.
+    lungs
+        Zeros and ones, (1, 1, S, S).
+
+    Returns
+    -------
+    Tensor
+        A copy of ``x``, 0 there.
+    """
     ranked = torch.where(lungs > 0, order, -1.0).flatten()
     blank = torch.zeros_like(ranked, dtype=torch.bool)
     blank[ranked.topk(int(lungs.sum() * _SHARE)).indices] = True

@@ -23,7 +23,7 @@ SIDE, WIDTH = 32, 4  # of the thumbnail, and of the ring; pixels
 
 @lru_cache(maxsize=4096)  # a film stands in several comparisons
 def ring(path: Path) -> NDArray[np.float64]:
-    """Cut out the outer `WIDTH` pixels of a film's `SIDE` x `SIDE` thumbnail, flat."""
+    """The outer `WIDTH` pixels of a film's `SIDE` x `SIDE` thumbnail, in [0, 1]: (448,)."""
     film = torch.from_numpy(load_pixels(path))[None, None]
     small = functional.interpolate(film, (SIDE, SIDE), mode="bilinear", antialias=True)[0, 0]
     border = np.ones((SIDE, SIDE), np.bool_)
@@ -34,6 +34,21 @@ def ring(path: Path) -> NDArray[np.float64]:
 def ring_scores(
     train: Sequence[Film], positive: NDArray[np.bool_], test: Sequence[Film]
 ) -> NDArray[np.float64]:
-    """Fit on ``train`` (both classes weigh the same), score ``test``."""
+    """Fit the baseline on some films and score others.
+
+    Parameters
+    ----------
+    train
+        Films to fit on; both classes weigh the same.
+    positive
+        Which of them are positive, some but not all: (N,).
+    test
+        Films to score.
+
+    Returns
+    -------
+    array
+        Logits, one for each film of ``test``.
+    """
     line = linear.fit(np.stack([ring(film.path) for film in train]), positive)
     return line.score(np.stack([ring(film.path) for film in test]))

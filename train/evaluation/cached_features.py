@@ -34,7 +34,7 @@ class Traits:
 
 
 def traits(cascade: Cascade, films: Sequence[Film], folder: Path) -> Traits:
-    """Compute the traits of films, or read those that ``folder`` holds."""
+    """Compute the traits of films, in order, or read those that ``folder`` holds."""
     rows = store.arrays(_TRAITS, cascade, [film.path for film in films], _of_film, folder)
     return Traits(**{one.name: np.stack([row[one.name] for row in rows]) for one in fields(Traits)})
 

@@ -33,7 +33,17 @@ class Calibration:
 def calibrate(
     comparison: Comparison, predictions: Sequence[Prediction], settings: Settings
 ) -> Calibration:
-    """Measure one comparison that has films of both sides."""
+    """Measure the calibration of one comparison.
+
+    Parameters
+    ----------
+    comparison
+        Must have films of both sides among the predictions.
+    predictions
+        Films and logits; those that the comparison does not name are left out.
+    settings
+        The operating point that makes logits probabilities.
+    """
     chosen, positive = comparison.sides([p.film for p in predictions])
     kept = [predictions[i] for i in chosen]
     at, logits = comparison.at(settings), comparison.logits(kept)
@@ -56,7 +66,7 @@ def calibrate(
 
 
 def draw(found: Sequence[Calibration], folder: Path) -> None:
-    """Write roc.svg and reliability.svg, one panel per stage."""
+    """Write ``roc.svg`` and ``reliability.svg`` into ``folder``, one panel for each stage."""
     for name, axes, curve in (
         ("roc", ("1 - specificity", "sensitivity"), _roc),
         ("reliability", ("probability said", "share positive"), _reliability),

@@ -142,7 +142,22 @@ def card(words: Words, facts: Facts) -> str:
 
 
 def rewrite(directory: Path, results: dict[str, str], command: str) -> None:
-    """Write newly measured results into all cards of a models directory."""
+    """Write newly measured results into the cards of the three networks.
+
+    Parameters
+    ----------
+    directory
+        Models directory.
+    results
+        Network (lungs, pneumonia, covid19) -> Markdown.
+    command
+        Prints the results.
+
+    Raises
+    ------
+    ValueError
+        A card has no section for them.
+    """
     for name, entry in registry.read_manifest(directory).networks.entries().items():
         path = directory / entry.card
         text = with_results(path.read_text(encoding="utf-8"), command, results[name])
@@ -150,7 +165,22 @@ def rewrite(directory: Path, results: dict[str, str], command: str) -> None:
 
 
 def with_results(text: str, command: str, results: str) -> str:
-    """Return the card with newly measured results and everything else unchanged."""
+    """Return the text of a card with newly measured results and everything else unchanged.
+
+    Parameters
+    ----------
+    text
+        The card.
+    command
+        Prints the results.
+    results
+        Markdown.
+
+    Raises
+    ------
+    ValueError
+        The card has no section for them.
+    """
     section = f"## Quantitative analyses\n\n{_quantitative(command, results).strip()}\n\n"
     changed, count = re.subn(
         r"## Quantitative analyses\n.*?(?=^## )", lambda _: section, text, flags=re.M | re.S

@@ -30,16 +30,16 @@ class Comparison:
     ring: bool = True  # whether the training split has both sides
 
     def sides(self, films: Sequence[Film]) -> tuple[list[int], np.ndarray]:
-        """Indices of the films compared, and which of them are positive."""
+        """Indices of the films that are compared, and which of these are positive."""
         chosen = [i for i, f in enumerate(films) if self.negative(f) or self.positive(f)]
         return chosen, np.array([self.positive(films[i]) for i in chosen], np.bool_)
 
     def at(self, settings: Settings) -> OperatingPoint:
-        """Return the stage's decision threshold, as a logit."""
+        """Return the stage's operating point."""
         return settings.pneumonia if self.stage == 2 else settings.covid19
 
     def logits(self, predictions: Sequence[Prediction]) -> metrics.Floats:
-        """Return the stage's logits for these films."""
+        """Return the stage's logits, one for each prediction."""
         return np.array([p.pneumonia if self.stage == 2 else p.covid19 for p in predictions])
 
 
@@ -57,7 +57,13 @@ class Row:
 
 
 def labelled(labels: Sequence[str], *sources: str) -> Callable[[Film], bool]:
-    """Films of these sources with one of these labels, none of which is mined from text."""
+    """Return a test for films of these sources with one of these labels.
+
+    Raises
+    ------
+    ValueError
+        A label is mined from report text.
+    """
     refuse_mined(labels, "A comparison")
     return lambda film: film.label in labels and film.source in sources
 
@@ -76,10 +82,23 @@ def within(  # noqa: PLR0913 - one row of a table
 
     Parameters
     ----------
+    stage
+        2 or 3.
+    name
+        Of the row.
     negative, positive
         Labels of the two sides; an empty side gives sensitivity or specificity alone.
+    *sources
+        Only films of these.
     view, subsources
         Only films of this view, of these sub-sources; all if empty.
+    ring
+        Whether the training split has both sides, so that the border ring can be fitted.
+
+    Raises
+    ------
+    ValueError
+        A label is mined from report text.
     """
 
     def side(labels: Sequence[str]) -> Callable[[Film], bool]:
@@ -144,6 +163,12 @@ def compare(
 
     Parameters
     ----------
+    comparison
+        Stage and sides.
+    predictions
+        Films and logits; those that the comparison does not name are left out.
+    settings
+        The operating points.
     train
         Films that teach the border ring; without them there is none.
     """

@@ -45,7 +45,17 @@ class Depth:
 
 
 def look_deeper(cascade: Cascade, data: Path, folder: Path) -> Depth:
-    """Source, heat, calibration on the test split; stage 3 across patients of all splits."""
+    """Measure source, heat, calibration and groups on the test split, and stage 3 within ieee8023.
+
+    Parameters
+    ----------
+    cascade
+        All three networks.
+    data
+        Folder with films and manifest. Stage 3 is measured on patients of all splits.
+    folder
+        Keeps what was measured of a film, see `store`.
+    """
     test = read_films(data, ("test",))
     read = [film for film in test if film.source == "nih"]
     tested = {film.group for film in test}

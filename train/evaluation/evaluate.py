@@ -35,7 +35,22 @@ class Prediction:
 def predict(
     cascade: Cascade, films: Sequence[Film], folder: Path | None = None
 ) -> list[Prediction]:
-    """Run all stages on every film; with a ``folder``, only on films it does not hold yet."""
+    """Run all stages on films.
+
+    Parameters
+    ----------
+    cascade
+        All three networks.
+    films
+        Stage 3 is left out for normal ones.
+    folder
+        Keeps the numbers of each film, see `store`; None: nothing is kept.
+
+    Returns
+    -------
+    list of Prediction
+        One for each film, in order.
+    """
     rows = store.numbers(_SCORES, cascade, films, _scores, folder, key=_path_and_label)
     return [Prediction(film=film, **row) for film, row in zip(films, rows, strict=True)]
 
@@ -67,7 +82,24 @@ def _scores(cascade: Cascade, film: Film) -> Numbers:
 def lung_dice(
     cascade: Cascade, data: Path, split: str = "test", folder: Path | None = None
 ) -> dict[str, metrics.Interval]:
-    """Mean Dice per source, each film under its own convention, and per convention."""
+    """Mean Dice of stage 1's cleaned masks, each film under its own convention.
+
+    Parameters
+    ----------
+    cascade
+        Its stage 1 is measured.
+    data
+        Folder with films and manifest.
+    split
+        Of the films.
+    folder
+        Keeps the Dice of each film, see `store`; None: nothing is kept.
+
+    Returns
+    -------
+    dict
+        Sources, healthy sources together, and the two conventions -> mean Dice in [0, 1].
+    """
     films = [film for film in read_lung_films(data) if film.split == split]
     rows = store.numbers(_DICE, cascade, films, _dice, folder)
     value = np.array([row["dice"] for row in rows])

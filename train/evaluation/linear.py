@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 
 Floats = NDArray[np.float64]
 
+_FOLDS = 5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -34,10 +36,16 @@ def fit(
     ridge: float = 0.01,
     weights: Floats | None = None,
 ) -> Line:
-    """Fit feature rows (N, D) by the weighted mean of the log loss + ``ridge`` / 2 |w|².
+    """Fit a logistic regression by the weighted mean of the log loss + ``ridge`` / 2 |w|².
 
     Parameters
     ----------
+    x
+        Feature rows, (N, D); they are standardised first, and the bias is not penalised.
+    positive
+        (N,), some but not all True.
+    ridge
+        Strength of L2, > 0.
     weights
         (N,), of any scale; without them both classes weigh the same.
     """
@@ -60,14 +68,27 @@ def cross_validated(
     groups: Sequence[str],
     *,
     ridge: float = 0.01,
-    folds: int = 5,
 ) -> Floats:
-    """Score each row (N, D) by a regression that was fitted without its group: logits (N,).
+    """Score each row by a regression that was fitted without its group, in `_FOLDS` folds.
 
     Whole groups go to a fold; each fold has about the same share of positives.
+
+    Parameters
+    ----------
+    x
+        Feature rows, (N, D).
+    positive, groups
+        Class and patient of each row: (N,).
+    ridge
+        Strength of L2, see `fit`.
+
+    Returns
+    -------
+    array
+        Logits, (N,).
     """
     scores = np.empty(len(x))
-    dealt = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    dealt = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
     for learned, asked in dealt.split(x, positive, list(groups)):
         scores[asked] = fit(x[learned], positive[learned], ridge).score(x[asked])
     return scores

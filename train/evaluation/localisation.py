@@ -35,9 +35,22 @@ class Localised:
 
 
 def localise(cascade: Cascade, films: Sequence[Film], folder: Path) -> list[Localised]:
-    """Measure H2 and H3; what was found of a film is kept in ``folder``.
+    """Measure where H2 and H3 lie, against drawn infections.
 
-    Films without a drawn infection, or in whose lungs stage 1 finds nothing, are left out.
+    Parameters
+    ----------
+    cascade
+        All three networks.
+    films
+        Films without a drawn infection are left out. A film without lungs or heat counts as
+        pointing nowhere; without lungs it does not count in chance and lift.
+    folder
+        Keeps what was measured of a film, see `store`.
+
+    Returns
+    -------
+    list of Localised
+        H2, then H3; empty without a film.
     """
     drawn = [film for film in films if film.infection is not None]
     rows = store.numbers(_PLACES, cascade, drawn, _places, folder)
@@ -68,10 +81,24 @@ def place(
     drawn: NDArray[np.bool_],
     near: NDArray[np.bool_],
 ) -> tuple[float, float]:
-    """Look at one heatmap (S, S): 1 where its hottest pixel lies near the infection, and its lift.
+    """Compare one heatmap with a drawn infection.
 
-    A map without heat points nowhere: 0, and a lift of 0. The lift is nan where infection or rest
-    of the lungs is hardly there.
+    Parameters
+    ----------
+    heat
+        (S, S) in [0, 1].
+    lungs, drawn
+        Lung field and infection, (S, S).
+    near
+        The infection, grown by `TOLERANCE`: (S, S).
+
+    Returns
+    -------
+    hot : float
+        1 if the hottest pixel lies in ``near``, else 0; 0 without heat.
+    lift : float
+        Mean heat of the infection inside the lungs over that of the rest of the lungs; 0 without
+        heat, nan if either has fewer than `_FEWEST` pixels.
     """
     hot = float(near.flat[int(heat.argmax())]) if heat.any() else 0.0
     inside, rest = lungs & drawn, lungs & ~drawn

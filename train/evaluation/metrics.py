@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 from sklearn.metrics import roc_curve
 
 from dicom_node.domain.performance import Bools, Floats, Interval, auc, wilson
 
 __all__ = ["Bools", "Floats", "Interval", "auc"]
+
+_PARTS = 5  # of the reliability diagram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,22 @@ class Bin:
 def bootstrap(
     statistic: Callable[[NDArray[np.intp]], float], groups: Sequence[str], *, draws: int = 2000
 ) -> Interval:
-    """95 % interval from draws of whole patients; ``statistic`` takes film indices."""
+    """95 % percentile interval from draws of whole patients.
+
+    Parameters
+    ----------
+    statistic
+        Takes indices of films, some of them more than once; draws for which it is nan do not count.
+    groups
+        The patient of each film: (N,).
+    draws
+        Number of draws; their seed is fixed.
+
+    Returns
+    -------
+    Interval
+        Its value is the statistic of all films.
+    """
     values = [statistic(films) for films in resampled(groups, draws)]
     low, high = np.nanpercentile(values, [2.5, 97.5])
     whole = statistic(np.arange(len(groups)))
@@ -39,10 +55,18 @@ def mirrored(
 ) -> Interval:
     """Bootstrap of a statistic that is never negative and biased upwards, as a calibration error.
 
+    Parameters are those of `bootstrap`.
+
+    Returns
+    -------
+    Interval
+        Clipped at 0. Its value is corrected for the bias, too.
+
+    Notes
+    -----
     A draw exceeds the sample by as much as the sample exceeds the truth. So value and interval are
     mirrored at the sample: 2 x sample - median and percentiles of the draws (basic bootstrap,
-    Davison & Hinkley 1997, section 5.2; for calibration errors Kumar, Liang and Ma 2019). Clipped
-    at zero.
+    Davison & Hinkley 1997, section 5.2; for calibration errors Kumar, Liang and Ma 2019).
     """
     values = [statistic(films) for films in resampled(groups, draws)]
     whole = statistic(np.arange(len(groups)))
@@ -52,12 +76,31 @@ def mirrored(
 
 
 def share(hits: Bools, groups: Sequence[str]) -> Interval:
-    """Share of films that are hits, with Wilson's score interval over patients, see `wilson`."""
+    """Share of hits with Wilson's score interval over patients, see `wilson`.
+
+    Parameters
+    ----------
+    hits, groups
+        One value for each of N >= 1 films; the group is its patient.
+    """
     return wilson(int(hits.sum()), groups)
 
 
 def resampled(groups: Sequence[str], draws: int) -> Iterator[NDArray[np.intp]]:
-    """Draw whole patients with replacement, as many as there are; yield their films' indices."""
+    """Draw whole patients with replacement, as many as there are, with a fixed seed.
+
+    Parameters
+    ----------
+    groups
+        The patient of each film: (N,).
+    draws
+        Number of draws.
+
+    Yields
+    ------
+    array
+        Indices of the drawn patients' films.
+    """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     films = [np.flatnonzero(member == i) for i in range(len(names))]
     rng = np.random.default_rng(0)
@@ -65,22 +108,19 @@ def resampled(groups: Sequence[str], draws: int) -> Iterator[NDArray[np.intp]]:
         yield np.concatenate([films[i] for i in rng.integers(len(films), size=len(films))])
 
 
-def fit_temperature(logits: Floats, positive: Bools, weights: Floats) -> float:
-    """Find the temperature in [0.25, 8] with the least weighted cross-entropy."""
-    sign = np.where(positive, 1.0, -1.0)
-
-    def loss(log_temperature: float) -> float:
-        z = sign * logits / np.exp(log_temperature)
-        return float((weights * np.logaddexp(0.0, -z)).sum())
-
-    found = optimize.minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded")
-    return float(np.exp(found.x))
-
-
 def youden(probabilities: Floats, positive: Bools, weights: Floats) -> float:
     """Find the threshold with the largest weighted sensitivity + specificity.
 
-    It lies midway between two films' probabilities, so that rounding moves no film across it.
+    Parameters
+    ----------
+    probabilities, positive, weights
+        One value for each film, (N,); both sides must have films.
+
+    Returns
+    -------
+    float
+        In [0.01, 0.99]. It lies midway between two films' probabilities, so that rounding moves no
+        film across it.
     """
     edges = np.unique(probabilities)
     candidates = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
@@ -106,13 +146,22 @@ def steady_youden(
 
     With few films the optimum is flat and one film moves it far; the average of many draws hardly
     moves with one film (bagging: Breiman 1996).
+
+    Parameters
+    ----------
+    probabilities, positive, weights
+        As `youden`.
+    groups
+        The patient of each film: (N,).
+    draws
+        Number of draws; one that lacks a side does not count.
     """
     both = (i for i in resampled(groups, draws) if positive[i].any() and not positive[i].all())
     return float(np.mean([youden(probabilities[i], positive[i], weights[i]) for i in both]))
 
 
 def even_weights(keys: Sequence[tuple[object, ...]]) -> Floats:
-    """Weights that give every key the same total, however many films it has."""
+    """Weights (N,) that give every key the same total, however many films it has."""
     counts: dict[tuple[object, ...], int] = {}
     for key in keys:
         counts[key] = counts.get(key, 0) + 1
@@ -120,21 +169,26 @@ def even_weights(keys: Sequence[tuple[object, ...]]) -> Floats:
 
 
 def brier(probabilities: Floats, positive: Bools) -> float:
-    """Mean squared difference between probability and truth; lower is better."""
+    """Brier score: mean squared difference of probability and truth, in [0, 1]; 0 is best."""
     return float(((probabilities - positive) ** 2).mean())
 
 
-def calibration(probabilities: Floats, positive: Bools, bins: int = 5) -> list[Bin]:
-    """Films in order of probability, in at most ``bins`` parts of equal size.
+def calibration(probabilities: Floats, positive: Bools) -> list[Bin]:
+    """Divide films, in order of probability, into at most `_PARTS` parts of equal size.
 
     A few parts only: with few films the noise in each part looks like an error. Scikit-learn's
     `calibration_curve` does not return the sizes, which the error needs.
+
+    Parameters
+    ----------
+    probabilities, positive
+        One value for each film: (N,).
     """
     order = np.argsort(probabilities, kind="stable")
     return [
         Bin(said=float(probabilities[part].mean()), true=float(positive[part].mean()),
             films=len(part))
-        for part in np.array_split(order, min(bins, len(order)))
+        for part in np.array_split(order, min(_PARTS, len(order)))
         if len(part)
     ]  # fmt: skip
 
@@ -143,12 +197,33 @@ def expected_calibration_error(probabilities: Floats, positive: Bools) -> float:
     """ECE: mean gap between stated probability and observed share over `calibration`'s parts.
 
     Noise only ever adds to it; `mirrored` gives it an interval.
+
+    Parameters
+    ----------
+    probabilities, positive
+        One value for each of N >= 1 films.
+
+    Returns
+    -------
+    float
+        In [0, 1].
     """
     parts = calibration(probabilities, positive)
     return sum(part.films * abs(part.said - part.true) for part in parts) / len(probabilities)
 
 
 def roc(scores: Floats, positive: Bools) -> tuple[Floats, Floats]:
-    """False and true positive rates from (0, 0) to (1, 1), a step for each distinct score."""
+    """The ROC curve, a step for each distinct score.
+
+    Parameters
+    ----------
+    scores, positive
+        One value for each film, (N,); both sides must have films.
+
+    Returns
+    -------
+    false, true : array
+        Rates of false and true positives, from (0, 0) to (1, 1).
+    """
     false, true, _ = roc_curve(positive, scores, drop_intermediate=False)
     return false, true

@@ -25,11 +25,26 @@ PREVALENCE = 0.5
 def fit(
     predictions: Sequence[Prediction], logits: Sequence[float], ill: Callable[[Film], bool]
 ) -> dict[str, object]:
-    """Temperature, bias and thresholds as the manifest has them.
+    """Find temperature, bias and thresholds from validation films.
 
-    Every label of every source weighs the same, then both sides do. `balanced` is Youden's point,
-    steadied over draws of patients; `sensitive` the highest threshold that 95 % of the ill films
-    reach, `specific` the lowest that 95 % of the others stay below; neither passes `balanced`.
+    Every label of every source weighs the same, then both sides do.
+
+    Parameters
+    ----------
+    predictions
+        The films; both sides must have some.
+    logits
+        Of the stage, one for each prediction.
+    ill
+        Whether the stage should be positive.
+
+    Returns
+    -------
+    dict
+        Fields of `models.manifest.Classifier`, rounded to 4 digits. ``threshold`` (balanced) is
+        Youden's point, steadied over draws of patients; `sensitive` the highest threshold that
+        `SENSITIVE` of the ill films reach, `specific` the lowest that `SPECIFIC` of the others stay
+        below. `sensitive` is never above `balanced`, `specific` never below.
     """
     films, values = [p.film for p in predictions], np.array(logits)
     positive = np.array([ill(film) for film in films], np.bool_)
@@ -58,8 +73,18 @@ def fit(
 def with_normals_above(manifest: Manifest, data: Path, cascade: Cascade, folder: Path) -> Manifest:
     """Add the share of normal test films of NIH at or above each operating point of stage 2.
 
-    The thresholds come from validation films, on which this share would flatter them. Scores are
-    kept in ``folder``.
+    The thresholds come from validation films, on which this share would flatter them.
+
+    Parameters
+    ----------
+    manifest
+        Its thresholds are measured.
+    data
+        Folder with films and manifest; without such films the shares are None.
+    cascade
+        The networks of ``manifest``.
+    folder
+        Keeps the scores of each film, see `store`.
     """
     films = [f for f in read_films(data, ("test",)) if (f.source, f.label) == ("nih", NORMAL)]
     entry = manifest.networks.pneumonia
@@ -75,7 +100,7 @@ def with_normals_above(manifest: Manifest, data: Path, cascade: Cascade, folder:
 
 
 def balanced(weights: metrics.Floats, positive: metrics.Bools) -> metrics.Floats:
-    """Make both sides weigh the same."""
+    """Scale the weights (N,) so that both sides have the same total, and all of them sum to 1."""
     both = np.where(positive, weights / weights[positive].sum(), weights / weights[~positive].sum())
     return np.asarray(both / both.sum(), np.float64)
 
@@ -85,7 +110,17 @@ def calibrate(
 ) -> tuple[float, float]:
     """Find temperature and bias of the least cross-entropy: sigmoid((logit + bias) / temperature).
 
-    The temperature stays between a quarter and four times the logits' deviation.
+    Parameters
+    ----------
+    logits, positive, weights
+        One value for each film, (N,); both sides must have films.
+
+    Returns
+    -------
+    temperature : float
+        Between an eighth and four times the deviation of the logits.
+    bias : float
+        In logits.
     """
     spread = float(logits.std()) or 1.0
 

@@ -38,7 +38,17 @@ DICE = 0.88  # on Montgomery and Shenzhen films
 
 
 def beside(results: Results, folds: Sequence[CrossValidated], folder: Path) -> str:
-    """Return tables of both, with where and why ours are worse; ``folder`` holds experiments."""
+    """Return the paper's tables beside ours as Markdown, with where and why ours are worse.
+
+    Parameters
+    ----------
+    results
+        Of the first table.
+    folds
+        Stage 3 within its source.
+    folder
+        Holds what experiments left: ``NAME.json`` and ``NAME.md``.
+    """
     rows = {2: results.pneumonia, 3: results.covid19}
     pairs = [(one, _nearest(one, rows[one.stage])) for one in FIGURES]
     table3, *others = (section(table, folder) for table in TABLES)

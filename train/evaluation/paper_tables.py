@@ -88,7 +88,7 @@ TABLES = (
 
 
 def found(name: str, folder: Path) -> dict[str, Any] | None:
-    """Read what an experiment left in ``folder``: rows of figures; None if it has not run."""
+    """Read an experiment's rows of figures from ``folder``; None if it has not run."""
     path = folder / f"{name}.json"
     if not path.exists():
         return None
@@ -97,7 +97,7 @@ def found(name: str, folder: Path) -> dict[str, Any] | None:
 
 
 def section(table: Table, folder: Path) -> str:
-    """Return one of the paper's tables beside ours, and where ours are worse."""
+    """Return one of the paper's tables beside ours as Markdown, and where ours are worse."""
     rows = found(table.name, folder)
     head = f"### {table.title}\n\n{table.differs}\n\n"
     if rows is None:
@@ -113,7 +113,7 @@ def section(table: Table, folder: Path) -> str:
 
 
 def linked(name: str, folder: Path) -> str:
-    """Name an experiment's page and the command that prints it."""
+    """Name an experiment's page, if ``folder`` has it, and the command that prints it."""
     command = f"`python -m train experiment {name} --data DIR`"
     if not (folder / f"{name}.md").exists():
         return f"not run yet, {command} writes it"

@@ -18,7 +18,18 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def intervals(rows: dict[str, dict[str, Interval]], measure: str, path: Path) -> None:
-    """Draw every row's intervals, a panel for each column."""
+    """Draw the intervals of a table, a panel for each column, and save them as SVG.
+
+    Parameters
+    ----------
+    rows
+        Row -> column -> interval; every row has the columns of the first, and there is one at
+        least.
+    measure
+        What the intervals are of; names the horizontal axis.
+    path
+        The file to write.
+    """
     columns = list(next(iter(rows.values())))
     figure = Figure(figsize=(3.2 * len(columns) + 1, 0.35 * len(rows) + 1.2), layout="constrained")
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]

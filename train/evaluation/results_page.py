@@ -25,7 +25,22 @@ _HISTORY = Path(__file__).parent / "history.md"  # kept by hand
 
 
 def write(results: Results, depth: Depth, docs: Path, command: str) -> str:
-    """Write RESULTS.md, its plots and its numbers; returns the Markdown."""
+    """Write ``RESULTS.md``, and its plots and numbers into ``results/``.
+
+    Parameters
+    ----------
+    results, depth
+        The figures.
+    docs
+        The folder of the page. ``results/`` in it holds what experiments left.
+    command
+        Prints the figures.
+
+    Returns
+    -------
+    str
+        The page.
+    """
     folder = docs / "results"
     draw(depth.calibration, folder)
     numbers = {"digests": results.digests, **asdict(depth)}

@@ -63,7 +63,7 @@ def fingerprint(cascade: Cascade, measure: Measure) -> str:
 
 
 def film_key(film: Film | LungFilm) -> str:
-    """Name a film by its path."""
+    """Name a film by its absolute path."""
     return str(film.path.resolve())
 
 
@@ -75,14 +75,27 @@ def numbers(
     folder: Path | None,
     key: Callable[[AnyFilm], str] = film_key,
 ) -> list[Numbers]:
-    """Measure every film, or read what ``folder`` holds of it; without a folder keep nothing.
+    """Measure every film, or read what ``folder`` holds of it.
 
     Parameters
     ----------
+    measure
+        What is measured; with the cascade it names the file.
+    cascade
+        The networks and settings that the numbers depend on.
+    films
+        The films.
     one
         Measures one film; called only for films that ``folder`` does not hold.
+    folder
+        Of the files; made if needed. None: nothing is kept.
     key
         Names a film together with whatever else its numbers depend on.
+
+    Returns
+    -------
+    list of Numbers
+        One for each film, in order.
     """
     path = folder / f"{measure.name}-{fingerprint(cascade, measure)}.jsonl" if folder else None
     log = NumberLog(path) if path else None
@@ -105,7 +118,22 @@ def arrays(
     one: Callable[[Cascade, Path], Arrays],
     folder: Path,
 ) -> list[Arrays]:
-    """Measure every film, or read its arrays from ``folder``: one file for each film."""
+    """Measure every film, or read its arrays from ``folder``: one file for each film.
+
+    Parameters
+    ----------
+    measure, cascade, folder
+        As `numbers`.
+    paths
+        Of the films; a path names a film.
+    one
+        Measures one film; called only for films that ``folder`` does not hold.
+
+    Returns
+    -------
+    list of Arrays
+        One for each path, in order.
+    """
     own = folder / f"{measure.name}-{fingerprint(cascade, measure)}"
     return [_arrays_of(path, cascade, one, own) for path in track(paths, measure.name)]
 

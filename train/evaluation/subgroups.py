@@ -26,7 +26,15 @@ class Group:
 
 
 def groups(predictions: Sequence[Prediction], settings: Settings) -> list[Group]:
-    """Give all films, then views, sexes and age decades, each that has a film."""
+    """Measure all films, then views, sexes and age decades, each that has a film.
+
+    Parameters
+    ----------
+    predictions
+        Films and logits; films of other labels than normal, pneumonia and not-normal do not count.
+    settings
+        Its operating point of stage 2 decides what is called ill.
+    """
     decide = settings.pneumonia.decide
     ill = np.array([decide(p.pneumonia).positive for p in predictions], np.bool_)
     found = []

@@ -54,7 +54,23 @@ def measure(
 ) -> Results:
     """Measure on the test split and on unseen hospitals, or on the splits that are named.
 
-    Scores are kept in ``folder``; ``without`` names sources to leave out.
+    Parameters
+    ----------
+    cascade
+        All three networks.
+    data
+        Folder with films and manifest.
+    folder
+        Keeps the scores of each film, see `store`.
+    splits
+        Of the labelled films. Lungs are measured on the first of them alone.
+    without
+        Sources of labelled films to leave out.
+
+    Returns
+    -------
+    Results
+        A row for each comparison that has a film.
     """
     films = [film for film in read_films(data, splits) if film.source not in without]
     predictions = predict(cascade, films, folder)

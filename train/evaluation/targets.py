@@ -52,7 +52,15 @@ class Target:
 
 
 def targets(results: Results, depth: Depth, folder: Path) -> list[Target]:
-    """Return all targets; ``folder`` holds the experiments' results."""
+    """Return all targets.
+
+    Parameters
+    ----------
+    results, depth
+        The figures.
+    folder
+        Holds what experiments left: ``NAME.json``.
+    """
     within = {one.name: one for one in depth.stage3}
     read = _row(results.pneumonia, "NIH, radiologists")
     least_dice = {
@@ -146,7 +154,7 @@ def _one_minus(interval: Interval) -> Interval:
 
 
 def scoreboard(results: Results, depth: Depth, folder: Path) -> str:
-    """Return all targets in a table, and what the missed ones would need."""
+    """Return all `targets` as a Markdown table, and what the missed ones would need."""
     every = targets(results, depth, folder)
     lines = "\n".join(
         f"| {one.name} | {'> ' if one.proved else '>= '}{one.least:.2f} | {one.figure or '-'} "

@@ -31,9 +31,25 @@ LEARNED, TESTED, UNUSED = -1, -2, -3
 
 
 def features(films: Sequence[Film], masking: Masking, stage2: Path, size: int) -> dict[str, Floats]:
-    """Pooled features (N, 1024) of films under each of `GATES`, at ``size`` px.
+    """Pooled features of films under each of `GATES`, by stage 2's network.
 
     Kept on disk beside stage 2's weights, for the next experiment that wants these films.
+
+    Parameters
+    ----------
+    films
+        N films.
+    masking
+        Stage 1 and how films are masked.
+    stage2
+        Weights of stage 2.
+    size
+        Side at which the network sees the films, pixels.
+
+    Returns
+    -------
+    dict
+        Each of `GATES` -> (N, 1024).
     """
     digest = hashlib.sha256(stage2.read_bytes() + masking.weights.read_bytes())
     digest.update(f"{size} {masking.size} {masking.margin}".encode())
@@ -62,7 +78,22 @@ def _gated(network: ChestClassifier, x: torch.Tensor) -> NDArray[np.float32]:
 
 
 def folds(groups: Sequence[str], count: int, seed: int) -> NDArray[np.intp]:
-    """Deal patients to folds: the fold of every film."""
+    """Deal patients to folds, at random.
+
+    Parameters
+    ----------
+    groups
+        The patient of each film: (N,).
+    count
+        Number of folds.
+    seed
+        Of the deal.
+
+    Returns
+    -------
+    array
+        The fold of each film, from 0 to ``count`` - 1: (N,).
+    """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     dealt = np.random.default_rng(seed).permutation(len(names)) % count
     return np.asarray(dealt[member], np.intp)
@@ -71,10 +102,25 @@ def folds(groups: Sequence[str], count: int, seed: int) -> NDArray[np.intp]:
 def held_out(
     x: Floats, positive: NDArray[np.bool_], fold: NDArray[np.intp], ridge: float
 ) -> Floats:
-    """Score every film by lines that were fitted without its patient.
+    """Score films by regressions that were fitted without their patient.
 
-    A film with a fold of its own is scored by the line that left this fold out; `TESTED` films
-    get the mean of all lines and teach none, `LEARNED` ones teach every line.
+    Parameters
+    ----------
+    x
+        Feature rows, (N, D).
+    positive
+        (N,).
+    fold
+        From 0 on, one at least: the film teaches all regressions but this one, which scores it.
+        `TESTED`: it teaches none and gets their mean. `LEARNED`: it teaches all. `UNUSED`: none.
+        (N,).
+    ridge
+        Strength of L2, see `linear.fit`.
+
+    Returns
+    -------
+    array
+        Logits, (N,); 0 for `LEARNED` and `UNUSED` films.
     """
     scores = np.zeros(len(x))
     count = int(fold.max()) + 1

@@ -37,12 +37,12 @@ class LastBlock(ChestClassifier):
         self.relu, self.out = nn.ReLU(), network.out
 
     def features(self, x: Tensor) -> Tensor:
-        """Maps after the last ReLU."""
+        """Maps before the block (B, 512, h, w) -> maps after the last ReLU (B, 1024, h, w)."""
         return cast(Tensor, self.relu(self.body(x)))
 
     @torch.inference_mode()
     def answers(self, maps: Tensor) -> NDArray[np.float64]:
-        """Return the logits of many films, without training."""
+        """Logits (N,) of many films' maps (N, 512, h, w); switches to eval mode."""
         self.eval()
         answers = torch.cat([self(part.float()) for part in torch.split(maps, 8)])
         return answers.double().numpy()
@@ -80,7 +80,22 @@ class LastBlockTask(ClassifierTask):
 
 
 def maps_before(network: ChestDenseNet, x: Tensor, kept: Path) -> Tensor:
-    """What stands before the last block, (N, 512, S / 16, S / 16) float16; kept part by part."""
+    """What stands before the last dense block; kept on disk, part by part.
+
+    Parameters
+    ----------
+    network
+        Put into eval mode.
+    x
+        Masked films, (N, 1, S, S).
+    kept
+        The folder of the parts.
+
+    Returns
+    -------
+    Tensor
+        (N, 512, S / 16, S / 16) float16.
+    """
     front = nn.Sequential(*list(network.eval().body.children())[:-_LAST])
     weights = b"".join(value.numpy().tobytes() for value in network.state_dict().values())
 

@@ -34,7 +34,15 @@ class Network:
 
 
 def given(run: Run, name: str) -> Network:
-    """Find a network's weights: the file named on the command line, else the models' own."""
+    """Find a network's weights: the file named on the command line, else the models' own.
+
+    Parameters
+    ----------
+    run
+        The experiment; the models' own weights are written to ``run.out/NAME.pt``.
+    name
+        lungs, pneumonia or covid19.
+    """
     if path := run.weights.get(name):
         return Network(path=path, digest=registry.sha256_of(path))
     cascade = run.cascade()
@@ -45,13 +53,25 @@ def given(run: Run, name: str) -> Network:
 
 
 def masking(run: Run, lungs: Network, *, whole: bool = False) -> Masking:
-    """Read how films are masked, from the experiment's YAML."""
+    """Read how films are masked, from the experiment's YAML; with ``whole`` they are not."""
     raw = dict(run.config["masking"]) | ({"margin": None} if whole else {})
     return Masking(weights=lungs.path, **raw)
 
 
 def work(run: Run, name: str, recipe: dict[str, Any], *networks: Network) -> Path:
-    """Name a training's folder by everything it depends on, so that it resumes no other."""
+    """Name a training's folder by everything it depends on, so that it resumes no other.
+
+    Parameters
+    ----------
+    run
+        The experiment.
+    name
+        Of the training; begins the folder's name.
+    recipe
+        Its part of the YAML.
+    *networks
+        Weights it starts from or uses.
+    """
     shared = {key: value for key, value in run.config.items() if key not in _OF_THE_TABLE}
     traits = [recipe, shared, *(network.digest for network in networks)]
     digest = hashlib.sha256(json.dumps(traits, sort_keys=True).encode()).hexdigest()
@@ -62,7 +82,23 @@ def work(run: Run, name: str, recipe: dict[str, Any], *networks: Network) -> Pat
 def logits(
     weights: Path, films: Sequence[Film], x: torch.Tensor, folder: Path
 ) -> NDArray[np.float64]:
-    """Answers of a DenseNet on films ``x`` (N, 1, S, S); kept in ``folder``."""
+    """Logits of a classifier, kept on disk.
+
+    Parameters
+    ----------
+    weights
+        A state dict of either backbone.
+    films, x
+        N films, and the network's input of each: (N, 1, S, S).
+    folder
+        Of the cache. Its file is named by the weights, the films' paths and the shape of ``x``, not
+        by the pixels: films that are masked otherwise need other weights or another folder.
+
+    Returns
+    -------
+    array
+        (N,).
+    """
     digest = hashlib.sha256(weights.read_bytes())
     digest.update(f"{tuple(x.shape)} {[str(film.path) for film in films]}".encode())
 

@@ -57,7 +57,7 @@ class Result:
 
 
 def write(run: Run, result: Result) -> str:
-    """Write both files into ``run.docs``; returns the Markdown."""
+    """Write ``NAME.md`` and ``NAME.json`` into ``run.docs``; return the Markdown."""
     text = result.markdown(run.command)
     run.docs.mkdir(parents=True, exist_ok=True)
     (run.docs / f"{run.name}.md").write_text(text, encoding="utf-8")

@@ -18,7 +18,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Films of two classes. Intervals resample whole patients; those of a share are Wilson's."""
+    """Films of two classes. Intervals resample whole patients; those of a share are Wilson's.
+
+    Logits are given of all films that the sample was chosen from, (N,).
+    """
 
     at: NDArray[np.intp]  # of the films, and of the logits given below
     positive: NDArray[np.bool_]
@@ -31,7 +34,7 @@ class Sample:
         return self._interval(lambda i: metrics.auc(own[i], self.positive[i]))
 
     def gain(self, logits: Floats, other: Floats) -> Interval:
-        """Difference of two networks' AUC over the same draws of patients."""
+        """AUC of ``logits`` less that of ``other``, paired: over the same draws of patients."""
         mine, theirs = logits[self.at], other[self.at]
         return self._interval(
             lambda i: (
@@ -40,12 +43,12 @@ class Sample:
         )
 
     def moved(self, logits: Floats, other: Floats) -> Interval:
-        """Mean absolute difference of two networks' probabilities."""
+        """Mean absolute difference of two networks' probabilities, in [0, 1]."""
         apart = np.abs(_probability(logits[self.at]) - _probability(other[self.at]))
         return self._interval(lambda i: float(apart[i].mean()))
 
     def recalled(self, logits: Floats, *, positive: bool) -> Interval:
-        """Sensitivity or specificity at a threshold of 1/2."""
+        """Sensitivity, or with ``positive`` False specificity, at a probability of 1/2."""
         side = self.positive == positive
         right = (logits[self.at] > 0) == self.positive
         return metrics.share(
@@ -62,7 +65,17 @@ def sample(
     positive: Callable[[Film], bool],
     draws: int = 2000,
 ) -> Sample:
-    """Choose the films of both classes."""
+    """Choose the films of both classes.
+
+    Parameters
+    ----------
+    films
+        Films of neither class are left out.
+    negative, positive
+        Whether a film is of the class.
+    draws
+        Of patients, for the intervals.
+    """
     at = [i for i, film in enumerate(films) if negative(film) or positive(film)]
     return Sample(
         at=np.array(at, np.intp),
@@ -75,7 +88,17 @@ def sample(
 def normal_or_ill(
     films: Sequence[Film], sets: dict[str, tuple[str, ...]], draws: int
 ) -> dict[str, Sample]:
-    """Stage 2's question on several test sets, each the films of some sources."""
+    """Normal films against films with any pneumonia, on several test sets.
+
+    Parameters
+    ----------
+    films
+        Films of all sets.
+    sets
+        Name -> sources.
+    draws
+        Of patients, for the intervals.
+    """
     ill = (PNEUMONIA, COVID)
     return {
         name: sample(films, labelled((NORMAL,), *sources), labelled(ill, *sources), draws)

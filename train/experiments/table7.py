@@ -59,7 +59,7 @@ def table7(run: Run) -> Result:
 
 
 def covidx(films: Sequence[Film], sources: Sequence[str]) -> list[Film]:
-    """Choose COVIDx's own films, or those of ``sources`` if there are none."""
+    """Choose the films of COVIDx's own lists, or those of ``sources`` if there are none."""
     own = [film for film in films if film.source == "covidx"]
     return own or [film for film in films if film.source in sources]
 

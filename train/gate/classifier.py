@@ -36,7 +36,10 @@ def is_lateral(row: Row) -> bool:
 
 
 def frontal_to_learn_from(rows: Sequence[Row], sources: Sequence[str]) -> list[Row]:
-    """Frontal training films of these sources whose patient is in no other split."""
+    """Frontal training films of these sources, without those of a patient in another split.
+
+    The split ``gate-lateral`` does not count as another one.
+    """
     held_out = {row.group for row in rows if row.split not in ("train", "gate-lateral")}
     films = [row for row in rows if row.split == "train" and row.source in sources]
     return [row for row in films if row.group not in held_out and not is_lateral(row)]
@@ -52,7 +55,7 @@ class Films:
 
 
 def small(picture: Picture) -> Picture:
-    """Scale an image down to `_KEPT` on its long side; the aspect ratio stays."""
+    """Scale an image to `_KEPT` pixels on its long side, with its aspect; stretch its contrast."""
     step = max(1, min(picture.shape) // (2 * _KEPT))
     pixels, frame = preprocess.to_network(picture[::step, ::step], _KEPT)
     return np.asarray(frame.crop(pixels), np.float32)
@@ -115,7 +118,17 @@ class Drawn:
 
 
 def draw(films: Films, index: int, rng: np.random.Generator) -> Drawn:
-    """Draw an image for a place of the batch, which decides its kind: shares stay equal."""
+    """Draw one training image.
+
+    Parameters
+    ----------
+    films
+        The pictures to draw from.
+    index
+        Place in the batch. It decides the kind, so that the shares of the kinds stay equal.
+    rng
+        Of all other draws.
+    """
     kinds = [FRONTAL, FRONTAL, FRONTAL, PART, OTHER] + ([LATERAL] if films.lateral else [])
     kind = kinds[index % len(kinds)]
     if kind == OTHER:
@@ -131,7 +144,19 @@ def draw(films: Films, index: int, rng: np.random.Generator) -> Drawn:
 def part_of(picture: Picture, rng: np.random.Generator) -> Picture:
     """Cut away half of a film or more: from one side, or down to a close-up.
 
-    The cutting gets the shape of any film, so that its shape does not give it away.
+    What is left gets the shape of any film, so that its shape does not give it away.
+
+    Parameters
+    ----------
+    picture
+        (H, W) float32 in [0, 1].
+    rng
+        Of all draws.
+
+    Returns
+    -------
+    array
+        A view of 16 x 16 pixels or more.
     """
     sides = np.array(picture.shape)
     if rng.random() < 0.5:

@@ -30,7 +30,13 @@ class Seen:
 
 
 def see(cascade: Cascade, paths: Sequence[Path], folder: Path) -> list[Seen]:
-    """Run stages 1 and 2 on every film, or read what ``folder`` holds of it."""
+    """Run stages 1 and 2 on films, or read what ``folder`` holds of them.
+
+    Returns
+    -------
+    list of Seen
+        One for each path, in order.
+    """
     return [
         Seen(
             lung_area=float(row["lung_area"]),

@@ -30,7 +30,19 @@ class Learned:
 
 
 def learn(rows: Sequence[Row], data: Path, raw: dict[str, Any], out: Path) -> Learned:
-    """Train below ``out``; what is finished there is taken as it is."""
+    """Train the gate's networks.
+
+    Parameters
+    ----------
+    rows
+        Of the manifest: frontal films of the sources in ``raw`` and all laterals teach.
+    data
+        Folder of the films.
+    raw
+        The content of ``configs/gate.yaml``.
+    out
+        Folder of the run; what is finished there is taken as it is.
+    """
     frontal = classifier.frontal_to_learn_from(rows, raw["sources"])
     lateral = [row for row in rows if classifier.is_lateral(row)]
     others = [classifier.small(picture) for picture in negatives.package_pictures()]
@@ -57,7 +69,15 @@ def learn(rows: Sequence[Row], data: Path, raw: dict[str, Any], out: Path) -> Le
 
 
 def kept(rows: Sequence[Row], network: Path) -> Learned:
-    """Take a gate's network as it is; its laterals are those it learned from."""
+    """Take a gate's network as it is; its laterals are those it learned from.
+
+    Parameters
+    ----------
+    rows
+        Of the manifest.
+    network
+        Its weights, safetensors.
+    """
     state = load_file(network)
     whole = GateNet()
     whole.load_state_dict({name: value.float() for name, value in state.items()})

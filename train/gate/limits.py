@@ -55,7 +55,15 @@ class Scored:
 def score(
     rows: Sequence[Row], seen: Sequence[Seen], data: Path, gates: Sequence[Gate]
 ) -> list[Scored]:
-    """Run the gate on films, each film with its own gate."""
+    """Run gates on films. A film of the wrong polarity is refused, not corrected.
+
+    Parameters
+    ----------
+    rows, seen, gates
+        Film, its measures by stages 1 and 2, and its gate, one each.
+    data
+        Folder of the films.
+    """
     scored = []
     for row, one, gate in zip(rows, seen, gates, strict=True):
         pixels = load_pixels(data / row.path)
@@ -69,7 +77,15 @@ def score(
 
 
 def choose_limits(films: Sequence[Scored], data: Path) -> GateLimits:
-    """Choose the limits from validation films by `RULE`."""
+    """Choose the limits from validation films by `RULE`, rounded to 4 digits.
+
+    Parameters
+    ----------
+    films
+        Scored by a gate without limits; one at least.
+    data
+        Folder of the films: exposure is measured on their pixels.
+    """
 
     def high(values: Iterable[float]) -> float:
         return float(np.quantile(list(values), 1.0 - _SHARE))
@@ -123,7 +139,15 @@ def _accepted(films: Sequence[Scored]) -> float:
 
 
 def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
-    """Show what became of held-out films, in all and by source and split."""
+    """Show what became of held-out films, in all and by source and split, as a Markdown table.
+
+    Parameters
+    ----------
+    films
+        Frontal ones.
+    laterals
+        Scored by networks that never saw their patient.
+    """
     groups: dict[str, list[Scored]] = defaultdict(list)
     groups["all frontal"] = list(films)
     groups["all frontal but val, which chose the limits"] = [
@@ -137,7 +161,17 @@ def table(films: Sequence[Scored], laterals: Sequence[Scored]) -> str:
 
 
 def changed(films: Sequence[Row], data: Path, gate: Gate) -> str:
-    """Show what becomes of films that were turned, inverted or cut; by the look alone."""
+    """Show what becomes of films turned, inverted, cut, or replaced by black or noise; Markdown.
+
+    Parameters
+    ----------
+    films
+        Upright frontal ones.
+    data
+        Their folder.
+    gate
+        Only its look is used, not its distance.
+    """
     answers: dict[str, list[str]] = defaultdict(list)
     rng = np.random.default_rng(1)
     for row in films:
@@ -153,7 +187,17 @@ def changed(films: Sequence[Row], data: Path, gate: Gate) -> str:
 
 
 def held_out(rows: Sequence[Row], learned: Sequence[Row], most: int) -> list[Row]:
-    """Frontal films the gate did not learn from, evenly up to ``most`` of each source and split."""
+    """Choose frontal films that the gate did not learn from.
+
+    Parameters
+    ----------
+    rows
+        Of the manifest; rows that teach stage 1 are left out.
+    learned
+        The films that it learned from.
+    most
+        Films of each source and split, evenly spaced.
+    """
     known = {row.path for row in learned}
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:

@@ -69,7 +69,15 @@ def _dicom(path: Path) -> Picture | None:
 
 
 def drawn(rng: Generator, films: Sequence[Picture]) -> Picture:
-    """Draw one of the kinds below; ``films`` are used in mosaics and screenshots."""
+    """Draw one picture that is no chest film.
+
+    Parameters
+    ----------
+    rng
+        Of all draws.
+    films
+        One at least, (H, W) float32 in [0, 1]; used in mosaics, screenshots and shuffled tiles.
+    """
     kinds: list[Callable[[Generator], Picture]] = [
         _blank, _noise, _clouds, _gradient, _limb, _slice, _shapes,
     ]  # fmt: skip

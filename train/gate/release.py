@@ -61,7 +61,7 @@ _WORDS = cards.Words(
 def release(
     data: Path, raw: dict[str, Any], out: Path, into: Path, *, network: Path | None = None
 ) -> str:
-    """Learn, fit, choose the limits, measure; then write ``into``. Returns the results as Markdown.
+    """Teach or keep a gate, fit it, measure it, and write it to a models directory.
 
     Parameters
     ----------
@@ -75,6 +75,11 @@ def release(
         Models directory that gets the gate. Its networks are the ones the gate is fitted to.
     network
         A gate's weights file: nothing is learned, only centre, scale and limits are fitted.
+
+    Returns
+    -------
+    str
+        The results, Markdown, as the card has them.
 
     Raises
     ------
