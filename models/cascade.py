@@ -38,9 +38,7 @@ class Settings:
     h2: H2Variant = "cam"
     h2_floor: float = 0.0  # of the film that stage 3 sees where H2 is 0, in [0, 1]; 0: eq. 3
     lung_threshold: float = 0.5
-    heat_drop: float = (
-        0.02  # what H2's hottest region must be worth, see `heat_check.least_log_odds_drop`
-    )
+    heat_drop: float = 0.02  # of the probability, see `heat_check.least_log_odds_drop`
     pneumonia: OperatingPoint = OperatingPoint(threshold=0.5)  # noqa: RUF009 - frozen
     covid19: OperatingPoint = OperatingPoint(threshold=0.5)  # noqa: RUF009 - frozen
 
@@ -90,9 +88,10 @@ class Cascade:
         )
 
     def warm_up(self) -> None:
-        """Run every network in each shape that a film gives it: the first call prepares the others.
+        """Run every network once in each input shape that films have.
 
-        Otherwise the first films after start would be slower than the tenth.
+        The first call in a shape is slow: without this the first films after start would be slower
+        than later ones.
         """
         size = self.settings.size
         grey = np.full((4 * size, 3 * size), 0.5, dtype=np.float32)
@@ -166,7 +165,7 @@ class Cascade:
         return replace(reading, seconds=seconds), x_masked, h2
 
     def _decisions(self, x_masked: Tensor) -> list[StageResult]:
-        """Stage 2's, of films (B, 1, S, S)."""
+        """Stage 2's decisions on masked films (B, 1, S, S)."""
         return [self.settings.pneumonia.decide(each) for each in self.pneumonia(x_masked).tolist()]
 
     def _differentiate(self, reading: Reading, x_masked: Tensor, h2: Tensor) -> Reading:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from models import preprocess
 from models.reading import GateLimits, Look
 
-#: What a picture can be. "part": a cutting of a chest film, with lungs outside of it.
+#: What a picture can be. "part": a section of a chest film that does not hold all of the lungs.
 KINDS = ("frontal", "lateral", "part", "other")
 #: Degrees a frontal film was turned by, anticlockwise.
 TURNS = (0, 90, 180, 270)
@@ -32,8 +32,8 @@ _CHANNELS = (1, 16, 32, 64, 96, 128)
 class GateNet(nn.Module):
     """(B, 1, `SIZE`, `SIZE`) in [0, 1] -> logits (B, 9): `KINDS`, then `TURNS`, then inverted.
 
-    Beside its weights lie centre and scale of stage 2's pooled features on the films that stage
-    learned from.
+    Its buffers hold centre and scale of stage 2's pooled features, (1024,) each, on films that
+    stage 2 learned from, see `fit_distance`.
     """
 
     centre: Tensor

@@ -1,11 +1,11 @@
 """Check whether a film's stage-2 heatmap explains the decision: by its place, then by deletion.
 
-Heat beside the lungs points at a marker or a cable, not at pneumonia. And what is hot must matter:
-with it hidden, the calibrated log odds must fall by `least_log_odds_drop` at least, and further
-than with as much of the lungs hidden elsewhere (the deletion test of Samek et al. 2017,
-doi:10.1109/TNNLS.2016.2599820). Log odds, because the probability saturates: near 1 it hardly
-falls, whatever is hidden. The network is asked about elsewhere only if the first test is passed. A
-positive film costs one more pass of stage 2, or three (ADR 0024).
+Heat beside the lungs points at a marker or a cable, not at pneumonia. And the hottest region must
+matter: with it hidden, the calibrated log odds must fall by `least_log_odds_drop` at least, and
+further than with as much of the lungs hidden elsewhere (the deletion test of Samek et al. 2017,
+doi:10.1109/TNNLS.2016.2599820). Log odds are compared because the probability saturates: near 1 it
+hardly falls, whatever is hidden. Other regions are hidden only if the first test is passed, so that
+a positive film costs one more pass of stage 2, or three (ADR 0024).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from models.reading import BoolMap, FloatMap, HeatCheck, Reading, StageResult
 #: Films as stage 2 sees them, (B, 1, S, S), to its decisions.
 Decisions: TypeAlias = Callable[[Tensor], Sequence[StageResult]]
 
-#: Where less of the heat lies inside the lungs, more of it lies beside them. Of films it is 0.6 to
-#: 0.85: their mask has a margin, which heat may enter.
+#: Least share of the heat inside the lungs. On films it is 0.6 to 0.85, because the mask that stage
+#: 2 sees has a margin, which heat may enter.
 INSIDE_LUNGS = 0.5
 #: This share of the lungs' pixels is hidden, the hottest ones.
 HIDDEN = 0.1
-#: So many times as much is hidden elsewhere.
+#: Number of other regions, each as large, that are hidden one at a time for comparison.
 ELSEWHERE = 2
-# Cells a side of the noise that chooses where: enlarged, its peaks are spots as wide as the
-# heatmap's own, for speckles would blind the network anywhere.
+# Side, in cells, of the noise that chooses these regions. Enlarged, its peaks are spots as wide as
+# the heatmap's own; speckles would blind the network wherever they are.
 _CELLS = 6
 
 
@@ -119,7 +119,7 @@ def hottest(reading: Reading) -> BoolMap:
 
 def _elsewhere(x_masked: Tensor, lungs: BoolMap, hot: BoolMap) -> list[BoolMap]:
     """`ELSEWHERE` other regions of the lungs, each as large as the hottest one."""
-    # Chance that hangs on the film alone: every reading of it hides the same.
+    # Seeded by the film: every reading of it hides the same regions.
     rng = np.random.default_rng(zlib.crc32(x_masked.numpy().tobytes()))
     size, rest = int(hot.sum()), lungs & ~hot
     return [_highest(_spots(rng, hot.shape[0]), rest, size) for _ in range(ELSEWHERE)]

@@ -79,8 +79,8 @@ class StageResult:
 class Asymmetry:
     """How one lung's outline differs from the other's.
 
-    Where much is missing, the outline may leave out a consolidated part, which then no later stage
-    looks at.
+    If much is missing, the outline may leave out a consolidated part, and no later stage looks
+    there.
     """
 
     area_ratio: float  # smaller over larger lung, in [0, 1]
@@ -117,9 +117,9 @@ class GateLimits:
     distance: float  # unlike the films learned from beyond this
     lung_area: float  # no chest where the lungs take less than this share of the film
     lungs_at_edge: float  # cropped where a larger share of any side of the film cuts through lung
-    black: float  # more than this share of black pixels is hopeless
-    white: float  # and of white ones
-    contrast: float  # and less than this between dark and bright, in [0, 1]
+    black: float  # badly exposed above this share of black pixels
+    white: float  # badly exposed above this share of white pixels
+    contrast: float  # badly exposed below this difference of dark and bright, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +138,7 @@ class HeatCheck:
 
     inside_lungs: float  # share of the heat inside the lung field, in [0, 1]; 1 without any heat
     drop: float | None  # of the probability with the hottest region hidden; None: not tested
-    random_drop: (
-        float | None
-    )  # with as much of the lungs hidden elsewhere; None: `log_odds_drop` too small
+    random_drop: float | None  # with as much hidden elsewhere; None: `log_odds_drop` too small
     reliable: bool | None  # None: not tested
     log_odds_drop: float | None = None  # as `drop`, of the calibrated log odds, which decide
     random_log_odds_drop: float | None = None  # as `random_drop`, of the calibrated log odds

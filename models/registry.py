@@ -109,7 +109,7 @@ def load(
     }
     if gate:
         _check_fit(manifest)
-    # Late, because torch takes seconds: altered files are refused before it is paid for.
+    # Imported late: torch takes seconds, and altered files are refused without it.
     from models.cascade import Cascade
     from models.folding import fold
     from models.unet import LungUNet

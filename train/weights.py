@@ -1,4 +1,4 @@
-"""Weights from wherever a run left them."""
+"""Read the weights that a run left, and fill networks with them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the shipped network made of public films: a few places of each, so that none is forgotten.
 
-Numbers only. No film can be made of them: a place is 432 numbers for a square of 16 pixels, and a
-film gives eight of 256.
+It holds numbers, and no film can be made of them: a place is 432 numbers for a square of 16 x 16
+pixels, and of a film's 256 places eight are kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A classifier cut in two: maps that stay as they are, and the last block and layer that learn.
 
-The last block of EfficientNet-Lite0 sees each place of the maps alone (a convolution of 1 x 1), so
-that a film is a set of places and some of them stand for all. Of DenseNet-121 only the last layer
-learns.
+The last block of EfficientNet-Lite0 is a convolution of 1 x 1, which sees each place of the maps
+alone. So a film is a set of places, and some of them can represent it. Of DenseNet-121 only the
+last layer learns.
 """
 
 from __future__ import annotations

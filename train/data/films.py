@@ -25,7 +25,7 @@ __all__ = ["COVID", "LABELS", "NORMAL", "NOT_NORMAL", "PNEUMONIA", "TEXT", "Film
            "assert_disjoint", "load_mask", "load_pixels", "read_films", "read_lung_films",
            "refuse_mined"]  # fmt: skip
 
-#: What stages 2 and 3 are taught and measured by.
+#: The labels that stages 2 and 3 are trained and measured with.
 LABELS = (NORMAL, PNEUMONIA, COVID)
 
 
@@ -81,7 +81,7 @@ def refuse_mined(labels: Iterable[str], purpose: str) -> None:
     Raises
     ------
     ValueError
-        One of the labels is; the sentence names it and the purpose.
+        One of the labels is; the message names it and the purpose.
     """
     for label in labels:
         if label.startswith(TEXT):

@@ -26,7 +26,7 @@ _TILE = 32  # side of the squares that are removed at random, pixels of the netw
 _SHARE = 0.1  # of the lung field, removed
 _RIDGE = 0.1  # of every regression here; fixed before any was looked at
 _HEAT = Measure(name="heat", version=1, networks=("lungs", "pneumonia"))
-_COVID_FOR_EACH = 2  # films of COVID-19 for each of other pneumonia: more narrow no interval
+_COVID_FOR_EACH = 2  # films of COVID-19 for each other pneumonia; more would narrow no interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The border-ring baseline: what a classifier reaches that never sees the chest.
+"""The border-ring baseline: the scores of a classifier that never sees the chest.
 
 A logistic regression on the outer pixels of a thumbnail. Where it scores high, disease and source
 are confounded, and a network's high score on the same films proves little.

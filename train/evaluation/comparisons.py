@@ -1,7 +1,7 @@
 """Which films are compared, and how well the cascade's logits separate them.
 
-The comparisons within one source lead; a pooled figure stands after them, and beside each the
-border-ring baseline on the same films.
+The comparisons within one source come first, then the pooled ones; each has the border-ring
+baseline on the same films beside it.
 """
 
 from __future__ import annotations

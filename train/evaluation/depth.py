@@ -1,4 +1,4 @@
-"""What stands behind the first table: source, heat, calibration, groups of patients."""
+"""The figures behind the first table: source, heat, calibration, groups of patients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CALIBRATED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """What stands behind the first table."""
+    """The figures behind the first table."""
 
     probe: Probe
     heat: Heat

@@ -126,7 +126,7 @@ def _paper(table: Table, row: str) -> str:
 
 
 def _worse(table: Table, rows: Mapping[str, Any]) -> str:
-    """Yield every figure of ours that is below the paper's, and by how much."""
+    """Name every figure of ours that is below the paper's, and by how much."""
     gaps = [
         f"{name}, {heading}: {one - rows[name][key]['value']:.3f}"
         for name, figures in table.paper.items()

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 #: What the masked film is multiplied with before stage 3: paper eq. 3 with three readings of H2.
 GATES = ("CAM", "eq. 1 to the letter", "none")
 
-#: Films beside those with a fold of their own (0, 1, ...).
+#: In place of a fold (0, 1, ...), see `held_out`.
 LEARNED, TESTED, UNUSED = -1, -2, -3
 
 

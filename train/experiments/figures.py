@@ -57,7 +57,13 @@ def figures(run: Run) -> Result:
 
 
 def refuse_inside_git(folder: Path) -> None:
-    """Raise where patients' films could be committed."""
+    """Check that patients' films in this folder cannot be committed.
+
+    Raises
+    ------
+    BadParameter
+        The folder is inside a git repository.
+    """
     whole = folder.resolve()
     if any((parent / ".git").exists() for parent in (whole, *whole.parents)):
         raise typer.BadParameter(

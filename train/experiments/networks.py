@@ -1,4 +1,4 @@
-"""The networks of an experiment: where their weights lie, and what they answer."""
+"""The networks of an experiment: where their weights are, and their logits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from train.files import kept_array
 from train.stages.masked import Masking
 from train.weights import frozen_classifier
 
-#: What a YAML says of the table alone, and one training does not hang on.
+#: Keys of a YAML that concern the table, not one training.
 _OF_THE_TABLE = ("tunes", "baseline", "draws")
 
 

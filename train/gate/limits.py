@@ -1,4 +1,4 @@
-"""The gate's limits, from validation films; its figures, on films it never saw."""
+"""Choose the gate's limits on validation films, and measure the gate on films it never saw."""
 
 from __future__ import annotations
 

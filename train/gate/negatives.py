@@ -55,7 +55,7 @@ def _folder(package: str) -> Path:
 
 
 def _load(path: Path) -> Picture | None:
-    """Load an image; None if the file is none or very small."""
+    """Load an image; None if the file has no pixels or fewer than 64 on a side."""
     try:
         picture = load_pixels(path) if path.suffix != ".dcm" else _dicom(path)
     except Refused:

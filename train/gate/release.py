@@ -177,7 +177,7 @@ def _dicom(folder: Path, cascade: Cascade) -> str:
 
 
 def _answers(path: Path, cascade: Cascade) -> tuple[str, str]:
-    """Header and pixels, each asked as if the other had passed."""
+    """The answers to the header and to the pixels, each as if the other had passed."""
     config = GateConfig()
     try:
         source = pixels.read_dataset(path)

@@ -1,4 +1,4 @@
-"""What the networks are taught by: Dice and cross-entropy for lungs, eq. 2 for the classifiers."""
+"""Losses: Dice and cross-entropy for lungs, paper eq. 2 for the classifiers."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from train.data.films import Film, refuse_mined
 
-#: What a group says of its films where it is there for the teachers' sake: no label is looked at.
+#: Label of a group that only eq. 2's teachers see: what its films are labelled does not count.
 UNLABELLED = "unlabelled"
 
 

@@ -24,5 +24,5 @@ class CovidTask(ClassifierTask):
         super().__init__(network, data, masking, recipe, negative=PNEUMONIA, stage2=stage2)
 
     def seen(self, batch: Batch) -> Tensor:
-        """X ⊙ H2 (paper eq. 3)."""
+        """Return the network's input, x ⊙ H2 (paper eq. 3)."""
         return preprocess.gate(batch.x, batch.h2)

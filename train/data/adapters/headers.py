@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def header_of(path: Path) -> Dataset | None:
-    """The data set of a DICOM file, or None if the file is none."""
+    """The data set of a DICOM file, or None if it is not one."""
     try:
         return pixels.read_dataset(path)
     except Refused:
