@@ -68,6 +68,9 @@ destinations.register(app)
 conformance.register(app)
 
 
+_ROLES = "DICOM_NODE__NODE__ROLES"
+
+
 def main() -> None:
     """Run the command line; print a NodeError as one sentence and exit with status 1.
 
@@ -96,11 +99,22 @@ def version(
 
 
 @app.command()
-def run(config: ConfigOption = None) -> None:
-    """Run the node (the processes of `node.roles`) until SIGTERM; SIGHUP reloads."""
+def run(
+    roles: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role", help="receiver, worker, deliverer or scheduler; may be given several times."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run the node until SIGTERM, with all roles of `node.roles` or those given; SIGHUP reloads."""
     from dicom_node.log import configure
-    from dicom_node.service.supervisor import Supervisor, has_terminal, heed_signals
+    from dicom_node.service.signals import has_terminal, heed_signals
+    from dicom_node.service.supervisor import Supervisor
 
+    if roles:  # in the environment, so that they are in force after a reload, too
+        os.environ[_ROLES] = json.dumps(roles)
     settings = load(config)
     configure(settings.log, "supervisor")
     Supervisor(config=settings, config_path=config).run(heed_signals(has_terminal))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_node.service.alarms import Alarm
-    from dicom_node.store.status import Status
+    from dicom_node.store.status import Member, Status
 
 # The exit statuses of a monitoring plugin (monitoring-plugins.org, Development Guidelines).
 _OK, _WARNING, _CRITICAL, _UNKNOWN = range(4)
@@ -60,7 +60,9 @@ def status(
     counted, alive, alarming, queue = found
     if as_json:
         listed = [asdict(each) for each in alarming]
-        print_json({**counted, "audit_queue": queue, "processes": alive, "alarms": listed})
+        members = _with_ages(counted["members"])
+        shown = {**counted, "members": members, "audit_queue": queue}
+        print_json({**shown, "processes": alive, "alarms": listed})
     elif check:
         print_line(_check_line(counted, alarming))
     else:
@@ -128,10 +130,29 @@ def _print(
     if not alarming:
         print_line("well       nothing is wrong")
     print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
+    _print_members(counted["members"])
     _print_counts(counted)
     waiting = queue["lines"] if queue else 0
     rest = f", {waiting} not sent to the repository yet" if waiting else ""
     print_line(f"audit      {counted['audit_lines']} lines{rest}")
+
+
+def _with_ages(members: Sequence[Member]) -> list[dict[str, object]]:
+    """The processes of all machines, with the seconds since their last heartbeat."""
+    from dicom_node.service.member_alarms import ages
+
+    age = ages(members, datetime.now(UTC))
+    return [{**each, "age_seconds": round(age[each["member"]], 1)} for each in members]
+
+
+def _print_members(members: Sequence[Member]) -> None:
+    """Print one line for each machine: its processes, host and heartbeat."""
+    from dicom_node.service.member_alarms import ages
+
+    for name, age in ages(members, datetime.now(UTC)).items():
+        own = [each for each in members if each["member"] == name]
+        names = ", ".join(each["process"] for each in own)
+        print_line(f"{name:10} {names} on {own[0]['host']}, seen {age:.0f} s ago")
 
 
 def _print_counts(counted: Status) -> None:

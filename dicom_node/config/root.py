@@ -58,8 +58,8 @@ class NodeConfig(Section):
     plain: bool | None = None  # None: if there is no TLS port
     data_dir: Path = Path("data")
     member: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
-    roles: tuple[Literal["receiver", "worker", "deliverer"], ...] = (
-        "receiver", "worker", "deliverer",
+    roles: tuple[Literal["receiver", "worker", "deliverer", "scheduler"], ...] = (
+        "receiver", "worker", "deliverer", "scheduler",
     )  # fmt: skip
     require_called: bool = False
     allowed_calling: tuple[CallingPeer, ...] = ()

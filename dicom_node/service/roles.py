@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import sys
 import threading
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import Config
-    from dicom_node.service.alarms import Alarm
-    from dicom_node.store.store import Store
 
 
 #: Exit status of a process that will never start with this configuration (EX_CONFIG).
@@ -147,69 +142,25 @@ def _work(owner: str, config: Config, term: Term) -> None:
 
 
 def _deliver(owner: str, config: Config, term: Term) -> None:
+    from dicom_node.service.periodic import deliver_for_a_term
+
     store = open_store(config.node.data_dir, utc_now, config.store.url)
     present: Config | None = config
     while present is not None:
-        _deliver_for_a_term(owner, present, store, term.ended)
+        deliver_for_a_term(owner, present, store, term.ended)
         present = term.following()
     store.close()
 
 
-def _deliver_for_a_term(owner: str, config: Config, store: Store, ended: threading.Event) -> None:
-    from dicom_node.service.deliverer import Queues, Rounds
-    from dicom_node.service.housekeeping import Housekeeping
-    from dicom_node.service.scheduler import Ticks, keep_house, longest_wait, scheduler
-    from dicom_node.service.wake import Bells
+def _schedule(_owner: str, config: Config, term: Term) -> None:
+    from dicom_node.service.periodic import schedule_for_a_term
 
-    queues = Queues(
-        outbox=store.outbox,
-        commitments=store.commitments,
-        commitment_requests=store.commitment_requests,
-        breakers=store.breakers,
-        audit=store.audit,
-    )
-    rounds = Rounds(owner, config, queues, utc_now, ended)
-
-    def once(task: Callable[[], object]) -> Callable[[], None]:
-        """The task, left to one machine of those that share the database."""
-
-        def if_it_leads() -> None:
-            if store.leads():
-                task()
-
-        return if_it_leads
-
-    bells = Bells.of(config.run_dir)
-    ticking = scheduler(
-        Ticks(
-            study=config.study,
-            jobs=store.jobs,
-            deliver=rounds.deliver.start_due,
-            background_tasks=(
-                rounds.confirm.start_due,
-                rounds.report.start_due,
-                rounds.probe.start_due,
-                *(once(each) for each in _audit_messages(config, store)),
-                *(once(each) for each in _alerts(config)),
-            ),
-            release=store.release,
-            repair_clock_skew=lambda: store.repair_clock_skew(longest_wait(config)),
-            clock=utc_now,
-            ready=bells.readings.ring,
-        )
-    )
-    house = Housekeeping(
-        config=config,
-        audit=store.audit,
-        chain=store.audit,
-        retention=store.retention,
-        clock=utc_now,
-    )
-    keep_house(ticking, once(house.run), once(house.checkpoint_if_due))
-    ticking.start()
-    bells.deliveries.answer(ended, lambda: ticking.add_job(rounds.deliver.start_due))
-    ticking.shutdown(wait=True)
-    rounds.wait()  # a delivery under way is finished
+    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    present: Config | None = config
+    while present is not None:
+        schedule_for_a_term(present, store, term.ended)
+        present = term.following()
+    store.close()
 
 
 def _serve(_owner: str, config: Config, term: Term) -> None:
@@ -226,61 +177,10 @@ def _serve(_owner: str, config: Config, term: Term) -> None:
     store.close()
 
 
-def _alerts(config: Config) -> tuple[Callable[[], None], ...]:
-    """The task that sends messages about alarms, if a way is configured."""
-    if config.alerts.webhook is None and config.alerts.mail is None:
-        return ()
-    from dicom_node.service.alerts import Alerts
-    from dicom_node.service.pidfile import processes
-    from dicom_node.service.work_alarms import every_alarm
-    from dicom_node.store.status import read_status
-
-    data_dir = config.node.data_dir
-
-    def look() -> list[Alarm]:
-        counted = read_status(data_dir, config.store.url)
-        return every_alarm(config, None, counted, processes(config.run_dir), utc_now())
-
-    alerts = Alerts(
-        settings=config.alerts,
-        ae_title=config.node.ae_title,
-        look=look,
-        data_dir=data_dir,
-        clock=utc_now,
-    )
-    return (alerts.tick,)
-
-
-def _audit_messages(config: Config, store: Store) -> tuple[Callable[[], None], ...]:
-    """The task that sends audit lines to the repository, if one is configured."""
-    if config.audit.repository is None:
-        return ()
-    from dicom_node.audit.messages.forward import Forwarder
-    from dicom_node.audit.messages.message import AuditMessageBuilder
-    from dicom_node.deliver.retry import RetryPolicy
-
-    builder = AuditMessageBuilder.of(config, socket.gethostname())
-    if config.audit.repository.patient == "id":
-        from dicom_node.audit.messages.patient import PatientNumbers
-
-        data_dir, films = config.node.data_dir, store.queries
-        numbers = PatientNumbers(data_dir=data_dir, film_of=films.film_of)
-        builder = replace(builder, patient=numbers.number)
-    forwarder = Forwarder(
-        lines=store.audit,
-        builder=builder,
-        repository=config.audit.repository,
-        tls=config.tls,
-        policy=RetryPolicy.of(config.delivery),
-        clock=utc_now,
-        jitter=random.random,
-    )
-    return (forwarder.forward,)
-
-
 _RUN: dict[Role, Callable[[str, Config, Term], None]] = {
     "receiver": _receive,
     "worker": _work,
     "deliverer": _deliver,
+    "scheduler": _schedule,
     "web": _serve,
 }

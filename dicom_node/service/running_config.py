@@ -64,6 +64,15 @@ def running(config: Config) -> Config | None:
         return None
 
 
+def with_running_roles(config: Config) -> Config:
+    """The configuration with the roles of the node that used it last: `run --role` may set them."""
+    used = running(config)
+    if used is None:
+        return config
+    node = config.node.model_copy(update={"roles": used.node.roles})
+    return config.model_copy(update={"node": node})
+
+
 def read(file: Path) -> Config:
     """Read what `publish` wrote.
 

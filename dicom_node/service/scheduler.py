@@ -17,7 +17,7 @@ from dicom_node.fail_points import fail_point
 from dicom_node.log import where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from dicom_node.config import Config, StudyConfig
     from dicom_node.ports import Clock, Jobs
@@ -34,12 +34,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticks:
-    """The periodic work."""
+    """Studies to open, expired leases to free."""
 
     study: StudyConfig
     jobs: Jobs
-    deliver: Callable[[], object]  # starts sending everything due
-    background_tasks: tuple[Callable[[], object], ...]  # each in a thread: it may wait for a peer
     release: Callable[[], int]  # frees expired leases; how many
     repair_clock_skew: Callable[[], int]  # makes due what a wrong clock postponed; how many
     clock: Clock
@@ -64,20 +62,35 @@ class Ticks:
             log.warning("the clock was ahead; postponed work is due now", rows=repaired)
 
 
-def scheduler(ticks: Ticks) -> BackgroundScheduler:
-    """A scheduler with all ticks, not yet started.
+def scheduler(
+    ticks: Ticks | None,
+    deliver: Callable[[], object] | None,
+    background_tasks: Iterable[Callable[[], object]] = (),
+) -> BackgroundScheduler:
+    """A scheduler, not yet started.
 
     A tick that still runs is not started again; the ticks missed meanwhile run once.
+
+    Parameters
+    ----------
+    ticks
+        None if another machine has them.
+    deliver
+        Starts sending everything due; None if another machine sends.
+    background_tasks
+        Each in a thread: it may wait for a peer.
     """
     ticking = BackgroundScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         timezone="UTC",
     )
-    ticking.add_job(ticks.assemble, "interval", seconds=_ASSEMBLE_SECONDS)
-    ticking.add_job(ticks.deliver, "interval", seconds=_DELIVER_SECONDS)
-    for task in ticks.background_tasks:
+    if ticks is not None:
+        ticking.add_job(ticks.assemble, "interval", seconds=_ASSEMBLE_SECONDS)
+        ticking.add_job(ticks.sweep_leases, "interval", seconds=_LEASE_SECONDS)
+    if deliver is not None:
+        ticking.add_job(deliver, "interval", seconds=_DELIVER_SECONDS)
+    for task in background_tasks:
         ticking.add_job(task, "interval", seconds=_BACKGROUND_SECONDS)
-    ticking.add_job(ticks.sweep_leases, "interval", seconds=_LEASE_SECONDS)
     ticking.add_listener(_report, EVENT_JOB_ERROR)
     return ticking
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,23 +24,30 @@ from dicom_node.service import running_config
 from dicom_node.service.file_modes import make_private
 from dicom_node.service.first_lines import write_first_lines
 from dicom_node.service.folder_lock import only_node
+from dicom_node.service.heartbeat import Heartbeat, await_older_members
 from dicom_node.service.pidfile import publish
-from dicom_node.service.processes import ROLES, Role, processes_of
+from dicom_node.service.processes import ROLES, Role, processes_of, roles_in
 from dicom_node.service.roles import CANNOT_START
+from dicom_node.service.signals import Signals
 from dicom_node.service.start_checks import reload_faults, start_faults
 from dicom_node.service.systemd import notify
 from dicom_node.store.integrity import refuse_damaged
+from dicom_node.store.members import Process
 from dicom_node.store.plain import SQLITE
 from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dicom_node.config import Config
     from dicom_node.store.store import Store
 
 _POLL_SECONDS = 0.2
-_DRAIN_SECONDS = {"receiver": 15.0, "worker": 60.0, "deliverer": 60.0, "web": 10.0}
+_DRAIN_SECONDS = {
+    "receiver": 15.0,
+    "worker": 60.0,
+    "deliverer": 60.0,
+    "scheduler": 15.0,
+    "web": 10.0,
+}
 _STEADY_SECONDS = 30.0  # a process that ran this long restarts at the shortest delay
 _LONGEST_BACKOFF_SECONDS = 30.0
 
@@ -49,37 +55,6 @@ _LONGEST_BACKOFF_SECONDS = 30.0
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signals:
-    """What the signals of a person or of systemd ask for."""
-
-    stop: threading.Event = field(default_factory=threading.Event)  # drain
-    reload: threading.Event = field(default_factory=threading.Event)
-
-
-def heed_signals(has_terminal: Callable[[], bool]) -> Signals:
-    """Drain on SIGTERM and Ctrl-C; on SIGHUP reload, or drain if the terminal was closed."""
-    asked, had_terminal = Signals(), has_terminal()
-
-    def hang_up(*_: object) -> None:
-        closed = had_terminal and not has_terminal()
-        (asked.stop if closed else asked.reload).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.stop.set())
-    signal.signal(signal.SIGHUP, hang_up)
-    return asked
-
-
-def has_terminal() -> bool:
-    """Whether this process has a terminal that is still there."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,6 +90,7 @@ class Supervisor:
     config_path: Path | None
     children: list[_Child] = field(default_factory=list)
     cannot_write: bool = False
+    heartbeat: Heartbeat | None = None  # None: the database is this machine's alone
 
     def run(self, asked: Signals) -> None:
         """Run the node until ``asked.stop`` is set, then drain; reload when that is asked.
@@ -136,16 +112,13 @@ class Supervisor:
             if self.config.store.url == SQLITE:
                 refuse_damaged(data_dir)
             running_config.publish(self.config)
+            await_older_members(self.config, asked.stop)
             store = open_store(data_dir, utc_now, self.config.store.url)
             self.children = [
                 _Child(role=role, name=name, owner=self._owner(name))
                 for name, role in processes_of(self.config).items()
             ]
-            for child in self.children:
-                store.release(child.owner)
-            store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
-            if "receiver" not in self.config.node.roles:  # which would say when it listens
-                notify("READY=1")
+            self._begin(store)
             try:
                 while not asked.stop.wait(_POLL_SECONDS):
                     self._tick(store, lock)
@@ -157,6 +130,16 @@ class Supervisor:
                 self._drain(store)
                 store.audit.append(AuditEvent(kind=AuditKind.NODE_STOPPED))
                 store.close()
+
+    def _begin(self, store: Store) -> None:
+        """Free what processes of these names held when they died; record the start."""
+        if self.config.member is not None:
+            self.heartbeat = Heartbeat(member=self.config.member, members=store.members)
+        for child in self.children:
+            store.release(child.owner)
+        store.audit.append(AuditEvent(kind=AuditKind.NODE_STARTED, detail=self._facts()))
+        if "receiver" not in self.config.node.roles:  # which would say when it listens
+            notify("READY=1")
 
     def _owner(self, name: str) -> str:
         return name if self.config.member is None else f"{self.config.member}/{name}"
@@ -222,6 +205,19 @@ class Supervisor:
                 self._reap(store, child, now)
             if child.process is None and now >= child.due:
                 self._start(store, child, lock)
+        if self.heartbeat is not None:
+            self.heartbeat.beat_if_due(self._alive())
+
+    def _alive(self) -> list[Process]:
+        return [
+            Process(
+                process=child.name,
+                roles=",".join(roles_in(child.role, self.config)),
+                pid=child.process.pid,
+            )
+            for child in self.children
+            if child.process is not None
+        ]
 
     def _reap(self, store: Store, child: _Child, now: float) -> None:
         assert child.process is not None  # noqa: S101 - for the type checker
@@ -266,6 +262,9 @@ class Supervisor:
             for child in running:
                 self._await(store, child, deadline)
         publish(self.config.run_dir, {})
+        if self.heartbeat is not None:
+            with suppress(StoreWriteError):  # then it is taken for dead after a while
+                self.heartbeat.end()
 
     def _await(self, store: Store, child: _Child, deadline: float) -> None:
         assert child.process is not None  # noqa: S101 - for the type checker

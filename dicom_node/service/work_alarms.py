@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from dicom_node.service import running_config
 from dicom_node.service.alarms import Alarm, alarms
+from dicom_node.service.member_alarms import cluster
 from dicom_node.service.processes import processes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dicom_node.config import Config
-    from dicom_node.store.status import Status
+    from dicom_node.store.status import Member, Status
 
 _UNREAD_WAITS = 10  # times study.longest_wait_seconds
 _LOG = "journalctl -u dicom-node -n 50"
@@ -37,8 +38,11 @@ def every_alarm(
         Process ids by name, see `dicom_node.service.pidfile.processes`.
     """
     oldest_film, oldest_line = counted["oldest_undecided"], counted["audit_unsent_since"]
+    members = counted["members"]
+    config = running_config.with_running_roles(config)
     found = [
-        *processes(config, alive),
+        *([] if is_elsewhere(config, members) else processes(config, alive)),
+        *cluster(members, now),
         *destinations(counted),
         *alarms(config, now),
         *unread(config, _time(oldest_film), now),
@@ -52,6 +56,11 @@ def every_alarm(
 
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def is_elsewhere(config: Config, members: Sequence[Member]) -> bool:
+    """Whether other machines do the work, and this one has no part in it."""
+    return bool(members) and config.member not in {each["member"] for each in members}
 
 
 def processes(config: Config, alive: Mapping[str, int]) -> list[Alarm]:

@@ -7,6 +7,9 @@ from typing import Any, TypedDict
 
 from dicom_node.store.plain import SQLITE, Plain, plain_reading
 
+#: A machine whose heartbeat is older is taken for dead.
+SILENT_SECONDS = 30
+
 
 class Breaker(TypedDict):
     """A destination whose last connections failed; nothing is sent to it while ``open``."""
@@ -16,6 +19,18 @@ class Breaker(TypedDict):
     since: str | None  # ISO 8601, where open
     next_probe: str | None  # ISO 8601, where open
     reason: str
+
+
+class Member(TypedDict):
+    """A process of a machine that shares the database."""
+
+    member: str
+    process: str
+    roles: str  # such as "deliverer,scheduler"
+    host: str
+    pid: int
+    version: str
+    seen_at: str  # ISO 8601: its last heartbeat
 
 
 class Status(TypedDict):
@@ -33,6 +48,7 @@ class Status(TypedDict):
     audit_lines: int
     audit_sent: int  # the last line that the audit repository has
     audit_unsent_since: str | None  # ISO 8601: time of the oldest line that it does not have
+    members: list[Member]  # empty if the database is one machine's
 
 
 def read_status(data_dir: Path, url: str = SQLITE) -> Status:
@@ -78,6 +94,7 @@ def _count(connection: Plain) -> Status:
             "SELECT at FROM audit WHERE sequence > ? ORDER BY sequence LIMIT 1",
             sent,
         ),
+        members=_members(connection),
     )
 
 
@@ -104,6 +121,19 @@ def _breakers(connection: Plain) -> dict[str, Breaker]:
         )
         for destination, failures, since, next_probe, reason in connection.execute(query)
     }
+
+
+def _members(connection: Plain) -> list[Member]:
+    if not connection.has("members"):  # as above
+        return []
+    query = "SELECT member, process, roles, host, pid, version, seen_at FROM members ORDER BY 1, 2"
+    return [
+        Member(
+            member=member, process=process, roles=roles, host=host, pid=pid, version=version,
+            seen_at=seen_at,
+        )
+        for member, process, roles, host, pid, version, seen_at in connection.execute(query)
+    ]  # fmt: skip
 
 
 def _one(connection: Plain, query: str, *values: int) -> Any:

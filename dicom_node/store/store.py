@@ -18,6 +18,7 @@ from dicom_node.store.database import engine_for, place
 from dicom_node.store.inbox import InboxTable
 from dicom_node.store.jobs import JobTable
 from dicom_node.store.libpq import Leadership
+from dicom_node.store.members import MemberTable
 from dicom_node.store.outbox import OutboxTable
 from dicom_node.store.plain import SQLITE
 from dicom_node.store.promotions import PromotionTable
@@ -50,6 +51,7 @@ class Store:
     audit: AuditLog
     queries: Queries
     verdicts: VerdictTable
+    members: MemberTable
     _engine: Engine
     _clock: Clock
     _leadership: Leadership | None  # None: the database is this machine's alone
@@ -105,6 +107,7 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         audit=AuditLog(engine, clock),
         queries=Queries(engine, clock),
         verdicts=VerdictTable(engine, clock),
+        members=MemberTable(engine, clock),
         _engine=engine,
         _clock=clock,
         _leadership=None if url == SQLITE else Leadership(url),

@@ -29,8 +29,8 @@ from support.postgres import Postgres, postgres
 from dicom_node.store.status import read_status
 
 _MEMBERS = {
-    "one": ("receiver", "worker", "deliverer"),
-    "two": ("receiver", "worker", "deliverer"),
+    "one": ("receiver", "worker", "deliverer", "scheduler"),
+    "two": ("receiver", "worker", "deliverer", "scheduler"),
     "three": ("worker",),
 }
 _DRAIN_SECONDS = 240.0

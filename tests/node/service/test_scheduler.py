@@ -31,12 +31,10 @@ class Shelf:
         return 1
 
 
-def _ticks(shelf: Shelf, deliver: object = lambda: None) -> Ticks:
+def _ticks(shelf: Shelf) -> Ticks:
     return Ticks(
         study=StudyConfig(quiet_seconds=7.0),
         jobs=shelf,  # type: ignore[arg-type]
-        deliver=deliver,  # type: ignore[arg-type]
-        background_tasks=(),
         release=shelf.release,
         repair_clock_skew=lambda: 0,
         clock=lambda: NOW,
@@ -79,7 +77,7 @@ def test_a_tick_that_fails_is_tried_again_and_the_others_go_on() -> None:
             enough.set()
         raise ValueError("boom")
 
-    ticking = scheduler(_ticks(shelf, explode))
+    ticking = scheduler(_ticks(shelf), explode)
     ticking.start()
     try:
         assert enough.wait(10)

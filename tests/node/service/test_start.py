@@ -20,7 +20,8 @@ from dicom_node.config import Config
 from dicom_node.errors import NodeError
 from dicom_node.service import start_checks
 from dicom_node.service.folder_lock import only_node
-from dicom_node.service.supervisor import Signals, Supervisor
+from dicom_node.service.signals import Signals
+from dicom_node.service.supervisor import Supervisor
 
 
 def _config(folder: Path, **sections: Any) -> Config:

@@ -14,7 +14,7 @@ from support.fakes import store_harness
 from dicom_node.config import Config
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import NodeError
-from dicom_node.service import pidfile, supervisor
+from dicom_node.service import pidfile, signals, supervisor
 from dicom_node.service.processes import ROLES, role_named
 from dicom_node.service.roles import CANNOT_START
 
@@ -104,7 +104,7 @@ def test_a_closed_terminal_drains_the_node_and_another_hang_up_reloads(
         each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     }
     try:
-        asked = supervisor.heed_signals(iter(terminal).__next__)
+        asked = signals.heed_signals(iter(terminal).__next__)
         signal.raise_signal(number)
         assert (asked.stop.is_set(), asked.reload.is_set()) == (stops, not stops)
     finally:

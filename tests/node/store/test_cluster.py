@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
+from support.commands import Commands
 from support.fakes import FakeClock, StoreHarness
 from support.postgres import Postgres
 
 from dicom_node.config import Config
 from dicom_node.errors import NodeError
-from dicom_node.store.database import claiming
+from dicom_node.service.member_alarms import cluster
+from dicom_node.service.processes import processes_of, roles_in
+from dicom_node.store.database import claiming, writing
+from dicom_node.store.members import MemberTable, Process, older_members
 from dicom_node.store.plain import SQLITE
-from dicom_node.store.status import read_status
+from dicom_node.store.status import SILENT_SECONDS, Member, read_status
 from dicom_node.store.store import Store, open_store
 
 
@@ -100,3 +106,80 @@ def test_the_url_holds_no_password(secret: str) -> None:
     """It is printed, so the password belongs into PGPASSFILE."""
     with pytest.raises(ValueError, match="PGPASSFILE"):
         Config.model_validate({"store": {"url": f"postgresql+psycopg://{secret}"}})
+
+
+def test_every_machine_sees_who_is_alive(machines: list[Store], tmp_path: Path) -> None:
+    """Processes, host and last heartbeat; a machine that ended in order is not listed."""
+    worker = Process(process="worker-1", roles="worker", pid=7)
+    machines[0].members.beat("east", "pacs-1", "0.2.0", [worker])
+    machines[1].members.beat("west", "pacs-2", "0.2.0", [worker])
+    machines[1].members.beat("west", "pacs-2", "0.2.0", [])
+    url = machines[2]._engine.url.render_as_string()
+    [seen] = read_status(tmp_path, url)["members"]
+    assert (seen["member"], seen["host"], seen["process"]) == ("east", "pacs-1", "worker-1")
+    assert seen["seen_at"] == FakeClock()().isoformat(timespec="microseconds")
+
+
+def test_a_machine_without_a_process_sees_the_whole_cluster(
+    machines: list[Store], tmp_path: Path
+) -> None:
+    """Its commands read the shared database; that it runs nothing itself is no alarm."""
+    node = StoreHarness(machines[0], FakeClock(datetime.now(UTC)))
+    node.finish(node.work("1.2"), "pacs")
+    all_roles = "receiver,worker,deliverer,scheduler"
+    MemberTable(machines[0]._engine, node.clock).beat(
+        "east", "pacs-1", "0.2.0", [Process(process="all", roles=all_roles, pid=7)]
+    )
+    url = machines[0]._engine.url.render_as_string()
+    shared = {"store": {"url": url}, "node": {"data_dir": str(tmp_path), "member": "admin"}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(shared))
+    commands = Commands(tmp_path)
+    seen = commands.json("status")
+    assert seen["members"][0]["age_seconds"] < SILENT_SECONDS
+    assert not {"stopped", "process", "role-missing"} & {each["code"] for each in seen["alarms"]}
+    assert "east       all on pacs-1, seen" in commands.run("status").stdout
+    assert [each["study_instance_uid"] for each in commands.json("studies")] == ["1.2"]
+    assert commands.json("show", "1.2")["study_instance_uid"] == "1.2"
+    assert commands.json("audit", "verify")["ok"]
+
+
+def test_a_new_version_waits_for_machines_of_an_older_one(
+    machines: list[Store], tmp_path: Path
+) -> None:
+    """They work with the older schema until they end, or are silent for too long."""
+    url, clock = machines[0]._engine.url.render_as_string(), FakeClock()
+    machines[0].members.beat("east", "pacs-1", "0.2.0", [Process(process="w", roles="w", pid=7)])
+    assert older_members(tmp_path, url, clock()) == []
+    with writing(machines[0]._engine) as connection:
+        connection.exec_driver_sql("UPDATE members SET schema = '0001'")
+    assert older_members(tmp_path, url, clock()) == ["east"]
+    assert older_members(tmp_path, url, clock.after(SILENT_SECONDS + 1)) == []
+
+
+def test_silent_machines_and_missing_roles_are_alarms() -> None:
+    """Each names the machine or the role; nothing is wrong while all have been heard."""
+    now = FakeClock()()
+    east = Member(
+        member="east", process="receiver-1", roles="receiver", host="pacs-1", pid=1,
+        version="0.2.0", seen_at=now.isoformat(),
+    )  # fmt: skip
+    west = east | Member(
+        member="west", process="deliverer-1", roles="worker,deliverer,scheduler", host="pacs-2",
+        pid=2, version="0.2.0", seen_at=now.isoformat(),
+    )  # fmt: skip
+    assert cluster([east, west], now) == []
+    late = now + timedelta(seconds=SILENT_SECONDS + 5)
+    alarms = cluster([east, west | {"seen_at": late.isoformat()}], late)
+    assert [alarm.sentence for alarm in alarms] == [
+        "no machine is a receiver",
+        "east on pacs-1 was last seen 35 seconds ago: receiver-1",
+    ]
+
+
+def test_a_scheduler_alone_has_a_process_of_its_own() -> None:
+    """A deliverer of the same machine does its work otherwise."""
+    every = Config()
+    alone = Config.model_validate({"node": {"roles": ["scheduler"]}})
+    assert list(processes_of(alone)) == ["scheduler-1"]
+    assert "scheduler-1" not in processes_of(every)
+    assert roles_in("deliverer", every) == ("deliverer", "scheduler")

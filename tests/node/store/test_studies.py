@@ -38,6 +38,7 @@ def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
         "instances": {}, "studies": 0, "jobs": {}, "deliveries": {}, "breakers": {},
         "oldest_waiting": None, "oldest_undecided": None, "oldest_undelivered": None,
         "started_at": None, "audit_lines": 0, "audit_sent": 0, "audit_unsent_since": None,
+        "members": [],
     }  # fmt: skip
     _three_studies(node)
     assert read_status(tmp_path, node.url) == {
@@ -53,6 +54,7 @@ def test_status_counts_everything(node: StoreHarness, tmp_path: Path) -> None:
         "audit_lines": len(node.kinds()),
         "audit_sent": 0,
         "audit_unsent_since": START.isoformat(timespec="microseconds"),
+        "members": [],
     }
 
 
