@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
+#: Times the header's pixels that a stream may hold: the quotas of reception count the header's.
+_MOST_TIMES = 4
+
 #: Stored values as unsigned bit patterns, (rows, columns).
 Stored: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -66,6 +69,7 @@ def layout_of(ds: Dataset, syntax: UID) -> Layout:
             raise UnreadablePixels(RefusalCode.UNREADABLE, "the compressed pixels are cut off")
         said = facts(found[0], syntax) if found else None
         layout = _by_stream(layout, said) if said else layout
+        _check_claim(ds, layout)
     _check_size(layout)
     if not pixels or not layout.rows or not layout.columns:
         raise UnreadablePixels(RefusalCode.UNREADABLE, "the object has no pixels")
@@ -79,6 +83,16 @@ def _check_size(layout: Layout) -> None:
     if layout.rows * layout.columns > MOST_PIXELS:
         reason = f"{layout.rows} x {layout.columns} pixels exceed any detector"
         raise UnreadablePixels(RefusalCode.SIZE, reason)
+
+
+def _check_claim(ds: Dataset, layout: Layout) -> None:
+    said = _by_header(ds)
+    if 0 < _MOST_TIMES * said.rows * said.columns < layout.rows * layout.columns:
+        reason = (
+            f"the compressed stream has {layout.rows} x {layout.columns} pixels, "
+            f"the header says {said.rows} x {said.columns}"
+        )
+        raise UnreadablePixels(RefusalCode.UNREADABLE, reason)
 
 
 def _by_header(ds: Dataset) -> Layout:

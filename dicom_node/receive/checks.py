@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydicom.uid import UID
 
 from dicom_node.dicom.uids import is_uid
+from dicom_node.domain.values import MOST_PIXELS
 from dicom_node.receive.contexts import COMPRESSED, STORED
 from dicom_node.receive.store_status import StoreFault, StoreRefused
 
@@ -67,6 +68,13 @@ def native_bytes(header: Header) -> int:
         return 0
     samples = 2 if header.photometric.endswith("_422") else header.samples_per_pixel or 1
     return (pixel_count(header) * samples * header.bits_allocated + 7) // 8
+
+
+def claimed_pixels(header: Header) -> int:
+    """Pixels that reading the object may cost, for the quotas; the most if it does not say."""
+    if not STORED[UID(header.sop_class_uid)].needs_pixels:
+        return 0
+    return pixel_count(header) or MOST_PIXELS
 
 
 def pixel_count(header: Header) -> int:

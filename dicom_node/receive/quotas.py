@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _STEPS = 12  # of the window; what was sent is forgotten a step at a time
 _REFRESH_SECONDS = 60.0  # between two counts of what the database says of each peer
+_MOST_TITLES = 1000  # of one address, each with its own sums; further ones share theirs
+_OTHERS = ""  # in place of their AE titles; no AE title is empty
 _MIB = 2**20
 _MILLION = 10**6
 
@@ -36,6 +38,7 @@ class _Sent:
     size: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # bytes
     pixels: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     studies: dict[str, int] = field(default_factory=dict)  # Study Instance UID -> last step
+    titles: int = 0  # AE titles of this address
 
     def forget(self, before: int) -> bool:
         """Remove steps older than this one; return whether nothing is left."""
@@ -128,10 +131,14 @@ class Quotas:
             oldest = step - _STEPS + 1
             for key in [key for key, sent in self._sent.items() if sent.forget(oldest)]:
                 del self._sent[key]
-        return {
-            "peer": self._sent[link.address, link.calling],
-            "address": self._sent[link.address,],
-        }
+                if len(key) > 1 and (of_address := self._sent.get(key[:1])) is not None:
+                    of_address.titles -= 1
+        address = self._sent[link.address,]
+        title = link.calling
+        if (link.address, title) not in self._sent:
+            title = title if address.titles < _MOST_TITLES else _OTHERS
+            address.titles += (link.address, title) not in self._sent
+        return {"peer": self._sent[link.address, title], "address": address}
 
     def _check(self, link: Link, room: int, *, begins: bool = True) -> None:
         sizes = {}

@@ -22,7 +22,7 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey, accession_key
 from dicom_node.domain.values import Instance
 from dicom_node.fail_points import fail_point
-from dicom_node.receive.checks import check_identity, check_pixels, pixel_count
+from dicom_node.receive.checks import check_identity, check_pixels, claimed_pixels
 from dicom_node.receive.header_scan import Header, read_header
 from dicom_node.receive.store_status import StoreFault, StoreRefused
 
@@ -133,7 +133,7 @@ class Reception:
             return
         arrival.guard.study(header.study_instance_uid)
         check_pixels(header, arrival.transfer_syntax_uid)
-        arrival.guard.pixels(pixel_count(header))
+        arrival.guard.pixels(claimed_pixels(header))
         with (
             self._study_locks[hash(header.study_instance_uid) % _LOCKS],
             self._locks[hash(header.sop_instance_uid) % _LOCKS],

@@ -179,6 +179,15 @@ def test_the_compressed_stream_counts_where_the_header_contradicts_it(
     assert named in image.notes["header"]
 
 
+@pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1])
+def test_a_stream_of_far_more_pixels_than_the_header_says_is_refused(syntax: UID) -> None:
+    """The quotas of reception count what the header says."""
+    ds = picture(bits=12, syntax=syntax)
+    ds.Rows = ds.Columns = 8
+    with pytest.raises(UnreadablePixels, match="the header says 8 x 8"):
+        to_image(ds)
+
+
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("extended", [False, True])
 @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=lambda u: u.keyword)

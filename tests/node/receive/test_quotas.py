@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -96,6 +97,38 @@ def test_a_header_that_lies_of_its_size_costs_no_more_than_the_largest_film(
     with receiver(tmp_path, store, quotas=QuotasConfig(address_mpixels=101)) as node:
         assert send(node.ports[0], liar) == 0x0000
         assert send(node.ports[0], small_film(1)) == 0x0000
+
+
+def test_a_header_without_a_size_counts_as_the_largest_film(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    """What it leaves out cannot be used to get around the quota; a report has no pixels."""
+    silent = [packed(seed, without=["Rows"]) for seed in range(2)]
+    with receiver(tmp_path, store, quotas=QuotasConfig(address_mpixels=101)) as node:
+        assert [send(node.ports[0], each) for each in silent] == [0x0000, 0xA700]
+
+
+def test_a_peer_that_changes_its_title_takes_bounded_memory_and_no_more_than_its_address() -> None:
+    """Beyond a thousand titles the rest of an address share one sum; later they are forgotten."""
+    seconds = Seconds()
+    quotas = quotas_of(seconds, {}, {"peer_objects": 500, "address_objects": 1600})
+    tracemalloc.start()
+
+    def sent(titles: range) -> int:
+        count = 0
+        for number in titles:
+            with suppress(StoreRefused):
+                quotas.begin(Link(address="10.0.0.1", calling=f"CT{number}"), 10**12)
+                count += 1
+        return count
+
+    assert sent(range(1000)) == 1000
+    before = tracemalloc.get_traced_memory()[0]
+    assert sent(range(1000, 5000)) == 500
+    assert tracemalloc.get_traced_memory()[0] - before < 2**18
+    tracemalloc.stop()
+    seconds.now += 2 * 3600
+    assert sent(range(5000, 6000)) == 1000
 
 
 def packed(seed: int, **elements: object) -> Dataset:
