@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 verdicts = typer.Typer(no_args_is_help=True, help="Verdicts: what persons found in the studies.")
 
+RulesOption = Annotated[
+    Path | None, typer.Option(help="Rule file; if omitted, verdicts.rules of the configuration.")
+]
+
+_LARGEST_FILE = 2**20  # bytes of a report
 _SHOWN_LINES = 10  # of a file that could not be read
 
 
@@ -90,6 +95,27 @@ def import_file(
         print_line(f"and {more} more lines; --json lists them")
 
 
+@verdicts.command("try")
+def try_rules(
+    file: Annotated[Path, typer.Argument(help="A report as text.")],
+    rules: RulesOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what the rule file makes of a report, and which rule decided. Nothing is stored."""
+    from dicom_node.verdicts.report import ReportReader
+    from dicom_node.verdicts.rules import read_rules
+
+    opinion = ReportReader(read_rules(rules or load(config).verdicts.rules)).read(_text_of(file))
+    if as_json:
+        print_json(opinion.as_json())
+        return
+    print_line(f"{opinion.finding} (by {opinion.rule})" if opinion.finding else "no verdict")
+    for each in opinion.mentions:
+        cue = f" by '{each.cue}'" if each.cue else ""
+        print_line(f"  {each.rule.name}: '{each.words}' {each.said}{cue}")
+
+
 @verdicts.command("list")
 def list_verdicts(
     limit: Annotated[int, typer.Option(help="Number of verdicts, newest first.")] = 20,
@@ -133,3 +159,11 @@ def print_tally(tally: Tally) -> None:
             print_line(f"{count} {sentence}")
     if tally.unreadable:
         print_line(f"{tally.unreadable} not stored: could not be read")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(_LARGEST_FILE).decode("utf-8", errors="replace")
+    except OSError as error:
+        raise NodeError(f"{file} cannot be read: {error.strerror}") from error

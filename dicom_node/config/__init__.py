@@ -41,6 +41,7 @@ from dicom_node.config.sections import (
     StoreConfig,
     TlsConfig,
     TlsProfile,
+    VerdictsConfig,
     WebhookConfig,
 )
 from dicom_node.config.thresholds import ThresholdOverride, ThresholdsConfig
@@ -76,6 +77,7 @@ __all__ = [
     "ThresholdsConfig",
     "TlsConfig",
     "TlsProfile",
+    "VerdictsConfig",
     "WebDestination",
     "WebhookConfig",
     "WorkersConfig",

@@ -24,6 +24,7 @@ from dicom_node.config.sections import (
     SrClass,
     StoreConfig,
     TlsConfig,
+    VerdictsConfig,
 )
 from dicom_node.config.thresholds import ThresholdsConfig
 from dicom_node.domain.values import Edition, ResultKind
@@ -208,6 +209,7 @@ class Config(Section):
     delivery: DeliveryConfig = DeliveryConfig()
     http: HttpConfig = HttpConfig()
     alerts: AlertsConfig = AlertsConfig()
+    verdicts: VerdictsConfig = VerdictsConfig()
     log: LogConfig = LogConfig()
 
     @property

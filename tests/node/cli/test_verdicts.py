@@ -88,3 +88,18 @@ def test_a_flood_of_contradictions_and_nonsense_stops_nothing(site: Commands) ->
     newest = site.json("verdicts", "list", "--study", "1.2")[0]
     assert (newest["finding"], newest["superseded"]) == ("pneumonia", False)
     assert site.json("audit", "verify")["ok"]
+
+
+def test_a_report_is_tried_and_nothing_is_stored(site: Commands) -> None:
+    """The answer names the rule, the words and the cue of each finding."""
+    report = site.folder / "report.txt"
+    report.write_text("No effusion.\nPneumonia cannot be excluded.")
+    tried = site.json("verdicts", "try", str(report))
+    assert (tried["finding"], tried["rule"]) == ("unknown", "doubt")
+    assert tried["mentions"][1]["cue"] == "cannot be excluded"
+    assert "pneumonia: 'pneumonia' doubted" in site.run("verdicts", "try", str(report)).stdout
+    rules = site.folder / "rules.yaml"
+    rules.write_text("rules: [{name: mine, finding: other, phrases: [excluded]}]")
+    own = site.json("verdicts", "try", str(report), "--rules", str(rules))
+    assert (own["finding"], own["rule"]) == ("other", "mine")
+    assert site.json("verdicts", "list") == []
