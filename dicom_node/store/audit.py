@@ -13,7 +13,7 @@ from dicom_node.domain.audit import AuditEvent, AuditKind, AuditRecord
 from dicom_node.errors import AuditLineAltered
 from dicom_node.fail_points import fail_point
 from dicom_node.store import schema
-from dicom_node.store.database import reading, writing
+from dicom_node.store.database import reading, without_nul, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,8 +159,9 @@ def write(connection: Connection, at: datetime, events: Iterable[AuditEvent]) ->
             "sequence": sequence,
             "at": schema.iso(at),
             "kind": event.kind.value,
-            "study_instance_uid": event.study_instance_uid,
-            "sop_instance_uid": event.sop_instance_uid,
+            # As it is stored on every database, so that the hash fits.
+            "study_instance_uid": _text(event.study_instance_uid),
+            "sop_instance_uid": _text(event.sop_instance_uid),
             "detail": _canonical(event.detail),
             "previous_hash": previous,
         }
@@ -182,6 +183,10 @@ def _hash(row: Mapping[Any, Any]) -> str:
     columns = [each.hex() if isinstance(each := row[column], bytes) else each for column in _HASHED]
     body = _canonical(columns)
     return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _text(uid: str | None) -> str | None:
+    return None if uid is None else without_nul(uid)
 
 
 def _canonical(value: object) -> str:

@@ -110,6 +110,11 @@ def finds(engine: Engine, query: Select[Any]) -> bool:
         return connection.execute(query).first() is not None
 
 
+def without_nul(text: str) -> str:
+    """U+FFFD for each NUL: PostgreSQL stores none."""
+    return text.replace("\0", "\ufffd")
+
+
 def of(column: ColumnElement[str], value: str | None) -> ColumnElement[bool]:
     """Rows whose column has the value; every row for None."""
     return true() if value is None else column == value

@@ -11,20 +11,35 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg.abc import Buffer
+from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import TypeCompiler
 from sqlalchemy.types import String
 
-from dicom_node.store.database import CLAIMS, READS
+from dicom_node.store.database import CLAIMS, READS, without_nul
 from dicom_node.store.libpq import SETTINGS, WRITER
 
 
 def engine_for(url: str) -> Engine:
     """The engine of a database that exists; connections are tested before they are used."""
     engine = create_engine(url, connect_args=SETTINGS, pool_pre_ping=True)
+    event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+class _WithoutNul(StrDumperUnknown):
+    """Text with U+FFFD for each NUL, which PostgreSQL does not store (and SQLite does)."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(without_nul(obj))
+
+
+def _prepare(raw: Any, _entry: ConnectionPoolEntry) -> None:
+    raw.adapters.register_dumper(str, _WithoutNul)
 
 
 def _begin(connection: Connection) -> None:

@@ -19,30 +19,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import yaml
-from crash.matrix import MortalNode
+from crash.members import MEMBERS, Member
 from crash.pacs import CountingPacs
 from crash.traffic import Traffic
-from support.peer import destination, free_port
+from support.peer import free_port
 from support.postgres import Postgres, postgres
 
 from dicom_node.store.status import read_status
 
-_MEMBERS = {
-    "one": ("receiver", "worker", "deliverer", "scheduler"),
-    "two": ("receiver", "worker", "deliverer", "scheduler"),
-    "three": ("worker",),
-}
 _DRAIN_SECONDS = 240.0
+_SECTIONS = {"retention": {"days": 1}}  # nothing is removed while it is counted
 _UNFINISHED = {"pending", "sending", "sent", "accepted"}
-
-
-class Member(MortalNode):
-    """A node of the cluster; all share one data folder."""
-
-    @property
-    def data_dir(self) -> Path:
-        return self.folder.parent / "data"
 
 
 def main() -> int:
@@ -60,12 +47,12 @@ def main() -> int:
 def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str, Any]:
     """Send the studies through the cluster, wait for their results, and count."""
     url = server.url(server.create())
-    members = {name: Member(folder=folder / name, port=free_port()) for name in _MEMBERS}
+    members = {name: Member(folder=folder / name, port=free_port()) for name in MEMBERS}
     one, two = members["one"], members["two"]
     started = time.monotonic()
     with CountingPacs(folder / "pacs", two.port) as pacs:
-        for name, member in members.items():
-            _start(member, _settings(name, member, pacs.port, url))
+        for member in members.values():
+            member.start_with(pacs.port, url, **_SECTIONS)
         # Each receiver has a modality of its own.
         traffic = [Traffic(each.folder / "in", each, pacs.complete, studies) for each in (one, two)]
         try:
@@ -102,34 +89,6 @@ def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str
         "audit": problems.stdout.strip().splitlines()[-1:],
         "exit codes": codes,
     }
-
-
-def _start(member: Member, settings: dict[str, Any]) -> None:
-    for folder in ("in", "orders"):
-        (member.folder / folder).mkdir(parents=True)
-    member.config.write_text(yaml.safe_dump(settings))
-    member.start()
-
-
-def _settings(name: str, member: Member, pacs_port: int, url: str) -> dict[str, Any]:
-    return {
-        "node": {
-            "host": "127.0.0.1", "port": member.port, "data_dir": str(member.data_dir),
-            "member": name, "roles": list(_MEMBERS[name]),
-        },
-        "store": {"url": url},
-        "destinations": [destination(pacs_port).model_dump(mode="json")],
-        "study": {"quiet_seconds": 0.3},
-        "gate": {"enabled": False},
-        "results": {"picture_width": 512, "key_objects": True},
-        "workers": {"count": 1, "threads": 1, "lease_seconds": 20, "max_attempts": 100},
-        "delivery": {
-            "first_retry_seconds": 0.3, "max_retry_seconds": 1.0, "timeout_seconds": 10.0,
-            "commitment_wait_seconds": 0.2, "commitment_timeout_seconds": 3.0,
-            "commitment_attempts": 100, "lease_seconds": 20,
-        },
-        "spool": {"min_free_mb": 0},
-    }  # fmt: skip
 
 
 def _is_idle(member: Member, url: str) -> bool:

@@ -1,6 +1,7 @@
 """``make crash``: kill the node's processes at every seam, count what was lost and what doubled.
 
-``PYTHONPATH=.:tests python -m crash [--kills N] [--nodes N] [--minutes N] [--seed N] [--json]``
+``PYTHONPATH=.:tests python -m crash [--kills N] [--nodes N] [--store postgresql] [--minutes N]
+[--seed N] [--json]``
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from crash.cluster import ClusterMatrix
 from crash.matrix import Matrix
 from crash.verdict import Verdict
 from rich.console import Console
@@ -36,8 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as folder, bar:
         task = bar.add_task("", total=given.kills)
+        kind = Matrix if given.store == "sqlite" else ClusterMatrix
         matrices = [
-            Matrix(
+            kind(
                 Path(folder) / str(number),
                 given.seed + number,
                 lambda: bar.advance(task),
@@ -51,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = {
         "good": all(verdict.good for verdict in verdicts),
         "seconds": round(time.monotonic() - began),
+        "store": given.store,
         "nodes": given.nodes,
         "seed": given.seed,
         "kills": sum(matrix.kills.total() for matrix in matrices),
@@ -99,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="crash", description="Kill the node at every seam.")
     parser.add_argument("--kills", type=int, default=200, help="how many")
     parser.add_argument("--nodes", type=int, default=1, help="how many nodes share the kills")
+    parser.add_argument(
+        "--store", choices=["sqlite", "postgresql"], default="sqlite",
+        help="postgresql: each node is a cluster of three members, the database dies, too",
+    )  # fmt: skip
     parser.add_argument("--minutes", type=float, default=60.0, help="kill no longer than this")
     parser.add_argument("--seed", type=int, default=1, help="which order of them")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

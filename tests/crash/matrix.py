@@ -53,6 +53,10 @@ class MortalNode(RunningNode):
                 stdout=log, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
 
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir
+
     def kill_group(self) -> None:
         assert self.process is not None
         with suppress(ProcessLookupError):
@@ -85,7 +89,7 @@ class Matrix:
         for name in ("orders", "in"):
             (self.folder / name).mkdir(parents=True)
         with CountingPacs(self.folder / "pacs", node.port) as pacs:
-            node.config.write_text(yaml.safe_dump(_settings(node, pacs.port)))
+            node.config.write_text(yaml.safe_dump(settings(node, pacs.port)))
             node.start()
             traffic = Traffic(self.folder / "in", node, pacs.complete, _AHEAD)
             try:
@@ -109,29 +113,31 @@ class Matrix:
         between = min(_BETWEEN, wanted // 2)  # a few deaths are of both kinds too
         while (left := wanted - self.kills.total()) > 0 and time.monotonic() < self.deadline:
             children = [decks[process] for process in POINTS if process != "run"]
-            self._one_by_one(children, min(left, between), node, draw)
+            self._one_by_one([(node, deck) for deck in children], min(left, between), draw)
             if self.kills.total() < wanted:
                 # A supervisor waits longer after each death of a child; a new one does not.
                 victim = decks["run"] if draw.random() < _SUPERVISORS else draw.choice(children)
                 self._altogether(victim.next({*AT_START}), node, draw)
 
     def _one_by_one(
-        self, decks: Sequence[Deck], wanted: int, node: MortalNode, draw: random.Random
+        self, victims: Sequence[tuple[MortalNode, Deck]], wanted: int, draw: random.Random
     ) -> None:
         """Each process has an order all the time, until so many have died."""
-        given: dict[str, _Given] = {}
+        given: dict[int, _Given] = {}  # by the number of its victim
         enough = self.kills.total() + wanted
         while self.kills.total() < enough and time.monotonic() < self.deadline:
-            for deck in decks:
-                if deck.process not in given:
-                    taken = {each.order.point for each in given.values()} - {ANY_TIME}
-                    given[deck.process] = self._give(deck.next(taken), node, draw)
-                if self._is_over(given[deck.process], node):
-                    del given[deck.process]
+            for number, (node, deck) in enumerate(victims):
+                if number not in given:
+                    same = (each for each in given if victims[each][0] is node)
+                    taken = {given[each].order.point for each in same} - {ANY_TIME}
+                    given[number] = self._give(deck.next(taken), node, draw)
+                if self._is_over(given[number], node):
+                    del given[number]
                 if self.kills.total() >= enough:
                     break
             time.sleep(_LOOK_SECONDS)
-        for each in given.values():
+        for number, each in given.items():
+            node = victims[number][0]
             if each.order.withdraw(node.orders):
                 self._count(each.order, node)
 
@@ -185,7 +191,7 @@ def _kill(order: Order, node: MortalNode) -> bool:
         node.kill_group()
         return True
     name = _NAMES.get(order.process) or f"{order.process}-1"
-    pid = processes(node.data_dir).get(name)
+    pid = processes(node.run_dir).get(name)
     if pid is None:  # being restarted just now
         return False
     try:
@@ -195,7 +201,7 @@ def _kill(order: Order, node: MortalNode) -> bool:
     return True
 
 
-def _settings(node: MortalNode, pacs_port: int) -> dict[str, Any]:
+def settings(node: MortalNode, pacs_port: int) -> dict[str, Any]:
     return {
         "node": {"host": "127.0.0.1", "port": node.port, "data_dir": str(node.data_dir)},
         "destinations": [destination(pacs_port).model_dump(mode="json")],

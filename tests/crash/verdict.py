@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from crash.pacs import CountingPacs
+
+from dicom_node.store.plain import SQLITE, plain_reading
 
 _OPEN = (
     "SELECT count(*) FROM instances WHERE decision = 'undecided'",
@@ -37,17 +38,20 @@ class Verdict:
         return not faults and self.audit_verified and self.resent <= self.deliverers_killed
 
 
-def waiting(data_dir: Path) -> int:
+def waiting(data_dir: Path, url: str = SQLITE) -> int:
     """How much the node still has to do."""
-    database = sqlite3.connect(f"file:{data_dir / 'node.db'}?mode=ro", uri=True, timeout=30)
-    try:
-        return sum(int(database.execute(query).fetchone()[0]) for query in _OPEN)
-    finally:
-        database.close()
+    with plain_reading(data_dir, url) as database:
+        return sum(int(database.execute(query)[0][0]) for query in _OPEN)
 
 
 def examine(
-    sent: Sequence[str], pacs: CountingPacs, data_dir: Path, killed: int, *, verified: bool
+    sent: Sequence[str],
+    pacs: CountingPacs,
+    data_dir: Path,
+    killed: int,
+    *,
+    verified: bool,
+    url: str = SQLITE,
 ) -> Verdict:
     """Hold what was sent against what came back."""
     kinds = [Counter(pacs.studies[study].values()) for study in sent]
@@ -60,18 +64,15 @@ def examine(
         changed=sum(len(contents) > 1 for contents in pacs.bytes.values()),
         resent=sum(times - 1 for times in pacs.times.values()),
         deliverers_killed=killed,
-        orphans=_orphans(data_dir),
+        orphans=_orphans(data_dir, url),
         audit_verified=verified,
     )
 
 
-def _orphans(data_dir: Path) -> tuple[str, ...]:
-    database = sqlite3.connect(f"file:{data_dir / 'node.db'}?mode=ro", uri=True)
-    try:
+def _orphans(data_dir: Path, url: str) -> tuple[str, ...]:
+    with plain_reading(data_dir, url) as database:
         rows = database.execute("SELECT path FROM instances UNION SELECT path FROM results")
         known = {path for (path,) in rows}
-    finally:
-        database.close()
     found = {
         str(path.relative_to(data_dir))
         for folder in ("spool", "results")
