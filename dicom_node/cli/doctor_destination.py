@@ -12,7 +12,13 @@ import typer
 
 from dicom_node.cli.destinations import named
 from dicom_node.cli.render import ConfigOption, JsonOption, print_json, print_line
-from dicom_node.config import DicomDestination, WebDestination, load
+from dicom_node.config import (
+    DicomDestination,
+    Hl7Destination,
+    MessageRecipient,
+    WebDestination,
+    load,
+)
 from dicom_node.errors import NodeError, PeerRefused, PeerUnavailable
 
 if TYPE_CHECKING:
@@ -86,8 +92,9 @@ def examine(config: Config, peer: Destination, *, test_study: bool) -> Examinati
     if not echo.ok:
         faults.append(f"it does not answer: {echo.reason}")
     handshake, offered = None, None
-    if isinstance(peer, DicomDestination):
+    if isinstance(peer, DicomDestination | Hl7Destination):
         handshake = _tried(faults, partial(_handshake, config, peer))
+    if isinstance(peer, DicomDestination):
         offered = _tried(faults, partial(_offers, config, peer)) if echo.ok else None
         faults += _unfit(config, offered) if offered else []
     tried = _trial(config, peer, senders, offered) if test_study and echo.ok else None
@@ -111,7 +118,7 @@ def _tried(faults: list[str], ask: Callable[[], Any]) -> Any:
         return None
 
 
-def _handshake(config: Config, peer: DicomDestination) -> Handshake | None:
+def _handshake(config: Config, peer: DicomDestination | Hl7Destination) -> Handshake | None:
     from dicom_node.tls.client import handshake
 
     return handshake(peer, config.tls, config.delivery.timeout_seconds)
@@ -141,10 +148,21 @@ def _trial(config: Config, peer: Destination, senders: Any, offered: Offers | No
 
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for number, ds in enumerate(trial_study(config, utc_now())):
+        objects = trial_study(_as_sent(config, peer), utc_now())
+        if isinstance(peer, MessageRecipient):
+            objects = [ds for ds in objects if ds.Modality == "SR"]
+        for number, ds in enumerate(objects):
             paths.append(Path(folder) / f"{number}.dcm")
             write(ds, paths[-1])
         return trial(senders, peer.name, paths, dict(_ways(config, peer, offered)))
+
+
+def _as_sent(config: Config, peer: Destination) -> Config:
+    """The configuration with the class of report that the destination gets."""
+    if peer.sr_class is None:
+        return config
+    report = config.report.model_copy(update={"sop_class": peer.sr_class})
+    return config.model_copy(update={"report": report})
 
 
 def _ways(
@@ -202,7 +220,7 @@ def _lines(found: Examination) -> Iterator[str]:
         yield f"TLS        {found.tls.version}, {found.tls.cipher}"
         yield f"           {their.subject}, {their.key}, until {their.not_after:%Y-%m-%d}"
         yield f"           signed by {their.issuer}"
-    elif isinstance(found.destination, DicomDestination):
+    elif isinstance(found.destination, DicomDestination | Hl7Destination):
         yield "TLS        none: everything travels in the clear"
     if found.offers:
         yield from _offered(found.offers)
@@ -238,4 +256,4 @@ def _tried_lines(tried: Trial) -> Iterator[str]:
     for reason in tried.not_fetched:
         yield f"fetch      {reason}"
     yield f"fetch      {'by ' + tried.fetched_by if tried.fetched_by else 'by no way'}"
-    yield "remove     delete this study at the destination: DICOM has no service for it"
+    yield "remove     delete this study at the destination: no service is defined for it"

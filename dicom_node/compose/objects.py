@@ -87,10 +87,11 @@ def compose_refusal(
     -------
     list of Dataset
         A picture and a Structured Report, those that ``context.edition`` has. Empty if
-        ``report.refusals`` is off, or if the refused object is not a radiograph that belongs to a
-        study.
+        ``report.refusals`` is off, if the edition has no refusals, or if the refused object is not
+        a radiograph that belongs to a study.
     """
-    if not context.report.refusals or not is_reported(source, refusal):
+    wanted = context.report.refusals and context.edition.refusals
+    if not wanted or not is_reported(source, refusal):
         return []
     lineage = Lineage(source=source, model=model, context=context)
     pictures = []

@@ -8,8 +8,12 @@ from __future__ import annotations
 from dicom_node.config.destinations import (
     Destination,
     DicomDestination,
+    FhirDestination,
     FolderDestination,
+    Hl7Destination,
+    MessageRecipient,
     WebDestination,
+    WebService,
 )
 from dicom_node.config.loading import load
 from dicom_node.config.root import (
@@ -54,11 +58,14 @@ __all__ = [
     "DeliveryConfig",
     "Destination",
     "DicomDestination",
+    "FhirDestination",
     "FolderDestination",
     "GateConfig",
+    "Hl7Destination",
     "HttpConfig",
     "LogConfig",
     "MailConfig",
+    "MessageRecipient",
     "ModelsConfig",
     "NodeConfig",
     "PriorityConfig",
@@ -79,6 +86,7 @@ __all__ = [
     "TlsProfile",
     "VerdictsConfig",
     "WebDestination",
+    "WebService",
     "WebhookConfig",
     "WorkersConfig",
     "load",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-Key: TypeAlias = tuple[str | int, ...]
+from dicom_node.config import destinations
 
-# Names of the kinds of a destination, which pydantic puts into the path of a mistake.
-_TAGS = frozenset({"dicom", "folder", "dicomweb"})
+Key: TypeAlias = tuple[str | int, ...]
 
 # pydantic's type of a mistake -> our words; {} are the values of its context.
 _WORDS = {
@@ -82,14 +81,13 @@ def _did_you_mean(mistake: Mapping[str, Any], key: Key, config: type[BaseModel])
 def _keys(mistake: Mapping[str, Any], key: Key, config: type[BaseModel]) -> list[str]:
     """The keys that stand beside the unknown one."""
     if key[0] == "destinations":
-        from dicom_node.config import destinations
-
-        kinds = (
-            destinations.DicomDestination, destinations.FolderDestination,
-            destinations.WebDestination,
-        )  # fmt: skip
         tags = set(map(str, mistake["loc"]))
-        return [name for kind in kinds if tags & set(_literals(kind)) for name in kind.model_fields]
+        return [
+            name
+            for tag, kind in destinations.KINDS.items()
+            if tag in tags
+            for name in kind.model_fields
+        ]
     model: Any = config
     for part in (part for part in key[:-1] if isinstance(part, str)):
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
@@ -97,10 +95,6 @@ def _keys(mistake: Mapping[str, Any], key: Key, config: type[BaseModel]) -> list
         if model is None:
             return []
     return list(model.model_fields)
-
-
-def _literals(kind: type[BaseModel]) -> Sequence[str]:
-    return getattr(kind.model_fields["kind"].annotation, "__args__", ())
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -112,10 +106,11 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _without_tags(loc: Key) -> Key:
+    """Without the kind of a destination, which pydantic puts into the path of a mistake."""
     return tuple(
         part
         for at, part in enumerate(loc)
-        if not (part in _TAGS and at == 2 and loc[0] == "destinations")
+        if not (part in destinations.KINDS and at == 2 and loc[0] == "destinations")
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from dicom_node.config.destinations import AETitle, Destination, DicomDestination
+from dicom_node.config.destinations import AETitle, Destination, DicomDestination, Hl7Destination
 from dicom_node.config.sections import (
     AlertsConfig,
     AuditConfig,
@@ -246,7 +246,8 @@ class Config(Section):
     def _check_connections(self) -> Config:
         if not self.plain_is_open and self.tls.port is None:
             raise ValueError("node.plain is off and tls.port is not set: no peer could call")
-        peers = [each for each in self.destinations if isinstance(each, DicomDestination)]
+        kinds = (DicomDestination, Hl7Destination)
+        peers = [each for each in self.destinations if isinstance(each, kinds)]
         if any(peer.tls for peer in peers) and self.tls.ca_file is None:
             raise ValueError(
                 "a destination with tls needs tls.ca_file: its certificate's authority"
@@ -279,6 +280,7 @@ class Config(Section):
                 identity=each.identity,
                 send=frozenset(each.send) if each.send and set(each.send) != made else None,
                 sr_class=each.sr_class if each.sr_class != written else None,
+                refusals=each.refusals,
             )
             for each in self.destinations
         }

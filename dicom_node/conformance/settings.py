@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from dicom_node.audit.messages.events import SENT
-from dicom_node.config import Config, DicomDestination, FolderDestination, WebDestination
+from dicom_node.config import (
+    Config,
+    DicomDestination,
+    FhirDestination,
+    FolderDestination,
+    Hl7Destination,
+    WebDestination,
+    WebService,
+)
 from dicom_node.conformance.markdown import heading, table
 from dicom_node.deliver.retry import JITTER_SHARE
 from dicom_node.domain.audit import AuditKind
@@ -123,6 +131,32 @@ def _other_destinations(config: Config) -> Iterator[str]:
     yield "Folders that get results (`destinations` of kind `folder`):\n"
     folders = [each for each in config.destinations if isinstance(each, FolderDestination)]
     yield table(("Name", "Path"), ((each.name, each.path) for each in folders))
+    yield from _messages(config)
+
+
+def _messages(config: Config) -> Iterator[str]:
+    """What is not DICOM, for completeness."""
+    yield (
+        "Receivers of HL7 version 2.5.1 messages, ORU^R01 over MLLP, made of the Structured Report "
+        "(`destinations` of kind `hl7`):\n"
+    )
+    receivers = [each for each in config.destinations if isinstance(each, Hl7Destination)]
+    yield table(
+        ("Name", "Host", "TCP Port", "TLS", "Character Set"),
+        (
+            (each.name, each.host, each.port, "yes" if each.tls else "no", each.charset)
+            for each in receivers
+        ),
+    )
+    yield (
+        "FHIR R4 servers that get a DiagnosticReport and its Observations, made of the Structured "
+        "Report (`destinations` of kind `fhir`):\n"
+    )
+    servers = [each for each in config.destinations if isinstance(each, FhirDestination)]
+    yield table(
+        ("Name", "Address", "Login", "Certificate Authorities"),
+        ((each.name, each.url, _token(each), each.ca_file or "public") for each in servers),
+    )
 
 
 def _choices(config: Config) -> Iterator[str]:
@@ -135,7 +169,7 @@ def _choices(config: Config) -> Iterator[str]:
     yield table(("Name", "Identity", "Kinds of Result", "SR Class"), rows)
 
 
-def _token(service: WebDestination) -> str:
+def _token(service: WebService) -> str:
     return "yes" if service.token_file or service.token_env else "no"
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from dicom_node.config import DicomDestination, FolderDestination, TlsConfig, WebDestination
+from dicom_node.config import (
+    DicomDestination,
+    FhirDestination,
+    FolderDestination,
+    Hl7Destination,
+    TlsConfig,
+    WebDestination,
+)
 from dicom_node.deliver.folder import FolderSender
 from dicom_node.deliver.scu import StoreSender
 
@@ -14,11 +21,13 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Destination
     from dicom_node.deliver.duplicate import Duplicates
+    from dicom_node.deliver.messages.fhir import FhirSender
+    from dicom_node.deliver.messages.hl7 import Hl7Sender
     from dicom_node.deliver.status import EchoResult
     from dicom_node.deliver.stow import StowSender
     from dicom_node.domain.values import Answer
 
-    _Kind: TypeAlias = StoreSender | FolderSender | StowSender
+    _Kind: TypeAlias = StoreSender | FolderSender | StowSender | Hl7Sender | FhirSender
 
 
 class Senders:
@@ -50,6 +59,8 @@ class Senders:
         peers = [each for each in destinations if isinstance(each, DicomDestination)]
         folders = [each for each in destinations if isinstance(each, FolderDestination)]
         services = [each for each in destinations if isinstance(each, WebDestination)]
+        messages = [each for each in destinations if isinstance(each, Hl7Destination)]
+        servers = [each for each in destinations if isinstance(each, FhirDestination)]
         self._store = StoreSender(ae_title, peers, timeout_seconds, tls=tls, duplicates=duplicates)
         folder_sender = FolderSender(folders)
         self._others: dict[str, _Kind] = {each.name: folder_sender for each in folders}
@@ -58,6 +69,16 @@ class Senders:
 
             stow = StowSender(services, timeout_seconds, duplicates)
             self._others |= {each.name: stow for each in services}
+        if messages:
+            from dicom_node.deliver.messages.hl7 import Hl7Sender
+
+            hl7 = Hl7Sender(messages, timeout_seconds, tls)
+            self._others |= {each.name: hl7 for each in messages}
+        if servers:
+            from dicom_node.deliver.messages.fhir import FhirSender
+
+            fhir = FhirSender(servers, timeout_seconds)
+            self._others |= {each.name: fhir for each in servers}
 
     def send(
         self,

@@ -70,6 +70,9 @@ class Deliverer:
         Draws from [0, 1).
     confirmed
         The destinations that are asked afterwards whether they keep what they accepted.
+    whole
+        The destinations that answer once for several objects: these are settled together, so that
+        a repeat after a crash is the same message.
     note
         Called after each shipment with the destination and why it was not reached, or None if it
         was.
@@ -86,6 +89,7 @@ class Deliverer:
     clock: Clock
     jitter: Callable[[], float]
     confirmed: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
     note: Callable[[str, str | None], None] = lambda *_: None
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -115,14 +119,17 @@ class Deliverer:
     def _ship(self, shipment: Shipment, down: dict[str, str]) -> None:
         """Send one shipment; settle each accepted object at once, the others together.
 
+        What has one answer with other objects is settled with them.
+
         A process that dies in between leaves at most one object whose fate is unknown.
         """
         others: list[tuple[Delivery, Answer]] = []
         answers: list[Answer] = []
+        at_once = shipment.destination not in self.whole
         with closing(self._answers(shipment, down)) as sending:
             for delivery, answer in zip(shipment.deliveries, sending, strict=True):
                 answers.append(answer)
-                if event_for(answer) is DeliveryEvent.ACCEPTED:
+                if at_once and event_for(answer) is DeliveryEvent.ACCEPTED:
                     self._settle(shipment, [(delivery, answer)])
                 else:
                     others.append((delivery, answer))
@@ -188,7 +195,7 @@ def _log_failures(shipment: Shipment, settlements: Sequence[Settlement]) -> None
     failed = Counter(
         each.reason
         for each in settlements
-        if each.event not in _HELD and attempts[each.delivery_id] == 1
+        if each.event not in (*_HELD, DeliveryEvent.ACCEPTED) and attempts[each.delivery_id] == 1
     )
     of_shipment = {"destination": shipment.destination, "study": shipment.study_instance_uid}
     for reason, objects in held.items():

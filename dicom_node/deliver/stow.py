@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import closing, contextmanager
 from functools import partial
@@ -13,7 +12,6 @@ import requests
 from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from urllib3.exceptions import ProtocolError
 
 from dicom_node.deliver.bounded_answer import HungUp, bounded
 from dicom_node.deliver.deadline import Deadline
@@ -30,6 +28,7 @@ from dicom_node.deliver.stow_answers import (
 )
 from dicom_node.deliver.stow_duplicate import answer_by_query
 from dicom_node.deliver.watched_http import watch
+from dicom_node.deliver.web_session import asking, opened_session
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
 
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     from dicom_node.config import WebDestination
     from dicom_node.deliver.duplicate import Duplicates
     from dicom_node.domain.values import Answer
+
+_JSON = "application/dicom+json"
 
 
 class StowSender:
@@ -77,7 +78,7 @@ class StowSender:
         """Store the files, one request for each answer that is taken."""
         service, given = self._destinations[destination], 0
         try:
-            with _session(service) as session, closing(Deadline()) as deadline:
+            with opened_session(service, _JSON) as session, closing(Deadline()) as deadline:
                 watch(session, deadline)
                 for path in paths:
                     before_each()
@@ -160,7 +161,7 @@ class StowSender:
         sop_instance_uid = str(ds.SOPInstanceUID)
         try:
             patience = 2 * self._timeout + size / SLOWEST_LINE
-            with _asking(service, deadline), deadline.within(patience):
+            with asking(service, deadline), deadline.within(patience):
                 said = self._client(service, session, deadline, size).store_instances([ds])
                 return answer_in(said, sop_instance_uid)
         except (requests.HTTPError, requests.TooManyRedirects) as error:
@@ -173,7 +174,7 @@ class StowSender:
         study_instance_uid: str, filters: dict[str, str],
     ) -> list[dict[str, Any]]:  # fmt: skip
         """List the instances of a study that match (QIDO-RS)."""
-        with _asking(service, deadline), deadline.within(2 * self._timeout):
+        with asking(service, deadline), deadline.within(2 * self._timeout):
             return self._client(service, session, deadline).search_for_instances(
                 study_instance_uid, search_filters=filters, fields=["SOPClassUID"]
             )
@@ -182,8 +183,8 @@ class StowSender:
     def _connected(self, service: WebDestination) -> Iterator[DICOMwebClient]:
         """Hold a client for one request without a body."""
         with (
-            closing(Deadline()) as deadline, _session(service) as session,
-            _asking(service, deadline), deadline.within(2 * self._timeout),
+            closing(Deadline()) as deadline, opened_session(service, _JSON) as session,
+            asking(service, deadline), deadline.within(2 * self._timeout),
         ):  # fmt: skip
             watch(session, deadline)
             yield self._client(service, session, deadline)
@@ -203,71 +204,3 @@ class StowSender:
         )
         client.set_http_retry_params(retry=False)  # the outbox retries
         return client
-
-
-@contextmanager
-def _session(service: WebDestination) -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False  # use only proxies and passwords of our configuration
-        session.max_redirects = 0
-        session.headers["Accept"] = "application/dicom+json"
-        session.headers["Accept-Encoding"] = "identity"
-        if service.ca_file is not None:
-            if not service.ca_file.is_file():
-                raise PeerUnavailable(f"no such file: {service.ca_file}")
-            session.verify = str(service.ca_file)
-        if (token := _token(service)) is not None:
-            session.headers["Authorization"] = f"Bearer {token}"
-        yield session
-
-
-def _token(service: WebDestination) -> str | None:
-    """Read the token at every use: tokens are renewed while the node runs. Never logged."""
-    if service.token_file is not None:
-        try:
-            token = service.token_file.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeError):
-            raise PeerUnavailable(f"cannot read the token in {service.token_file}") from None
-    elif service.token_env is not None:
-        token = os.environ.get(service.token_env, "").strip()
-    else:
-        return None
-    if not token or not token.isprintable() or not token.isascii():
-        raise PeerUnavailable(f"no token in {service.token_file or service.token_env}")
-    return token
-
-
-@contextmanager
-def _asking(service: WebDestination, deadline: Deadline) -> Iterator[None]:
-    """Turn errors that prevent an answer into PeerUnavailable; HTTP errors pass.
-
-    The messages are our own: those of requests quote headers, including the token.
-    """
-    try:
-        with _in_time(service, deadline):
-            yield
-    except (requests.HTTPError, requests.TooManyRedirects, requests.JSONDecodeError):
-        raise
-    except requests.exceptions.SSLError:
-        raise PeerUnavailable(f"the certificate of {service.url} is not trusted") from None
-    except requests.ConnectTimeout:
-        raise PeerUnavailable(f"no answer from {service.url}") from None
-    except requests.ReadTimeout:
-        raise HungUp(f"no answer from {service.url} in time") from None
-    except requests.ConnectionError as error:
-        if error.args and isinstance(error.args[0], ProtocolError):
-            raise HungUp(f"{service.url} hung up") from None
-        raise PeerUnavailable(f"cannot reach {service.url}") from None
-    except OSError as error:  # every other error of requests is one
-        raise PeerUnavailable(f"cannot ask {service.url}: {type(error).__name__}") from None
-
-
-@contextmanager
-def _in_time(service: WebDestination, deadline: Deadline) -> Iterator[None]:
-    """Name the true reason of errors that come of a connection shut down by its deadline."""
-    try:
-        yield
-    except requests.RequestException:
-        if deadline.expired:
-            raise HungUp(f"{service.url} takes too long") from None
-        raise

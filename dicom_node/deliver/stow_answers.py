@@ -120,7 +120,7 @@ def answer_to_error(error: requests.RequestException, sop_instance_uid: str) -> 
         answer = unavailable("")
     if answer.outcome is SendOutcome.ANSWERED:
         return answer
-    make = not_accepted if _http_row(code).event is REFUSED else unavailable
+    make = not_accepted if is_refusal(code) else unavailable
     answer = make(http_sentence(code))
     if code in _SYNTAX_STATUSES:
         raise TransferSyntaxRefused(answer) from None
@@ -135,6 +135,11 @@ def status_of(error: requests.RequestException) -> int:
 def http_sentence(code: int) -> str:
     """An HTTP status in our own words; the service's may name the patient."""
     return f"HTTP {code} {_http_row(code).meaning}"
+
+
+def is_refusal(code: int) -> bool:
+    """Whether another attempt would not help after this HTTP status."""
+    return _http_row(code).event is REFUSED
 
 
 def _http_row(code: int) -> Row:

@@ -59,17 +59,21 @@ class Edition:
         The kinds of result; None: all that are made.
     sr_class
         Of the Structured Report; None: as ``report.sop_class`` says.
+    refusals
+        Whether a refused film has results, too.
     """
 
     identity: Identity = Identity.FULL
     send: frozenset[ResultKind] | None = None
     sr_class: str | None = None
+    refusals: bool = True
 
     @property
     def name(self) -> str:
         """A word for each part that is not the default, after the identity."""
         kinds = "+".join(sorted(self.send)) if self.send is not None else ""
-        return " ".join(filter(None, (self.identity.value, self.sr_class, kinds)))
+        read_only = "" if self.refusals else "no-refusals"
+        return " ".join(filter(None, (self.identity.value, self.sr_class, kinds, read_only)))
 
     def has(self, kind: ResultKind) -> bool:
         """Whether a destination with this edition gets results of the kind."""

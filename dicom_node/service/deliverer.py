@@ -86,6 +86,7 @@ class Rounds:
             clock=clock,
             jitter=jitter,
             confirmed=frozenset(verifiers),
+            whole=frozenset(each.name for each in config.destinations if each.kind == "hl7"),
             note=breaker.note,
             stopping=stopping,
         )
@@ -121,7 +122,7 @@ class Rounds:
 
 
 def _verifiers(config: Config, queues: Queues, clock: Clock) -> dict[str, Verifier]:
-    """The verifier of each destination; DICOMweb has none, its answer to a store is final."""
+    """The verifier of each destination; a service's or a message receiver's answer is final."""
     peers = [
         each
         for each in config.destinations

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_node.config import WebDestination
+from dicom_node.config import WebService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def _secrets(config: Config) -> Iterator[tuple[str, Path]]:
         ("audit.signing_key_file", config.audit.signing_key_file),
     ]
     for each in config.destinations:
-        if isinstance(each, WebDestination):
+        if isinstance(each, WebService):
             named.append((f"token_file of {each.name}", each.token_file))
     yield from ((name, path) for name, path in named if path is not None)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node import __version__
-from dicom_node.config import DicomDestination, FolderDestination
+from dicom_node.config import DicomDestination, FolderDestination, WebService
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,12 +35,13 @@ def write_first_lines(config: Config, path: Path | None) -> None:
 
 
 def _address(destination: Destination) -> str:
-    if isinstance(destination, DicomDestination):
-        port = f"{destination.port}, TLS" if destination.tls else str(destination.port)
-        return f"{destination.ae_title} at {destination.host}:{port}"
     if isinstance(destination, FolderDestination):
         return f"folder {destination.path}"
-    return destination.url
+    if isinstance(destination, WebService):
+        return f"{destination.kind} {destination.url}"
+    port = f"{destination.port}, TLS" if destination.tls else str(destination.port)
+    name = destination.ae_title if isinstance(destination, DicomDestination) else "HL7"
+    return f"{name} at {destination.host}:{port}"
 
 
 def _peers(config: Config) -> str:

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING
 
-from dicom_node.config import FolderDestination, WebDestination
+from dicom_node.config import FolderDestination, WebService
 from dicom_node.errors import ConfigError
 from dicom_node.tls.context import client_context, server_context
 from models.operating import WeightsError, read_points
@@ -144,7 +144,7 @@ def destination_faults(config: Config) -> list[str]:
 def _destination(destination: Destination) -> Iterator[str]:
     if isinstance(destination, FolderDestination):
         yield from _not_writable(destination.path)
-    elif isinstance(destination, WebDestination):
+    elif isinstance(destination, WebService):
         from urllib.parse import urlsplit
 
         yield from _not_resolved(urlsplit(destination.url).hostname or "")

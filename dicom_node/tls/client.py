@@ -12,7 +12,7 @@ from dicom_node.tls.context import client_context, meaning
 if TYPE_CHECKING:
     import ssl
 
-    from dicom_node.config import DicomDestination, TlsConfig
+    from dicom_node.config import DicomDestination, Hl7Destination, TlsConfig
     from dicom_node.tls.certificates import CertificateInfo
 
 
@@ -25,7 +25,9 @@ class Handshake:
     certificate: CertificateInfo  # the peer's
 
 
-def tls_args(destination: DicomDestination, tls: TlsConfig) -> tuple[ssl.SSLContext, str] | None:
+def tls_args(
+    destination: DicomDestination | Hl7Destination, tls: TlsConfig
+) -> tuple[ssl.SSLContext, str] | None:
     """The context and the expected name of the peer; None for a plain destination.
 
     The files are read each time, so that a new certificate needs no restart.
@@ -63,7 +65,9 @@ def trouble(destination: DicomDestination, tls: TlsConfig, seconds: float) -> st
     return None
 
 
-def handshake(destination: DicomDestination, tls: TlsConfig, seconds: float) -> Handshake | None:
+def handshake(
+    destination: DicomDestination | Hl7Destination, tls: TlsConfig, seconds: float
+) -> Handshake | None:
     """Make a TLS connection and describe it; None for a plain destination.
 
     Raises

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from dicom_node.audit.messages import elements as el
 from dicom_node.audit.messages import events as ev
 from dicom_node.audit.messages.elements import Participant
-from dicom_node.config import DicomDestination, WebDestination
+from dicom_node.config import DicomDestination, Hl7Destination, WebService
 from dicom_node.domain.audit import AuditKind
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ class AuditMessageBuilder:
         if isinstance(found, DicomDestination):
             point, point_type = found.host, el.MACHINE_NAME
             alternative = f"AETITLES={found.ae_title}"
-        elif isinstance(found, WebDestination):
+        elif isinstance(found, Hl7Destination):
+            point, point_type = found.host, el.MACHINE_NAME
+        elif isinstance(found, WebService):
             point, point_type = str(found.url), el.URI_POINT
         return Participant(
             user=name, role=ev.DESTINATION, is_requestor=False,

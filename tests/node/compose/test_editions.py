@@ -32,6 +32,7 @@ editions = st.builds(
     identity=st.sampled_from(Identity),
     send=send,
     sr_class=st.none() | st.sampled_from(sorted(SOP_CLASSES)),
+    refusals=st.booleans(),
 )
 
 
@@ -109,6 +110,28 @@ def test_a_refusal_is_sent_as_its_destination_chooses(kind: str, number: int) ->
     what = replace(context(), edition=Edition(send=frozenset({ResultKind(kind)})))
     [only] = compose.compose_refusal(FILM, refusal, MODEL, what)
     assert only.SeriesNumber == number
+
+
+def test_a_refusal_makes_nothing_for_destinations_without_refusals() -> None:
+    """So there is nothing to deliver, either."""
+    refusal = Refusal(code=RefusalCode.VIEW, reason="a lateral view")
+    what = replace(context(), edition=Edition(refusals=False))
+    assert compose.compose_refusal(FILM, refusal, MODEL, what) == []
+
+
+def test_messages_are_made_of_a_coded_report() -> None:
+    """Whatever the class of the reports for other destinations, and of no refusal unless chosen."""
+    ris = {"name": "ris", "kind": "hl7", "host": "ris", "port": 2575}
+    ehr = {"name": "ehr", "kind": "fhir", "url": "https://ehr/fhir", "refusals": True}
+    report = frozenset({ResultKind.REPORT})
+    for written, sr_class in (("comprehensive_3d", None), ("basic_text", "comprehensive_3d")):
+        config = Config.model_validate(
+            {"destinations": [ris, ehr], "report": {"sop_class": written}}
+        )
+        assert config.editions == {
+            "ris": Edition(send=report, sr_class=sr_class, refusals=False),
+            "ehr": Edition(send=report, sr_class=sr_class),
+        }
 
 
 def configured(*choices: dict[str, object], **sections: object) -> Config:

@@ -226,8 +226,8 @@ def test_a_destination_is_a_pacs_unless_it_says_otherwise() -> None:
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ({"kind": "floppy"}, "destinations.0: kind must be dicom, folder or dicomweb"),
-        ({"kind": ["folder"]}, "destinations.0: kind must be dicom, folder or dicomweb"),
+        ({"kind": "floppy"}, "destinations.0: kind must be dicom, folder, dicomweb, hl7 or fhir"),
+        ({"kind": ["folder"]}, "destinations.0: kind must be dicom, folder, dicomweb, hl7 or fhir"),
         ({"kind": "folder"}, "destinations.0.path: is missing"),
         ({"kind": "folder", "path": "/x", "port": 1}, "destinations.0.port: there is no such key"),
         ({"ae_title": "P", "host": "h"}, "destinations.0.port: is missing"),
@@ -239,6 +239,18 @@ def test_a_destination_is_a_pacs_unless_it_says_otherwise() -> None:
             {"kind": "dicomweb", "url": "https://h", "token_env": "T", "token_file": "t"},
             "not both",
         ),
+        ({"kind": "fhir", "url": "https://h", "user": "u"}, "user needs token_file or token_env"),
+        ({"kind": "hl7", "host": "h", "prot": 1}, "did you mean port?"),
+        ({"kind": "hl7", "host": "h", "port": 1, "send": ["report"]}, "there is no such key"),
+        (
+            {"kind": "hl7", "host": "h", "port": 1, "codes": {"score": "A^B^C"}},
+            "codes.score",
+        ),
+        (
+            {"kind": "hl7", "host": "h", "port": 1, "codes": {"model": "A|B^C^D"}},
+            "has a character that is not allowed",
+        ),
+        ({"kind": "hl7", "host": "h", "port": 1, "tls": True}, "needs tls.ca_file"),
     ],
     ids=str,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class Queue:
     settled: dict[str, tuple[Settlement, ...]] = field(default_factory=dict)
     leases: list[datetime] = field(default_factory=list)
     lost: bool = False
+    transactions: list[int] = field(default_factory=list)  # how many each settled
 
     def claim(
         self, owner: str, lease_until: datetime, destination: str | None = None
@@ -70,6 +71,7 @@ class Queue:
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         if self.lost:
             raise LeaseLost
+        self.transactions.append(len(settlements))
         before = self.settled.get(shipment.study_instance_uid, ())
         self.settled[shipment.study_instance_uid] = (*before, *settlements)
 
@@ -289,3 +291,11 @@ def test_the_log_has_the_first_failure_and_every_hold(
     for each in logs:
         assert said[1] in each["reason"]
         assert (each["destination"], each["objects"]) == ("pacs", 2)
+
+
+def test_objects_with_one_answer_are_settled_together() -> None:
+    """A crash in between would leave a repeat that is another message."""
+    queue = Queue([shipment("1.2", "ris", 1, 1), shipment("1.3", "pacs", 1, 1)])
+    sender = Script({"ris": [STORED] * 2, "pacs": [STORED] * 2})
+    replace(deliverer(queue, sender), whole=frozenset({"ris"})).deliver_due()
+    assert queue.transactions == [2, 1, 1]
