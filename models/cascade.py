@@ -48,6 +48,17 @@ class Cascade:
 
     The networks are put into eval mode and frozen. Not for sharing between threads: guided
     backpropagation switches the third network's ReLUs for the time of a forward pass.
+
+    Parameters
+    ----------
+    lungs, pneumonia, covid19
+        With their weights; the classifiers have one backbone.
+    settings
+        Frame, masking, heatmap and operating points.
+    identity
+        Goes into every `Reading`.
+    gate
+        Measures the distance of each film; `read` does not refuse. None: every distance is 0.
     """
 
     def __init__(

@@ -33,7 +33,13 @@ _PICTURES = 8  # films of a batch shown in TensorBoard
 
 
 class Task(Protocol):
-    """What the loop needs to train one stage's network."""
+    """What the loop needs to train one stage's network.
+
+    A batch is a dict of tensors whose first dimension is the film, so that several processes can
+    divide it; ``x`` is the network's input, (B, C, H, W). `loss` gets the network in training mode,
+    `validate` its running average in eval mode and without gradients. `validate` returns ``score``
+    among other numbers, the same ones each time.
+    """
 
     @property
     def network(self) -> nn.Module:

@@ -31,7 +31,7 @@ LABELS = (NORMAL, PNEUMONIA, COVID)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """One labelled frontal film."""
+    """One labelled frontal film; its fields are those of `manifest.Row`, with whole paths."""
 
     path: Path
     split: str

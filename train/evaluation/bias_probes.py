@@ -33,7 +33,7 @@ _COVID_FOR_EACH = 2  # films of COVID-19 for each other pneumonia; more would na
 class Probe:
     """How well two sources are separated by films of one label: AUC; 0.5 is chance."""
 
-    films: tuple[int, int]
+    films: tuple[int, int]  # of each source
     lungs_cut_out: Interval
     masked: Interval
     features: Interval
@@ -47,7 +47,7 @@ class CrossValidated:
     negatives: int
     positives: int
     auc: Interval
-    ring: Interval
+    ring: Interval  # AUC of the border-ring baseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

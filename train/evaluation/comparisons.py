@@ -53,7 +53,7 @@ class Row:
     auc: metrics.Interval | None
     sensitivity: metrics.Interval | None
     specificity: metrics.Interval | None
-    ring: metrics.Interval | None
+    ring: metrics.Interval | None  # AUC of the border-ring baseline
 
 
 def labelled(labels: Sequence[str], *sources: str) -> Callable[[Film], bool]:

@@ -49,7 +49,19 @@ class LastBlock(ChestClassifier):
 
 
 class LastBlockTask(ClassifierTask):
-    """Stage 2's loss on kept maps; nothing is augmented and nothing selected."""
+    """Stage 2's loss on kept maps; nothing is augmented and nothing selected.
+
+    Parameters
+    ----------
+    network
+        To train.
+    previous
+        The network that eq. 2 distils from; frozen.
+    films, maps
+        N films, and what `maps_before` made of each: (N, 512, h, w).
+    recipe
+        Groups, smoothing and λ.
+    """
 
     def __init__(
         self, network: LastBlock, previous: LastBlock, films: list[Film], maps: Tensor,

@@ -16,11 +16,11 @@ class Run:
     """The input of an experiment."""
 
     name: str
-    data: Path
+    data: Path  # folder with films and manifest
     cascade: Callable[[], Cascade]  # loads the networks to measure, without their gate
     out: Path  # work files; an interrupted run there goes on
     docs: Path  # tables and plots
-    config: dict[str, Any]
+    config: dict[str, Any]  # the content of its YAML
     weights: dict[str, Path] = field(default_factory=dict)  # network -> instead of the models' own
 
     @property

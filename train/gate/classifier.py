@@ -62,7 +62,17 @@ def small(picture: Picture) -> Picture:
 
 
 class GateTask:
-    """Equal shares of frontal films, turned or inverted ones, laterals, parts, others."""
+    """Frontal films, some turned or inverted, half of a batch or more; laterals, parts and others.
+
+    Parameters
+    ----------
+    network
+        The network to train, with the weights to start from.
+    films
+        To learn from; without laterals none are drawn.
+    check
+        To validate with.
+    """
 
     def __init__(self, network: gate.GateNet, films: Films, check: Films) -> None:
         self.network: nn.Module = network
@@ -125,7 +135,7 @@ def draw(films: Films, index: int, rng: np.random.Generator) -> Drawn:
     films
         The pictures to draw from.
     index
-        Place in the batch. It decides the kind, so that the shares of the kinds stay equal.
+        Place in the batch. It decides the kind, so that all batches have the same shares of kinds.
     rng
         Of all other draws.
     """

@@ -39,7 +39,19 @@ class Batch:
 
 
 class Shown:
-    """Films of a run, their lungs, areas and drawn infections, each from a memory map."""
+    """Films of a run, their lungs, areas and drawn infections, each from a memory map.
+
+    Parameters
+    ----------
+    films
+        The films; `plain` and `varied` take their indices.
+    masking
+        Stage 1, and the size at which films are kept.
+    folder
+        Of the cache, see `cache.kept`.
+    stage2
+        Weights of the stage 2 that gives H2; None: H2 is 1 everywhere.
+    """
 
     def __init__(
         self, films: Sequence[Film], masking: Masking, folder: Path, stage2: Path | None = None

@@ -63,7 +63,17 @@ CONVENTIONS = (LungGroup(channel=unet.AERATED), LungGroup(channel=unet.FIELD))
 
 
 class LungTask:
-    """Dice + cross-entropy on groups of films; opacities are drawn into their lungs."""
+    """Dice + cross-entropy on groups of films; opacities are drawn into their lungs.
+
+    Parameters
+    ----------
+    network
+        The `LungUNet` to train, with the weights to start from.
+    data
+        Folder with films and manifest.
+    groups
+        Which films give which share of a batch.
+    """
 
     def __init__(
         self, network: nn.Module, data: Path, groups: Sequence[LungGroup] = CONVENTIONS

@@ -16,7 +16,10 @@ from train.stages.stage2_pneumonia import ClassifierTask
 
 
 class CovidTask(ClassifierTask):
-    """Pneumonia films only; stages 1 and 2 stay as they are."""
+    """Pneumonia films only; stages 1 and 2 stay as they are.
+
+    Parameters are those of `ClassifierTask`; ``stage2`` are the weights that give H2.
+    """
 
     def __init__(
         self, network: ChestClassifier, data: Path, masking: Masking, stage2: Path, recipe: Recipe
