@@ -97,8 +97,8 @@ def place(
     hot : float
         1 if the hottest pixel lies in ``near``, else 0; 0 without heat.
     lift : float
-        Mean heat of the infection inside the lungs over that of the rest of the lungs; 0 without
-        heat, nan if either has fewer than `_FEWEST` pixels.
+        Mean heat of the infection inside the lungs over that of the rest of the lungs; nan if
+        either has fewer than `_FEWEST` pixels, else 0 without heat.
     """
     hot = float(near.flat[int(heat.argmax())]) if heat.any() else 0.0
     inside, rest = lungs & drawn, lungs & ~drawn

@@ -182,7 +182,7 @@ def calibration(probabilities: Floats, positive: Bools) -> list[Bin]:
     Parameters
     ----------
     probabilities, positive
-        One value for each film: (N,).
+        One value for each of N >= 1 films.
     """
     order = np.argsort(probabilities, kind="stable")
     return [
