@@ -73,6 +73,9 @@ class Inbox(Protocol):
     def stored_bytes(self) -> dict[str, int]:
         """Bytes of all stored instances of each calling AE title."""
 
+    def is_asked_for(self, study_instance_uid: str) -> bool:
+        """Whether a backfill asks a PACS for this study now."""
+
     def patient_of(self, study_instance_uid: str) -> PatientKey | None:
         """The patient of a study; None for a study that is not known."""
 
@@ -180,14 +183,9 @@ class Commitments(Protocol):
         """Apply a storage commitment report; False if its transaction is unknown."""
 
     def found(
-        self,
-        query: CommitmentQuery,
-        kept: frozenset[str],
-        by: str,
-        *,
-        send_at: datetime | None,
-        most: int,
-    ) -> None:
+        self, query: CommitmentQuery, kept: frozenset[str], by: str, *,
+        send_at: datetime | None, most: int,
+    ) -> None:  # fmt: skip
         """Settle a query by what was found; with ``send_at`` None, missing objects wait."""
 
 

@@ -13,6 +13,7 @@ import typer
 from dicom_node import __version__
 from dicom_node.cli import (
     audit,
+    backfill,
     backup,
     conformance,
     destinations,
@@ -60,6 +61,7 @@ performance.register(app)
 erase.register(app)
 passcode.register(app)
 backup.register(app)
+backfill.register(app)
 reload.register(app)
 read.register(app)
 replay.register(app)

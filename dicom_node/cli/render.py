@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dicom_node.domain.reading import ReadingSummary
+from dicom_node.domain.values import BACKFILL
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _film(instance: Mapping[str, Any]) -> list[object]:
     return [
         instance["sop_instance_uid"],
         f"{instance['received_at']:%Y-%m-%d %H:%M:%S}",
-        instance["calling_ae_title"],
+        instance["calling_ae_title"] + (" (backfill)" if instance["priority"] == BACKFILL else ""),
         decision,
         probability(reading.pneumonia if reading else None),
         probability(reading.covid19 if reading else None),

@@ -59,7 +59,15 @@ def stats(
     else:
         print_table(
             NOT_FOR_DIAGNOSIS,
-            [by, "films", "read", "refused", "above / near / below", "received to committed"],
+            [
+                by,
+                "films",
+                "backfill",
+                "read",
+                "refused",
+                "above / near / below",
+                "received to committed",
+            ],
             ([name, *_cells(group)] for name, group in listed.items()),
         )
 
@@ -67,6 +75,7 @@ def stats(
 def _cells(group: dict[str, Any]) -> list[object]:
     return [
         group["films"],
+        group["backfilled"],
         group["read"],
         counts(group["refused"]),
         f"{group['above']} / {group['near']} / {group['below']}",
@@ -85,15 +94,13 @@ def _print_csv(by: str, groups: dict[str, dict[str, Any]]) -> None:
     figures = ("committed", "p50_seconds", "p95_seconds")
     table = csv.writer(sys.stdout)
     table.writerow(
-        [by, "films", "read", "above", "near", "below"]
+        [by, "films", "backfilled", "read", "above", "near", "below"]
         + [f"refused_{code}" for code in codes]
         + [f"{name}_{figure}" for name in names for figure in figures]
     )
     for title, group in groups.items():
-        row = [
-            csv_text(title),
-            *(group[key] for key in ("films", "read", "above", "near", "below")),
-        ]
+        counted = ("films", "backfilled", "read", "above", "near", "below")
+        row = [csv_text(title), *(group[key] for key in counted)]
         row += [group["refused"].get(code, 0) for code in codes]
         destinations = group["destinations"]
         row += [destinations.get(name, {}).get(figure, "") for name in names for figure in figures]

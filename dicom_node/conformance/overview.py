@@ -69,7 +69,7 @@ def overview(created: Created) -> Iterator[str]:
             (
                 "1.2.4 Query/Retrieve",
                 "Y, C-FIND in place of storage commitment; "
-                "C-FIND, C-GET, C-MOVE by `dicom-node doctor destination`",
+                "C-FIND, C-GET, C-MOVE by `dicom-node backfill` and `doctor destination`",
                 "N",
             ),
             ("1.2.5 Print Management", "N", "N"),

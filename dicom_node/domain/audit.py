@@ -36,6 +36,10 @@ class AuditKind(StrEnum):
     CONNECTIONS_CUT = "connections-cut"  # too many silent ones
     INSTANCE_DIFFERS = "instance-differs"  # a known SOP Instance UID with other bytes
     OWN_RESULT_RECEIVED = "own-result-received"
+    BACKFILL_STARTED = "backfill-started"  # a person asked a PACS for older films
+    BACKFILL_ASKED = "backfill-asked"  # a PACS is about to be asked for a study
+    BACKFILL_FETCHED = "backfill-fetched"  # all films of a study came
+    BACKFILL_FAILED = "backfill-failed"  # some films of a study did not come
     STUDY_READY = "study-ready"
     STUDY_REREAD = "study-reread"  # a person had its films read again
     VERDICT_STORED = "verdict-stored"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # the commands that only ask for state start without numpy
 #: use has some 20 million pixels.
 MOST_PIXELS = 100_000_000
 
+#: Priorities of a film, the greater is read first: fetched by `dicom-node backfill`, sent, urgent.
+BACKFILL, ROUTINE, STAT = -1, 0, 1
+
 
 class Identity(StrEnum):
     """What the objects for a destination say of the patient."""
@@ -118,7 +121,7 @@ class Instance:
     sha256: str  # of the data set as it came, hex
     calling_ae_title: str
     received_at: datetime
-    priority: int = 0  # the greater is read first
+    priority: int = ROUTINE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from pynetdicom.association import Association
 
-    from dicom_node.receive.prompt import PromptConnection
+    from dicom_node.receive.prompt import Waking
     from dicom_node.receive.quotas import PeerGuard
 
 MAX_COMMAND = 64 * 2**10  # bytes of a command set, or of a data set other than a C-STORE's
@@ -139,7 +139,7 @@ class SpoolingDimse(DIMSEServiceProvider):
     """
 
     def __init__(
-        self, assoc: Association, folder: Path, guard: PeerGuard, connection: PromptConnection
+        self, assoc: Association, folder: Path, guard: PeerGuard, connection: Waking
     ) -> None:
         super().__init__(assoc)
         self._connection = connection

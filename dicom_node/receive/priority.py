@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from pydicom.datadict import tag_for_keyword
 
+from dicom_node.domain.values import ROUTINE, STAT
 from dicom_node.errors import ConfigError
 
 if TYPE_CHECKING:
     from dicom_node.config import PriorityConfig
     from dicom_node.receive.header_scan import Header
-
-ROUTINE, STAT = 0, 1
 
 
 class PriorityRule:

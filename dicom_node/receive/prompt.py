@@ -14,7 +14,7 @@ import select
 import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,15 @@ class WakingQueue(queue.Queue[_Item]):
         """Put an item into the queue, then wake the thread that waits for it."""
         super().put(item, block, timeout)
         self._wake()
+
+
+class Waking(Protocol):
+    """What wakes the thread that handles an association's messages."""
+
+    news: threading.Event
+
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 class PromptConnection:

@@ -2,13 +2,12 @@
 
 No path is made of what a peer sent: a file's name is the SHA-256 of its SOP Instance UID. A crash
 between the file and the row leaves a file without a row; the peer got no Success, sends again, and
-the file is overwritten. Only one receiver works on a data folder, so its locks are enough.
+the file is overwritten. Who keeps an object holds the locks of its study and of its UID.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,23 +19,24 @@ from dicom_node.dicom import uids
 from dicom_node.dicom.files import durable_rename, sync_folder
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey, accession_key
-from dicom_node.domain.values import Instance
+from dicom_node.domain.values import BACKFILL, Instance
 from dicom_node.fail_points import fail_point
 from dicom_node.receive.checks import check_identity, check_pixels, claimed_pixels
 from dicom_node.receive.header_scan import Header, read_header
+from dicom_node.receive.locks import UidLocks
+from dicom_node.receive.priority import PriorityRule
 from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
-    from dicom_node.config import ReceiveConfig
+    from dicom_node.config import Config, ReceiveConfig
     from dicom_node.ports import Audit, Clock, Inbox
     from dicom_node.receive.arrival import Arrival
     from dicom_node.receive.associations import Link
-    from dicom_node.receive.priority import PriorityRule
 
 INCOMING = Path("spool/incoming")
 INSTANCES = Path("spool/instances")
+LOCKS = Path("spool/locks")
 
-_LOCKS = 64  # two UIDs may share one, and wait a few milliseconds
 _REFUSED_ROWS = 3  # of one UID, each with an audit line of its own; further ones are only counted
 
 log = structlog.get_logger()
@@ -65,10 +65,14 @@ class Spool:
 
     def prepare(self) -> None:
         """Create the folders, and remove what a crash left half received."""
-        self.incoming.mkdir(parents=True, exist_ok=True)
+        self.create()
         for part in self.incoming.glob("*.part"):
             part.unlink()
-        (self.data_dir / INSTANCES).mkdir(exist_ok=True)
+
+    def create(self) -> None:
+        """Create the folders."""
+        for folder in (INCOMING, INSTANCES, LOCKS):
+            (self.data_dir / folder).mkdir(parents=True, exist_ok=True)
         for folder in (INSTANCES.parent, Path()):
             sync_folder(self.data_dir / folder)
 
@@ -89,6 +93,11 @@ class Rules:
     priority: PriorityRule
     secret: bytes
 
+    @classmethod
+    def of(cls, config: Config, secret: bytes) -> Rules:
+        """The rules of a configuration; raises ConfigError as `PriorityRule` does."""
+        return cls(receive=config.receive, priority=PriorityRule(config.priority), secret=secret)
+
 
 class Reception:
     """Decides what happens to a data set that has arrived."""
@@ -101,8 +110,7 @@ class Reception:
         self._audit = audit
         self._clock = clock
         self._rules = rules
-        self._study_locks = [threading.Lock() for _ in range(_LOCKS)]
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._locks = UidLocks(spool.data_dir / LOCKS)
 
     def prefer(self, priority: PriorityRule) -> None:
         """Decide by this rule which of the instances that arrive from now on are urgent."""
@@ -134,10 +142,7 @@ class Reception:
         arrival.guard.study(header.study_instance_uid)
         check_pixels(header, arrival.transfer_syntax_uid)
         arrival.guard.pixels(claimed_pixels(header))
-        with (
-            self._study_locks[hash(header.study_instance_uid) % _LOCKS],
-            self._locks[hash(header.sop_instance_uid) % _LOCKS],
-        ):
+        with self._locks.held(header.study_instance_uid, header.sop_instance_uid):
             self._decide(header, arrival, link)
 
     def _is_own(self, sop_instance_uid: str) -> bool:
@@ -154,7 +159,8 @@ class Reception:
             patient = self._patient(header)
             path = instance_path(header.sop_instance_uid)
             instance = self._instance(header, arrival, link, header.sop_instance_uid, path)
-            received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link)
+            how = {"backfill": True} if instance.priority == BACKFILL else {}
+            received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link, **how)
             if self._add(instance, patient, header, arrival, link, received):
                 return
             known = self._inbox.find(header.sop_instance_uid)
@@ -178,6 +184,8 @@ class Reception:
     def _instance(
         self, header: Header, arrival: Arrival, link: Link, key: str, path: Path
     ) -> Instance:
+        asked_for = self._inbox.is_asked_for(header.study_instance_uid)
+        by_rule = self._rules.priority.of(header, link.calling)
         return Instance(
             sop_instance_uid=key,
             sop_class_uid=header.sop_class_uid,
@@ -189,7 +197,7 @@ class Reception:
             sha256=arrival.sha256,
             calling_ae_title=link.calling,
             received_at=self._clock(),
-            priority=self._rules.priority.of(header, link.calling),
+            priority=BACKFILL if asked_for else by_rule,
         )
 
     def _add(
@@ -264,7 +272,7 @@ class Reception:
 
 
 def _event(
-    kind: AuditKind, header: Header, arrival: Arrival, link: Link, **more: str
+    kind: AuditKind, header: Header, arrival: Arrival, link: Link, **more: object
 ) -> AuditEvent:
     return AuditEvent(
         kind=kind,

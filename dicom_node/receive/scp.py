@@ -98,7 +98,7 @@ class Receiver:
         self._identities = UserIdentities(node.users_file)
         self._links = Links()
         self._classes: frozenset[str] = frozenset()  # the SOP classes that are served
-        rules = Rules(receive=config.receive, priority=PriorityRule(config.priority), secret=secret)
+        rules = Rules.of(config, secret)
         self._reception = Reception(self._spool, inbox, audit, clock, rules)
         self._floods = PerMinute(audit)
         self._quotas = Quotas(config.quotas, inbox.stored_bytes)

@@ -8,6 +8,7 @@ from sqlalchemy import and_, exists, func, or_, select, update
 
 from dicom_node.dicom.uids import FILM_CLASSES
 from dicom_node.domain.states import JobStatus
+from dicom_node.domain.values import ROUTINE
 from dicom_node.store import schema
 from dicom_node.store.inbox import UNDECIDED, instance_of
 
@@ -52,38 +53,32 @@ def ready_studies(quiet_before: datetime, overdue_before: datetime | None) -> Se
 
 
 def next_jobs(now: datetime, without: Sequence[int] = ()) -> Select[Any]:
-    """The oldest due job of each peer, with its ``peer`` and ``urgent``; urgent ones first.
+    """The oldest due job of each peer, with its ``peer`` and ``priority``; the greatest first.
 
     Jobs whose id is in ``without`` do not count.
     """
-    urgent = exists().where(
+    films = (
         _INSTANCES.c.study_instance_uid == _JOBS.c.study_instance_uid,
         _INSTANCES.c.decision == UNDECIDED,
-        _INSTANCES.c.priority > 0,
     )
-    peer = (
-        select(func.min(_INSTANCES.c.calling_ae_title))
-        .where(
-            _INSTANCES.c.study_instance_uid == _JOBS.c.study_instance_uid,
-            _INSTANCES.c.decision == UNDECIDED,
-        )
-        .scalar_subquery()
-    )
+    most_urgent = select(func.max(_INSTANCES.c.priority)).where(*films).scalar_subquery()
+    priority = func.coalesce(most_urgent, ROUTINE)
+    peer = select(func.min(_INSTANCES.c.calling_ae_title)).where(*films).scalar_subquery()
     turn = func.row_number().over(
-        partition_by=[urgent, peer], order_by=[_JOBS.c.due_at, _JOBS.c.id]
+        partition_by=[priority, peer], order_by=[_JOBS.c.due_at, _JOBS.c.id]
     )
     due = and_(_JOBS.c.status == JobStatus.WAITING, _JOBS.c.due_at <= now)
     if without:
         due = and_(due, _JOBS.c.id.not_in(without))
     waiting = (
-        select(_JOBS, urgent.label("urgent"), peer.label("peer"), turn.label("turn"))
+        select(_JOBS, priority.label("priority"), peer.label("peer"), turn.label("turn"))
         .where(due)
         .subquery()
     )
     return (
         select(waiting)
         .where(waiting.c.turn == 1)
-        .order_by(waiting.c.urgent.desc(), waiting.c.due_at, waiting.c.id)
+        .order_by(waiting.c.priority.desc(), waiting.c.due_at, waiting.c.id)
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from dicom_node.domain.reading import ReadingSummary
+from dicom_node.domain.values import BACKFILL
 from dicom_node.store import schema
 from dicom_node.store.database import reading
 
@@ -27,15 +28,20 @@ class Group:
     """The films of one day, week or sender."""
 
     films: int = 0
+    backfilled: int = 0  # of these, fetched from a PACS
     read: int = 0
     refused: Counter[str] = field(default_factory=Counter)  # by code
     sides: Counter[str] = field(default_factory=Counter)  # above, near, below (pneumonia)
     delays: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def as_json(self) -> dict[str, Any]:
-        """The group in plain JSON values; delays in seconds, from received to committed."""
+        """The group in plain JSON values; delays in seconds, from received to committed.
+
+        Films of a backfill, which wait for all others, have no part in the delays.
+        """
         return {
             "films": self.films,
+            "backfilled": self.backfilled,
             "read": self.read,
             "refused": dict(sorted(self.refused.items())),
             **{side: self.sides[side] for side in ("above", "near", "below")},
@@ -64,7 +70,7 @@ def figures(engine: Engine, by: Grouping, since: datetime | None) -> dict[str, G
         select(films, schema.deliveries.c.destination, schema.deliveries.c.committed_at)
         .join(results, results.c.source_sop_instance_uid == films.c.sop_instance_uid)
         .join(schema.deliveries, schema.deliveries.c.sop_instance_uid == results.c.sop_instance_uid)
-        .where(schema.deliveries.c.committed_at.is_not(None))
+        .where(schema.deliveries.c.committed_at.is_not(None), films.c.priority != BACKFILL)
     )
     if since is not None:
         about_film = about_film.where(films.c.received_at >= since)
@@ -80,6 +86,7 @@ def figures(engine: Engine, by: Grouping, since: datetime | None) -> dict[str, G
 
 def _count(group: Group, film: Any) -> None:
     group.films += 1
+    group.backfilled += film["priority"] == BACKFILL
     if film["refusal_code"]:
         group.refused[film["refusal_code"]] += 1
     if film["summary"]:

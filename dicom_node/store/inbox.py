@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, insert, select, update
 
-from dicom_node.domain.audit import AuditEvent
+from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey
 from dicom_node.domain.values import Instance
 from dicom_node.fail_points import fail_point
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 UNDECIDED = "undecided"
 _COLUMNS = [schema.instances.c[name] for name in Instance.__dataclass_fields__]
 
+
+_BACKFILL = (
+    AuditKind.BACKFILL_ASKED, AuditKind.BACKFILL_FETCHED, AuditKind.BACKFILL_FAILED,
+)  # fmt: skip
+_ASKING = timedelta(hours=6)  # a backfill that was killed asks no longer
 
 _CONFLICT = set(Conflict.__dataclass_fields__) - {"outcome", "path"}
 
@@ -85,6 +91,22 @@ class InboxTable:
         )
         with reading(self._engine) as connection:
             return {title: int(size) for title, size in connection.execute(query)}
+
+    def is_asked_for(self, study_instance_uid: str) -> bool:
+        """Whether a backfill asks a PACS for this study now; see `AuditKind.BACKFILL_ASKED`."""
+        line = schema.audit.c
+        query = (
+            select(line.kind)
+            .where(
+                line.study_instance_uid == study_instance_uid,
+                line.kind.in_(_BACKFILL),
+                line.at >= schema.iso(self._clock() - _ASKING),
+            )
+            .order_by(line.sequence.desc())
+        )
+        with reading(self._engine) as connection:
+            newest = connection.execute(query.limit(1)).scalar()
+        return newest == AuditKind.BACKFILL_ASKED
 
     def patient_of(self, study_instance_uid: str) -> PatientKey | None:
         """The patient of a study; None for a study that is not known."""

@@ -61,7 +61,7 @@ class JobTable:
         return len(ready)
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
-        """Lease a due job: urgent ones first, then each peer in turn, then the oldest; or None.
+        """Lease a due job: by priority, then each peer in turn, then the oldest; or None.
 
         A peer that sent a hundred studies delays another peer's study by one reading only.
         """
@@ -201,8 +201,8 @@ class JobTable:
 
     def _in_turn(self, heads: Sequence[RowMapping]) -> RowMapping:
         """Of the first jobs of the peers, that of the peer whose turn is longest ago."""
-        urgent = [head for head in heads if head["urgent"] == heads[0]["urgent"]]
-        chosen = min(urgent, key=lambda head: self._turns.get(head["peer"], 0))
+        first = [head for head in heads if head["priority"] == heads[0]["priority"]]
+        chosen = min(first, key=lambda head: self._turns.get(head["peer"], 0))
         self._turns[chosen["peer"]] = max(self._turns.values(), default=0) + 1
         return chosen
 

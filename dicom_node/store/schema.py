@@ -99,7 +99,7 @@ instances = Table(
     Column("sha256", String(64), nullable=False),
     Column("calling_ae_title", String(16), nullable=False),
     Column("received_at", UtcTime, nullable=False),
-    Column("priority", Integer, nullable=False, default=0, server_default="0"),  # 1: urgent
+    Column("priority", Integer, nullable=False, default=0, server_default="0"),  # `values.ROUTINE`
     Column("decision", String(16), nullable=False),  # undecided, read, refused
     Column("refusal_code", String(32)),
     Column("refusal_reason", Text),

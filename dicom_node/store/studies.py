@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, desc, func, or_, select
 
+from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.reading import ReadingSummary
-from dicom_node.domain.states import DeliveryStatus
+from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.store import schema
 from dicom_node.store.audit import AuditLog, as_json
 from dicom_node.store.database import reading
 from dicom_node.store.figures import Group, figures
+from dicom_node.store.inbox import UNDECIDED
 from dicom_node.store.labelled import LabelledFilm, labelled_films
 from dicom_node.store.outcomes import READ, REFUSED
 from dicom_node.store.search import EVERY, StudyFilter, matching
@@ -71,6 +73,40 @@ class Queries:
     def figures(self, by: Grouping, since: datetime | None) -> dict[str, Group]:
         """Return films, results and delays by group, for films received since that time."""
         return figures(self._engine, by, since)
+
+    def received(self, study_instance_uid: str) -> dict[str, int]:
+        """Return how many instances each series of the study has here, by Series Instance UID."""
+        table = schema.instances.c
+        query = select(table.series_instance_uid, func.count()).where(
+            table.study_instance_uid == study_instance_uid
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.group_by(table.series_instance_uid))
+            return {series: count for series, count in rows}
+
+    def was_here(self, study_instance_uid: str) -> bool:
+        """Whether the study was fetched by a backfill, removed or erased before."""
+        kinds = (AuditKind.BACKFILL_FETCHED, AuditKind.STUDY_REMOVED, AuditKind.STUDY_ERASED)
+        line = schema.audit.c
+        query = select(line.sequence).where(
+            line.study_instance_uid == study_instance_uid, line.kind.in_(kinds)
+        )
+        with reading(self._engine) as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
+    def waiting_films(self) -> int:
+        """Return how many instances wait to be read, without those that wait for a person."""
+        films, jobs = schema.instances, schema.jobs
+        query = (
+            select(func.count())
+            .select_from(films.outerjoin(jobs, jobs.c.id == films.c.job_id))
+            .where(
+                films.c.decision == UNDECIDED,
+                or_(jobs.c.id.is_(None), jobs.c.status != JobStatus.PARKED),
+            )
+        )
+        with reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def film_of(self, study_instance_uid: str) -> Path | None:
         """A film of the study, relative to the data folder; None if there is none."""

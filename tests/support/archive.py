@@ -76,15 +76,31 @@ class Archive(DemoPacs):
         return found
 
     def matching(self, identifier: Dataset) -> list[Dataset]:
-        """The data sets of the study that an identifier names."""
+        """The data sets of the study, and of the series or day, that an identifier names."""
         study = str(identifier.get("StudyInstanceUID", ""))
         self.asked.append(study)
-        return self.studies().get(study, [])
+        every = self.studies()
+        found = every.get(study, []) if study else [ds for each in every.values() for ds in each]
+        for keyword in ("StudyDate", "SeriesInstanceUID"):
+            if wanted := identifier.get(keyword):
+                found = [ds for ds in found if ds.get(keyword) == wanted]
+        return found
 
     def _find(self, event: Event) -> Iterator[tuple[int, Dataset | None]]:
-        for ds in self.matching(event.identifier)[:1]:
+        level = str(event.identifier.QueryRetrieveLevel)
+        groups: dict[str, list[Dataset]] = {}
+        for ds in self.matching(event.identifier):
+            groups.setdefault(str(ds[f"{level.title()}InstanceUID"].value), []).append(ds)
+        for members in groups.values():
             match = Dataset()
-            match.QueryRetrieveLevel, match.StudyInstanceUID = "STUDY", ds.StudyInstanceUID
+            match.QueryRetrieveLevel, match.StudyInstanceUID = level, members[0].StudyInstanceUID
+            if level == "SERIES":
+                match.SeriesInstanceUID, match.Modality = (
+                    members[0].SeriesInstanceUID, members[0].Modality,
+                )  # fmt: skip
+                match.NumberOfSeriesRelatedInstances = len(members)
+            else:
+                match.ModalitiesInStudy = sorted({str(ds.Modality) for ds in members})
             yield _PENDING, match
 
     def _get(self, event: Event) -> Iterator[Any]:

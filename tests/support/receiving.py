@@ -52,6 +52,7 @@ class MemoryStore:
         self.own: set[str] = set()
         self.found: list[Conflict] = []
         self.patients: dict[str, PatientKey] = {}
+        self.asked_for: set[str] = set()  # studies
         self.accessions: dict[str, str] = {}  # by study, as digests
         self.before_add: Callable[[Instance], object] = lambda _: None
         self._lock = threading.Lock()
@@ -75,6 +76,9 @@ class MemoryStore:
         for row in self.rows.values():
             sizes[row.calling_ae_title] = sizes.get(row.calling_ae_title, 0) + row.size
         return sizes
+
+    def is_asked_for(self, study_instance_uid: str) -> bool:
+        return study_instance_uid in self.asked_for
 
     def patient_of(self, study_instance_uid: str) -> PatientKey | None:
         return self.patients.get(study_instance_uid)

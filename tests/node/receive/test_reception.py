@@ -23,7 +23,7 @@ from dicom_node.receive.associations import Link
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.priority import PriorityRule
 from dicom_node.receive.quotas import PeerGuard, Quotas
-from dicom_node.receive.reception import Reception, Rules, Spool, instance_path
+from dicom_node.receive.reception import LOCKS, Reception, Rules, Spool, instance_path
 from dicom_node.receive.store_status import STATUS, StoreFault, StoreRefused
 
 CR = str(ComputedRadiographyImageStorage)
@@ -64,7 +64,8 @@ class ReceptionHarness:
             arrival.discard()
 
     def files(self) -> set[Path]:
-        return {p.relative_to(self.data_dir) for p in self.data_dir.rglob("*") if p.is_file()}
+        files = {p.relative_to(self.data_dir) for p in self.data_dir.rglob("*") if p.is_file()}
+        return {file for file in files if file.parent != LOCKS}
 
 
 @pytest.fixture

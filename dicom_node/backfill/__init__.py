@@ -1,0 +1,1 @@
+"""Fetch older films from a PACS: what it has, what is missing here, one study after the other."""
