@@ -6,8 +6,10 @@ to it. A lost byte costs one polling interval and nothing else: the queue is in 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +45,7 @@ class Bell:
     def ring(self) -> None:
         """Wake the waiters, if there are any; never blocks and never fails."""
         with suppress(OSError):  # no waiter, no pipe yet, or one that is full of earlier rings
-            pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            pipe = self._open(os.O_WRONLY)
             try:
                 os.write(pipe, b"\0")
             finally:
@@ -55,9 +57,17 @@ class Bell:
             with suppress(FileExistsError):
                 os.mkfifo(self._path, 0o600)
             # Open for writing, too: without a writer the pipe would be at its end all the time.
-            self._pipe = os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
+            self._pipe = self._open(os.O_RDWR)
         except OSError as error:
             log.warning("no pipe to be woken by; polling", path=str(self._path), error=str(error))
+
+    def _open(self, how: int) -> int:
+        """Open the pipe; anything else in its place would ring all the time."""
+        pipe = os.open(self._path, how | os.O_NONBLOCK | os.O_NOFOLLOW)
+        if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+            os.close(pipe)
+            raise OSError(errno.EINVAL, "not a named pipe")
+        return pipe
 
     def wait(self, seconds: float) -> bool:
         """Wait until it rings, or for this time; whether it rang, now or since the last wait."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,26 @@ def test_a_ring_ends_the_wait(waiter: Bell, tmp_path: Path) -> None:
     threading.Timer(0.05, Bell(tmp_path, "work").ring).start()
     waiter.wait(_LONG)
     assert 0.04 < time.monotonic() - began < _LONG / 2
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_what_is_no_pipe_is_not_listened_to(tmp_path: Path, kind: str) -> None:
+    """As after a restored backup: the waiter waits its time, and a ring changes nothing."""
+    path, other = tmp_path / "work.wake", tmp_path / "other"
+    other.write_bytes(b"kept")
+    make: dict[str, Callable[[], object]] = {
+        "file": lambda: path.write_bytes(b"kept"),
+        "link": lambda: path.symlink_to(other),
+        "folder": path.mkdir,
+    }
+    make[kind]()
+    bell = Bell(tmp_path, "work")
+    bell.listen()
+    assert not bell.wait(0.05)
+    Bell(tmp_path, "work").ring()
+    bell.close()
+    assert other.read_bytes() == b"kept"
+    assert kind != "file" or path.read_bytes() == b"kept"
 
 
 def test_a_ring_before_the_wait_is_not_lost(waiter: Bell, tmp_path: Path) -> None:
