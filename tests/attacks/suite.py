@@ -22,6 +22,11 @@ TESTS = {
     "hostile words through every command": "tests/properties/test_printed_data.py",
     "altered audit lines": "tests/properties/test_audit_chain.py",
     "open files of the node": "tests/node/service/test_file_modes.py",
+    "requests to the web page": "tests/node/service/test_web.py",
+    "headers and titles that lie": "tests/node/receive/test_quotas.py",
+    "streams that contradict their header": "tests/node/pixels/test_roads.py",
+    "candidates that change": "tests/node/cli/test_candidates.py",
+    "spreadsheets of verdicts": "tests/node/verdicts/test_spreadsheet.py",
 }
 
 

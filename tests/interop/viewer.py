@@ -105,12 +105,13 @@ def _not_drawn(seen: dict[str, Any], answer: str, out: Path) -> Iterator[str]:
         yield f"too little colour is drawn: {seen['colour']:.2%} of the picture"
     if answer == "positive" and name in ("SEG", "SR") and _change(pane, film) < _LEAST_CHANGE:
         yield f"it looks like the film alone ({_change(pane, film):.2%} of the viewport differs)"
-    if name == "SR" and answer != "refused" and not _says_probability(seen):
-        yield f"no label names a probability: {seen['labels'] or seen['text'][:200]!r}"
+    if name == "SR" and answer != "refused" and not _says_score(seen):
+        yield f"no label names probability or score: {seen['labels'] or seen['text'][:200]!r}"
 
 
-def _says_probability(seen: dict[str, Any]) -> bool:
-    return "probability" in (seen["labels"] + seen["text"]).lower()
+def _says_score(seen: dict[str, Any]) -> bool:
+    said = (seen["labels"] + seen["text"]).lower()
+    return "probability" in said or "score" in said
 
 
 def _pixels(path: Path) -> np.ndarray[Any, np.dtype[np.int16]]:
