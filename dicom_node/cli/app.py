@@ -19,6 +19,7 @@ from dicom_node.cli import (
     destinations,
     docs,
     doctor,
+    drift,
     erase,
     init,
     model,
@@ -49,6 +50,7 @@ app.add_typer(doctor.doctor, name="doctor")
 app.add_typer(shadow.shadow, name="shadow")
 app.add_typer(model.model, name="model")
 app.add_typer(store.store, name="store")
+app.add_typer(drift.drift, name="drift")
 config_commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 app.add_typer(config_commands, name="config")
 init.register(app)

@@ -13,6 +13,7 @@ from dicom_node.config.destinations import AETitle, Destination, DicomDestinatio
 from dicom_node.config.sections import (
     AlertsConfig,
     AuditConfig,
+    DriftConfig,
     HttpConfig,
     Port,
     PriorityConfig,
@@ -203,6 +204,7 @@ class Config(Section):
     gate: GateConfig = GateConfig()
     models: ModelsConfig = ModelsConfig()
     thresholds: ThresholdsConfig = ThresholdsConfig()
+    drift: DriftConfig = DriftConfig()
     workers: WorkersConfig = WorkersConfig()
     report: ReportConfig = ReportConfig()
     results: ResultsConfig = ResultsConfig()

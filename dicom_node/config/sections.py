@@ -1,4 +1,4 @@
-"""Sections of the configuration: TLS, retention, priority, audit, spool; and their base class."""
+"""Sections of the configuration that stand for themselves, and their base class."""
 
 from __future__ import annotations
 
@@ -90,6 +90,14 @@ class RetentionConfig(Section):
 
     days: Annotated[float, Field(gt=0)] | None = 30.0
     stuck_days: Annotated[float, Field(gt=0)] | None = 180.0
+
+
+class DriftConfig(Section):
+    """When the films of a sender count as unlike those of the reference (`dicom-node drift`)."""
+
+    alarm: Annotated[float, Field(gt=0)] = 0.25  # population stability index
+    recent_days: Annotated[float, Field(gt=0)] = 7.0  # the films that are compared
+    reference_days: Annotated[float, Field(gt=0)] = 30.0  # that `drift freeze` takes
 
 
 class PriorityConfig(Section):

@@ -49,6 +49,11 @@ class AuditKind(StrEnum):
     FILM_READ = "film-read"
     MODEL_PROMOTED = "model-promoted"  # a person put a candidate in use
     MODEL_ROLLED_BACK = "model-rolled-back"  # and took it out again
+    DRIFT_FROZEN = "drift-frozen"  # a person made a time's films the reference
+    DRIFT_BEGAN = "drift-began"  # a sender's films differ from the reference
+    DRIFT_ENDED = "drift-ended"
+    THRESHOLD_ADOPTED = "threshold-adopted"  # a person put a threshold of the site in use
+    THRESHOLD_REVERTED = "threshold-reverted"
     FILM_SHADOWED = "film-shadowed"  # read by the candidate, too; nothing was sent
     SHADOW_FAILED = "shadow-failed"  # the candidate could not be loaded, or could not read a film
     OBJECTS_COMPOSED = "objects-composed"

@@ -107,6 +107,13 @@ class RefusalCode(StrEnum):
     UNFAMILIAR = "unfamiliar"  # unlike what the networks learned from
 
 
+#: Refusals by the gate; the others are by the header or the file.
+GATE_CODES = frozenset({
+    RefusalCode.AGE, RefusalCode.NOT_CHEST, RefusalCode.NOT_FRONTAL, RefusalCode.ORIENTATION,
+    RefusalCode.POLARITY, RefusalCode.CROPPED, RefusalCode.EXPOSURE, RefusalCode.UNFAMILIAR,
+})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
     """One received SOP instance, on disk."""

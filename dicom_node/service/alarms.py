@@ -54,6 +54,7 @@ def alarms(config: Config, now: datetime) -> list[Alarm]:
         *checkpoints(config),
         *access(config),
         *unbound(config),
+        *drift(config),
     ]
 
 
@@ -79,6 +80,22 @@ def reception(config: Config, now: datetime) -> list[Alarm]:
             command="dicom-node audit tail -n 200",
         )
         for name, count in recent_problems(config.node.data_dir, now, config.store.url).items()
+    ]
+
+
+def drift(config: Config) -> list[Alarm]:
+    """An alarm for each measure of a sender that differs from the reference month."""
+    from dicom_node.store import recent
+
+    return [
+        Alarm(
+            code="drift",
+            level="warning",
+            sentence=f"the films of {each.sender} differ from the reference since "
+            f"{each.begun_at[:10]}: {each.measure}, population stability index {each.index:.2f}",
+            command="dicom-node drift",
+        )
+        for each in recent.drift(config.node.data_dir, config.store.url)
     ]
 
 

@@ -14,6 +14,7 @@ from dicom_node.errors import ConfigError, StoreWriteError
 from dicom_node.service.alarms import certificates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from dicom_node.config import Config
@@ -28,13 +29,20 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, kw_only=True)
 class Housekeeping:
-    """Verifies the audit log, writes its checkpoint, checks certificates, removes old studies."""
+    """Verifies the audit log, writes its checkpoint, checks certificates, removes old studies.
+
+    Parameters
+    ----------
+    compare_films
+        Looks for drift.
+    """
 
     config: Config
     audit: Audit
     chain: checkpoints.Chain
     retention: Retention
     clock: Clock
+    compare_films: Callable[[], object] = lambda: None
     reported: set[str] = field(default_factory=set)  # sentences; each is reported once
     verified: int = 0  # audit line up to which the chain was verified
     covered: int = 0  # audit line of the last checkpoint
@@ -47,6 +55,7 @@ class Housekeeping:
         self.verify_new_lines()
         self.write_checkpoint()
         self.warn_of_certificates()
+        self.compare_films()
         self.remove_old_studies()
 
     def checkpoint_if_due(self) -> None:

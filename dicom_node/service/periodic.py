@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dicom_node.domain.clock import utc_now
+from dicom_node.service import drift
 from dicom_node.service.deliverer import Queues, Rounds
 from dicom_node.service.housekeeping import Housekeeping
 from dicom_node.service.scheduler import Ticks, keep_house, longest_wait, scheduler
@@ -91,6 +92,7 @@ def _keep_house(ticking: BackgroundScheduler, config: Config, store: Store) -> N
         chain=store.audit,
         retention=store.retention,
         clock=utc_now,
+        compare_films=lambda: drift.watch(store.drift, config.drift),
     )
     keep_house(ticking, _once(store, house.run), _once(store, house.checkpoint_if_due))
 

@@ -22,7 +22,7 @@ _FILE = "running.json"
 
 #: What may change while the node runs: sections, and keys of sections.
 RELOADABLE = frozenset({
-    "alerts", "destinations", "gate", "log", "priority", "report", "results", "retention",
+    "alerts", "destinations", "drift", "gate", "log", "priority", "report", "results", "retention",
     "select", "study", "thresholds",
     "node.allowed_calling", "node.require_called", "node.users_file",
 })  # fmt: skip

@@ -1,9 +1,9 @@
-"""Problems of reception in the audit log of the last day, for alarms; by plain SQL, as `status`."""
+"""Problems of reception in the last day and drift, for alarms; by plain SQL, as `status`."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dicom_node.store.plain import SQLITE, exists, plain_reading
 
@@ -21,6 +21,32 @@ PROBLEMS = {
 }
 _HOURS = 24
 _MOST = 1000  # lines counted of each problem
+
+
+class Drift(NamedTuple):
+    """A measure of a sender's films that differs from the reference."""
+
+    sender: str
+    measure: str
+    index: float
+    begun_at: str  # ISO 8601
+
+
+def drift(data_dir: Path, url: str = SQLITE) -> list[Drift]:
+    """What differs from the reference, as it was last compared.
+
+    Raises
+    ------
+    NodeError
+        The database cannot be read.
+    """
+    if not exists(data_dir, url):
+        return []
+    query = "SELECT sender, measure, stability_index, begun_at FROM drift_alarms ORDER BY 1, 2"
+    with plain_reading(data_dir, url) as connection:
+        if not connection.has("drift_alarms"):  # an older version has not made it yet
+            return []
+        return [Drift(*row) for row in connection.execute(query)]
 
 
 def recent_problems(data_dir: Path, now: datetime, url: str = SQLITE) -> dict[str, int]:

@@ -15,6 +15,7 @@ from dicom_node.store.breakers import BreakerTable
 from dicom_node.store.commitment_requests import CommitmentRequestTable
 from dicom_node.store.commitments import CommitmentTable
 from dicom_node.store.database import engine_for, place
+from dicom_node.store.drift import DriftTable
 from dicom_node.store.inbox import InboxTable
 from dicom_node.store.jobs import JobTable
 from dicom_node.store.libpq import Leadership
@@ -52,6 +53,7 @@ class Store:
     queries: Queries
     verdicts: VerdictTable
     members: MemberTable
+    drift: DriftTable
     _engine: Engine
     _clock: Clock
     _leadership: Leadership | None  # None: the database is this machine's alone
@@ -108,6 +110,7 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         queries=Queries(engine, clock),
         verdicts=VerdictTable(engine, clock),
         members=MemberTable(engine, clock),
+        drift=DriftTable(engine, clock),
         _engine=engine,
         _clock=clock,
         _leadership=None if url == SQLITE else Leadership(url),

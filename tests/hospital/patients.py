@@ -17,6 +17,7 @@ from train.data.manifest import read
 
 _FIRST, _DAYS = date(2026, 1, 5), 180
 _SOURCE = "kermany"
+_KNOWN = ("nih", "quex")  # what the shipped version learned from, without their training films
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Visit:
     day: date
     finding: str
     study: str
+    age: str = "003Y"  # PS3.5 6.2, VR AS
 
 
 def half_year(data: Path, most: int) -> list[Visit]:
@@ -58,6 +60,27 @@ def half_year(data: Path, most: int) -> list[Visit]:
     return sorted(visits, key=lambda visit: (visit.day, visit.study))
 
 
+def month_before(data: Path, most: int) -> list[Visit]:
+    """Visits of adults before the first of `half_year`: films such as the version learned from."""
+    rows = [row for row in read(data) if row.source in _KNOWN and row.split == "val"]
+    draw = random.Random(8)
+    draw.shuffle(rows)
+    kinds = [(source, label) for source in _KNOWN for label in (NORMAL, PNEUMONIA)]
+    some = [row for kind in kinds for row in
+            [row for row in rows if (row.source, row.label) == kind][: most // 4]]  # fmt: skip
+    return [
+        Visit(
+            path=data / row.path,
+            patient=f"A{i:05}",
+            day=_FIRST - timedelta(days=31) + timedelta(days=30 * i // len(some)),
+            finding=row.label,
+            study=str(generate_uid(entropy_srcs=["hospital", row.path])),
+            age="050Y",
+        )
+        for i, row in enumerate(some)
+    ]
+
+
 def write_films(visits: Sequence[Visit], folder: Path) -> list[Path]:
     """Write a DX object of each visit's film."""
     return [_write(visit, folder / f"{number:05}.dcm") for number, visit in enumerate(visits)]
@@ -69,8 +92,8 @@ def _write(visit: Visit, path: Path) -> Path:
     day = f"{visit.day:%Y%m%d}"
     ds = film(
         load_pixels(visit.path), kind="dx", stored=Stored(bits=8),
-        PatientID=visit.patient, PatientName="Test^Hospital", PatientBirthDate="20230101",
-        PatientAge="003Y", StudyInstanceUID=visit.study, AccessionNumber=path.stem,
+        PatientID=visit.patient, PatientName="Test^Hospital", PatientBirthDate="",
+        PatientAge=visit.age, StudyInstanceUID=visit.study, AccessionNumber=path.stem,
         StudyDate=day, SeriesDate=day, ContentDate=day, AcquisitionDate=day,
         ViewPosition="AP", SOPInstanceUID=f"{visit.study[:60]}.1",
         SeriesInstanceUID=f"{visit.study[:60]}.2",
