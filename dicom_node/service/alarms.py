@@ -92,7 +92,7 @@ def drift(config: Config) -> list[Alarm]:
             code="drift",
             level="warning",
             sentence=f"the films of {each.sender} differ from the reference since "
-            f"{each.begun_at[:10]}: {each.measure}, population stability index {each.index:.2f}",
+            f"{each.begun_at[:10]}: {each.measure}, population stability index {each.shift:.2f}",
             command="dicom-node drift",
         )
         for each in recent.drift(config.node.data_dir, config.store.url)

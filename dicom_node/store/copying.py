@@ -20,6 +20,7 @@ from dicom_node.errors import NodeError
 from dicom_node.store import audit, migrations, schema
 from dicom_node.store.audit import AuditLog
 from dicom_node.store.database import engine_for, place, reading, writing
+from dicom_node.store.site_schema import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ class StoreCopy:
     def rows(self) -> int:
         """How many rows the source has."""
         with reading(self.source) as connection:
-            return sum(_count(connection, table) for table in schema.metadata.sorted_tables)
+            return sum(_count(connection, table) for table in metadata.sorted_tables)
 
     def begin(self) -> None:
         """Mark the target as unfinished, or find the mark of a copy that was cut off.
@@ -98,16 +99,14 @@ class StoreCopy:
     def copy(self, advance: Callable[[int], object]) -> list[TableCopy]:
         """Copy what is missing, tables that others refer to first; report each batch's rows."""
         with reading(self.source) as connection:
-            return [
-                self._table(connection, each, advance) for each in schema.metadata.sorted_tables
-            ]
+            return [self._table(connection, each, advance) for each in metadata.sorted_tables]
 
     def differences(self) -> list[str]:
         """A sentence for each table whose rows are not the same in both databases."""
         with reading(self.source) as ours, reading(self.target) as theirs:
             return [
                 f"table {table.name}: the copy differs"
-                for table in schema.metadata.sorted_tables
+                for table in metadata.sorted_tables
                 if _digest(ours, table) != _digest(theirs, table)
             ]
 
@@ -171,10 +170,10 @@ def store_copy(data_dir: Path, url: str, to: str, clock: Clock) -> Iterator[Stor
 
 def _refuse_foreign(connection: Connection, tables: set[str], where: str) -> None:
     """Raise NodeError unless there is nothing but the node's tables, and no row in them."""
-    known = {*schema.metadata.tables, "alembic_version"}
+    known = {*metadata.tables, "alembic_version"}
     if tables - known:
         _refuse_tables(tables - known, where)
-    for table in schema.metadata.sorted_tables:
+    for table in metadata.sorted_tables:
         if _count(connection, table):
             raise NodeError(f"{where} is not empty: a node has run over it ({table.name} has rows)")
 
@@ -184,7 +183,7 @@ def _refuse_tables(tables: set[str], where: str) -> None:
 
 
 def _empty(connection: Connection) -> None:
-    for table in reversed(schema.metadata.sorted_tables):
+    for table in reversed(metadata.sorted_tables):
         connection.execute(table.delete())
 
 
@@ -232,7 +231,7 @@ def _count_on(connection: Connection) -> None:
     """Have PostgreSQL number new rows after the copied ones; SQLite does so by itself."""
     if connection.dialect.name != "postgresql":
         return
-    for table in schema.metadata.sorted_tables:
+    for table in metadata.sorted_tables:
         if "id" in table.columns:
             connection.exec_driver_sql(
                 f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), "  # noqa: S608

@@ -28,7 +28,7 @@ class Drift(NamedTuple):
 
     sender: str
     measure: str
-    index: float
+    shift: float  # population stability index
     begun_at: str  # ISO 8601
 
 

@@ -1,10 +1,15 @@
-"""Tables of what a site sets by command: the reference of drift, and thresholds of its own."""
+"""Tables of what a site sets by command: the reference of drift, and thresholds of its own.
+
+``metadata`` taken from here has every table, these and those of `schema`.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Integer, String, Table, UniqueConstraint
 
 from dicom_node.store.schema import UtcTime, metadata
+
+__all__ = ["drift_alarms", "drift_references", "metadata", "site_thresholds"]
 
 # What films were like in some time; the newest row counts.
 drift_references = Table(

@@ -18,7 +18,7 @@ from dicom_node.errors import NodeError, StoreWriteError
 from dicom_node.store import migrations
 from dicom_node.store.database import writing
 from dicom_node.store.plain import SQLITE
-from dicom_node.store.schema import metadata
+from dicom_node.store.site_schema import metadata
 from dicom_node.store.status import read_status
 from dicom_node.store.store import open_store
 
