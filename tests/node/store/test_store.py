@@ -47,7 +47,7 @@ def test_a_database_of_an_older_node_keeps_its_deliveries(tmp_path: Path) -> Non
         with writing(engine) as connection:
             for table in ("commitments", "pledges", "breakers", "trail_positions", "conflicts",
                           "verdicts", "shadow_readings", "promotions", "drift_references",
-                          "drift_alarms", "site_thresholds"):  # fmt: skip
+                          "drift_alarms", "site_thresholds", "members"):  # fmt: skip
                 connection.exec_driver_sql(f"DROP TABLE {table}")
             connection.exec_driver_sql("DROP INDEX ix_deliveries_status_confirm_at")
             for index in ("ix_audit_kind_at", "ix_deliveries_destination_status"):
