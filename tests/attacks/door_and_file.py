@@ -1,4 +1,4 @@
-"""Attacks on the web page, and with what stands in the configuration file at a reload."""
+"""Attacks on the web page, and by the configuration file that a reload reads."""
 
 from __future__ import annotations
 
@@ -76,5 +76,5 @@ def _healthy(port: int) -> bool:
         suppress(OSError),
         urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer,
     ):
-        return answer.status == 200
+        return bool(answer.status == 200)
     return False
