@@ -266,14 +266,6 @@ class Config(Section):
         return self.tls.port is None if self.node.plain is None else self.node.plain
 
     @property
-    def unbound_titles(self) -> tuple[str, ...]:
-        """AE titles of the allow-list that a peer may use with any certificate of `tls.ca_file`."""
-        if self.tls.port is None or not self.tls.mutual:
-            return ()
-        listed = (each.ae_title for each in self.node.allowed_calling if not each.certificate)
-        return tuple(dict.fromkeys(listed))
-
-    @property
     def editions(self) -> dict[str, Edition]:
         """What each destination gets, by its name."""
         made, written = self.results.kinds, self.report.sop_class

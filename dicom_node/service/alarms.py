@@ -112,12 +112,20 @@ def access(config: Config) -> list[Alarm]:
     return [Alarm(code="open", level="warning", sentence=sentence, command=_CHECK)]
 
 
+def unbound_titles(config: Config) -> tuple[str, ...]:
+    """AE titles of the allow-list that a peer may use with any certificate of `tls.ca_file`."""
+    if config.tls.port is None or not config.tls.mutual:
+        return ()
+    listed = (each.ae_title for each in config.node.allowed_calling if not each.certificate)
+    return tuple(dict.fromkeys(listed))
+
+
 def unbound(config: Config) -> list[Alarm]:
     """An alarm if a peer with any certificate may use an AE title of the allow-list."""
-    if not config.unbound_titles:
+    if not (titles := unbound_titles(config)):
         return []
     sentence = (
-        f"any certificate may use the AE title {' or '.join(config.unbound_titles)}: "
+        f"any certificate may use the AE title {' or '.join(titles)}: "
         "set certificate in that entry of node.allowed_calling"
     )
     return [Alarm(code="certificate-unbound", level="warning", sentence=sentence, command=_CHECK)]
