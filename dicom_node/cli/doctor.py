@@ -61,10 +61,12 @@ def files(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 @doctor.command("tls")
 def tls(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show the node's certificate, trusted CAs and TLS profile; exit status 1 on a fault."""
+    from dicom_node.service.alarms import unbound_titles
+
     settings = load(config)
     if settings.tls.certificate_file is None and settings.tls.ca_file is None:
         raise NodeError("TLS is not configured (tls.certificate_file, tls.ca_file)")
-    found = {**examine(settings.tls), "unbound_titles": list(settings.unbound_titles)}
+    found = {**examine(settings.tls), "unbound_titles": list(unbound_titles(settings))}
     if as_json:
         print_json(found)
     else:

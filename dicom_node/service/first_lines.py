@@ -8,6 +8,7 @@ import structlog
 
 from dicom_node import __version__
 from dicom_node.config import DicomDestination, FolderDestination, WebService
+from dicom_node.service.alarms import unbound_titles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ def write_first_lines(config: Config, path: Path | None) -> None:
     if not config.destinations:
         log.warning("no destination is configured: results stay in the data folder")
     log.info("who may call", peers=_peers(config), identity=_identity(config))
-    if config.unbound_titles:
-        log.warning("any certificate may use these titles", titles=", ".join(config.unbound_titles))
+    if titles := unbound_titles(config):
+        log.warning("any certificate may use these titles", titles=", ".join(titles))
 
 
 def _address(destination: Destination) -> str:
