@@ -21,6 +21,9 @@ BoolMap: TypeAlias = NDArray[np.bool_]
 
 #: Lungs whose outlines differ more than this are warned of.
 LEAST_AREA_RATIO, MOST_BASE_DIFFERENCE = 0.72, 0.10
+#: A lung's base: the row with this percentage of its pixels above it. The lowest row would be that
+#: of the costophrenic angle, which may be thin and reach far down.
+BASE_PERCENTILE = 95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ class Asymmetry:
     """
 
     area_ratio: float  # smaller over larger lung, in [0, 1]
-    base_difference: float  # of the lungs' lowest rows, share of the film's height, in [0, 1]
+    base_difference: float  # at `BASE_PERCENTILE`, share of the film's height, in [0, 1]
 
     @property
     def suspicious(self) -> bool:

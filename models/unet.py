@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
-from models.reading import Asymmetry
+from models.reading import BASE_PERCENTILE, Asymmetry
 
 #: Output channels: lungs as radiologists outline them (heart left out), and the whole lung field
 #: with the part hidden behind the heart. Public masks follow one or the other convention.
@@ -81,7 +81,7 @@ def asymmetry(mask: NDArray[np.bool_], height: int) -> Asymmetry | None:
     if count != 2:
         return None
     areas = np.bincount(labels.ravel())[1:]
-    bases = [int(np.flatnonzero((labels == one).any(axis=1))[-1]) for one in (1, 2)]
+    bases = [float(np.percentile(np.nonzero(labels == one)[0], BASE_PERCENTILE)) for one in (1, 2)]
     return Asymmetry(
         area_ratio=float(areas.min() / areas.max()),
         base_difference=abs(bases[0] - bases[1]) / height,

@@ -60,7 +60,7 @@ class AsymmetrySummary:
     """How one lung's outline differs from the other's."""
 
     area_ratio: float  # smaller over larger lung, in [0, 1]
-    base_difference: float  # of the lowest rows, share of the film's height, in [0, 1]
+    base_difference: float  # of their lower ends, share of the film's height, in [0, 1]
     suspicious: bool  # the outline may leave out a part of a lung
 
 

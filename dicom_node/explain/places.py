@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from models.reading import MOST_BASE_DIFFERENCE, BoolMap, Reading
+from models.reading import BASE_PERCENTILE, MOST_BASE_DIFFERENCE, BoolMap, Reading
 
 Side: TypeAlias = Literal["right", "left"]
 Zone: TypeAlias = Literal["upper", "middle", "lower"]
@@ -52,13 +52,13 @@ def place_of(heat: NDArray[np.float64], lungs: BoolMap) -> Place:
 
 
 def smaller_lung(reading: Reading) -> Side:
-    """Return the lung whose outline ends higher, or else is smaller; for asymmetric outlines."""
+    """Return the lung whose base is higher, or else the smaller one; for asymmetric outlines."""
     labels, _ = ndimage.label(reading.lungs.mask)
     areas = np.bincount(labels.ravel())[1:3]
     places = [np.argwhere(labels == one) for one in (1, 2)]
     asymmetry = reading.lungs.asymmetry
     if asymmetry is not None and asymmetry.base_difference > MOST_BASE_DIFFERENCE:
-        small = int(np.argmin([each[:, 0].max() for each in places]))
+        small = int(np.argmin([np.percentile(each[:, 0], BASE_PERCENTILE) for each in places]))
     else:
         small = int(areas.argmin())
     here, other = (places[one][:, 1].mean() for one in (small, 1 - small))

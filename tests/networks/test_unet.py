@@ -65,17 +65,22 @@ def test_lungs_in_the_padding_are_dropped() -> None:
 
 
 def test_two_lungs_are_compared_and_a_missing_base_is_suspicious() -> None:
-    """Areas and lowest rows; what is not two lungs is not compared."""
+    """Areas and bases count, a thin tail is no base; what is not two lungs is not compared."""
     mask = np.zeros((100, 100), np.bool_)
     mask[20:80, 10:40] = mask[20:80, 60:90] = True
     even = unet.asymmetry(mask, 100)
     assert even is not None
     assert (even.area_ratio, even.base_difference, even.suspicious) == (1.0, 0.0, False)
+    mask[80:95, 10:12] = True  # a deep costophrenic angle
+    deep = unet.asymmetry(mask, 100)
+    assert deep is not None
+    assert deep.base_difference < 0.01
+    mask[80:95, 10:12] = False
     mask[65:80, 60:90] = False
     cut = unet.asymmetry(mask, 100)
     assert cut is not None
     assert cut.area_ratio == pytest.approx(0.75)
-    assert cut.base_difference == pytest.approx(0.15)
+    assert cut.base_difference == pytest.approx(0.15, abs=0.01)
     assert cut.suspicious
     mask[:, 60:90] = False
     assert unet.asymmetry(mask, 100) is None
