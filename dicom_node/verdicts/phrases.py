@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dicom_node.verdicts.rules import Found, Rule, Rules
 
 LONGEST_TEXT = 64 * 2**10  # characters that are read
+_END = 100  # characters of a sentence by which it is known whether a full stop ends it
 _LONGEST_SENTENCE = 1000  # characters; in a longer one everything is in doubt
 _LONGEST_WORD = re.compile(r"(\S{64})\S+")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n\s*(?=\n|[-*\u2022]\s|\d{1,2}[.)]\s)")
@@ -124,7 +125,7 @@ class PhraseReader:
         begun = ""
         for part in _SENTENCE_END.split(section):
             begun = f"{begun} {part}" if begun else part
-            if not (part.endswith(".") and self._is_abbreviated(normal(begun))):
+            if not (part.endswith(".") and self._is_abbreviated(normal(begun[-_END:]))):
                 yield begun
                 begun = ""
         yield begun

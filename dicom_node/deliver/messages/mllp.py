@@ -117,7 +117,7 @@ def meaning_of(answer: bytes, control_id: str) -> Answer:
     try:
         message = hl7.parse(answer.decode("utf-8", "replace").replace("\n", "\r"))
         code, about = str(message.segment("MSA")(1)), str(message.segment("MSA")(2))
-    except (hl7.HL7Exception, KeyError, IndexError, ValueError):
+    except (hl7.HL7Exception, AssertionError, KeyError, IndexError, ValueError):
         return Answer(SendOutcome.NO_ANSWER, None, "the answer is no HL7 acknowledgement")
     if about != control_id:
         return Answer(SendOutcome.NO_ANSWER, None, "the answer is to another message")

@@ -100,6 +100,7 @@ def test_two_readings_of_a_study_are_two_messages(tmp_path: Path) -> None:
         (b"\x0bMSH|^~\\&|\rMSA|AA|OTHER\r\x1c\r", NO_ANSWER, "the answer is to another message"),
         (b"\x0bHTTP/1.1 400\x1c\r", NO_ANSWER, "the answer is no HL7 acknowledgement"),
         (b"\x0b\x1c\r", NO_ANSWER, "the answer is no HL7 acknowledgement"),
+        (b"\x0b MSHERR|||206^xMSH|\x1c\r", NO_ANSWER, "the answer is no HL7 acknowledgement"),
     ],
 )
 def test_an_answer_decides_and_its_text_is_not_kept(

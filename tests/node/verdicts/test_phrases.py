@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from dicom_node.domain.verdicts import Finding
 from dicom_node.errors import ConfigError
+from dicom_node.verdicts.phrases import LONGEST_TEXT
 from dicom_node.verdicts.report import ReportReader
 from dicom_node.verdicts.rules import read_rules, shipped_rules
 
@@ -181,3 +183,11 @@ def test_any_text_is_read(text: str) -> None:
 def test_a_denied_pneumonia_is_never_affirmed(cue: str, illness: str) -> None:
     """With any words between that are no cues."""
     assert _finding(f"{cue} right lower {illness}.") == "normal"
+
+
+@pytest.mark.parametrize("text", ["re. ", "V.a. ", "1. ", "a b. "])
+def test_a_text_of_nothing_but_abbreviations_is_read_in_time(text: str) -> None:
+    """Each of its full stops might end the sentence or not."""
+    began = time.process_time()
+    assert _finding(text * (LONGEST_TEXT // len(text))) == "none"
+    assert time.process_time() - began < 10  # a tenth of a second; it took a minute
