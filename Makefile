@@ -32,10 +32,11 @@ interop judges: $(VENV)/.demo
 attack: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -W ignore -m attacks $(ATTACKS)
 
-# A hospital over half a year: DATA=/path/to/data; a node reads, learns, compares and promotes. FILMS=240 for fewer.
+# A hospital over half a year: DATA=/path/to/data; a node reads, learns, compares and promotes. FILMS=240 for fewer; OUT=DIR goes
+# on where a run over DIR stopped; ADAPTED=DIR takes the candidate of an earlier run of as many films.
 hospital: $(VENV)/.dev
 	@test -n "$(DATA)" || { echo "DATA must name the folder of the films: make hospital DATA=/path/to/data"; exit 2; }
-	PYTHONPATH=.:tests $(BIN)/python -W ignore -m hospital --data $(DATA) --films $(or $(FILMS),400)
+	PYTHONPATH=.:tests $(BIN)/python -W ignore -m hospital --data $(DATA) --films $(or $(FILMS),400) $(if $(OUT),--out $(OUT)) $(if $(ADAPTED),--adapted $(ADAPTED))
 
 # Kill the node's processes at every fail point, and count what was lost or sent twice. KILLS=20 for fewer.
 crash: $(VENV)/.dev
