@@ -33,6 +33,7 @@ from dicom_node.cli import (
     status,
     store,
     studies,
+    thresholds,
     verdicts,
     why,
 )
@@ -51,6 +52,7 @@ app.add_typer(shadow.shadow, name="shadow")
 app.add_typer(model.model, name="model")
 app.add_typer(store.store, name="store")
 app.add_typer(drift.drift, name="drift")
+app.add_typer(thresholds.thresholds, name="thresholds")
 config_commands = typer.Typer(no_args_is_help=True, help="Check the configuration.")
 app.add_typer(config_commands, name="config")
 init.register(app)

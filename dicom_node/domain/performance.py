@@ -35,6 +35,7 @@ class Case:
     probability: float  # calibrated, in [0, 1]
     positive: bool  # what the stage decided
     ill: bool | None  # the verdict; None: there is none, or it does not say
+    study: str = ""  # its UID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Config, ModelsConfig
     from dicom_node.domain.paired import Comparison
-    from dicom_node.store.promotions import Promotion, PromotionTable
+    from dicom_node.store.promotions import Promotion
     from dicom_node.store.store import Store
     from models.reading import ModelIdentity
 
@@ -39,14 +39,17 @@ def models_in_use(config: Config, promoted: Promotion | None) -> ModelsConfig:
     return config.models.model_copy(update={"dir": folder})
 
 
-def watch(promotions: PromotionTable, stop: Callable[[], None]) -> None:
-    """Stop a worker when another version is put in use: the supervisor starts it again."""
-    active = promotions.active()
+def watch(in_use: Callable[[], object], stop: Callable[[], None]) -> None:
+    """Stop a worker when another version or threshold is put in use.
+
+    The supervisor starts it again.
+    """
+    known = in_use()
     while True:
         time.sleep(_POLL_SECONDS)
         with suppress(NodeError):
-            if promotions.active() != active:
-                log.warning("another model version is in use, starting again")
+            if in_use() != known:
+                log.warning("another model version or threshold is in use, starting again")
                 stop()
                 return
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import Config
+    from dicom_node.infer import CascadeReader
+    from dicom_node.store.store import Store
 
 
 #: Exit status of a process that will never start with this configuration (EX_CONFIG).
@@ -102,32 +104,30 @@ def _receive(_owner: str, config: Config, term: Term) -> None:
 
 def _work(owner: str, config: Config, term: Term) -> None:
     # Only this process imports torch; the others stay small.
-    from dicom_node.infer import CascadeReader
     from dicom_node.pipeline import Pipeline
-    from dicom_node.pixels.sandbox import SANDBOX
-    from dicom_node.service.memory import limit_growth
-    from dicom_node.service.promotion import models_in_use, watch
+    from dicom_node.service.promotion import watch
     from dicom_node.service.shadow import FIRST, candidate_of
+    from dicom_node.service.site_thresholds import networks_of, with_adopted
     from dicom_node.service.wake import Bells
-    from dicom_node.service.warm_up import warm_up
     from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
-    models = models_in_use(config, store.promotions.active())
-    reader = CascadeReader(models, config.workers.threads)
-    warm_up(config, reader, SANDBOX.start, utc_now)
-    if not limit_growth(config.workers.film_memory_mb):
-        log.warning("this system cannot limit the memory of a worker")
-    log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
+    reader = _warm_reader(config, store)
     secret = node_secret(config.node.data_dir)
-    threading.Thread(target=watch, args=(store.promotions, term.stop), daemon=True).start()
+    networks = networks_of(reader.identity, config.models)
+
+    def in_use() -> object:
+        return store.promotions.active(), store.thresholds.in_use(networks)
+
+    threading.Thread(target=watch, args=(in_use, term.stop), daemon=True).start()
+    adopted = store.thresholds.in_use(networks)
     bells = Bells.of(config.run_dir)
     bells.readings.listen()
     present: Config | None = config
     while present is not None:
         editions = tuple(dict.fromkeys(present.editions.values()))
         pipeline = Pipeline(
-            config=present, reader=reader, clock=utc_now, secret=secret,
+            config=with_adopted(present, adopted), reader=reader, clock=utc_now, secret=secret,
             editions=editions or (Edition(),),
         )  # fmt: skip
         worker = Worker(
@@ -139,6 +139,23 @@ def _work(owner: str, config: Config, term: Term) -> None:
         present = term.following()
     bells.readings.close()
     store.close()
+
+
+def _warm_reader(config: Config, store: Store) -> CascadeReader:
+    """The networks in use, ready for the first film; the memory that films may add is limited."""
+    from dicom_node.infer import CascadeReader
+    from dicom_node.pixels.sandbox import SANDBOX
+    from dicom_node.service.memory import limit_growth
+    from dicom_node.service.promotion import models_in_use
+    from dicom_node.service.warm_up import warm_up
+
+    models = models_in_use(config, store.promotions.active())
+    reader = CascadeReader(models, config.workers.threads)
+    warm_up(config, reader, SANDBOX.start, utc_now)
+    if not limit_growth(config.workers.film_memory_mb):
+        log.warning("this system cannot limit the memory of a worker")
+    log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
+    return reader
 
 
 def _deliver(owner: str, config: Config, term: Term) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from sqlalchemy import desc, select
+
 from dicom_node.domain.conflicts import PatientKey
 from dicom_node.domain.performance import Case
 from dicom_node.domain.reading import ReadingSummary
@@ -58,6 +60,17 @@ def cases(
     return newest[0], dict(sorted(groups.items()))
 
 
+def networks(engine: Engine) -> tuple[str, dict[str, str]] | None:
+    """Version and digests of the networks of the newest reading."""
+    newest = select(_READINGS.c.summary).order_by(desc(_READINGS.c.read_at)).limit(1)
+    with reading(engine) as connection:
+        summary = connection.execute(newest).scalar()
+    if summary is None:
+        return None
+    found = ReadingSummary.from_json(summary)
+    return found.model_version, dict(found.model_digests)
+
+
 def _films(engine: Engine, since: datetime | None) -> list[tuple[RowMapping, ReadingSummary]]:
     query = with_readings(since).add_columns(
         _FILMS.c.received_at, _READINGS.c.modality, _READINGS.c.view, _READINGS.c.decade
@@ -93,4 +106,5 @@ def _case(
         probability=max(said.probability for _, said in read),
         positive=any(said.positive for _, said in read),
         ill=ill,
+        study=study,
     )

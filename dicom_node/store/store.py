@@ -26,6 +26,7 @@ from dicom_node.store.promotions import PromotionTable
 from dicom_node.store.retention import RetentionTable
 from dicom_node.store.shadow import ShadowTable
 from dicom_node.store.studies import Queries
+from dicom_node.store.thresholds import ThresholdTable
 from dicom_node.store.verdicts import VerdictTable
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Store:
     verdicts: VerdictTable
     members: MemberTable
     drift: DriftTable
+    thresholds: ThresholdTable
     _engine: Engine
     _clock: Clock
     _leadership: Leadership | None  # None: the database is this machine's alone
@@ -111,6 +113,7 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         verdicts=VerdictTable(engine, clock),
         members=MemberTable(engine, clock),
         drift=DriftTable(engine, clock),
+        thresholds=ThresholdTable(engine, clock),
         _engine=engine,
         _clock=clock,
         _leadership=None if url == SQLITE else Leadership(url),

@@ -97,6 +97,10 @@ class VerdictTable:
         """Scores and verdicts by group, and the networks' version, see `performance.cases`."""
         return performance.cases(self._engine, self.current(), stage, by, since)
 
+    def networks(self) -> tuple[str, dict[str, str]] | None:
+        """Version and digests of the networks of the newest reading, whose scores count."""
+        return performance.networks(self._engine)
+
     def listed(
         self, limit: int, *, since: datetime | None = None, study: str | None = None
     ) -> list[dict[str, Any]]:
