@@ -124,7 +124,7 @@ def show(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         print_json({"configured": configured, "adopted": adopted, "proposals": rows})
         return
     for stage, value in configured.items():
-        site = adopted.get("pneumonia" if stage == "pneumonia" else "covid19")
+        site = adopted.get(stage)
         print_line(f"{stage:<11}{value if site is None else f'{site:.4f}, adopted'}")
     print_table(
         NOT_FOR_DIAGNOSIS,

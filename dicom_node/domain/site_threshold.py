@@ -1,7 +1,7 @@
 """A threshold of the site's own, from its films with a verdict.
 
 It is chosen and measured on the same studies, so that the figures flatter it a little; the
-intervals say how little so many studies can tell.
+intervals are those of so many studies.
 """
 
 from __future__ import annotations

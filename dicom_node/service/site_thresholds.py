@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dicom_node.config import Config, ModelsConfig
-    from dicom_node.domain.reading import Stage
     from models.reading import ModelIdentity
 
 
@@ -21,12 +20,12 @@ def networks_of(identity: ModelIdentity, models: ModelsConfig) -> Networks:
     )
 
 
-def with_adopted(config: Config, adopted: Mapping[Stage, float]) -> Config:
+def with_adopted(config: Config, adopted: Mapping[str, float]) -> Config:
     """The configuration with adopted thresholds; those of `thresholds.overrides` stay.
 
     `Config.digest` changes with them, and so do the UIDs of what is made.
     """
     if not adopted:
         return config
-    thresholds = config.thresholds.model_copy(update={**adopted})
+    thresholds = config.thresholds.model_copy(update=dict(adopted))
     return config.model_copy(update={"thresholds": thresholds})

@@ -98,7 +98,7 @@ class ThresholdTable:
             _write(connection, AuditKind.THRESHOLD_REVERTED, row, user, self._clock)
             return dict(row) | ended
 
-    def in_use(self, networks: Networks | None) -> dict[Stage, float]:
+    def in_use(self, networks: Networks | None) -> dict[str, float]:
         """The adopted thresholds of these networks, by stage."""
         with reading(self._engine) as connection:
             found = {stage: _in_use(connection, stage, networks) for stage in _STAGES}

@@ -40,7 +40,7 @@ class Site(Commands):
 
     def adopted(self) -> dict[str, float]:
         """What a worker with the networks in use compares with."""
-        return dict(self.store.thresholds.in_use(networks_of(IDENTITY, Config().models)))
+        return self.store.thresholds.in_use(networks_of(IDENTITY, Config().models))
 
     def refusal(self, *words: str) -> str:
         done = self.run("thresholds", *words)

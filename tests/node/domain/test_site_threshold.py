@@ -38,7 +38,8 @@ def test_the_sensitivity_that_was_wanted_is_reached_and_named_with_an_interval()
     found = _propose(ill, well, Wanted(sensitivity=0.95))
     change = found.found.sensitivity
     assert change is not None
-    assert (change.used, change.other) == (pytest.approx(0.6), pytest.approx(0.95))
+    assert change.used == pytest.approx(0.6)
+    assert change.other == pytest.approx(0.95)
     assert change.low < change.difference < change.high
     specificity = found.found.specificity
     assert specificity is not None
