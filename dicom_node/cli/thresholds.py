@@ -59,14 +59,18 @@ def propose(  # noqa: PLR0913 - an option each
 
     settings = load(config)
     store = store_of(settings)
-    wanted = site_threshold.Wanted(
-        sensitivity=sensitivity, cost_ratio=cost_ratio, prevalence=prevalence
-    )
-    networks, groups = _networks(store, settings), store.verdicts.cases(stage, None, moment(since))
-    cases = [case for group in groups[1].values() for case in group]
+    networks = _networks(store, settings)
     if networks is None:
         raise NodeError("no study was read yet")
-    proposal = site_threshold.propose(cases, stage, networks, wanted)
+    _, groups = store.verdicts.cases(stage, None, moment(since))
+    cases = [case for group in groups.values() for case in group]
+    try:
+        wanted = site_threshold.Wanted(
+            sensitivity=sensitivity, cost_ratio=cost_ratio, prevalence=prevalence
+        )
+        proposal = site_threshold.propose(cases, stage, networks, wanted)
+    except site_threshold.NoThreshold as error:
+        raise NodeError(str(error)) from error
     store.thresholds.propose(proposal, person())
     if as_json:
         print_json({"digest": proposal.digest, **proposal.as_json()})

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dicom_node.domain.paired import LEAST, Pair, Score, compare
-from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +30,10 @@ LEAST_BELOW = 3
 _STEPS = 10_000  # a threshold has four digits
 
 
+class NoThreshold(Exception):
+    """What was asked for has no answer; the message is one sentence for a person."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What the threshold should do: a sensitivity, or the least cost of wrong decisions."""
@@ -42,11 +45,11 @@ class Wanted:
     def __post_init__(self) -> None:
         costs = self.cost_ratio is not None or self.prevalence is not None
         if (self.sensitivity is not None) == costs:
-            raise NodeError("give --sensitivity, or --cost-ratio, --prevalence or both")
+            raise NoThreshold("give --sensitivity, or --cost-ratio, --prevalence or both")
         for name, value in asdict(self).items():
             most = math.inf if name == "cost_ratio" else 1.0
             if value is not None and not 0.0 < value < most:
-                raise NodeError(f"--{name.replace('_', '-')} must be above 0 and below {most:g}")
+                raise NoThreshold(f"--{name.replace('_', '-')} must be above 0 and below {most:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ def propose(cases: Sequence[Case], stage: Stage, networks: Networks, wanted: Wan
 
     Raises
     ------
-    NodeError
+    NoThreshold
         The studies with a verdict are too few.
     """
     ill = np.array([case.probability for case in cases if case.ill is True])
@@ -123,7 +126,7 @@ def _refuse_too_few(ill: int, well: int, wanted: Wanted) -> None:
     if wanted.sensitivity is not None:
         least_ill = max(LEAST, math.ceil(round(LEAST_BELOW / (1.0 - wanted.sensitivity), 6)))
     if ill < least_ill or well < LEAST:
-        raise NodeError(
+        raise NoThreshold(
             f"too few to say: {ill} ill and {well} well studies with a verdict; this needs at "
             f"least {least_ill} and {LEAST}"
         )

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from dicom_node.domain.paired import LEAST
 from dicom_node.domain.performance import Case
-from dicom_node.domain.site_threshold import LEAST_BELOW, Networks, Proposal, Wanted, propose
-from dicom_node.errors import NodeError
+from dicom_node.domain.site_threshold import (
+    LEAST_BELOW,
+    Networks,
+    NoThreshold,
+    Proposal,
+    Wanted,
+    propose,
+)
 
 NETWORKS = Networks(version="1.0.0", digests={"pneumonia": "a"}, prevalence=None)
 _SCORES = st.lists(st.integers(1, 99), min_size=60, max_size=80)
@@ -87,7 +93,7 @@ def test_no_other_threshold_costs_less(
 )
 def test_too_few_studies_carry_no_threshold(ill: int, well: int, wanted: Wanted) -> None:
     """The sentence says how many there are; 0.95 needs 60, so that three lie below."""
-    with pytest.raises(NodeError, match=f"too few to say: {ill} ill and {well} well"):
+    with pytest.raises(NoThreshold, match=f"too few to say: {ill} ill and {well} well"):
         _propose([0.9] * ill, [0.1] * well, wanted)
     assert round(60 * 0.05) == LEAST_BELOW
 
@@ -96,7 +102,7 @@ def test_what_is_wanted_must_be_one_thing() -> None:
     """A sensitivity or costs, inside their bounds."""
     for wrong in ({}, {"sensitivity": 0.9, "prevalence": 0.1}, {"sensitivity": 1.0},
                   {"cost_ratio": 0.0}, {"prevalence": 2.0}):  # fmt: skip
-        with pytest.raises(NodeError):
+        with pytest.raises(NoThreshold):
             Wanted(**wrong)
 
 
