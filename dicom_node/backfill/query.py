@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _PENDING = (0xFF00, 0xFF01)  # PS3.4 Table C.4-1
 _SUCCESS = 0x0000
 
+#: Of one query; a day of the largest hospital has some thousand studies.
+MOST_MATCHES = 20_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
@@ -52,19 +55,28 @@ class Study:
     series: tuple[Series, ...]
 
 
-def studies(caller: Caller, day: date, modalities: Collection[str]) -> list[Study]:
+def studies(
+    caller: Caller, day: date, modalities: Collection[str], most: int = MOST_MATCHES
+) -> list[Study]:
     """The studies of one day that have series of these modalities, in the order of the PACS.
+
+    Parameters
+    ----------
+    most
+        Matches of one query; a PACS that sends more may never end.
 
     Raises
     ------
     PeerUnavailable
-        The PACS does not answer, or answers with a failure.
+        The PACS does not answer, answers with a failure, or sends too many matches.
     PeerRefused
         It offers no query.
     """
     with caller.association([build_context(FIND)]) as assoc:
-        found = [uid for uid, kinds in _of_day(assoc, day) if not kinds or kinds & set(modalities)]
-        each = [Study(study_instance_uid=uid, series=_series(assoc, uid)) for uid in found]
+        found = [
+            uid for uid, kinds in _of_day(assoc, day, most) if not kinds or kinds & set(modalities)
+        ]
+        each = [Study(study_instance_uid=uid, series=_series(assoc, uid, most)) for uid in found]
     return [
         Study(study_instance_uid=study.study_instance_uid, series=wanted)
         for study in each
@@ -72,19 +84,19 @@ def studies(caller: Caller, day: date, modalities: Collection[str]) -> list[Stud
     ]
 
 
-def _of_day(assoc: Association, day: date) -> Iterator[tuple[str, set[str]]]:
+def _of_day(assoc: Association, day: date, most: int) -> Iterator[tuple[str, set[str]]]:
     """Yield each Study Instance UID once, with its modalities; none if the PACS does not say."""
     wanted = _identifier("STUDY", StudyDate=f"{day:%Y%m%d}", StudyInstanceUID="")
     wanted.ModalitiesInStudy = ""
     seen = set()
-    for match in _find(assoc, wanted):
+    for match in _find(assoc, wanted, most):
         uid = str(match.get("StudyInstanceUID", ""))
         if is_uid(uid) and uid not in seen:
             seen.add(uid)
             yield uid, _words(match.get("ModalitiesInStudy"))
 
 
-def _series(assoc: Association, study_instance_uid: str) -> tuple[Series, ...]:
+def _series(assoc: Association, study_instance_uid: str, most: int) -> tuple[Series, ...]:
     wanted = _identifier("SERIES", StudyInstanceUID=study_instance_uid, SeriesInstanceUID="")
     wanted.Modality = ""
     wanted.NumberOfSeriesRelatedInstances = None
@@ -94,17 +106,20 @@ def _series(assoc: Association, study_instance_uid: str) -> tuple[Series, ...]:
             modality=str(match.get("Modality") or "").strip(),
             instances=_number(match.get("NumberOfSeriesRelatedInstances")),
         )
-        for match in _find(assoc, wanted)
+        for match in _find(assoc, wanted, most)
         if is_uid(str(match.get("SeriesInstanceUID", "")))
     )
 
 
-def _find(assoc: Association, wanted: Dataset) -> Iterator[Dataset]:
-    status = None
+def _find(assoc: Association, wanted: Dataset, most: int) -> Iterator[Dataset]:
+    status, count = None, 0
     try:
         for response, match in assoc.send_c_find(wanted, FIND):
             status = status_of(response)
             if status in _PENDING and match is not None:
+                count += 1
+                if count > most:
+                    raise PeerUnavailable(f"the peer sent more than {most} matches of one query")
                 yield match
     except (RuntimeError, ValueError) as error:  # pynetdicom's, if the association has ended
         raise PeerUnavailable("the peer hung up during a query") from error

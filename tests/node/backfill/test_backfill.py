@@ -69,6 +69,17 @@ def test_the_studies_of_a_day_with_the_wanted_modalities(tmp_path: Path) -> None
         assert studies(caller(pacs), date(2026, 1, 6), ["CR", "DX"]) == []
 
 
+def test_a_pacs_that_sends_matches_without_end_is_left(tmp_path: Path) -> None:
+    """Its answers are not collected until the memory is full."""
+    with Archive(tmp_path) as pacs:
+        for number in range(4):
+            archived(pacs, Modality="DX", StudyInstanceUID=f"1.2.{number}",
+                     SeriesInstanceUID=f"1.3.{number}", SOPInstanceUID=f"1.4.{number}")  # fmt: skip
+        assert len(studies(caller(pacs), DAY, ["DX"], most=4)) == 4
+        with pytest.raises(PeerUnavailable, match="more than 3 matches"):
+            studies(caller(pacs), DAY, ["DX"], most=3)
+
+
 def test_what_a_pacs_offers(tmp_path: Path) -> None:
     """Query and retrieve services, by which the way is chosen."""
     with Archive(tmp_path, services=(FIND, GET)) as pacs:
