@@ -18,6 +18,7 @@ from pathlib import Path
 
 from interop import (
     associations,
+    backfill,
     install,
     monitoring,
     pictures,
@@ -75,7 +76,7 @@ def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> 
                 yield from check()
             except _BROKEN as error:
                 yield _broken(name, error)
-    if names and set(names) <= {associations.NAME, monitoring.NAME}:
+    if names and set(names) <= {associations.NAME, backfill.NAME, monitoring.NAME}:
         return
     try:
         models_dir, sick, well = tuned_models(out / "tuning")
@@ -96,6 +97,7 @@ def _without_round_trip(
     """What needs no round trip of films, by name."""
     return {
         associations.NAME: lambda: iter([associations.check(out / associations.NAME)]),
+        backfill.NAME: lambda: backfill.check(out / backfill.NAME),
         monitoring.NAME: lambda: monitoring.check(out / monitoring.NAME, missing),
     }
 

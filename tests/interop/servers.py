@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 from interop.install import OHIF, ORTHANC, PLUGINS
 from support.peer import free_port
 
-Route: TypeAlias = Literal["smart", "instance", "dumb"]
+Route: TypeAlias = Literal["smart", "instance", "dumb", "none"]
 
 AE_TITLE = "INTEROPPACS"
 
@@ -49,6 +49,7 @@ function OnStoredInstance(id, tags, metadata, origin)
   if film(tags) then store(id) end
 end
 """,
+    "none": "",
     # everything, including our own results, whenever the study is stable
     "dumb": """
 function OnStableStudy(id, tags, metadata) store(id) end
