@@ -26,6 +26,7 @@ from dicom_node.cli import (
     passcode,
     performance,
     read,
+    rehearse,
     reload,
     replay,
     shadow,
@@ -70,6 +71,7 @@ reload.register(app)
 read.register(app)
 replay.register(app)
 why.register(app)
+rehearse.register(app)
 destinations.register(app)
 conformance.register(app)
 

@@ -19,7 +19,7 @@ from dicom_node.config.mistakes import Key, sentence
 from dicom_node.config.root import Config
 from dicom_node.errors import ConfigError
 
-_PREFIX = "DICOM_NODE__"
+PREFIX = "DICOM_NODE__"  # of the variables that override a key
 _MAX_BYTES = 2**19
 _MAX_KEYS = 20_000  # with what aliases repeat: a few lines of them can stand for billions
 #: What PyYAML raises, besides its own error, for a value that is not of its type: ``2026-99-99``.
@@ -114,14 +114,14 @@ def _override(
     """
     mistakes = []
     for name, text in environment.items():
-        if not name.startswith(_PREFIX):
+        if not name.startswith(PREFIX):
             continue
         try:
             value = yaml.safe_load(text)
         except _NOT_YAML:
             mistakes.append(f"{name}: its value is not YAML")
             continue
-        section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
+        section, _, key = name.removeprefix(PREFIX).lower().partition("__")
         if not key:
             _forget(places, (section,))
             values[section], places[section,] = value, name

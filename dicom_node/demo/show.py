@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,12 +21,13 @@ from rich.table import Table
 from dicom_node.config import DicomDestination
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.demo.pacs import DemoPacs
+from dicom_node.demo.running import free_port, running_node, wait
 from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError
 from dicom_node.store.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from dicom_node.store.store import Store
 
@@ -41,8 +38,6 @@ FILMS = {
     "RG3_UNCR.dcm": "an extremity, CR, uncompressed",
 }
 _AE_TITLE = "DICOM_NODE"
-_PATIENCE_SECONDS = 180.0
-_POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +93,18 @@ def run_demo(out: Path) -> int:
     _clear(out)
     started = time.monotonic()
     with DemoPacs(out / "returned") as pacs:
-        demo = _Demo(out, _free_port(), pacs.port)
+        demo = _Demo(out, free_port(), pacs.port)
         demo.write_config()
-        with _running_node(demo), console.status("starting the node") as status:
+        with (
+            running_node(demo.config, out / "node.log"),
+            console.status("starting the node") as status,
+        ):
             sender = StoreSender("MODALITY", [demo.node], timeout_seconds=30.0)
-            _wait(lambda: sender.echo("node").ok, "the node does not answer C-ECHO")
+            wait(lambda: sender.echo("node").ok, "the node does not answer C-ECHO")
             status.update(f"sending {len(films)} films and waiting for the results")
             list(sender.send("node", list(films.values())))
             store = open_store(demo.data_dir, utc_now)
-            _wait(lambda: _is_settled(store, len(films)), "the results did not arrive")
+            wait(lambda: _is_settled(store, len(films)), "the results did not arrive")
             shown = [_film_summary(store, name, path) for name, path in films.items()]
             store.close()
         returned = pacs.instances()
@@ -141,31 +139,6 @@ def _clear(out: Path) -> None:
         shutil.rmtree(out / folder, ignore_errors=True)
     for file in ("config.yaml", "summary.json", "node.log"):
         (out / file).unlink(missing_ok=True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@contextmanager
-def _running_node(demo: _Demo) -> Iterator[None]:
-    command = [sys.executable, "-m", "dicom_node", "run", "--config", str(demo.config)]
-    with (demo.out / "node.log").open("wb") as log:
-        node = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
-        try:
-            yield
-        finally:
-            node.terminate()
-            node.wait(_PATIENCE_SECONDS)
-
-
-def _wait(condition: Any, failure: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise NodeError(f"{failure} within {_PATIENCE_SECONDS:.0f} s; see node.log")
-        time.sleep(_POLL_SECONDS)
 
 
 def _is_settled(store: Store, films: int) -> bool:

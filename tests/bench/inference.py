@@ -12,8 +12,8 @@ from bench.recipe import Answer, Recipe
 from bench.rows import Row
 from bench.run import Run
 from bench.weights import cascade, version
-from support.phantom import FloatMap, phantom
 
+from dicom_node.demo.phantom import FloatMap, phantom
 from models.reading import Reading
 
 ROWS, COLUMNS = 2500, 2048

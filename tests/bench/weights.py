@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import torch
-from support.phantom import phantom
 from torch import nn
 
+from dicom_node.demo.phantom import phantom
 from models import registry
 from models.cascade import Cascade
 from models.unet import LungUNet

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from support.phantom import phantom
 
+from dicom_node.demo.phantom import phantom
 from models import registry
 from models.cascade import Cascade, Settings
 from models.classifier import ChestClassifier

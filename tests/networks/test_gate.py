@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.phantom import phantom
 from support.readings import LIMITS
 
+from dicom_node.demo.phantom import phantom
 from models import gate, preprocess, registry
 from models.gate import Gate, GateNet
 from models.registry import WeightsError

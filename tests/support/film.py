@@ -32,7 +32,8 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
     generate_uid,
 )
-from support.phantom import FloatMap, phantom
+
+from dicom_node.demo.phantom import FloatMap, phantom
 
 Kind: TypeAlias = Literal["cr", "dx", "dx-processing", "sc"]
 

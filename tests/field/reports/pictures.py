@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless
-from support.phantom import FloatMap
 
+from dicom_node.demo.phantom import FloatMap
 from field.reports.report import Report, bits, chest, explicit, part10, shown
 
 PIXELS = 0x7FE00010

@@ -14,7 +14,8 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 from support.film import Stored, film, phantom
-from support.phantom import FloatMap
+
+from dicom_node.demo.phantom import FloatMap
 
 ROWS, COLUMNS = 128, 96
 UNDEFINED = 0xFFFFFFFF

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support import readings
-from support.phantom import phantom
 
+from dicom_node.demo.phantom import phantom
 from dicom_node.domain.values import Image, Refusal, RefusalCode
 from dicom_node.explain import Overlay, Style, explain, palette, refusal_picture
 from dicom_node.explain.phrases import Language

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from support import readings
-from support.phantom import phantom
 
+from dicom_node.demo.phantom import phantom
 from dicom_node.domain.values import Image, Refusal, RefusalCode
 from dicom_node.explain import (
     Explanation,
