@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Kept,
         Reference,
     )
-    from dicom_node.domain.verdicts import Tally, Verdict
+    from dicom_node.domain.verdicts import Source, Tally, Verdict
     from models.reading import Look, ModelIdentity, Reading
     from models.thresholds import Thresholds
 
@@ -97,7 +97,13 @@ class Verdicts(Protocol):
     """Where verdicts are kept."""
 
     def add(self, verdicts: Sequence[Verdict], *, unreadable: int = 0) -> Tally:
-        """Store verdicts in one transaction; count what became of them."""
+        """Store verdicts that came together; count what became of them."""
+
+    def put(self, verdicts: Sequence[Verdict]) -> Tally:
+        """Store verdicts; when this returns, they are durable."""
+
+    def count(self, tally: Tally, sources: Iterable[Source]) -> None:
+        """Write to the audit log what came to nothing."""
 
 
 class Jobs(Protocol):

@@ -19,11 +19,14 @@ from dicom_node.cli.render import (
 )
 from dicom_node.cli.studies import person, store_of
 from dicom_node.config import load
+from dicom_node.domain.clock import utc_now
 from dicom_node.domain.verdicts import Fate, Finding, Source, Verdict
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
+    from dicom_node.config import Config
     from dicom_node.domain.verdicts import Tally
+    from dicom_node.verdicts.report import ReportReader
 
 verdicts = typer.Typer(no_args_is_help=True, help="Verdicts: what persons found in the studies.")
 
@@ -31,7 +34,6 @@ RulesOption = Annotated[
     Path | None, typer.Option(help="Rule file; if omitted, verdicts.rules of the configuration.")
 ]
 
-_LARGEST_FILE = 2**20  # bytes of a report
 _SHOWN_LINES = 10  # of a file that could not be read
 
 
@@ -72,18 +74,31 @@ def verdict(
 
 @verdicts.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV: study or accession, finding, date, who.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV (study or accession, finding, date, who), HL7 ORU messages, or their folder."
+        ),
+    ],
+    rules: RulesOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Store the verdicts of a CSV file. Unknown studies are counted; they stop nothing."""
+    """Store the verdicts of a file or folder, which stays. Unknown studies are counted."""
     from dicom_node.store.secret import node_secret
-    from dicom_node.verdicts.spreadsheet import read_sheet
+    from dicom_node.verdicts.intake import Intake
+    from dicom_node.verdicts.message_files import holds_messages, import_messages
+    from dicom_node.verdicts.spreadsheet import Sheet, read_sheet
 
     settings = load(config)
-    store = store_of(settings)
-    sheet = read_sheet(file, node_secret(settings.node.data_dir), datetime.now(UTC))
-    tally = store.verdicts.add(sheet.verdicts, unreadable=len(sheet.unreadable))
+    store, secret = store_of(settings).verdicts, node_secret(settings.node.data_dir)
+    if holds_messages(path):
+        sheet, intake = Sheet(), Intake(store, _reader(rules, settings), secret, utc_now)
+        import_messages(path, intake)
+        tally = intake.flush()
+    else:
+        sheet = read_sheet(path, secret, utc_now())
+        tally = store.add(sheet.verdicts, unreadable=len(sheet.unreadable))
     if as_json:
         lines = [{"line": number, "reason": reason} for number, reason in sheet.unreadable]
         print_json({**tally.as_json(), "unreadable_lines": lines})
@@ -97,23 +112,26 @@ def import_file(
 
 @verdicts.command("try")
 def try_rules(
-    file: Annotated[Path, typer.Argument(help="A report as text.")],
+    file: Annotated[Path, typer.Argument(help="A report as text, or HL7 ORU messages.")],
     rules: RulesOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what the rule file makes of a report, and which rule decided. Nothing is stored."""
-    from dicom_node.verdicts.report import ReportReader
-    from dicom_node.verdicts.rules import read_rules
+    """Show what the rule file makes of reports, and which rule decided. Nothing is stored."""
+    from dicom_node.verdicts.message_files import try_file
 
-    opinion = ReportReader(read_rules(rules or load(config).verdicts.rules)).read(_text_of(file))
+    trials = try_file(file, _reader(rules, load(config)))
     if as_json:
-        print_json(opinion.as_json())
+        print_json([each.as_json() for each in trials])
         return
-    print_line(f"{opinion.finding} (by {opinion.rule})" if opinion.finding else "no verdict")
-    for each in opinion.mentions:
-        cue = f" by '{each.cue}'" if each.cue else ""
-        print_line(f"  {each.rule.name}: '{each.words}' {each.said}{cue}")
+    for each in trials:
+        opinion = each.opinion
+        said = f"{opinion.finding} (by {opinion.rule})" if opinion.finding else "no verdict"
+        status = f"status {each.status}: " if each.status else ""
+        print_line(f"{status}{each.fault or said}")
+        for mention in opinion.mentions:
+            cue = f" by '{mention.cue}'" if mention.cue else ""
+            print_line(f"  {mention.rule.name}: '{mention.words}' {mention.said}{cue}")
 
 
 @verdicts.command("list")
@@ -153,17 +171,17 @@ def print_tally(tally: Tally) -> None:
         Fate.SAME: "were stored already",
         Fate.UNKNOWN: "not stored: this node does not have the study",
         Fate.AMBIGUOUS: "not stored: several studies have the accession number",
+        Fate.UNREADABLE: "not stored: could not be read",
+        Fate.UNDECIDED: "not stored: no rule made anything of the report",
+        Fate.PRELIMINARY: "not stored: the report is not final",
     }
     for fate, sentence in sentences.items():
         if count := tally.fates[fate]:
             print_line(f"{count} {sentence}")
-    if tally.unreadable:
-        print_line(f"{tally.unreadable} not stored: could not be read")
 
 
-def _text_of(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(_LARGEST_FILE).decode("utf-8", errors="replace")
-    except OSError as error:
-        raise NodeError(f"{file} cannot be read: {error.strerror}") from error
+def _reader(rules: Path | None, config: Config) -> ReportReader:
+    from dicom_node.verdicts.report import ReportReader
+    from dicom_node.verdicts.rules import read_rules
+
+    return ReportReader(read_rules(rules or config.verdicts.rules))

@@ -90,6 +90,17 @@ def accession_key(secret: bytes, number: str) -> str:
     return _digest(secret, f"accession {number}") if number else ""
 
 
+def reader_key(secret: bytes, number: str) -> str:
+    """Digest of the number, login or name of the person who gave a verdict; empty for none."""
+    number = number.strip()
+    return _digest(secret, f"reader {number}") if number else ""
+
+
+def message_key(secret: bytes, sender: str, control_id: str) -> str:
+    """Digest of what identifies a message; empty if it has no control ID."""
+    return _digest(secret, f"message {sender} {control_id}") if control_id else ""
+
+
 def _digest(secret: bytes, value: str) -> str:
     if not value:
         return ""

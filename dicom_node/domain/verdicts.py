@@ -44,9 +44,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One verdict on one study, named by its UID or by the digest of its accession number.
+    """One verdict on one study, named by its UID or by digests of its accession number.
 
-    ``given_by`` is the reader's number or login as it was given, never a patient's name.
+    ``given_by`` is the reader's number or login as it was given, or a digest of it, never a
+    patient's name. Of several ``accession_keys`` one must be the study's.
     """
 
     finding: Finding
@@ -54,38 +55,48 @@ class Verdict:
     given_at: datetime
     given_by: str = ""
     study_instance_uid: str | None = None
-    accession_key: str | None = None  # `dicom_node.domain.conflicts.accession_key`
+    accession_keys: tuple[str, ...] = ()  # `dicom_node.domain.conflicts.accession_key`
+    rule: str = ""  # of the rule file, if a report was read
+    message_key: str = ""  # digest of the message's number: a study gets one verdict of it
 
 
 class Fate(StrEnum):
-    """What became of a verdict."""
+    """What became of a verdict, or of a report that should have been one."""
 
     STORED = "stored"
     SAME = "same"  # stored already
     UNKNOWN = "unknown"  # of a study that this node does not have
     AMBIGUOUS = "ambiguous"  # several studies have the accession number
+    UNREADABLE = "unreadable"  # it lacks a study or a finding, or is broken
+    UNDECIDED = "undecided"  # no rule made anything of the report
+    PRELIMINARY = "preliminary"  # the report is not final
+
+
+#: What is no loss.
+_WELL = frozenset({Fate.STORED, Fate.SAME, Fate.PRELIMINARY})
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of many verdicts: counts by fate, and of those that could not be read."""
+    """What became of many verdicts: counts by fate."""
 
     fates: dict[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
-    unreadable: int = 0  # neither a study nor a finding could be made of it
 
     def add(self, *fates: Fate) -> None:
         """Count."""
         for fate in fates:
             self.fates[fate] += 1
 
+    def merge(self, other: Tally) -> None:
+        """Count what another tally counted."""
+        for fate, count in other.fates.items():
+            self.fates[fate] += count
+
     @property
     def lost(self) -> int:
-        """How many were neither stored nor known already."""
-        kept = self.fates[Fate.STORED] + self.fates[Fate.SAME]
-        return sum(self.fates.values()) - kept + self.unreadable
+        """How many were not stored and should have been."""
+        return sum(count for fate, count in self.fates.items() if fate not in _WELL)
 
     def as_json(self) -> Mapping[str, int]:
         """The counts in plain JSON values."""
-        return {fate.value: count for fate, count in self.fates.items()} | {
-            "unreadable": self.unreadable
-        }
+        return {fate.value: count for fate, count in self.fates.items()}

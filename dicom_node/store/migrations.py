@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parent / "alembic"
 #: The revision this code works with: the newest file in `alembic/versions`.
-HEAD = "0014"
+HEAD = "0015"
 #: The table of a database into which `store copy` has not copied everything yet.
 UNFINISHED = "unfinished_copy"
 

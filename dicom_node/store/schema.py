@@ -148,8 +148,10 @@ verdicts = Table(
     Column("finding", String(16), nullable=False),  # `Finding`
     Column("source", String(16), nullable=False),  # `Source`
     Column("given_at", UtcTime, nullable=False),
-    Column("given_by", String(64), nullable=False),  # a number or login, as it was given
+    Column("given_by", String(64), nullable=False),  # a number or login as given, or its digest
     Column("stored_at", UtcTime, nullable=False),
+    Column("rule", String(32), nullable=False, server_default=""),  # that read the report
+    Column("message_key", String(20), nullable=False, server_default=""),  # `message_key`
     Index(None, "study_instance_uid", "given_at"),
     Index(None, "given_at"),
 )

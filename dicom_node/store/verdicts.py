@@ -12,20 +12,22 @@ from dicom_node.store import audit, performance, schema
 from dicom_node.store.database import of, reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Select
 
     from dicom_node.domain.performance import Case
     from dicom_node.domain.reading import By, Stage
-    from dicom_node.domain.verdicts import Verdict
+    from dicom_node.domain.verdicts import Source, Verdict
     from dicom_node.ports import Clock
 
 _VERDICTS, _STUDIES = schema.verdicts, schema.studies
 _AT_ONCE = 200  # verdicts in one transaction
 _LONGEST_NAME = 64  # characters of `given_by`
-_SHOWN = ("study_instance_uid", "finding", "source", "given_at", "given_by", "stored_at")
+_SHOWN = (
+    "study_instance_uid", "finding", "source", "given_at", "given_by", "stored_at", "rule",
+)  # fmt: skip
 _NEWEST_FIRST = (
     _VERDICTS.c.study_instance_uid, desc(_VERDICTS.c.given_at), desc(_VERDICTS.c.id),
 )  # fmt: skip
@@ -39,10 +41,7 @@ class VerdictTable:
         self._clock = clock
 
     def add(self, verdicts: Sequence[Verdict], *, unreadable: int = 0) -> Tally:
-        """Store verdicts, with a line VERDICT_STORED for each.
-
-        If any came to nothing, a line VERDICTS_TAKEN counts what became of all. Many verdicts take
-        several transactions, so that reception does not wait for long.
+        """Store verdicts that came together, and count them as `count` does.
 
         Parameters
         ----------
@@ -54,16 +53,29 @@ class VerdictTable:
         StoreWriteError
             The verdicts of the failed transaction, and those after it, were not stored.
         """
-        tally = Tally(unreadable=unreadable)
+        tally = self.put(verdicts)
+        tally.fates[Fate.UNREADABLE] += unreadable
+        self.count(tally, {each.source for each in verdicts})
+        return tally
+
+    def put(self, verdicts: Sequence[Verdict]) -> Tally:
+        """Store verdicts, with a line VERDICT_STORED for each that was new.
+
+        Many take several transactions, so that reception does not wait for long. Raises as `add`.
+        """
+        tally = Tally()
         for start in range(0, len(verdicts), _AT_ONCE):
             self._add(verdicts[start : start + _AT_ONCE], tally)
-        if tally.lost:
-            sources = sorted({each.source.value for each in verdicts})
-            detail: dict[str, object] = {"sources": sources, **tally.as_json()}
-            with writing(self._engine) as connection:
-                taken = AuditEvent(kind=AuditKind.VERDICTS_TAKEN, detail=detail)
-                audit.write(connection, self._clock(), [taken])
         return tally
+
+    def count(self, tally: Tally, sources: Iterable[Source]) -> None:
+        """Write a line VERDICTS_TAKEN with all counts, if any verdict came to nothing."""
+        if not tally.lost:
+            return
+        detail: dict[str, object] = {"sources": sorted(sources), **tally.as_json()}
+        with writing(self._engine) as connection:
+            taken = AuditEvent(kind=AuditKind.VERDICTS_TAKEN, detail=detail)
+            audit.write(connection, self._clock(), [taken])
 
     def _add(self, verdicts: Sequence[Verdict], tally: Tally) -> None:
         now = self._clock()
@@ -137,10 +149,14 @@ def _store(connection: Connection, verdict: Verdict, now: datetime) -> tuple[Fat
         "given_at": verdict.given_at,
         "given_by": _name(verdict),
     }
-    same = select(_VERDICTS.c.id).where(*(_VERDICTS.c[name] == values[name] for name in values))
+    known = values
+    if verdict.message_key:  # a message that is sent again may have another time
+        known = {"study_instance_uid": studies[0], "message_key": verdict.message_key}
+    same = select(_VERDICTS.c.id).where(*(_VERDICTS.c[name] == known[name] for name in known))
     if connection.execute(same).first() is not None:
         return Fate.SAME, studies[0]
-    connection.execute(insert(_VERDICTS).values(**values, stored_at=now))
+    more = {"rule": verdict.rule, "message_key": verdict.message_key, "stored_at": now}
+    connection.execute(insert(_VERDICTS).values(**values, **more))
     _forget_oldest(connection, studies[0])
     return Fate.STORED, studies[0]
 
@@ -160,10 +176,8 @@ def _studies_of(connection: Connection, verdict: Verdict) -> Sequence[str]:
     query = select(table.study_instance_uid).limit(2)
     if verdict.study_instance_uid:
         query = query.where(table.study_instance_uid == verdict.study_instance_uid)
-    elif verdict.accession_key:
-        query = query.where(table.accession_key == verdict.accession_key)
     else:
-        return []
+        query = query.where(table.accession_key.in_(verdict.accession_keys))
     return connection.execute(query).scalars().all()
 
 
@@ -178,4 +192,6 @@ def _stored(verdict: Verdict, study: str) -> AuditEvent:
         "given_at": verdict.given_at.isoformat(),
         "given_by": _name(verdict),
     }
+    if verdict.rule:
+        detail["rule"] = verdict.rule
     return AuditEvent(kind=AuditKind.VERDICT_STORED, study_instance_uid=study, detail=detail)

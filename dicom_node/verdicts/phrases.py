@@ -101,6 +101,10 @@ class PhraseReader:
         }
         self._abbreviations = frozenset(map(normal, rules.abbreviations))
 
+    def is_heading(self, name: str) -> bool:
+        """Whether the rules name this heading."""
+        return normal(name) in self._headings
+
     def mentions(self, text: str) -> list[Mention]:
         """What the text says, in its order; at most `LONGEST_TEXT` characters are read."""
         text = "\n".join(_LONGEST_WORD.sub(r"\1", text[:LONGEST_TEXT]).splitlines())

@@ -66,6 +66,18 @@ class ReportReader:
         finding, decided_by = _decide(said, self._rules.denied)
         return Opinion(finding, decided_by, mentions)
 
+    def read_sections(
+        self, sections: Sequence[tuple[str, str]], codes: Sequence[tuple[str, str]] = ()
+    ) -> Opinion:
+        """Read a report in parts, each with a name that counts if it is a heading of the rules."""
+        parts, last = [], ""
+        for name, text in sections:
+            if name != last:
+                parts.append(f"\n\n{name}:" if self._phrases.is_heading(name) else "\n")
+            parts.append(text)
+            last = name
+        return self.read("\n".join(parts), codes)
+
 
 def _decide(said: Sequence[Mention], if_denied: Finding) -> tuple[Finding | None, str]:
     """The finding, and what decided.

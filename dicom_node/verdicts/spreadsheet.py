@@ -122,5 +122,5 @@ def _verdict(row: Mapping[str, str], secret: bytes, now: datetime) -> Verdict:
         given_at=time_of(row["date"]) if row.get("date") else now,
         given_by=row.get("who", ""),
         study_instance_uid=study or None,
-        accession_key=accession_key(secret, accession) or None,
+        accession_keys=(accession_key(secret, accession),) if accession else (),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support.commands import Commands
 from support.fakes import instance
+from support.reports import oru
 
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.conflicts import accession_key
@@ -94,12 +95,28 @@ def test_a_report_is_tried_and_nothing_is_stored(site: Commands) -> None:
     """The answer names the rule, the words and the cue of each finding."""
     report = site.folder / "report.txt"
     report.write_text("No effusion.\nPneumonia cannot be excluded.")
-    tried = site.json("verdicts", "try", str(report))
+    [tried] = site.json("verdicts", "try", str(report))
     assert (tried["finding"], tried["rule"]) == ("unknown", "doubt")
     assert tried["mentions"][1]["cue"] == "cannot be excluded"
     assert "pneumonia: 'pneumonia' doubted" in site.run("verdicts", "try", str(report)).stdout
     rules = site.folder / "rules.yaml"
     rules.write_text("rules: [{name: mine, finding: other, phrases: [excluded]}]")
-    own = site.json("verdicts", "try", str(report), "--rules", str(rules))
+    [own] = site.json("verdicts", "try", str(report), "--rules", str(rules))
     assert (own["finding"], own["rule"]) == ("other", "mine")
     assert site.json("verdicts", "list") == []
+
+
+def test_messages_of_a_file_or_folder_are_imported_and_stay(site: Commands) -> None:
+    """What came to nothing is counted; the same folder again stores nothing."""
+    folder = site.folder / "messages"
+    folder.mkdir()
+    (folder / "a.hl7").write_bytes(oru("Pneumonia.") + b"\r" + oru("x", accession="A99"))
+    (folder / "b.txt").write_bytes(b"no message")
+    tally = site.json("verdicts", "import", str(folder))
+    assert (tally["stored"], tally["undecided"], tally["unreadable"]) == (1, 1, 1)
+    assert site.json("verdicts", "import", str(folder / "a.hl7"))["same"] == 1
+    assert "no rule made anything" in site.run("verdicts", "import", str(folder)).stdout
+    assert len(list(folder.iterdir())) == 2
+    [first, second] = site.json("verdicts", "try", str(folder / "a.hl7"))
+    assert (first["finding"], first["status"], second["finding"]) == ("pneumonia", "F", None)
+    assert "status F: pneumonia" in site.run("verdicts", "try", str(folder / "a.hl7")).stdout

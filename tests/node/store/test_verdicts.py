@@ -28,7 +28,7 @@ def _verdict(
         given_at=START + timedelta(days=days),
         given_by="R7",
         study_instance_uid=None if accession else study,
-        accession_key=accession or None,
+        accession_keys=(accession,) if accession else (),
     )
 
 
@@ -57,7 +57,8 @@ def test_unknown_studies_are_counted_and_stop_nothing(node: StoreHarness) -> Non
     node.receive()
     tally = node.store.verdicts.add([_verdict(study="9.9"), _verdict()], unreadable=3)
     assert tally.as_json() == {
-        "stored": 1, "same": 0, "unknown": 1, "ambiguous": 0, "unreadable": 3,
+        "stored": 1, "same": 0, "unknown": 1, "ambiguous": 0, "unreadable": 3, "undecided": 0,
+        "preliminary": 0,
     }  # fmt: skip
     line = node.store.audit.tail(1)[0].event
     assert line.kind is AuditKind.VERDICTS_TAKEN

@@ -35,7 +35,8 @@ def test_a_row_is_a_verdict_by_study_or_accession_number(tmp_path: Path) -> None
     assert sheet.verdicts == [
         Verdict(
             finding=Finding.COVID19, source=Source.CSV, given_by="R7",
-            given_at=datetime(2026, 1, 31, tzinfo=UTC), accession_key=accession_key(SECRET, "A 17"),
+            given_at=datetime(2026, 1, 31, tzinfo=UTC),
+            accession_keys=(accession_key(SECRET, "A 17"),),
         ),
         Verdict(
             finding=Finding.NORMAL, source=Source.CSV, study_instance_uid="1.2.3",
@@ -43,7 +44,7 @@ def test_a_row_is_a_verdict_by_study_or_accession_number(tmp_path: Path) -> None
         ),
         Verdict(
             finding=Finding.PNEUMONIA, source=Source.CSV, given_at=NOW,
-            accession_key=accession_key(SECRET, "A18"),
+            accession_keys=(accession_key(SECRET, "A18"),),
         ),
     ]  # fmt: skip
 

@@ -1,0 +1,85 @@
+"""A folder into which another system writes HL7 messages; taken ones leave it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from dicom_node.verdicts.hl7_message import Fault, split_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from dicom_node.ports import Clock
+    from dicom_node.verdicts.intake import Intake
+
+REFUSED = "refused"  # folder for files that a person must look at
+LARGEST_FILE = 64 * 2**20  # bytes
+_STILL_SECONDS = 2.0  # a file that changed since is perhaps still being written
+_AT_ONCE = 500  # files a round
+
+log = structlog.get_logger()
+
+
+class MessageFolder:
+    """Takes the files of a folder: stored ones are deleted, others move to its folder `refused`.
+
+    Files whose names begin with a dot or end with ``.tmp`` or ``.part`` are being written.
+    """
+
+    def __init__(self, folder: Path, intake: Intake, clock: Clock) -> None:
+        self._folder = folder
+        self._intake = intake
+        self._clock = clock
+        self._failed = False  # the folder could not be read
+
+    def step(self) -> int:
+        """Take the files that lie there; how many."""
+        taken = 0
+        try:
+            for path in self._due():
+                self._take(path)
+                taken += 1
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                log.error("folder of verdicts cannot be used", reason=error.strerror)
+            self._failed = True
+        return taken
+
+    def _due(self) -> Iterator[Path]:
+        before = self._clock().timestamp() - _STILL_SECONDS
+        due = []
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name.endswith((".tmp", ".part")):
+                    continue
+                seen = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(seen.st_mode) and seen.st_mtime <= before:
+                    due.append((seen.st_mtime, entry.name))
+        for _, name in sorted(due)[:_AT_ONCE]:
+            yield self._folder / name
+
+    def _take(self, path: Path) -> None:
+        if path.stat().st_size > LARGEST_FILE:
+            self._refuse(path)
+            return
+        messages = split_messages(path.read_bytes())
+        faults = [self._intake.take(each).fault for each in messages]
+        if Fault.INTERNAL in faults:  # the database cannot be written: again in the next round
+            return
+        if not messages or any(faults):
+            self._refuse(path)
+        else:
+            path.unlink()
+
+    def _refuse(self, path: Path) -> None:
+        refused = self._folder / REFUSED
+        refused.mkdir(exist_ok=True, mode=0o700)
+        with suppress(FileNotFoundError):
+            path.rename(refused / path.name)
