@@ -8,14 +8,17 @@ import torch
 
 from dicom_node.errors import ModelError
 from models import registry, signature
+from models.engine import REFERENCE, Choice, Machine, choose
 from models.operating import operating_points
 from models.thresholds import Thresholds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dicom_node.config import ModelsConfig
     from dicom_node.domain.values import Image
+    from models.cascade import Cascade
     from models.reading import Look, ModelIdentity, Reading
 
 
@@ -49,6 +52,11 @@ class CascadeReader:
         Which version of the packaged networks, or whose folder; prevalence.
     threads
         CPU threads torch may use in this process.
+    machine
+        What there is to compute with; None to look.
+    fell_back
+        Called with the engine's name when it has no memory for a film: the processor reads it,
+        and every later one.
 
     Raises
     ------
@@ -57,20 +65,47 @@ class CascadeReader:
         is configured.
     """
 
-    def __init__(self, models: ModelsConfig, threads: int) -> None:
+    def __init__(
+        self,
+        models: ModelsConfig,
+        threads: int,
+        *,
+        machine: Machine | None = None,
+        fell_back: Callable[[str], object] = lambda _: None,
+    ) -> None:
         torch.set_num_threads(threads)
         self._prevalence = models.prevalence
+        self._fell_back = fell_back
         try:
-            directory = _verified(models)
-            self._cascade = registry.load(directory, prevalence=models.prevalence, folded=True)
-            self._manifest = registry.read_manifest(directory)
+            self._directory = _verified(models)
+            self._manifest = registry.read_manifest(self._directory)
+            measured = {each.engine: each for each in self._manifest.engines}
+            self._choice = choose(
+                models.device, models.precision, measured, machine or Machine.here()
+            )
+            self._cascade = self._load()
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
+
+    def _load(self) -> Cascade:
+        return registry.load(
+            self._directory, prevalence=self._prevalence, folded=True, engine=self._choice.engine
+        )
 
     @property
     def identity(self) -> ModelIdentity:
         """Version and digests of the networks."""
         return self._cascade.identity
+
+    @property
+    def engine(self) -> str:
+        """What computes the networks, such as ``cpu fp32``."""
+        return self._choice.engine.name
+
+    @property
+    def why_not_faster(self) -> tuple[str, ...]:
+        """What speaks against the faster engines that were asked for."""
+        return self._choice.why
 
     def warm_up(self) -> None:
         """Run every network once, so that the first film is not slower than the others."""
@@ -102,4 +137,16 @@ class CascadeReader:
             points = operating_points(self._manifest, thresholds, self._prevalence)
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
+        try:
+            return self._cascade.deciding(*points).read(image.pixels, force_stage3=force_stage3)
+        except torch.OutOfMemoryError:
+            if self._choice.engine == REFERENCE:
+                raise
+        self._fall_back()
         return self._cascade.deciding(*points).read(image.pixels, force_stage3=force_stage3)
+
+    def _fall_back(self) -> None:
+        name = self._choice.engine.name
+        self._choice = Choice(engine=REFERENCE, why=(f"{name} had no memory for a film",))
+        self._cascade = self._load()
+        self._fell_back(name)

@@ -12,9 +12,9 @@ from time import perf_counter
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from models import cam, heat_check, preprocess, steps, unet
+from models import cam, heat_check, preprocess, steps
 from models.classifier import ChestClassifier
 from models.gate import Gate
 from models.operating import OperatingPoint
@@ -64,7 +64,7 @@ class Cascade:
     def __init__(
         self,
         *,
-        lungs: unet.LungUNet,
+        lungs: nn.Module,
         pneumonia: ChestClassifier,
         covid19: ChestClassifier,
         settings: Settings,

@@ -15,6 +15,9 @@ from models.thresholds import PointName
 
 MANIFEST = "manifest.yaml"
 
+#: Of an engine's answers from the reference's: of probabilities, and of maps.
+MOST_DIFFERENCE, LEAST_CORRELATION = 0.01, 0.99
+
 #: Networks that stages 2 and 3 can be.
 Backbone: TypeAlias = Literal["densenet121", "efficientnet-lite0"]
 
@@ -37,6 +40,8 @@ _HEADER = """\
 # heat_drop    points lost with H2's hottest region hidden, as log odds at 1/2 (0.02: 0.08)
 # gate         which films are read at all; written by `train gate`
 # fitted_to    the networks whose films and features the gate's distance is measured with
+# engines      how other engines than cpu fp32 compare with it on validation films; only those that
+#              agree are used; not part of the version, for they decide nothing
 # adapted      the version that taught this one, and the first day whose films it did not learn from
 """
 
@@ -147,6 +152,26 @@ class Adapted(_Strict):
     learned_before: date  # no film taken on this day or later taught it
 
 
+class Measured(_Strict):
+    """How an engine's answers compare with those of the reference, float32 on the processor."""
+
+    engine: str  # such as "cuda bf16", see `models.engine.Engine`
+    machine: str  # what it was measured on
+    films: int = Field(gt=0)
+    largest_difference: float = Field(ge=0)  # of a probability
+    least_correlation: float = Field(le=1)  # of a map with the reference's
+    changed_decisions: int = Field(ge=0)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it may be used."""
+        return (
+            self.largest_difference <= MOST_DIFFERENCE
+            and self.least_correlation >= LEAST_CORRELATION
+            and self.changed_decisions == 0
+        )
+
+
 class Manifest(_Strict):
     """What ``manifest.yaml`` says; the comments are in its header."""
 
@@ -160,6 +185,7 @@ class Manifest(_Strict):
     networks: Networks
     gate: GateEntry | None = None
     adapted: Adapted | None = None
+    engines: tuple[Measured, ...] = ()
 
     def entries(self) -> dict[str, Entry]:
         """Name -> entry, the gate's where there is one."""
@@ -170,8 +196,8 @@ class Manifest(_Strict):
     def identity(self) -> ModelIdentity:
         """Return the version and digests of the networks."""
         digests = {name: entry.sha256 for name, entry in self.entries().items()}
-        absent = None if self.adapted else {"adapted"}  # as older versions wrote it
-        content = self.model_dump_json(exclude=absent)
+        absent = set() if self.adapted else {"adapted"}  # as older versions wrote it
+        content = self.model_dump_json(exclude={"engines"} | absent)
         return ModelIdentity(
             version=self.version,
             digests=digests,
@@ -211,5 +237,7 @@ def write_manifest(manifest: Manifest, directory: Path) -> None:
     """Write ``manifest.yaml`` with its comments into an existing folder, over an earlier one."""
     content = manifest.model_dump(exclude_none=True)
     content["mask_margin"] = manifest.mask_margin  # null is an answer here
+    if not manifest.engines:
+        del content["engines"]
     body = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (directory / MANIFEST).write_text(f"{_HEADER}\n{body}", encoding="utf-8")

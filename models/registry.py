@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from models.cascade import Cascade, Settings
     from models.classifier import ChestClassifier
+    from models.engine import Engine
     from models.gate import Gate
     from models.operating import OperatingPoint
     from models.reading import ModelIdentity
@@ -76,6 +77,7 @@ def load(
     thresholds: Thresholds = Thresholds(),  # noqa: B008 - frozen
     prevalence: float | None = None,
     folded: bool = False,
+    engine: Engine | None = None,
 ) -> Cascade:
     """Build the cascade from a verified models directory.
 
@@ -94,6 +96,8 @@ def load(
     folded
         Whether batch norms are folded into the convolutions: faster, the same answers within
         float32's rounding, but the networks can no longer be trained or exported.
+    engine
+        Computes the networks; None for the reference, float32 on the processor.
 
     Raises
     ------
@@ -111,6 +115,7 @@ def load(
         _check_fit(manifest)
     # Imported late: torch takes seconds, and altered files are refused without it.
     from models.cascade import Cascade
+    from models.engine import REFERENCE, moved, moved_classifier
     from models.folding import fold
     from models.unet import LungUNet
 
@@ -123,10 +128,11 @@ def load(
         for network in (lungs, pneumonia, covid19):
             fold(network.eval())
     points = operating_points(manifest, thresholds, prevalence)
+    engine = engine or REFERENCE
     return Cascade(
-        lungs=lungs,
-        pneumonia=pneumonia,
-        covid19=covid19,
+        lungs=moved(lungs, engine),
+        pneumonia=moved_classifier(pneumonia, engine),
+        covid19=moved_classifier(covid19, engine),
         settings=_settings(manifest, *points),
         identity=manifest.identity,
         gate=_gate(manifest.gate, files["gate"]) if gate and manifest.gate else None,

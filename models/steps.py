@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models import cam, preprocess, unet
 from models.classifier import ChestClassifier
@@ -47,7 +47,7 @@ class MaskedFilm:
         return unet.asymmetry(field, int(self.area.any(axis=1).sum()))
 
 
-def stage1(network: unet.LungUNet, x: Tensor) -> Tensor:
+def stage1(network: nn.Module, x: Tensor) -> Tensor:
     """Films (B, 1, S, S) in [0, 1] -> lung logits (B, 2, S, S)."""
     return cast(Tensor, network(x))
 

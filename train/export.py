@@ -13,7 +13,7 @@ from models.cascade import Cascade
 from models.registry import Backbone, Classifier, Manifest, Networks, Segmenter
 from train.data.films import COVID, NORMAL, Film, LungFilm, read_films, read_lung_films
 from train.data.sampler import spread_kinds
-from train.evaluation import cards, operating
+from train.evaluation import cards, engines, operating
 from train.evaluation.evaluate import predict
 from train.evaluation.tables import measure
 from train.weights import read_state
@@ -85,6 +85,7 @@ def export(release: Release, data: Path, out: Path, into: Path) -> dict[str, str
     if release.measured:
         results = measure(cascade, data, out, without=release.without).markdown()
         manifest = operating.with_normals_above(manifest, data, cascade, out)
+        manifest = manifest.model_copy(update={"engines": engines.measured(out, data)})
         _publish(manifest, out)
     for name, entry in manifest.networks.entries().items():
         facts = _facts(release, manifest, name, data, results[name])

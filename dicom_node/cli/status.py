@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_node.service.alarms import Alarm
+    from dicom_node.service.engine_notes import Engines
     from dicom_node.store.status import Member, Status
 
 # The exit statuses of a monitoring plugin (monitoring-plugins.org, Development Guidelines).
@@ -57,24 +58,25 @@ def status(
             raise
         print_line(f"DICOM_NODE UNKNOWN: {' '.join(str(error).split())}")
         sys.exit(_UNKNOWN)
-    counted, alive, alarming, queue = found
+    counted, alive, alarming, queue, computing = found
     if as_json:
         listed = [asdict(each) for each in alarming]
         members = _with_ages(counted["members"])
-        shown = {**counted, "members": members, "audit_queue": queue}
+        shown = {**counted, "members": members, "audit_queue": queue, "engines": computing}
         print_json({**shown, "processes": alive, "alarms": listed})
     elif check:
         print_line(_check_line(counted, alarming))
     else:
-        _print(counted, alive, alarming, queue)
+        _print(counted, alive, alarming, queue, computing)
     if check:
         sys.exit(_exit_status(alarming))
 
 
 def _look(
     config: Path | None,
-) -> tuple[Status, dict[str, int], list[Alarm], dict[str, int] | None]:
-    """Counts, processes, alarms, and the queue to the audit repository if there is one."""
+) -> tuple[Status, dict[str, int], list[Alarm], dict[str, int] | None, Engines]:
+    """Counts, processes, alarms, the queue to the audit repository if there is one, engines."""
+    from dicom_node.service.engine_notes import engines
     from dicom_node.service.pidfile import processes
     from dicom_node.service.work_alarms import every_alarm
     from dicom_node.store.status import read_status
@@ -85,7 +87,8 @@ def _look(
     _forget_removed(counted, {each.name for each in settings.destinations})
     now = datetime.now(UTC)
     queue = _audit_queue(counted, now) if settings.audit.repository else None
-    return counted, alive, every_alarm(settings, config, counted, alive, now), queue
+    alarming = every_alarm(settings, config, counted, alive, now)
+    return counted, alive, alarming, queue, engines(settings.run_dir, alive)
 
 
 def _forget_removed(counted: Status, configured: Collection[str]) -> None:
@@ -122,6 +125,7 @@ def _print(
     alive: Mapping[str, int],
     alarming: Sequence[Alarm],
     queue: dict[str, int] | None,
+    computing: Engines,
 ) -> None:
     print_line(NOT_FOR_DIAGNOSIS)
     for alarm in alarming:
@@ -131,6 +135,9 @@ def _print(
         print_line("well       nothing is wrong")
     print_line(f"node       {', '.join(sorted(alive)) if alive else 'not running'}")
     _print_members(counted["members"])
+    for name, each in computing.items():
+        why = f"; {'; '.join(each['why'])}" if each["why"] else ""
+        print_line(f"{name:10} computes with {each['engine']}{why}")
     _print_counts(counted)
     waiting = queue["lines"] if queue else 0
     rest = f", {waiting} not sent to the repository yet" if waiting else ""

@@ -108,6 +108,8 @@ class ModelsConfig(Section):
     shadow: Path | None = None  # a candidate that reads, too, and sends nothing
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = None
     normals_above: Annotated[int, Field(ge=0, le=100)] | None = None  # of 100 normal films
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d)$")] = "auto"
+    precision: Literal["fp32", "auto"] = "fp32"
 
     @property
     def directory(self) -> Path:
@@ -283,12 +285,13 @@ class Config(Section):
     def digest(self) -> str:
         """SHA-256 over everything that can change a byte of the objects made of a film.
 
-        The model manifest has a digest of its own, so the folder of the models does not count.
+        The model manifest has a digest of its own, so the folder of the models does not count. Nor
+        do device and precision: only engines are used that decide as the reference does.
         """
         shaping: dict[str, Any] = {
             "node": {"ae_title"}, "select": True, "gate": True, "report": True, "results": True,
             "thresholds": True,
-            "models": set(ModelsConfig.model_fields) - {"dir", "public_key", "shadow"},
+            "models": {"version", "prevalence", "normals_above"},
         }  # fmt: skip
         parts = self.model_dump_json(include=shaping)
         return hashlib.sha256(parts.encode()).hexdigest()

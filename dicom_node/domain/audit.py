@@ -56,6 +56,7 @@ class AuditKind(StrEnum):
     THRESHOLD_REVERTED = "threshold-reverted"
     FILM_SHADOWED = "film-shadowed"  # read by the candidate, too; nothing was sent
     SHADOW_FAILED = "shadow-failed"  # the candidate could not be loaded, or could not read a film
+    ENGINE_FAILED = "engine-failed"  # a GPU had no memory for a film: the processor reads instead
     OBJECTS_COMPOSED = "objects-composed"
     OBJECTS_WITHHELD = "objects-withheld"  # the node's own check failed them
     JOB_FAILED = "job-failed"

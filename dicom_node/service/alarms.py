@@ -65,6 +65,7 @@ _RECEPTION = {
     "locked-out": "an address was locked out after wrong passcodes, {} times",
     "quota-exceeded": "a peer or an address sent more than its quota, {} times",
     "shadow-failed": "the candidate of models.shadow could not be used, {} times",
+    "engine-failed": "a GPU had no memory for a film and is not used any more, {} times",
 }
 
 

@@ -112,7 +112,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.worker import Worker
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
-    reader = _warm_reader(config, store)
+    reader = _warm_reader(owner, config, store)
     secret = node_secret(config.node.data_dir)
     networks = networks_of(reader.identity, config.models)
 
@@ -141,16 +141,19 @@ def _work(owner: str, config: Config, term: Term) -> None:
     store.close()
 
 
-def _warm_reader(config: Config, store: Store) -> CascadeReader:
+def _warm_reader(owner: str, config: Config, store: Store) -> CascadeReader:
     """The networks in use, ready for the first film; the memory that films may add is limited."""
     from dicom_node.infer import CascadeReader
     from dicom_node.pixels.sandbox import SANDBOX
+    from dicom_node.service.engine_notes import EngineNotes
     from dicom_node.service.memory import limit_growth
     from dicom_node.service.promotion import models_in_use
     from dicom_node.service.warm_up import warm_up
 
     models = models_in_use(config, store.promotions.active())
-    reader = CascadeReader(models, config.workers.threads)
+    notes = EngineNotes(config.run_dir, owner, store.audit)
+    reader = CascadeReader(models, config.workers.threads, fell_back=notes.fell_back)
+    notes.chosen(reader.engine, reader.why_not_faster)
     warm_up(config, reader, SANDBOX.start, utc_now)
     if not limit_growth(config.workers.film_memory_mb):
         log.warning("this system cannot limit the memory of a worker")

@@ -18,6 +18,7 @@ PROBLEMS = {
     "locked-out": ("association-rejected", '%"reason":"locked-out"%'),
     "quota-exceeded": ("quota-exceeded", "%"),
     "shadow-failed": ("shadow-failed", "%"),
+    "engine-failed": ("engine-failed", "%"),
 }
 _HOURS = 24
 _MOST = 1000  # lines counted of each problem

@@ -19,7 +19,7 @@ def test_every_field_of_the_status_is_explained() -> None:
     table = PAGE.split("<!-- status: begin -->")[1].split("<!-- status: end -->")[0]
     cells = re.findall(r"^\| (`.+?`) \|", table, re.M)
     named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
-    assert named == {*Status.__annotations__, "audit_queue", "processes", "alarms"}
+    assert named == {*Status.__annotations__, "audit_queue", "processes", "engines", "alarms"}
 
 
 def test_the_ports_are_the_configuration_s_defaults() -> None:

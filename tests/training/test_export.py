@@ -12,9 +12,11 @@ from safetensors.torch import load_file
 from support.fake_networks import random_networks
 
 from models import registry
+from models.engine import Engine
 from models.registry import WeightsError
 from train.data.films import read_films
 from train.evaluation import operating
+from train.evaluation.engines import measured
 from train.evaluation.evaluate import predict
 from train.export import Release, export
 from train.weights import read_state
@@ -132,6 +134,16 @@ def test_normals_above_a_threshold_are_counted_on_test_films(
     ]
     assert measured.networks.pneumonia.normals_above.balanced == sum(above) / 2
     assert measured.networks.covid19 == manifest.networks.covid19
+
+
+def test_an_engine_is_compared_with_the_reference(exported: tuple[Release, Path]) -> None:
+    """On validation films, all answers and decisions; the processor agrees with itself."""
+    _, into = exported
+    (found,) = measured(into, into.parent, [Engine("cpu:0")])
+    assert (found.engine, found.changed_decisions) == ("cpu fp32", 0)
+    assert (found.largest_difference, found.least_correlation) == (0.0, 1.0)
+    assert found.films >= len({film.source for film in read_films(into.parent, ("val",))})
+    assert found.agrees
 
 
 def test_a_card_says_how_its_weights_came_to_be(exported: tuple[Release, Path]) -> None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class CascadeReader:
     """A `dicom_node.ports.Reader`."""
 
-    def __init__(self, models: ModelsConfig, threads: int) -> None:
+    engine, why_not_faster = "none", ()
+
+    def __init__(self, models: ModelsConfig, threads: int, **_: object) -> None:
         self.identity: ModelIdentity = readings.MODEL
 
     def warm_up(self) -> None:
