@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Callable
 
 
 class PromptConnection(H11Protocol):
@@ -51,3 +54,26 @@ class PromptConnection(H11Protocol):
     def _begin(self) -> None:
         self._since = self.loop.time()
         self._late = self.loop.call_later(self.seconds, self.cut)
+
+
+class PromptSettings(uvicorn.Config):
+    """uvicorn's settings, with a deadline for TLS handshakes: a connection begins after its own."""
+
+    #: A handshake takes some milliseconds.
+    handshake_seconds: ClassVar[float] = 10.0
+
+    def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
+        """The loop that uvicorn runs in."""
+        connection: Any = self.http
+        return partial(_Loop, min(self.handshake_seconds, connection.seconds))
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self, handshake_seconds: float) -> None:
+        super().__init__()
+        self._handshake_seconds = handshake_seconds
+
+    async def create_server(self, *args: Any, **more: Any) -> asyncio.Server:
+        if more.get("ssl") is not None:
+            more["ssl_handshake_timeout"] = self._handshake_seconds
+        return await super().create_server(*args, **more)

@@ -21,7 +21,7 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.pixels.picture import as_picture
 from dicom_node.service.pidfile import processes
 from dicom_node.service.web.access import Access
-from dicom_node.service.web.connection import PromptConnection
+from dicom_node.service.web.connection import PromptConnection, PromptSettings
 from dicom_node.service.web.history import History
 from dicom_node.service.web.metrics import Look, NodeMetrics
 from dicom_node.service.work_alarms import every_alarm
@@ -175,7 +175,7 @@ def serve(
 ) -> None:  # fmt: skip
     """Answer requests until ``stop`` is set."""
     assert config.http.port is not None  # noqa: S101 - the supervisor starts this role only then
-    settings = uvicorn.Config(
+    settings = PromptSettings(
         application(config, store, clock),
         host=config.http.host,
         port=config.http.port,

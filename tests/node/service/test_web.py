@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.error
@@ -22,6 +23,7 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import Request
+from support.certificates import identity
 from support.fakes import StoreHarness, refused, store_harness
 from support.film import film, write
 from support.peer import free_port
@@ -310,6 +312,45 @@ def test_silent_and_slow_connections_are_cut(web: Web) -> None:
     assert _is_cut_while_it_drips(slow)
     for each in (*silent, slow):
         each.close()
+
+
+def test_an_unfinished_tls_handshake_is_cut(tmp_path: Path) -> None:
+    """A page for other machines waits for it no longer than for a request."""
+    (tmp_path / "users").write_text("anna:secret\n")
+    port = free_port()
+    http = {"port": port, "host": "0.0.0.0", "users_file": str(tmp_path / "users")}  # noqa: S104
+    config = Config.model_validate(
+        {
+            "node": {"data_dir": str(tmp_path)},
+            "http": http,
+            "tls": identity(tmp_path, "node").model_dump(),
+        }
+    )
+    stop, address = threading.Event(), ("127.0.0.1", port)
+    with store_harness(tmp_path) as node:
+        arguments = (config, node.store, node.clock, stop, Hasty)
+        thread = threading.Thread(target=serve, args=arguments)
+        thread.start()
+        try:
+            while (silent := _connected(address)) is None:
+                assert thread.is_alive()
+            trusting = ssl.create_default_context(cafile=config.tls.ca_file)
+            with silent, socket.create_connection(address, 10) as plain:
+                with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
+                    secure.sendall(b"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n")
+                    assert secure.recv(100).startswith(b"HTTP/1.1 200")
+                silent.settimeout(10)
+                assert silent.recv(1) == b""
+        finally:
+            stop.set()
+            thread.join(20)
+
+
+def _connected(address: tuple[str, int]) -> socket.socket | None:
+    with suppress(OSError):
+        return socket.create_connection(address, 1)
+    time.sleep(0.02)
+    return None
 
 
 @pytest.mark.parametrize(
