@@ -65,6 +65,7 @@ class NodeConfig(Section):
     )  # fmt: skip
     require_called: bool = False
     allowed_calling: tuple[CallingPeer, ...] = ()
+    proxies: tuple[str, ...] = ()
     users_file: Path | None = None
     max_associations: Annotated[int, Field(ge=1)] = 64
     max_associations_per_peer: Annotated[int, Field(ge=1)] = 32

@@ -9,20 +9,24 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import structlog
 from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.domain.audit import AuditKind
 from dicom_node.receive.contexts import SharedContexts
+from dicom_node.receive.proxy import NotAnnounced, Proxies, announced
 from dicom_node.receive.silent import Handshakes
 from dicom_node.tls.context import ReloadingContext, meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pynetdicom import AE
     from pynetdicom.events import EventHandlerType
+
+    from dicom_node.receive.per_minute import PerMinute
 
 _POLL_SECONDS = 0.1  # how soon the accepting thread notices that it must stop
 _BACKLOG = 128  # connections the kernel holds while threads start
@@ -35,7 +39,67 @@ OnFailure: TypeAlias = "Callable[[str, str], None]"
 log = structlog.get_logger()
 
 
-class TlsServer(ThreadedAssociationServer):
+class Behind:
+    """What stands before a listener: the proxies that announce peers, and how long they may take.
+
+    Parameters
+    ----------
+    proxies
+        Their addresses, `node.proxies`.
+    seconds
+        Until an announcement or a TLS handshake must be finished.
+    floods
+        Records a listed proxy that announces nothing.
+    """
+
+    def __init__(self, proxies: Iterable[str], seconds: float, floods: PerMinute) -> None:
+        self.proxies = Proxies(proxies)
+        self.seconds = seconds
+        self._floods = floods
+
+    def peer(self, connection: socket.socket, proxy: Any) -> Any:
+        """The address of the peer behind a proxy; None if the connection was closed."""
+        try:
+            connection.settimeout(self.seconds)
+            peer = announced(connection)
+            connection.settimeout(None)
+        except NotAnnounced as error:
+            detail: dict[str, object] = {
+                "address": str(proxy[0]), "reason": "malformed", "error": str(error)
+            }  # fmt: skip
+            kind = AuditKind.ASSOCIATION_REJECTED
+            self._floods.record(kind, "not understood, connection closed", detail)
+        except (OSError, EOFError):
+            log.debug("a proxy's connection ended before it began", address=str(proxy[0]))
+        else:
+            return peer or proxy
+        with suppress(OSError):
+            connection.close()
+        return None
+
+
+class PlainServer(ThreadedAssociationServer):
+    """A listener; a connection of a listed proxy begins with the address of the peer behind it."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.behind: Behind
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Read the proxy's announcement and secure the connection; continue as pynetdicom does."""
+        if str(client_address[0]) in self.behind.proxies:
+            client_address = self.behind.peer(request, client_address)
+        if client_address is not None:
+            connection = self.secured(request, str(client_address[0]))
+            if connection is not None:
+                super().process_request_thread(connection, client_address)
+
+    def secured(self, connection: socket.socket, _address: str) -> socket.socket | None:
+        """Return the connection to continue with; None if it was closed."""
+        return connection
+
+
+class TlsServer(PlainServer):
     """A listener whose connections begin with a TLS handshake."""
 
     daemon_threads = True  # a handshake in progress does not delay a stop
@@ -46,18 +110,14 @@ class TlsServer(ThreadedAssociationServer):
         self.handshakes: Handshakes
         self.on_cut: Callable[[str], None]  # with the address whose connection came too much
         self.tls: ReloadingContext
-        self.handshake_seconds = 0.0
         self.on_failure: OnFailure
         self.on_reload: Callable[[str], None]  # with the error in the changed files, or ""
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Perform the handshake, then continue as pynetdicom does."""
-        address = str(client_address[0])
-        if self.handshakes.add(request, address):
+    def secured(self, connection: socket.socket, address: str) -> socket.socket | None:
+        """Perform the handshake."""
+        if self.handshakes.add(connection, address):
             self.on_cut(address)
-        wrapped = self._handshake(request, address)
-        if wrapped is not None:
-            super().process_request_thread(wrapped, client_address)
+        return self._handshake(connection, address)
 
     def _handshake(self, connection: socket.socket, address: str) -> socket.socket | None:
         context, trouble = self.tls.current()
@@ -65,7 +125,7 @@ class TlsServer(ThreadedAssociationServer):
         if trouble is not None:
             self.on_reload(trouble)
         try:
-            connection.settimeout(self.handshake_seconds)
+            connection.settimeout(self.behind.seconds)
             first = connection.recv(1, socket.MSG_PEEK)
             if first == _TLS_RECORD:
                 wrapped = context.wrap_socket(
@@ -92,12 +152,13 @@ def listen(
     ae: AE,
     address: tuple[str, int],
     handlers: list[EventHandlerType],
-    kind: type[ThreadedAssociationServer] = ThreadedAssociationServer,
-) -> ThreadedAssociationServer:
+    behind: Behind,
+    kind: type[PlainServer] = PlainServer,
+) -> PlainServer:
     """Bind a port, as `AE.start_server` does; call `accept` to take connections."""
-    server: ThreadedAssociationServer = ae.make_server(
-        address, evt_handlers=handlers, server_class=kind
-    )
+    made = ae.make_server(address, evt_handlers=handlers, server_class=kind)
+    server = cast("PlainServer", made)
+    server.behind = behind
     server.contexts = SharedContexts(server.contexts)
     ae._servers.append(server)  # its shutdown removes it from there
     if server.socket is not None:

@@ -21,7 +21,7 @@ from dicom_node.receive.c_store import CStoreHandler
 from dicom_node.receive.contexts import support, supported_contexts
 from dicom_node.receive.disk_space import DiskGuard
 from dicom_node.receive.limits import Limits
-from dicom_node.receive.listeners import TlsServer, accept, listen
+from dicom_node.receive.listeners import Behind, TlsServer, accept, listen
 from dicom_node.receive.per_minute import PerMinute
 from dicom_node.receive.priority import PriorityRule
 from dicom_node.receive.prompt import PromptConnection
@@ -104,6 +104,7 @@ class Receiver:
         self._quotas = Quotas(config.quotas, inbox.stored_bytes)
         self._c_store = CStoreHandler(self._reception, self._links, audit, self._floods)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
+        self._behind = Behind(node.proxies, self._artim, self._floods)
         self._watchdog = AssociationWatchdog(
             self._links, audit, self._artim, limits, self._floods.flush
         )
@@ -134,7 +135,7 @@ class Receiver:
         ae.acse_timeout = self._artim
         if self._plain_is_open:
             address = (self._node.host, self._node.port)
-            self._servers.append(listen(ae, address, self._handlers()))
+            self._servers.append(listen(ae, address, self._handlers(), self._behind))
         if self._tls.port is not None:
             self._servers.append(self._listen_for_tls(ae, self._tls.port))
         for server in self._servers:
@@ -143,9 +144,9 @@ class Receiver:
 
     def _listen_for_tls(self, ae: AE, port: int) -> TlsServer:
         context = ReloadingContext(self._tls)
-        server = cast("TlsServer", listen(ae, (self._node.host, port), self._handlers(), TlsServer))
+        address = (self._node.host, port)
+        server = cast("TlsServer", listen(ae, address, self._handlers(), self._behind, TlsServer))
         server.tls = context
-        server.handshake_seconds = self._artim
         server.handshakes = Handshakes(self._limits.silent)
         server.on_cut = self._too_many
         server.on_failure, server.on_reload = self._tls_failed, self._tls_reloaded
