@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 REFUSED = "refused"  # folder for files that a person must look at
 LARGEST_FILE = 64 * 2**20  # bytes
+_MOST_MESSAGES = 10_000  # in a file
 _STILL_SECONDS = 2.0  # a file that changed since is perhaps still being written
 _AT_ONCE = 500  # files a round
 
@@ -40,16 +42,19 @@ class MessageFolder:
 
     def step(self) -> int:
         """Take the files that lie there; how many."""
-        taken = 0
+        taken, trouble = 0, None
         try:
             for path in self._due():
-                self._take(path)
-                taken += 1
-            self._failed = False
+                try:
+                    self._take(path)
+                    taken += 1
+                except OSError as error:  # the other files do not wait for this one
+                    trouble = error
         except OSError as error:
-            if not self._failed:
-                log.error("folder of verdicts cannot be used", reason=error.strerror)
-            self._failed = True
+            trouble = error
+        if trouble is not None and not self._failed:
+            log.error("folder of verdicts cannot be used", reason=trouble.strerror)
+        self._failed = trouble is not None
         return taken
 
     def _due(self) -> Iterator[Path]:
@@ -66,10 +71,11 @@ class MessageFolder:
             yield self._folder / name
 
     def _take(self, path: Path) -> None:
-        if path.stat().st_size > LARGEST_FILE:
+        content = _content(path)
+        if content is None:
             self._refuse(path)
             return
-        messages = split_messages(path.read_bytes())
+        messages = split_messages(content)
         faults = [self._intake.take(each).fault for each in messages]
         if Fault.INTERNAL in faults:  # the database cannot be written: again in the next round
             return
@@ -81,5 +87,20 @@ class MessageFolder:
     def _refuse(self, path: Path) -> None:
         refused = self._folder / REFUSED
         refused.mkdir(exist_ok=True, mode=0o700)
+        if refused.is_symlink():  # of another user of the folder: no report leaves it
+            raise OSError(errno.ELOOP, f"{refused} is a symbolic link", str(refused))
         with suppress(FileNotFoundError):
             path.rename(refused / path.name)
+
+
+def _content(path: Path) -> bytes | None:
+    """What the file holds; None if it is too much. Raises OSError if it is no file any more.
+
+    Other users may write to the folder: what was a file a moment ago may be a link or a pipe now.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        content = file.read(LARGEST_FILE + 1)
+    too_much = len(content) > LARGEST_FILE or content.count(b"MSH") > _MOST_MESSAGES
+    return None if too_much else content

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _TEXT = frozenset({"TX", "FT", "ST"})
 _CODED = frozenset({"CE", "CWE", "CNE", "CF"})
+_MOST_CODES = 100  # of one OBX that are read; a report has a few
 _REFERENCE = frozenset({"RP", "HD", "UI", "ST", "EI"})
 _FINAL_LINES = frozenset({"", "F", "C"})  # OBX-11
 #: OBX-3 -> heading: suffixes of HL7 v2.5.1 7.1.1 and LOINC codes of sections.
@@ -195,7 +196,7 @@ def _observe(segment: Segment, order: Order) -> None:
     if kind in _TEXT:
         order.sections.append((title, segment.text(5)))
     elif kind in _CODED:
-        for number in range(1, len(segment.repetitions(5)) + 1):
+        for number in range(1, min(len(segment.repetitions(5)), _MOST_CODES) + 1):
             for first in (1, 4):
                 code = segment.value(5, first, repetition=number)
                 order.codes.append((segment.value(5, first + 2, repetition=number), code))

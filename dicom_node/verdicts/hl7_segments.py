@@ -38,13 +38,16 @@ class Segment:
     def __init__(self, segment: hl7.Segment, separators: str, escape: str) -> None:
         self.name = str(segment[0]) if len(segment) else ""
         self._fields = segment
+        self._split: dict[int, list[str]] = {}
         _, self._field, self._repetition, self._component, self._part = tuple(separators[:5])
         self._escape = escape
 
     def repetitions(self, number: int) -> list[str]:
         """The repetitions of a field as they are."""
-        raw = str(self._fields[number]) if number < len(self._fields) else ""
-        return raw.split(self._repetition)
+        if number not in self._split:  # of a field with very many, this takes some time
+            raw = str(self._fields[number]) if number < len(self._fields) else ""
+            self._split[number] = raw.split(self._repetition)
+        return self._split[number]
 
     def value(self, number: int, component: int = 1, *, part: int = 1, repetition: int = 1) -> str:
         """A component of a field, or a part of it, without escape sequences."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,40 @@ def test_a_folder_is_emptied_and_keeps_what_a_person_must_look_at(site: Site) ->
     assert len(site.verdicts()) == 2
     site.folder.rename(site.folder.with_name("gone"))
     assert watched.step() == 0
+
+
+def test_other_users_of_the_folder_lead_no_report_away_and_stop_no_other(site: Site) -> None:
+    """A link in place of a folder or file is not followed; what can be taken is taken."""
+    elsewhere = site.folder.with_name("elsewhere")
+    elsewhere.mkdir()
+    (site.folder / REFUSED).symlink_to(elsewhere)
+    unknown, good = (
+        _drop(site, "1.hl7", oru(accession="A99")),
+        _drop(site, "2.hl7", oru("Pneumonia.")),
+    )
+    (site.folder / "3.hl7").symlink_to(_drop(site, ".secret", oru(accession="A18")))
+    os.mkfifo(site.folder / "4.hl7")
+    assert MessageFolder(site.folder, site.intake, site.node.clock).step() == 1
+    assert unknown.exists()
+    assert not good.exists()
+    assert not list(elsewhere.iterdir())
+    assert site.verdicts() == [("1.2", "pneumonia")]
+
+
+def test_a_file_of_very_many_messages_is_left_to_a_person(site: Site) -> None:
+    """They would take gigabytes of memory."""
+    _drop(site, "1.hl7", b"MSH\r" * 20_000)
+    MessageFolder(site.folder, site.intake, site.node.clock).step()
+    assert (site.folder / REFUSED / "1.hl7").exists()
+    assert site.intake.flush().fates[Fate.UNREADABLE] == 0
+
+
+def test_a_field_of_very_many_codes_is_read_in_time(site: Site) -> None:
+    """The first hundred count."""
+    began = time.process_time()
+    content = oru("Pneumonia.", codes="J18.9^Pneumonia^I10" + "~a^b^c" * 30_000)
+    assert site.intake.take(content).code == "AA"
+    assert time.process_time() - began < 10  # a second; it took minutes
 
 
 def test_names_birth_dates_and_texts_of_reports_are_kept_nowhere(
