@@ -27,6 +27,8 @@ TESTS = {
     "streams that contradict their header": "tests/node/pixels/test_roads.py",
     "candidates that change": "tests/node/cli/test_candidates.py",
     "spreadsheets of verdicts": "tests/node/verdicts/test_spreadsheet.py",
+    "reports by HL7 and their folder": "tests/node/verdicts/test_intake.py",
+    "answers of an HL7 receiver": "tests/node/deliver/test_hl7.py",
 }
 
 
