@@ -47,14 +47,13 @@ def test_the_unit_starts_this_installation(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    """Every key and value is known; a system call group may be newer than this systemd."""
+    """Every key, value and group of system calls is known, to older versions, too."""
     _init(tmp_path)
     unit = tmp_path / "dicom-node.service"
     done = subprocess.run(
         ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
     )
-    said = [line for line in done.stderr.splitlines() if "@sandbox" not in line]
-    assert (done.returncode, said) == (0, [])
+    assert (done.returncode, done.stderr) == (0, "")
     assert "Type=notify" in unit.read_text()
 
 
