@@ -102,7 +102,7 @@ class Intake:
         return Verdict(
             finding=opinion.finding,
             source=Source.HL7,
-            given_at=min(order.given_at or now, now),  # one from the future would count for ever
+            given_at=min(order.given_at or now, now),  # one from the future would count without end
             given_by=reader_key(self._secret, order.reader),
             study_instance_uid=order.study_instance_uid or None,
             accession_keys=tuple(accession_key(self._secret, each) for each in order.numbers),
