@@ -12,10 +12,7 @@ from dicom_node.audit.best_effort import record_or_log
 from dicom_node.receive.arrival import SpoolingDimse
 from dicom_node.receive.associations import Link, Links
 from dicom_node.receive.c_store import CStoreHandler
-from dicom_node.receive.disk_space import DiskGuard
-from dicom_node.receive.per_minute import PerMinute
-from dicom_node.receive.quotas import PeerGuard, Quotas
-from dicom_node.receive.reception import Reception, Rules, Spool
+from dicom_node.receive.keeping import Keeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,22 +56,18 @@ class Door:
         self._own = config.node.ae_title
         self._peer = peer
         self._audit = audit
-        self._spool = Spool(data_dir=config.node.data_dir)
-        self._spool.create()
-        self._disk = DiskGuard(config.node.data_dir, config.spool, audit)
-        self._quotas = Quotas(config.quotas, inbox.stored_bytes)
+        self._keeping = Keeping.of(config, inbox, audit, clock, secret)
+        self._keeping.spool.create()
         self._links = Links()
-        self._floods = PerMinute(audit)
-        reception = Reception(self._spool, inbox, audit, clock, Rules.of(config, secret))
-        self._handler = CStoreHandler(reception, self._links, audit, self._floods)
+        self._handler = CStoreHandler(self._keeping, self._links)
 
     @contextmanager
     def open_to(self, assoc: Association) -> Iterator[None]:
         """Keep what this association sends during a ``with`` block."""
         title, peer = self._own, self._peer
         link = Link(address=peer.host, called=title, calling=peer.ae_title, admitted=True)
-        guard = PeerGuard(self._disk, self._quotas, link)
-        dimse = SpoolingDimse(assoc, self._spool.incoming, guard, _Quiet())
+        guard = self._keeping.guard(link)
+        dimse = SpoolingDimse(assoc, self._keeping.spool.incoming, guard, _Quiet())
         self._links.add(assoc, link)
         assoc.dimse = dimse
         assoc.bind(evt.EVT_C_STORE, self._handler.answer)
@@ -84,6 +77,6 @@ class Door:
         finally:
             dimse.discard()
             self._links.remove(assoc)
-            self._floods.flush(everything=True)
+            self._keeping.floods.flush(everything=True)
             if link.recorded:
                 record_or_log(self._audit, link.closing_event())

@@ -157,11 +157,14 @@ class HttpConfig(Section):
     port: Port | None = None
     users_file: Path | None = None  # lines name:passcode, as node.users_file
     user_header: Word | None = None  # set by a reverse proxy on this machine
+    dicomweb: bool = False  # whether films may come by STOW-RS
 
     @model_validator(mode="after")
     def _check_access(self) -> Self:
         if self.users_file and self.user_header:
             raise ValueError("give users_file or user_header, not both")
+        if self.dicomweb and self.port is None:
+            raise ValueError("dicomweb needs port")
         if self.is_local:
             return self
         if self.user_header:

@@ -43,7 +43,7 @@ def overview(created: Created) -> Iterator[str]:
     """Sections 1 and 2."""
     yield heading("1", "Overview")
     yield (
-        "The node receives radiographs by C-STORE, reads the frontal chest films among them with "
+        "The node receives radiographs by C-STORE (and by STOW-RS, if that is on), reads the frontal chest films among them with "
         "a cascade of three neural networks, and sends the results as new objects of the same "
         "study: by C-STORE, by STOW-RS, or into a folder.\n"
     )
@@ -79,7 +79,7 @@ def overview(created: Created) -> Iterator[str]:
     yield table(
         ("Service", "User Agent", "Origin Server"),
         [
-            ("1.3.2 Studies Web Service: Store (STOW-RS)", "Y", "N"),
+            ("1.3.2 Studies Web Service: Store (STOW-RS)", "Y", "Y, if `http.dicomweb` is on"),
             (
                 "1.3.2 Studies Web Service: Retrieve (WADO-RS)",
                 "Y, metadata, by `dicom-node doctor destination` only",

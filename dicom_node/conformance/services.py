@@ -91,14 +91,21 @@ def _web() -> Iterator[str]:
     yield heading("5.3.2", "Studies Web Service")
     yield heading("5.3.2.1", "Media Types")
     yield (
-        "Requests are multipart/related with one application/dicom part. Responses are requested "
-        "as application/dicom+json; application/dicom+xml is understood, too.\n"
+        "As user agent: requests are multipart/related with one application/dicom part. Responses "
+        "are requested as application/dicom+json; application/dicom+xml is understood, too. As "
+        "origin server: requests are multipart/related with any number of application/dicom parts; "
+        "responses are application/dicom+json, those that concern no object text/plain.\n"
     )
     yield heading("5.3.2.3", "Store Transaction")
     yield (
-        "POST to `{url}/studies`, one object in each request, in its own transfer syntax. The "
+        "As user agent: POST to `{url}/studies`, one object in each request, in its own transfer syntax. The "
         "object's item in the response decides, else the HTTP status, see 7.3.3. Redirects are "
-        "not followed; the machine's proxy settings and passwords are not used.\n"
+        "not followed; the machine's proxy settings and passwords are not used.\n\n"
+        "As origin server, if `http.dicomweb` is on: POST to `/studies` or `/studies/{study}` at "
+        "`http.port`, with the login of the page. Each object passes the checks, quotas and records "
+        "of C-STORE, in the SOP classes and transfer syntaxes of 1.1 and 7.2.1.4, and is stored "
+        "durably before the response. The user's name stands in the place of the calling AE title. "
+        "Nothing is retrieved, so items have no Retrieve URL (0008,1190).\n"
     )
     yield heading("5.3.2.4", "Search Transaction")
     yield "GET `{url}/studies?limit=1`, to test whether the service answers.\n"

@@ -21,6 +21,15 @@ from dicom_node.receive.associations import Rejection
 from dicom_node.receive.contexts import supported_contexts
 from dicom_node.receive.scp import MAX_PDU
 from dicom_node.receive.store_status import STATUS, SUCCESS, StoreFault
+from dicom_node.receive.stow import (
+    ALL_STORED,
+    BAD_REQUEST,
+    BUSY,
+    NONE_STORED,
+    SOME_STORED,
+    TOO_LARGE,
+    WRONG_TYPE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -223,6 +232,26 @@ def _status_codes() -> Iterator[str]:
         "object, the HTTP status decides; a success that does not name the object is a failure.\n"
     )
     yield table(("HTTP Status", "Further Meaning", "Behaviour"), map(_http, HTTP_STATUS))
+    yield (
+        "Answers as origin server. Failure Reason of each object that is not stored is the status "
+        "code that C-STORE would have had, see 7.3.2.5.2.\n"
+    )
+    yield table(
+        ("HTTP Status", "When"),
+        [
+            (ALL_STORED, "all objects are stored"),
+            (SOME_STORED, "some are, and some failed"),
+            (
+                BAD_REQUEST,
+                "the body is malformed or ends too early: objects before that are stored",
+            ),
+            (NONE_STORED, "no object is stored"),
+            (TOO_LARGE, "the objects are larger than `spool.max_object_mb`, or there are too many"),
+            (WRONG_TYPE, "the body is not multipart/related with application/dicom"),
+            (BUSY, "disk, quota, number of requests or a receiver that is away: send again later"),
+            ("401, 403", "the login is missing or wrong"),
+        ],
+    )
 
 
 def _names(syntaxes: Iterable[UID]) -> str:

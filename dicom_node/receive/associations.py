@@ -75,6 +75,7 @@ class Link:
     recorded: bool = False  # the audit log has its acceptance
     certificate: str = ""  # subject of the peer's certificate, if it showed one
     common_name: str = ""  # of that certificate
+    service: str = ""  # by which it came, if not DIMSE
     overdue: int = 0  # checks in a row that found it hanging
 
     @property
@@ -83,7 +84,8 @@ class Link:
         who: dict[str, object] = {
             "calling": self.calling, "called": self.called, "address": self.address
         }  # fmt: skip
-        return {**who, "certificate": self.certificate} if self.certificate else who
+        more = {"service": self.service, "certificate": self.certificate}
+        return who | {name: value for name, value in more.items() if value}
 
     def record(self, write: Callable[..., object], *events: AuditEvent) -> bool:
         """Write events about this association, the first time preceded by its acceptance.

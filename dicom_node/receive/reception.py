@@ -116,8 +116,13 @@ class Reception:
         """Decide by this rule which of the instances that arrive from now on are urgent."""
         self._rules = replace(self._rules, priority=priority)
 
-    def keep(self, arrival: Arrival, link: Link) -> None:
+    def keep(self, arrival: Arrival, link: Link, study_instance_uid: str | None = None) -> None:
         """Keep the instance, durably. When this returns, Success may be answered.
+
+        Parameters
+        ----------
+        study_instance_uid
+            The study that it must belong to; None: any.
 
         Raises
         ------
@@ -136,6 +141,8 @@ class Reception:
             self._rules.priority.tag,
         )
         check_identity(header, arrival.sop_class_uid, arrival.sop_instance_uid)
+        if study_instance_uid not in (None, header.study_instance_uid):
+            raise StoreRefused(StoreFault.INSTANCE_MISMATCH, "not of the study that was announced")
         if self._is_own(header.sop_instance_uid):
             self._record(AuditKind.OWN_RESULT_RECEIVED, header, arrival, link)
             return

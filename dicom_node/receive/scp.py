@@ -19,14 +19,11 @@ from dicom_node.receive.arrival import SpoolingDimse
 from dicom_node.receive.associations import Link, Links, Rejection
 from dicom_node.receive.c_store import CStoreHandler
 from dicom_node.receive.contexts import support, supported_contexts
-from dicom_node.receive.disk_space import DiskGuard
+from dicom_node.receive.keeping import Keeping
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.listeners import Behind, TlsServer, accept, listen
-from dicom_node.receive.per_minute import PerMinute
 from dicom_node.receive.priority import PriorityRule
 from dicom_node.receive.prompt import PromptConnection
-from dicom_node.receive.quotas import PeerGuard, Quotas
-from dicom_node.receive.reception import Reception, Rules, Spool
 from dicom_node.receive.silent import Handshakes
 from dicom_node.receive.store_status import SUCCESS
 from dicom_node.receive.upper_layer import UpperLayer
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Config
     from dicom_node.ports import Audit, Clock, Inbox
+    from dicom_node.receive.per_minute import PerMinute
 
 # Formatting every PDU for an unused log costs more than receiving it.
 _config.LOG_HANDLER_LEVEL = "none"
@@ -70,6 +68,11 @@ class Receiver:
         The node's, with which the UIDs of its results are derived.
     handlers
         Returns pynetdicom handlers for other services.
+
+    Attributes
+    ----------
+    keeping
+        What keeps objects, for another door.
     """
 
     def __init__(  # noqa: PLR0913
@@ -88,8 +91,7 @@ class Receiver:
         self._tls = config.tls
         self._plain_is_open = config.plain_is_open
         self._audit = audit
-        self._spool = Spool(data_dir=node.data_dir)
-        self._disk = DiskGuard(node.data_dir, config.spool, audit)
+        self.keeping = Keeping.of(config, inbox, audit, clock, secret)
         self._more_handlers = handlers
         self._limits = limits
         self._cut_recorded = -_CUT_SECONDS
@@ -98,11 +100,8 @@ class Receiver:
         self._identities = UserIdentities(node.users_file)
         self._links = Links()
         self._classes: frozenset[str] = frozenset()  # the SOP classes that are served
-        rules = Rules.of(config, secret)
-        self._reception = Reception(self._spool, inbox, audit, clock, rules)
-        self._floods = PerMinute(audit)
-        self._quotas = Quotas(config.quotas, inbox.stored_bytes)
-        self._c_store = CStoreHandler(self._reception, self._links, audit, self._floods)
+        self._floods = self.keeping.floods
+        self._c_store = CStoreHandler(self.keeping, self._links)
         self._artim = min(node.artim_seconds, node.network_timeout_seconds)  # PS3.8 9.1.5
         self._behind = Behind(node.proxies, self._artim, self._floods)
         self._watchdog = AssociationWatchdog(
@@ -121,7 +120,7 @@ class Receiver:
         """Prepare the spool, bind the port, accept associations in the background."""
         # pydicom quotes a malformed UID of a command set, and Python remembers every such warning.
         warnings.filterwarnings("ignore", module="pydicom.valuerep")
-        self._spool.prepare()
+        self.keeping.spool.prepare()
         ae = AE(ae_title=self._node.ae_title)
         ae.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
         ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -165,7 +164,7 @@ class Receiver:
         if node.users_file != self._node.users_file:
             self._identities = UserIdentities(node.users_file)
         self._node, self._access = node, access
-        self._reception.prefer(priority)
+        self.keeping.reception.prefer(priority)
 
     def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Stop listening, let associations end, abort those that do not end in time."""
@@ -229,9 +228,9 @@ class Receiver:
         assoc = event.assoc
         link = Link(address=str(assoc.requestor.address))
         self._links.add(assoc, link)
-        guard = PeerGuard(self._disk, self._quotas, link)
+        guard = self.keeping.guard(link)
         connection = PromptConnection(assoc)
-        assoc.dimse = SpoolingDimse(assoc, self._spool.incoming, guard, connection)
+        assoc.dimse = SpoolingDimse(assoc, self.keeping.spool.incoming, guard, connection)
         if (wrapped := assoc.dul.socket) is not None and wrapped.socket is not None:
             wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Without a timeout, a peer that stops in the middle of a PDU would hold a thread.

@@ -91,6 +91,12 @@ def _receive(_owner: str, config: Config, term: Term) -> None:
         handlers=commitment.handlers,
     )
     receiver.start()
+    door = None
+    if config.http.dicomweb:
+        from dicom_node.receive.stow_door import StowDoor
+
+        door = StowDoor(config, receiver.keeping)
+        door.start()
     for alarm in access(config):
         log.warning("open to the network", reason=alarm.sentence)
     log.info("listening", ae_title=config.node.ae_title, ports=receiver.ports)
@@ -98,6 +104,8 @@ def _receive(_owner: str, config: Config, term: Term) -> None:
     while (following := term.following()) is not None:
         receiver.reload(following)
         commitment.reload(following)
+    if door is not None:
+        door.stop()
     receiver.stop()
     store.close()
 

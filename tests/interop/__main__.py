@@ -20,6 +20,7 @@ from interop import (
     associations,
     backfill,
     install,
+    messages,
     monitoring,
     pictures,
     roundtrip,
@@ -76,7 +77,7 @@ def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> 
                 yield from check()
             except _BROKEN as error:
                 yield _broken(name, error)
-    if names and set(names) <= {associations.NAME, backfill.NAME, monitoring.NAME}:
+    if names and set(names) <= _without_round_trip(out, missing).keys():
         return
     try:
         models_dir, sick, well = tuned_models(out / "tuning")
@@ -98,6 +99,7 @@ def _without_round_trip(
     return {
         associations.NAME: lambda: iter([associations.check(out / associations.NAME)]),
         backfill.NAME: lambda: backfill.check(out / backfill.NAME),
+        messages.NAME: lambda: messages.check(out / messages.NAME),
         monitoring.NAME: lambda: monitoring.check(out / monitoring.NAME, missing),
     }
 

@@ -12,6 +12,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Bytes; a slower request is cut.
+A_SECOND = 128 * 1024
+
 
 class PromptConnection(H11Protocol):
     """uvicorn's connection with a deadline for each exchange, and a limit of their number.
@@ -20,13 +23,15 @@ class PromptConnection(H11Protocol):
     minute, would take every descriptor of the process.
     """
 
-    #: From the connection, or from the last answer, to the end of the next one.
+    #: From the connection, or from the last answer, to the end of the next one; and a second more
+    #: for each `A_SECOND` bytes of a request.
     seconds: ClassVar[float] = 60.0
     #: Open connections; of more, the oldest is cut.
     most: ClassVar[int] = 256
 
     _late: asyncio.TimerHandle
     _since: float
+    _received: int
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the first exchange."""
@@ -35,6 +40,14 @@ class PromptConnection(H11Protocol):
         if len(self.connections) > self.most:
             ours = [each for each in self.connections if isinstance(each, PromptConnection)]
             min(ours, key=lambda each: each._since).cut()
+
+    def data_received(self, data: bytes) -> None:
+        """Give a large request more time while it comes."""
+        self._received += len(data)
+        self._late.cancel()
+        allowed = self.seconds + self._received / A_SECOND
+        self._late = self.loop.call_at(self._since + allowed, self.cut)
+        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -52,7 +65,7 @@ class PromptConnection(H11Protocol):
         self.transport.abort()
 
     def _begin(self) -> None:
-        self._since = self.loop.time()
+        self._since, self._received = self.loop.time(), 0
         self._late = self.loop.call_later(self.seconds, self.cut)
 
 

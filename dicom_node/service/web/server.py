@@ -24,6 +24,7 @@ from dicom_node.service.web.access import Access
 from dicom_node.service.web.connection import PromptConnection, PromptSettings
 from dicom_node.service.web.history import History
 from dicom_node.service.web.metrics import Look, NodeMetrics
+from dicom_node.service.web.stow import stow_routes
 from dicom_node.service.work_alarms import every_alarm
 from dicom_node.store.status import read_status
 from dicom_node.tls.context import server_context
@@ -154,7 +155,8 @@ def application(config: Config, store: Store, clock: Clock) -> Starlette:
     history = History(lines=store.audit, folder=config.run_dir)
     registry.register(NodeMetrics(config=config, history=history, look=pages.look, clock=clock))
     hosts = _HOSTS if config.http.is_local else ["*"]  # a page elsewhere has no passcode
-    guarded = Access.of(config.http).guarded
+    access = Access.of(config.http)
+    guarded = access.guarded
     return Starlette(
         routes=[
             Route("/", guarded(pages.overview)),
@@ -164,6 +166,7 @@ def application(config: Config, store: Store, clock: Clock) -> Starlette:
             Route("/healthz", pages.health),
             Route("/readyz", pages.ready),
             Route("/metrics", pages.metrics),
+            *(stow_routes(config, access) if config.http.dicomweb else ()),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
     )
