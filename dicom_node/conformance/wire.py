@@ -243,7 +243,7 @@ def _status_codes() -> Iterator[str]:
             (SOME_STORED, "some are, and some failed"),
             (
                 BAD_REQUEST,
-                "the body is malformed or ends too early: objects before that are stored",
+                "the body is malformed or ends too early; objects before that stay",
             ),
             (NONE_STORED, "no object is stored"),
             (TOO_LARGE, "the objects are larger than `spool.max_object_mb`, or there are too many"),

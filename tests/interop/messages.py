@@ -1,4 +1,4 @@
-"""A film comes by STOW-RS from dicomweb-client and leaves as messages: HL7 receiver, FHIR server."""
+"""A film comes by STOW-RS from dicomweb-client and leaves as messages, by HL7 and FHIR."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.mllp import Mllp
 from support.peer import free_port, wait_until
 from support.running import COMMAND, RunningNode, running_node
 
-from dicom_node.config import FhirDestination, Hl7Destination
+from dicom_node.config import Destination, FhirDestination, Hl7Destination
 
 NAME = "messages"
 _PATIENCE = 180.0  # seconds
@@ -24,7 +24,7 @@ def check(out: Path) -> Iterator[Verdict]:
     """Run a node with both kinds of destination; its first messages are refused or not answered."""
     out.mkdir(parents=True)
     with Mllp([None]) as mllp, Fhir([500]) as server:
-        destinations = [
+        destinations: list[Destination] = [
             Hl7Destination(name="ris", kind="hl7", host="127.0.0.1", port=mllp.port),
             FhirDestination(name="ehr", kind="fhir", url=server.url),
         ]
@@ -67,9 +67,7 @@ def _not_linked(server: Fhir) -> Iterator[str]:
 
 def _not_answered(node: RunningNode) -> Iterator[str]:
     for name in ("ris", "ehr"):
-        command = [*COMMAND, "doctor", "destination", name, "--test-study"]
-        done = subprocess.run(
-            [*command, "--config", node.config], capture_output=True, text=True, check=False
-        )
+        command = [COMMAND, "doctor", "destination", name, "--test-study", "--config", node.config]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             yield f"{name}: {done.stdout[-400:]}{done.stderr[-400:]}"

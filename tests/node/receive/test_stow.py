@@ -160,7 +160,7 @@ def test_a_body_that_ends_early_is_no_success(node: Node) -> None:
     ],
 )
 def test_a_refusal_has_its_reason_and_its_line(
-    node: Node, change: dict[str, object], reason: int
+    node: Node, change: dict[str, Any], reason: int
 ) -> None:
     """The codes of C-STORE, and the same line in the audit log."""
     film = small_film(**change)

@@ -12,6 +12,7 @@ import pytest
 import requests
 import uvicorn
 from dicomweb_client import DICOMwebClient
+from pydicom.uid import CTImageStorage
 from requests.auth import HTTPBasicAuth
 from starlette.applications import Starlette
 from support.receiving import MemoryStore, eventually, receiver, small_film
@@ -53,7 +54,7 @@ def doors(
 def test_a_client_stores_a_study(tmp_path: Path) -> None:
     """dicomweb-client: every object is named in the answer; one of another class as failed."""
     films = [small_film(seed) for seed in range(3)]
-    films[2].SOPClassUID = films[2].file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    films[2].SOPClassUID = films[2].file_meta.MediaStorageSOPClassUID = CTImageStorage
     with doors(tmp_path / ("deep" * 30)) as (port, store):  # a socket's path has 107 characters
         client = DICOMwebClient(f"http://127.0.0.1:{port}")
         said = client.store_instances(films)
