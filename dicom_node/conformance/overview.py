@@ -44,8 +44,8 @@ def overview(created: Created) -> Iterator[str]:
     yield heading("1", "Overview")
     yield (
         "The node receives radiographs by C-STORE (and by STOW-RS, if that is on), reads the "
-        "frontal chest films among them with a cascade of three neural networks, and sends the results as new objects of the same "
-        "study: by C-STORE, by STOW-RS, or into a folder.\n"
+        "frontal chest films among them with a cascade of three neural networks, and sends the "
+        "results as new objects of the same study: by C-STORE, by STOW-RS, or into a folder.\n"
     )
     yield heading("1.1", "Content and Transfer")
     yield table(

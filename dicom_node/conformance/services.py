@@ -99,12 +99,14 @@ def _web() -> Iterator[str]:
     yield heading("5.3.2.3", "Store Transaction")
     yield (
         "As user agent: POST to `{url}/studies`, one object in each request, in its own transfer "
-        "syntax. The object's item in the response decides, else the HTTP status, see 7.3.3. Redirects are "
-        "not followed; the machine's proxy settings and passwords are not used.\n\n"
+        "syntax. The object's item in the response decides, else the HTTP status, see "
+        "7.3.3. Redirects are not followed; the machine's proxy settings and passwords are not "
+        "used.\n\n"
         "As origin server, if `http.dicomweb` is on: POST to `/studies` or `/studies/{study}` at "
         "`http.port`, with the login of the page. Each object passes the checks, quotas and "
-        "records of C-STORE, in the SOP classes and transfer syntaxes of 1.1 and 7.2.1.4, and is stored "
-        "durably before the response. The user's name stands in the place of the calling AE title. "
+        "records of C-STORE, in the SOP classes and transfer syntaxes of 1.1 and 7.2.1.4, and is "
+        "stored durably before the response. The user's name stands in the place of the calling "
+        "AE title. "
         "Nothing is retrieved, so items have no Retrieve URL (0008,1190).\n"
     )
     yield heading("5.3.2.4", "Search Transaction")

@@ -11,16 +11,13 @@ import struct
 import uuid
 from dataclasses import dataclass, field
 from email.message import Message
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
-from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.receive.arrival import Arrival
 from dicom_node.receive.contexts import STORED
 from dicom_node.receive.keeping import loggable
@@ -35,8 +32,9 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for each
 _LARGEST_META = 1 << 16  # bytes; File Meta Information takes about 300
 _PREAMBLE = 132  # bytes: preamble and prefix (PS3.10 7.1)
 _GROUP = b"\x02\x00"
-# PS3.5 7.1.2: group, (element), VR, 16-bit length; after these VRs 32 bits follow instead
-_ELEMENT = struct.Struct("<2s2x2sH")
+_CLASS, _INSTANCE, _SYNTAX = 0x0002, 0x0003, 0x0010  # elements of the group
+# PS3.5 7.1.2: group, element, VR, 16-bit length; after these VRs 32 bits follow instead
+_ELEMENT = struct.Struct("<2sH2sH")
 _LONG_VRS = (b"OB", b"UN", b"SQ", b"UT", b"UC", b"UR", b"OW", b"OD", b"OF", b"OL", b"OV")
 _MOST_PARTS = 10_000
 _DICOM = "application/dicom"
@@ -168,15 +166,13 @@ class StowRequest:
 
     def _open(self, part: _Part) -> None:
         """Open a file in the spool once the File Meta Information is whole."""
-        end = _end_of_meta(part.head)
-        if end is None or len(part.head) < end:
+        meta = _meta(part.head)
+        if meta is None:
             return
-        meta = _meta(bytes(part.head[:end]))
-        part.sop_class_uid = str(meta.get("MediaStorageSOPClassUID", ""))
-        part.sop_instance_uid = str(meta.get("MediaStorageSOPInstanceUID", ""))
-        syntax = str(meta.get("TransferSyntaxUID", ""))
-        known = STORED.get(UID(part.sop_class_uid))
-        if known is not None and syntax not in known.transfer_syntaxes:
+        end, uids = meta
+        part.sop_class_uid, part.sop_instance_uid = uids[_CLASS], uids[_INSTANCE]
+        syntax = uids[_SYNTAX]
+        if part.sop_class_uid in STORED and syntax not in _syntaxes(part.sop_class_uid):
             raise StoreRefused(StoreFault.SOP_CLASS, "transfer syntax not supported")
         part.arrival = Arrival(
             self._keeping.spool.incoming / f"{uuid.uuid4().hex}.part",
@@ -222,39 +218,39 @@ def _boundary(content_type: str) -> str:
     return boundary
 
 
-def _end_of_meta(head: bytes | bytearray) -> int | None:
-    """Where the File Meta Information ends, in bytes; None if more must arrive to know.
+def _syntaxes(sop_class_uid: str) -> tuple[str, ...]:
+    return STORED[UID(sop_class_uid)].transfer_syntaxes
 
-    Some clients leave out preamble, prefix and group length.
+
+def _meta(head: bytes | bytearray) -> tuple[int, dict[int, str]] | None:
+    """Where the File Meta Information ends, in bytes, and its UIDs; None if more must arrive.
+
+    Some clients leave out preamble, prefix and group length. pydicom is not asked: it warns of
+    malformed UIDs, quoting them.
 
     Raises
     ------
     StoreRefused
         It is not a DICOM file (PS3.10 7.1).
     """
+    uids = dict.fromkeys((_CLASS, _INSTANCE, _SYNTAX), "")
     at = start = 0 if head.startswith(_GROUP) else _PREAMBLE
-    while len(head) >= at + _ELEMENT.size:
-        group, vr, short = _ELEMENT.unpack_from(head, at)
+    while len(head) >= at + _ELEMENT.size + 4:
+        group, element, vr, length = _ELEMENT.unpack_from(head, at)
         if group != _GROUP and at > start:
-            return at
+            return at, uids
         if group != _GROUP or (start and head[start - 4 : start] != b"DICM"):
             raise StoreRefused(StoreFault.UNPARSABLE, "not a DICOM file")
-        if vr not in _LONG_VRS:
-            at += _ELEMENT.size + short
-        elif len(head) >= at + _ELEMENT.size + 4:
-            at += _ELEMENT.size + 4 + int.from_bytes(head[at + 8 : at + 12], "little")
-        else:
-            return None
+        value = at + _ELEMENT.size
+        if vr in _LONG_VRS:
+            length = int.from_bytes(head[value : value + 4], "little")
+            value += 4
+        at = value + length
         if at - start > _LARGEST_META:
             raise StoreRefused(StoreFault.BOUNDS, "File Meta Information is too long")
+        if element in uids:
+            uids[element] = head[value:at].rstrip(b"\0 ").decode("ascii", "replace")
     return None
-
-
-def _meta(head: bytes) -> Dataset:
-    try:
-        return dcmread(BytesIO(head), force=True).file_meta
-    except MALFORMED:
-        raise StoreRefused(StoreFault.UNPARSABLE, "File Meta Information does not parse") from None
 
 
 def _reference(part: _Part) -> Dataset:

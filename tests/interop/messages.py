@@ -22,7 +22,7 @@ _PATIENCE = 180.0  # seconds
 
 def check(out: Path) -> Iterator[Verdict]:
     """Run a node with both kinds of destination; its first messages are refused or not answered."""
-    out.mkdir(parents=True)
+    (out / "node").mkdir(parents=True)
     with Mllp([None]) as mllp, Fhir([500]) as server:
         destinations: list[Destination] = [
             Hl7Destination(name="ris", kind="hl7", host="127.0.0.1", port=mllp.port),
@@ -67,7 +67,9 @@ def _not_linked(server: Fhir) -> Iterator[str]:
 
 def _not_answered(node: RunningNode) -> Iterator[str]:
     for name in ("ris", "ehr"):
-        command = [COMMAND, "doctor", "destination", name, "--test-study", "--config", node.config]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [str(COMMAND), "doctor", "destination", name, "--test-study"]
+        done = subprocess.run(
+            [*command, "--config", str(node.config)], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             yield f"{name}: {done.stdout[-400:]}{done.stderr[-400:]}"

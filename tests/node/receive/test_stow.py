@@ -81,7 +81,11 @@ def node(tmp_path: Path) -> Node:
 def listed(said: dict[str, Any], tag: str) -> list[dict[str, Any]]:
     """SOP Instance UID and Failure Reason of each item of a sequence."""
     return [
-        {name: item[name]["Value"][0] for name in ("00081155", "00081197") if item.get(name)}
+        {
+            tag: item[tag]["Value"][0]
+            for tag in ("00081155", "00081197")
+            if "Value" in item.get(tag, ())
+        }
         for item in said.get(tag, {}).get("Value", [])
     ]
 
