@@ -97,8 +97,14 @@ class Keeping:
             detail = {**link.peer, "reason": refusal.reason}
             self.floods.record(AuditKind.QUOTA_EXCEEDED, "above a quota", detail)
             return refusal
-        log.warning("instance refused", sop_instance_uid=uid, calling=link.calling, **reason)
         detail = {**link.peer, **reason, "status": f"0x{STATUS[refusal.fault]:04X}"}
+        if refusal.fault is StoreFault.DUPLICATE or uid is None:  # a peer can repeat it for nothing
+            self.floods.record(
+                AuditKind.INSTANCE_REFUSED, "instance refused", detail,
+                study_instance_uid=refusal.study_instance_uid, sop_instance_uid=uid,
+            )  # fmt: skip
+            return refusal
+        log.warning("instance refused", sop_instance_uid=uid, calling=link.calling, **reason)
         event = AuditEvent(
             kind=AuditKind.INSTANCE_REFUSED,
             study_instance_uid=refusal.study_instance_uid,

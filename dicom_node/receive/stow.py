@@ -191,7 +191,7 @@ class StowRequest:
         if part is None:
             return
         if part.arrival is None:
-            refusal = part.refusal or StoreRefused(StoreFault.UNPARSABLE, "not a DICOM file")
+            refusal = self._counted(part)
             part.refusal = self._keeping.refuse(refusal, self._link, part.sop_instance_uid)
         else:
             part.refusal = self._keeping.keep(
@@ -199,6 +199,14 @@ class StowRequest:
             )
         self.discard()
         (self.failed if part.refusal is not None else self.stored).append(part)
+
+    def _counted(self, part: _Part) -> StoreRefused:
+        """Why the part is no object; it counts as one."""
+        try:
+            self._guard.begin()
+        except StoreRefused as full:
+            return full
+        return part.refusal or StoreRefused(StoreFault.UNPARSABLE, "not a DICOM file")
 
     def _finish(self) -> None:
         self._ended = True

@@ -227,3 +227,16 @@ def test_another_media_type_is_refused(node: Node, media_type: str, status: int)
     with pytest.raises(BadRequest) as refused:
         StowRequest(node.keeping, Link(address="10.0.0.1"), media_type, None)
     assert refused.value.status == status
+
+
+def test_parts_that_are_no_objects_fill_no_log_and_get_round_no_quota(tmp_path: Path) -> None:
+    """A thousand of them cost their sender its quota, and are two audit lines."""
+    node = Node(tmp_path, quotas=QuotasConfig(peer_objects=600))
+    status, said = node.post([body(*[b"no film" * 30] * 1000)])
+    assert status == 409
+    assert len(listed(said, "00081198")) == 1000
+    node.keeping.floods.flush(everything=True)
+    kinds = node.store.kinds()
+    assert kinds.count(AuditKind.INSTANCE_REFUSED) == 2
+    assert kinds.count(AuditKind.QUOTA_EXCEEDED) == 2
+    assert node.post([body(part10(small_film()))])[0] == 503

@@ -80,12 +80,13 @@ class Web:
 class Hasty(PromptConnection):
     """A connection with limits that a test can wait for."""
 
-    seconds = 1.0
+    seconds = 2.0
     most = 20
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[Web]:
+def web(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Web]:
+    connection: type[PromptConnection] = getattr(request, "param", PromptConnection)
     port = free_port()
     config = Config.model_validate(
         {
@@ -98,7 +99,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
     )
     stop = threading.Event()
     with store_harness(tmp_path) as node:
-        arguments = (config, node.store, node.clock, stop, Hasty)
+        arguments = (config, node.store, node.clock, stop, connection)
         thread = threading.Thread(target=serve, args=arguments)
         thread.start()
         made = Web(node, tmp_path, port)
@@ -303,6 +304,7 @@ def _is_cut_while_it_drips(peer: socket.socket) -> bool:
     return False
 
 
+@pytest.mark.parametrize("web", [Hasty], indirect=True)
 def test_silent_and_slow_connections_are_cut(web: Web) -> None:
     """Of too many, the oldest; a request that drips, at its deadline; the page is there."""
     silent = _connections(web, 30)
