@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,7 +27,8 @@ class PromptConnection(H11Protocol):
     #: From the connection, or from the last answer, to the end of the next one; and a second more
     #: for each `A_SECOND` bytes of a request.
     seconds: ClassVar[float] = 60.0
-    #: Open connections; of more, the oldest is cut.
+    #: Open connections; of more, one is cut: of the address that has most of them, one without a
+    #: request before one with, and the oldest of these.
     most: ClassVar[int] = 256
 
     _late: asyncio.TimerHandle
@@ -38,8 +40,7 @@ class PromptConnection(H11Protocol):
         super().connection_made(transport)
         self._begin()
         if len(self.connections) > self.most:
-            ours = [each for each in self.connections if isinstance(each, PromptConnection)]
-            min(ours, key=lambda each: each._since).cut()
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Give a large request more time while it comes."""
@@ -59,6 +60,21 @@ class PromptConnection(H11Protocol):
         self._late.cancel()
         self._begin()
         super().on_response_complete()
+
+    def _make_room(self) -> None:
+        ours = [each for each in self.connections if isinstance(each, PromptConnection)]
+        crowd = Counter(each._address for each in ours)
+        min(ours, key=lambda each: (-crowd[each._address], not each._is_waiting, each._since)).cut()
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    @property
+    def _is_waiting(self) -> bool:
+        # uvicorn types the cycle as always there
+        cycle: Any = self.cycle
+        return cycle is None or bool(cycle.response_complete)
 
     def cut(self) -> None:
         """Close the connection at once, whatever is still to be sent."""

@@ -286,8 +286,9 @@ def test_a_new_process_reads_the_new_lines_only(tmp_path: Path) -> None:
         assert 0 in asked
 
 
-def _connections(web: Web, count: int) -> list[socket.socket]:
-    return [socket.create_connection(("127.0.0.1", web.port), 10) for _ in range(count)]
+def _connections(web: Web, count: int, source: str = "127.0.0.1") -> list[socket.socket]:
+    address, own = ("127.0.0.1", web.port), (source, 0)
+    return [socket.create_connection(address, 10, own) for _ in range(count)]
 
 
 def _is_cut_while_it_drips(peer: socket.socket) -> bool:
@@ -306,13 +307,16 @@ def _is_cut_while_it_drips(peer: socket.socket) -> bool:
 
 @pytest.mark.parametrize("web", [Hasty], indirect=True)
 def test_silent_and_slow_connections_are_cut(web: Web) -> None:
-    """Of too many, the oldest; a request that drips, at its deadline; the page is there."""
+    """Of too many from one address, the oldest; a dripping request, at its deadline."""
+    (other,) = _connections(web, 1, "127.0.0.2")
     silent = _connections(web, 30)
+    other.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert other.recv(100).startswith(b"HTTP/1.1 200")
     assert web.get("/healthz") == (200, "ok\n")
     assert silent[0].recv(1) == b""
     (slow,) = _connections(web, 1)
     assert _is_cut_while_it_drips(slow)
-    for each in (*silent, slow):
+    for each in (*silent, slow, other):
         each.close()
 
 
