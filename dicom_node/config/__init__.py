@@ -45,10 +45,10 @@ from dicom_node.config.sections import (
     StoreConfig,
     TlsConfig,
     TlsProfile,
-    VerdictsConfig,
     WebhookConfig,
 )
 from dicom_node.config.thresholds import ThresholdOverride, ThresholdsConfig
+from dicom_node.config.verdicts import MllpConfig, VerdictsConfig
 
 __all__ = [
     "AlertsConfig",
@@ -66,6 +66,7 @@ __all__ = [
     "LogConfig",
     "MailConfig",
     "MessageRecipient",
+    "MllpConfig",
     "ModelsConfig",
     "NodeConfig",
     "PriorityConfig",

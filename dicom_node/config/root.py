@@ -25,9 +25,9 @@ from dicom_node.config.sections import (
     SrClass,
     StoreConfig,
     TlsConfig,
-    VerdictsConfig,
 )
 from dicom_node.config.thresholds import ThresholdsConfig
+from dicom_node.config.verdicts import VerdictsConfig
 from dicom_node.domain.values import Edition, ResultKind
 from models import SHIPPED
 

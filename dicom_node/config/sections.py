@@ -213,9 +213,3 @@ class SpoolConfig(Section):
 
     min_free_mb: Annotated[int, Field(ge=0)] = 1024  # MiB
     max_object_mb: Annotated[int, Field(ge=1)] = 1024  # MiB
-
-
-class VerdictsConfig(Section):
-    """Where verdicts come from by themselves, and how reports are read."""
-
-    rules: Path | None = None  # None: those that come with the node

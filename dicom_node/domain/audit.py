@@ -44,6 +44,7 @@ class AuditKind(StrEnum):
     STUDY_REREAD = "study-reread"  # a person had its films read again
     VERDICT_STORED = "verdict-stored"
     VERDICTS_TAKEN = "verdicts-taken"  # how many came at once, and what became of them
+    REPORT_REFUSED = "report-refused"  # a connection for HL7 messages was closed by the node
     FILM_SELECTED = "film-selected"
     FILM_REFUSED = "film-refused"
     FILM_READ = "film-read"

@@ -9,7 +9,7 @@ from dicom_node.errors import NodeError
 if TYPE_CHECKING:
     from dicom_node.config import Config
 
-Role: TypeAlias = Literal["receiver", "worker", "deliverer", "scheduler", "web"]
+Role: TypeAlias = Literal["receiver", "worker", "deliverer", "scheduler", "verdicts", "web"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
@@ -22,6 +22,7 @@ def processes_of(config: Config) -> dict[str, Role]:
         "deliverer": 1 if "deliverer" in here else 0,
         # A deliverer of the same machine does its work.
         "scheduler": 1 if "scheduler" in here and "deliverer" not in here else 0,
+        "verdicts": 1 if config.verdicts.mllp or config.verdicts.folder else 0,
         "web": 0 if config.http.port is None else 1,
     }
     return {f"{role}-{number}": role for role in ROLES for number in range(1, counts[role] + 1)}

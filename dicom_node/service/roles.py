@@ -191,6 +191,17 @@ def _schedule(_owner: str, config: Config, term: Term) -> None:
     store.close()
 
 
+def _take_reports(_owner: str, config: Config, term: Term) -> None:
+    from dicom_node.service.verdict_intake import take_reports
+
+    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    present: Config | None = config
+    while present is not None:
+        take_reports(present, store, node_secret(config.node.data_dir), utc_now, term.ended)
+        present = term.following()
+    store.close()
+
+
 def _serve(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.web.server import serve
 
@@ -210,5 +221,6 @@ _RUN: dict[Role, Callable[[str, Config, Term], None]] = {
     "worker": _work,
     "deliverer": _deliver,
     "scheduler": _schedule,
+    "verdicts": _take_reports,
     "web": _serve,
 }

@@ -32,6 +32,7 @@ def start_faults(config: Config) -> list[str]:
         *folder_faults(config),
         *certificate_faults(config),
         *port_faults(config),
+        *report_faults(config),
         *reload_faults(config),
     ]
 
@@ -77,11 +78,12 @@ def certificate_faults(config: Config) -> list[str]:
 
 def port_faults(config: Config) -> list[str]:
     """Whether the ports that the node listens on are free; nothing stays open."""
-    node, tls = config.node, config.tls
+    node, tls, mllp = config.node, config.tls, config.verdicts.mllp
     ports = (
         ("node.port", node.host, node.port if config.plain_is_open else None),
         ("tls.port", node.host, tls.port),
         ("http.port", config.http.host, config.http.port),
+        *((("verdicts.mllp.port", mllp.host, mllp.port),) if mllp is not None else ()),
     )
     found = []
     for key, host, port in ports:
@@ -104,6 +106,23 @@ def _bind(host: str, port: int) -> None:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         attempt.bind((host, port))
         attempt.listen(1)
+
+
+def report_faults(config: Config) -> list[str]:
+    """Whether reports can be read, and come by TLS or from the folder if so configured."""
+    from dicom_node.verdicts.rules import read_rules
+
+    verdicts, faults = config.verdicts, []
+    if verdicts.rules is not None:
+        try:
+            read_rules(verdicts.rules)
+        except ConfigError as error:
+            faults.append(f"verdicts.rules: {error}")
+    if verdicts.mllp is not None and verdicts.mllp.tls and config.tls.certificate_file is None:
+        faults.append("verdicts.mllp.tls needs tls.certificate_file")
+    if verdicts.folder is not None:
+        faults += [f"verdicts.folder: {each}" for each in _not_writable(verdicts.folder)]
+    return faults
 
 
 def threshold_faults(config: Config) -> list[str]:

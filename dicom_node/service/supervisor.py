@@ -46,6 +46,7 @@ _DRAIN_SECONDS = {
     "worker": 60.0,
     "deliverer": 60.0,
     "scheduler": 15.0,
+    "verdicts": 10.0,
     "web": 10.0,
 }
 _STEADY_SECONDS = 30.0  # a process that ran this long restarts at the shortest delay

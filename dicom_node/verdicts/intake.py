@@ -10,6 +10,7 @@ import structlog
 from dicom_node.domain.conflicts import accession_key, message_key, reader_key
 from dicom_node.domain.verdicts import Fate, Source, Tally, Verdict
 from dicom_node.errors import StoreWriteError
+from dicom_node.log import where
 from dicom_node.verdicts.acknowledge import Answer
 from dicom_node.verdicts.hl7_message import Fault, MessageRefused, read_message
 
@@ -58,6 +59,12 @@ class Intake:
         except StoreWriteError as error:
             log.error("verdict not stored, the sender must send it again", error=str(error))
             return Answer(message.header, Fault.INTERNAL)
+        except Exception as error:
+            # Without an answer the sender would send the same message for ever.
+            log.error("report not understood", error=where(error))
+            log.debug("report not understood", exc_info=True)
+            self._count(Fate.UNREADABLE)
+            return Answer(None, Fault.SEGMENTS)
         with self._lock:
             self._tally.merge(tally)
         faults = (fault for fate, fault in _FAULTS.items() if tally.fates[fate])
