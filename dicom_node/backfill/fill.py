@@ -11,7 +11,7 @@ import structlog
 
 from dicom_node.backfill.query import missing
 from dicom_node.domain.audit import AuditEvent, AuditKind
-from dicom_node.errors import PeerUnavailable
+from dicom_node.errors import PeerRefused, PeerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -118,6 +118,9 @@ class Backfill:
                 kept, failed = kept + sent.kept, failed + sent.failed
         except PeerUnavailable as error:
             why = str(error)
+        except PeerRefused as error:
+            self._record(AuditKind.BACKFILL_FAILED, uid, {**asked, "reason": str(error)})
+            raise
         tally.instances += kept
         tally.failed_instances += failed
         detail: dict[str, object] = {**asked, "kept": kept}

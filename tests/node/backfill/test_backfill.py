@@ -25,7 +25,7 @@ from dicom_node.deliver.examine.fetch import Caller
 from dicom_node.deliver.examine.offers import FIND, GET
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import BACKFILL
-from dicom_node.errors import PeerRefused, PeerUnavailable
+from dicom_node.errors import NodeError, PeerRefused, PeerUnavailable
 
 DAY = date(2026, 1, 5)
 
@@ -147,14 +147,14 @@ class FakeWay:
 
     name = "C-MOVE"
 
-    def __init__(self, failing: dict[str, Sent | PeerUnavailable] | None = None) -> None:
+    def __init__(self, failing: dict[str, Sent | NodeError] | None = None) -> None:
         self.failing = failing or {}
         self.asked: list[tuple[str, str]] = []
 
     def fetch(self, study_instance_uid: str, series_instance_uid: str) -> Sent:
         self.asked.append((study_instance_uid, series_instance_uid))
         answer = self.failing.get(study_instance_uid, Sent(kept=1, failed=0))
-        if isinstance(answer, PeerUnavailable):
+        if isinstance(answer, NodeError):
             raise answer
         return answer
 
@@ -221,6 +221,17 @@ def test_a_study_that_fails_does_not_end_the_backfill() -> None:
     assert not tally.is_complete
     failed = [e for e in store.events if e.kind is AuditKind.BACKFILL_FAILED]
     assert [e.study_instance_uid for e in failed] == ["1.2", "1.3"]
+
+
+def test_a_pacs_that_refuses_everything_ends_the_backfill() -> None:
+    """Nothing is asked for any longer: what a modality sends later is read at once."""
+    store = MemoryStore()
+    way = FakeWay({"1.2": PeerRefused("it does not know the node")})
+    pace = Pace(hindrance=lambda: "")
+    backfill = Backfill(peer="pacs", known=FakeKnown({}), audit=store, pace=pace, way=way)
+    with pytest.raises(PeerRefused):
+        backfill.run([study("1.2"), study("1.3")], Tally(), lambda _: None)
+    assert store.kinds() == [AuditKind.BACKFILL_ASKED, AuditKind.BACKFILL_FAILED]
 
 
 def test_a_dry_run_fetches_nothing_and_counts() -> None:
