@@ -40,7 +40,7 @@ def archived(pacs: Archive, **elements: Any) -> Dataset:
 
 
 def caller(pacs: Archive) -> Caller:
-    return Caller("AINODE", destination(pacs.port), 10.0, TlsConfig())
+    return Caller("AINODE", destination(pacs.port), 30.0, TlsConfig())
 
 
 def config(folder: Path) -> Config:
