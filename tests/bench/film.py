@@ -26,6 +26,10 @@ from support.running import RunningNode, running_node
 _QUIET_SECONDS = 1.0
 _FILMS = 3  # after one that warms the caches
 _CROWD = 16  # films of `throughput`
+_WORKERS = (
+    (1, 2),
+    (2, 1),
+)  # workers and threads of each: the default, and one for each of two cores
 _REST_SECONDS = 1.0  # between films, so that the node is idle when one arrives
 
 
@@ -79,19 +83,25 @@ def whole(run: Run) -> Iterator[Row]:
 def throughput(run: Run) -> Iterator[Row]:
     """Films an hour from the first report to the last: one film a study, all sent at once."""
     for version in VERSIONS:
-        with _node(run, version) as (node, pacs):
-            sources = [_source(seed) for seed in range(_CROWD)]
-            sender = Sender(node.port, "DICOM_NODE", [Film(sources[0]).sop_class])
-            for source in sources:
-                sender.store(sender.laid_out(Film(source)))
-            sender.release()
-            node.wait_until(partial(_all_reported, pacs), seconds=600)
-        seconds = max(pacs.reported.values()) - min(pacs.reported.values())
-        yield Row(
-            name=f"films an hour, version {version}, one film a study, everything included",
-            target="≥ 2500" if version == "lite" else None,
-            measured=f"{3600 * (_CROWD - 1) / seconds:.0f}",
-        )
+        for count, threads in _WORKERS:
+            yield Row(
+                name=f"films an hour, version {version}, {count} x {threads} threads, one film "
+                "a study, everything included",
+                target="≥ 2500" if version == "lite" else None,
+                measured=f"{_films_an_hour(run, version, count, threads):.0f}",
+            )
+
+
+def _films_an_hour(run: Run, version: Version, count: int, threads: int) -> float:
+    with _node(run, version, count=count, threads=threads) as (node, pacs):
+        sources = [_source(seed) for seed in range(_CROWD)]
+        sender = Sender(node.port, "DICOM_NODE", [Film(sources[0]).sop_class])
+        for source in sources:
+            sender.store(sender.laid_out(Film(source)))
+        sender.release()
+        node.wait_until(partial(_all_reported, pacs), seconds=600)
+    seconds = max(pacs.reported.values()) - min(pacs.reported.values())
+    return 3600 * (_CROWD - 1) / seconds
 
 
 def _films(run: Run, version: Version) -> list[_Passed]:
@@ -100,10 +110,12 @@ def _films(run: Run, version: Version) -> list[_Passed]:
 
 
 @contextmanager
-def _node(run: Run, version: Version) -> Iterator[tuple[RunningNode, ReportClock]]:
+def _node(
+    run: Run, version: Version, *, count: int = 1, threads: int = 2
+) -> Iterator[tuple[RunningNode, ReportClock]]:
     """A node that runs all stages of a version on every film, warm, and its PACS."""
-    (folder := run.scratch / f"node-{version}").mkdir()
-    pacs = ReportClock(run.scratch / f"pacs-{version}")
+    (folder := run.scratch / f"node-{version}-{count}").mkdir()
+    pacs = ReportClock(run.scratch / f"pacs-{version}-{count}")
     with (
         pacs,
         running_node(
@@ -111,9 +123,10 @@ def _node(run: Run, version: Version) -> Iterator[tuple[RunningNode, ReportClock
             [destination(pacs.port)],
             study={"quiet_seconds": _QUIET_SECONDS},
             models={"dir": str(models_dir(version))},
+            workers={"count": count, "threads": threads},
         ) as node,
     ):
-        node.wait_until(lambda: "networks warm" in node.log(), seconds=180)
+        node.wait_until(lambda: node.log().count("networks warm") == count, seconds=180)
         yield node, pacs
 
 
