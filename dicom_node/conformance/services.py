@@ -105,8 +105,8 @@ def _web() -> Iterator[str]:
         "As origin server, if `http.dicomweb` is on: POST to `/studies` or `/studies/{study}` at "
         "`http.port`, with the login of the page. Each object passes the checks, quotas and "
         "records of C-STORE, in the SOP classes and transfer syntaxes of 1.1 and 7.2.1.4, and is "
-        "stored durably before the response. The user's name stands in the place of the calling "
-        "AE title. "
+        "stored durably before the response. The user's name counts as the calling AE "
+        "title. "
         "Nothing is retrieved, so items have no Retrieve URL (0008,1190).\n"
     )
     yield heading("5.3.2.4", "Search Transaction")

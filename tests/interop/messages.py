@@ -30,9 +30,10 @@ def check(out: Path) -> Iterator[Verdict]:
         ]
         http = {"port": free_port(), "dicomweb": True}
         delivery = {"timeout_seconds": 2.0}
+        workers = {"threads": 1}
         gate = {"enabled": False}  # it may recognise that a phantom is not a patient
         with running_node(
-            out / "node", destinations, http=http, delivery=delivery, gate=gate
+            out / "node", destinations, http=http, delivery=delivery, gate=gate, workers=workers
         ) as node:
             source = film(phantom(640, 560), AccessionNumber="A77")
             said = DICOMwebClient(f"http://127.0.0.1:{http['port']}").store_instances([source])

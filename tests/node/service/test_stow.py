@@ -69,7 +69,7 @@ def test_a_client_stores_a_study(tmp_path: Path) -> None:
 
 
 def test_only_those_of_the_page_may_store(tmp_path: Path) -> None:
-    """The login of the page; the user stands in the place of the AE title."""
+    """The login of the page; the user's name is the calling AE title."""
     users = tmp_path / "users"
     users.write_text("anna:passcode\n")
     with doors(tmp_path / "node", users_file=str(users)) as (port, store):
