@@ -66,4 +66,5 @@ def engines(run_dir: Path, alive: Collection[str]) -> Engines:
 
 
 def _file(run_dir: Path, owner: str) -> Path:
-    return run_dir / f"engine-{owner}.json"
+    process = owner.rpartition("/")[2]  # the folder is this machine's own, if several share work
+    return run_dir / f"engine-{process}.json"

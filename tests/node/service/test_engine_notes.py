@@ -35,3 +35,9 @@ def test_a_gpu_without_memory_is_in_the_audit_log(tmp_path: Path) -> None:
     assert event.kind is AuditKind.ENGINE_FAILED
     assert event.detail == {"process": "worker-1", "reason": "cuda bf16 had no memory for a film"}
     assert engines(tmp_path, ["worker-1"])["worker-1"]["engine"] == "cpu fp32"
+
+
+def test_a_worker_of_a_cluster_notes_its_engine_too(tmp_path: Path) -> None:
+    """Its leases name the machine as well; the notes lie in that machine's own folder."""
+    EngineNotes(tmp_path, "east/worker-1", Lines()).chosen("cpu fp32", [])
+    assert engines(tmp_path, ["worker-1"])["worker-1"]["engine"] == "cpu fp32"
