@@ -65,7 +65,7 @@ def promote(
         print_json({"version": candidate.version, "digest": candidate.digest, **found.as_json()})
         return
     for name, change in found.changes().items():
-        print_line(f"{name:<11}{change or 'too few to say'}")
+        print_line(f"{name:<12}{change or 'too few to say'}")
     print_line(f"promoted   {candidate.version}, digest {candidate.digest[:12]}. {_SOON}")
 
 

@@ -75,7 +75,7 @@ def print_comparison(found: Comparison) -> None:
     print_line(f"verdicts   {found.ill} with pneumonia, {found.well} normal")
     for name, change in found.changes().items():
         print_line(
-            f"{name:<11}{change or f'too few to say: {LEAST} verdicts of each kind are needed'}"
+            f"{name:<12}{change or f'too few to say: {LEAST} verdicts of each kind are needed'}"
         )
     for name, p in (("pneumonia", found.p_ill), ("normal", found.p_well)):
         if p is not None:

@@ -152,13 +152,22 @@ def show(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 def _networks(store: Store, settings: Config) -> Networks | None:
-    """The networks of the newest reading, whose scores the verdicts are compared with."""
+    """The networks of the newest reading, whose scores the verdicts are compared with.
+
+    Raises
+    ------
+    NodeError
+        Another version was put in use since.
+    """
     from dicom_node.domain.site_threshold import Networks
 
     found = store.verdicts.networks()
     if found is None:
         return None
     version, digests = found
+    promoted = store.promotions.active()
+    if promoted is not None and promoted.version != version:
+        raise NodeError(f"{promoted.version} was put in use and has read no study yet")
     return Networks(version=version, digests=digests, prevalence=settings.models.prevalence)
 
 
@@ -170,7 +179,7 @@ def _print(proposal: Proposal) -> None:
     print_line(f"verdicts   {found.ill} ill, {found.well} well, of {found.studies} studies")
     for name, change in found.changes().items():
         if name != "auc":  # the scores are the same
-            print_line(f"{name:<11}{change}")
+            print_line(f"{name:<12}{change}")
     for pair in found.differ:
         now = "positive" if pair.other.positive else "negative"
         verdict = {True: "ill", False: "well", None: "no verdict"}[pair.ill]

@@ -104,6 +104,15 @@ def test_a_threshold_never_crosses_versions(site: Site) -> None:
     assert "too few to say: 0 ill" in site.refusal("propose", "--sensitivity", "0.9")
 
 
+def test_a_version_that_has_read_nothing_has_no_threshold(site: Site) -> None:
+    """After a promotion the verdicts must be compared with scores of the promoted networks."""
+    digest = site.json("thresholds", "propose", "--sensitivity", "0.9")["digest"]
+    site.store.promotions.promote(
+        "2.0.0", "d", Path("models/d"), user="admin", reason=None, evidence={}
+    )
+    assert "has read no study yet" in site.refusal("adopt", digest)
+
+
 def test_a_wrong_digest_adopts_nothing(site: Site) -> None:
     """Neither an unknown one, nor one that fits two proposals."""
     site.json("thresholds", "propose", "--sensitivity", "0.9")
