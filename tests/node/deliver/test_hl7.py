@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from support.certificates import authority
 from support.every_object import whole_set
 from support.messages import reports
 from support.mllp import Act, Mllp
-from support.objects import small_film
+from support.objects import composed, context, small_film
 from support.peer import free_port, silent_port
 
 from dicom_node import compose
 from dicom_node.config import Hl7Destination, TlsConfig
 from dicom_node.deliver.messages.hl7 import Hl7Sender
 from dicom_node.deliver.messages.oru import escaped
+from dicom_node.domain.values import Edition, Identity
 
 ACCEPTED = (0x0000, "AA accepted")
 
@@ -174,6 +176,21 @@ def test_a_site_states_its_codes_and_names(tmp_path: Path) -> None:
         assert header[11] == "T"
         assert mllp.fields("OBR")[0][4] == "CXR^Chest^L"
         assert observed(mllp)["Pneumonia AI"][5] == "87"
+
+
+def test_a_pseudonymous_destination_learns_no_name(tmp_path: Path) -> None:
+    """The report of its identity is all that a message is made of."""
+    film = small_film(PatientName="Doe^Jane", AccessionNumber="A77")
+    edition = Edition(identity=Identity.PSEUDONYM)
+    what = context(summary=False, heatmaps="none")
+    header, what = compose.restrict(film, replace(what, edition=edition, secret=b"s" * 32))
+    [report] = composed(header, what=what)
+    compose.write(report, tmp_path / "report.dcm")
+    with Mllp() as mllp:
+        assert said(sender(mllp.port).send("ris", [tmp_path / "report.dcm"])) == [ACCEPTED]
+        said_of_patient = str(mllp.messages[0])
+        for stated in ("Doe", "A77", "PHANTOM-1", "19700101", str(film.StudyInstanceUID)):
+            assert stated not in said_of_patient
 
 
 def test_a_name_in_other_letters_has_its_forms(tmp_path: Path) -> None:
