@@ -22,10 +22,12 @@ from interop import (
     install,
     messages,
     monitoring,
+    newcomer,
     pictures,
     roundtrip,
     servers,
     storm,
+    upgrade,
     validators,
     viewer,
 )
@@ -100,6 +102,8 @@ def _without_round_trip(
         associations.NAME: lambda: iter([associations.check(out / associations.NAME)]),
         backfill.NAME: lambda: backfill.check(out / backfill.NAME),
         messages.NAME: lambda: messages.check(out / messages.NAME),
+        newcomer.NAME: lambda: iter([newcomer.check(out / newcomer.NAME)]),
+        upgrade.NAME: lambda: iter([upgrade.check(out / upgrade.NAME)]),
         monitoring.NAME: lambda: monitoring.check(out / monitoring.NAME, missing),
     }
 
