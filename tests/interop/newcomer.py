@@ -84,4 +84,4 @@ def _node(command: str, place: Path, environment: dict[str, str]) -> Iterator[No
         yield
     finally:
         node.send_signal(signal.SIGINT)
-        node.wait(120)
+        node.wait(_TEN_MINUTES)
