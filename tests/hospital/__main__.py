@@ -27,11 +27,13 @@ from dicom_node.config import FolderDestination, ModelsConfig, load
 from dicom_node.infer import identity
 from models import registry
 from train.adapt import candidate, site_films
+from train.adapt.learn import NothingLearned
 
 _SETTINGS: dict[str, Any] = {
     "gate": {"min_age_years": 0},
     "results": {"heatmaps": "none", "previous": False},
     "retention": {"days": None},
+    "workers": {"threads": 1},  # the machine may have other work
 }
 _BATCH = 20  # films sent over one association
 _STILL = 12  # looks at the report, five seconds between two
@@ -129,8 +131,11 @@ def kept_public(card: Path) -> float:
     return float(json.loads(card.read_text(encoding="utf-8"))["public"]["auc"]["difference"])
 
 
-def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path:
-    """A candidate that learned from the same films with their verdicts dealt at random."""
+def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path | None:
+    """A candidate that learned from the same films with their verdicts dealt at random.
+
+    None if teaching refused: no step was better on the validation films.
+    """
     if (out / "candidate" / "adapt.json").exists():
         return out / "candidate"
     config = load(node.config)
@@ -145,12 +150,18 @@ def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path:
     ]
     places = candidate.see(cascade, [film.path for film in dealt])
     site = candidate.Site(films=dealt, places=places, first_day=first)
-    candidate.make(base, cascade, site, out / "candidate")
+    try:
+        candidate.make(base, cascade, site, out / "candidate")
+    except NothingLearned as error:
+        say("shuffled verdicts", str(error))
+        return None
     return out / "candidate"
 
 
-def promoted(node: RunningNode, folder: FolderDestination, model: Path) -> bool:
+def promoted(node: RunningNode, folder: FolderDestination, model: Path | None) -> bool:
     """Let a candidate read in shadow, print the report, and try to promote it."""
+    if model is None:
+        return False
     with running_node(node.folder, [folder], **_SETTINGS, models={"shadow": str(model)}) as again:
         seen: list[int] = []
         wait(lambda: _has_read_all(again, model, seen), hours=1)

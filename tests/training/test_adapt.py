@@ -100,7 +100,8 @@ def test_front_and_tail_make_the_whole_network(base: Path) -> None:
 def test_a_candidate_is_written_that_a_node_can_load(base: Path, tmp_path: Path) -> None:
     """Only stage 2 is another one; manifest and card say what taught it."""
     for i in range(6):
-        draw(tmp_path / "films" / f"{i}.png", PNEUMONIA if i % 2 else NORMAL, i)
+        # the opposite of what the networks make of them, so that there is something to learn
+        draw(tmp_path / "films" / f"{i}.png", NORMAL if i % 2 else PNEUMONIA, i)
     films, first = split(
         [replace(film, path=tmp_path / "films" / f"{i % 6}.png") for i, film in enumerate(_films())]
     )
@@ -108,7 +109,7 @@ def test_a_candidate_is_written_that_a_node_can_load(base: Path, tmp_path: Path)
     seen = candidate.see(cascade, [tmp_path / "films" / f"{i}.png" for i in range(6)])
     places = seen[[int(film.path.stem) for film in films]]
     site = candidate.Site(films=films, places=places, first_day=first)
-    lesson = Lesson(steps=4, batch=8, places=2, validate_every=2)
+    lesson = Lesson(steps=8, batch=8, places=2, validate_every=2, learning_rate=0.05)
     result = candidate.make(base, cascade, site, tmp_path / "candidate", lesson=lesson)
     made, before = (registry.load(each).identity for each in (tmp_path / "candidate", base))
     assert made.learned_before == first

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dicom_node.domain.paired import Comparison, Pair, Score, compare, objections
 from models import registry
-from train.adapt.learn import Lesson, Taught, learn
+from train.adapt.learn import Lesson, NothingLearned, Taught, learn
 from train.adapt.replay_set import ReplaySet
 from train.adapt.tail import Tail
 
@@ -81,3 +81,10 @@ def test_a_version_that_learned_from_shuffled_verdicts_is_refused(site: Site) ->
     dealt = torch.cat([site.ill[order], site.ill[VAL.stop :]])
     found = site.in_shadow(site.taught(dealt))
     assert any("may fall" in each for each in objections(found))
+
+
+def test_verdicts_that_teach_nothing_end_without_a_candidate(site: Site) -> None:
+    """Right verdicts for teaching and the opposite ones for validation: no step is better."""
+    opposite = torch.cat([site.ill[TRAIN], ~site.ill[VAL], site.ill[VAL.stop :]])
+    with pytest.raises(NothingLearned, match="are the verdicts right"):
+        site.taught(opposite)

@@ -12,6 +12,7 @@ from dicom_node.config import load
 from dicom_node.errors import NodeError
 from models import registry
 from train.adapt import candidate, replay_set, site_films
+from train.adapt.learn import NothingLearned
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,8 @@ def adapt(
     """Teach the version in use by the node's verdicts; write a candidate to OUT/candidate.
 
     Only the last block and layer of stage 2 learn. The newest months are the test. Fewer than a
-    hundred films with a verdict, or none of a kind, end with status 1 and no candidate.
+    hundred films with a verdict, none of a kind, or no gain on the validation films end with status
+    1 and no candidate.
     """
     torch.set_num_threads(threads)
     config = load(from_node)
@@ -44,7 +46,7 @@ def adapt(
         places = candidate.see(cascade, [film.path for film in films])
         site = candidate.Site(films=films, places=places, first_day=first)
         result = candidate.make(base, cascade, site, out / "candidate", public=data)
-    except (NodeError, site_films.TooFew, replay_set.NoReplaySet) as error:
+    except (NodeError, site_films.TooFew, replay_set.NoReplaySet, NothingLearned) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo((out / "candidate" / "adapt.json").read_text(encoding="utf-8"))

@@ -42,6 +42,10 @@ class Taught:
     ill: Tensor
 
 
+class NothingLearned(Exception):
+    """No step was better on the validation films than the version that teaches."""
+
+
 def learn(teacher: Tail, train: Taught, val: Taught, replay: ReplaySet, lesson: Lesson) -> Tail:
     """Teach a tail by paper eq. 2: the site's films are new, the replay set is D_o.
 
@@ -62,12 +66,17 @@ def learn(teacher: Tail, train: Taught, val: Taught, replay: ReplaySet, lesson: 
     Returns
     -------
     Tail
-        The running average with the best AUC on ``val``. A tail that is never better than its
-        teacher is returned as the teacher is.
+        The running average with the best AUC on ``val``.
+
+    Raises
+    ------
+    NothingLearned
+        It was never better than the teacher.
     """
     teacher.requires_grad_(False)
     student, average = copy.deepcopy(teacher).requires_grad_(True), copy.deepcopy(teacher)
-    best, best_score = copy.deepcopy(teacher), _auc(teacher, val)
+    best: Tail | None = None
+    best_score = _auc(teacher, val)
     optimizer = torch.optim.AdamW(student.parameters(), weight_decay=lesson.weight_decay)
     phase = Phase(size=0, batch=lesson.batch, steps=lesson.steps,
                   learning_rate=lesson.learning_rate)  # fmt: skip
@@ -85,6 +94,11 @@ def learn(teacher: Tail, train: Taught, val: Taught, replay: ReplaySet, lesson: 
             print(f"step={step + 1} loss={loss.item():.4g} auc={score:.4g}")
             if score > best_score:
                 best, best_score = copy.deepcopy(average), score
+    if best is None:
+        raise NothingLearned(
+            "the site's validation films are read no better than by the version that teaches (AUC "
+            f"{best_score:.3f}): are the verdicts right? No candidate was written."
+        )
     return best
 
 
