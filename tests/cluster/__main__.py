@@ -1,4 +1,5 @@
-"""A cluster on this machine: PostgreSQL, two receivers, three workers, two deliverers.
+"""A cluster on this machine: PostgreSQL, two receivers (behind HAProxy, if it is installed),
+three workers, two deliverers.
 
     PYTHONPATH=.:tests python -m cluster --studies 20 --kill
 
@@ -16,19 +17,25 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from crash.members import MEMBERS, Member
 from crash.pacs import CountingPacs
 from crash.traffic import Traffic
+from support.balancer import HAPROXY, balancer
 from support.peer import free_port
 from support.postgres import Postgres, postgres
 
 from dicom_node.store.status import read_status
 
 _DRAIN_SECONDS = 240.0
-_SECTIONS = {"retention": {"days": 1}}  # nothing is removed while it is counted
+_SECTIONS: dict[str, dict[str, Any]] = {
+    "retention": {"days": 1},  # nothing is removed while it is counted
+    "node": {"proxies": [] if HAPROXY is None else ["127.0.0.1"]},
+}
 _UNFINISHED = {"pending", "sending", "sent", "accepted"}
 
 
@@ -50,11 +57,13 @@ def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str
     members = {name: Member(folder=folder / name, port=free_port()) for name in MEMBERS}
     one, two = members["one"], members["two"]
     started = time.monotonic()
-    with CountingPacs(folder / "pacs", two.port) as pacs:
+    with ExitStack() as opened:
+        ports = _ports(opened, [one.port, two.port])
+        pacs = opened.enter_context(CountingPacs(folder / "pacs", ports[1]))
         for member in members.values():
             member.start_with(pacs.port, url, **_SECTIONS)
-        # Each receiver has a modality of its own.
-        traffic = [Traffic(each.folder / "in", each, pacs.complete, studies) for each in (one, two)]
+        called = [replace(each, port=port) for each, port in zip((one, two), ports, strict=True)]
+        traffic = [Traffic(each.folder / "in", each, pacs.complete, studies) for each in called]
         try:
             for each in traffic:
                 each.start(1)
@@ -79,6 +88,7 @@ def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str
     kinds = [Counter(objects.values()) for objects in pacs.studies.values()]
     return {
         "seconds": round(time.monotonic() - started, 1),
+        "balancer": HAPROXY is not None,
         "studies": len(sent),
         "read by": {name: _read_by(member) for name, member in members.items()},
         "lost": sum(study not in pacs.studies for study in sent),
@@ -89,6 +99,11 @@ def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str
         "audit": problems.stdout.strip().splitlines()[-1:],
         "exit codes": codes,
     }
+
+
+def _ports(opened: ExitStack, receivers: list[int]) -> list[int]:
+    """Where the two modalities call: the balancer if haproxy is installed, else a receiver each."""
+    return receivers if HAPROXY is None else [opened.enter_context(balancer(receivers))] * 2
 
 
 def _is_idle(member: Member, url: str) -> bool:

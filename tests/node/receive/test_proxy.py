@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +11,7 @@ from pathlib import Path
 import pytest
 from pynetdicom import AE
 from pynetdicom.association import Association
-from support.peer import free_port
+from support.balancer import HAPROXY, balancer
 from support.receiving import (
     MemoryStore,
     association_request,
@@ -27,8 +24,6 @@ from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import ConfigError
 from dicom_node.receive.proxy import NotAnnounced, Proxies, announced
 
-_HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
-_CONFIG = Path(__file__).parents[3] / "docker" / "haproxy.cfg"
 _PROXY = "127.0.0.1"
 _ACCEPTED = AuditKind.ASSOCIATION_ACCEPTED
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -124,23 +119,7 @@ def test_only_listed_addresses_may_announce_peers(tmp_path: Path) -> None:
     assert refused.detail["address"] == _PROXY
 
 
-@contextmanager
-def _haproxy(ports: list[int]) -> Iterator[int]:
-    """Debian's haproxy with the configuration that the node ships."""
-    front = free_port()
-    named = {"RECEIVERS_PORT": f"127.0.0.1:{front}"}
-    for name, port in zip(("RECEIVER_ONE", "RECEIVER_TWO"), ports, strict=True):
-        named[name] = f"127.0.0.1:{port}"
-    assert _HAPROXY is not None
-    process = subprocess.Popen([_HAPROXY, "-f", str(_CONFIG)], env={**os.environ, **named})
-    try:
-        yield front
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@pytest.mark.skipif(_HAPROXY is None, reason="needs haproxy (apt-get install haproxy)")
+@pytest.mark.skipif(HAPROXY is None, reason="needs haproxy (apt-get install haproxy)")
 def test_haproxy_divides_associations_and_leaves_no_trace(tmp_path: Path) -> None:
     """An association stays on one receiver, which knows the modality's own address."""
     one, two = MemoryStore(), MemoryStore()
@@ -148,7 +127,7 @@ def test_haproxy_divides_associations_and_leaves_no_trace(tmp_path: Path) -> Non
     with (
         receiver(tmp_path / "one", one, proxies=(_PROXY,)) as first,
         receiver(tmp_path / "two", two, proxies=(_PROXY,)) as second,
-        _haproxy([*first.ports, *second.ports]) as port,
+        balancer([*first.ports, *second.ports]) as port,
     ):
         assert eventually(lambda: _is_open(port), 10)
         open_ones = {address: _associate(port, address) for address in senders}
