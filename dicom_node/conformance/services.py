@@ -59,7 +59,18 @@ def services(created: Created) -> Iterator[str]:
         "Storage is at Level 2 (Full): the data set is stored byte by byte as received, and "
         "nothing is coerced. It is stored for reading, not for retrieval. Compressed films are "
         f"decoded in {len(COMPRESSED)} transfer syntaxes, see 7.2.1.4. Objects without pixels are "
-        "stored and not read.\n"
+        "stored and not read as films. Of a Structured Report with Verification Flag VERIFIED "
+        "(Basic Text, Enhanced, Comprehensive, Comprehensive 3D) and of a Key Object Selection that "
+        "refer to a result of this node, these become a verdict on the film's study: codes (Concept "
+        "Code Sequence) and Text Values of the content items, the document title (113001 or "
+        "113037, DCM: rejected), and of the first Verifying Observer the time and a digest of the "
+        "code or name. They are never sent on, and no text or name of them is kept elsewhere.\n"
+    )
+    yield (
+        "HL7 v2 (not DICOM): with `verdicts.mllp` the node answers ORU^R01 messages of HL7 2.x in "
+        "original acknowledgement mode (IHE RAD-28, RAD-128): AA, AE or AR with a code of table "
+        "0357 in ERR-3. Read are MSH-3, 4, 7, 9 to 12 and 18, OBR-2, 3, 18, 22, 25 and 32, OBX-2, "
+        "3, 5 and 11, ZDS-1 and IPC-3.\n"
     )
     yield from commitment(created)
     yield from _web()

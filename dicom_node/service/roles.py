@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Config
     from dicom_node.infer import CascadeReader
+    from dicom_node.service.reviews import Reviews
     from dicom_node.store.store import Store
 
 
@@ -141,6 +142,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
         worker = Worker(
             owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now,
             wait=bells.readings.wait, finished=bells.deliveries.ring,
+            read_reviews=_reviews(present, store, secret).read,
             candidate=candidate_of(present, store, reader.identity) if owner == FIRST else None,
         )  # fmt: skip
         worker.run(term.ended)
@@ -167,6 +169,17 @@ def _warm_reader(owner: str, config: Config, store: Store) -> CascadeReader:
         log.warning("this system cannot limit the memory of a worker")
     log.info("networks warm", version=reader.identity.version, digest=reader.identity.digest[:12])
     return reader
+
+
+def _reviews(config: Config, store: Store, secret: bytes) -> Reviews:
+    from dicom_node.service.reviews import Reviews
+    from dicom_node.verdicts.report import ReportReader
+    from dicom_node.verdicts.rules import read_rules
+
+    return Reviews(
+        verdicts=store.verdicts, reader=ReportReader(read_rules(config.verdicts.rules)),
+        data_dir=config.node.data_dir, secret=secret, clock=utc_now,
+    )  # fmt: skip
 
 
 def _deliver(owner: str, config: Config, term: Term) -> None:

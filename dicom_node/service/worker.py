@@ -46,6 +46,8 @@ class Worker:
         Waits for work, so many seconds at most.
     finished
         Called after each reading whose results can be sent.
+    read_reviews
+        Called then with the job, whose other objects may be reports about earlier results.
     """
 
     owner: str
@@ -55,6 +57,7 @@ class Worker:
     clock: Clock
     wait: Callable[[float], object] = time.sleep
     finished: Callable[[], object] = lambda: None
+    read_reviews: Callable[[Job], object] = lambda _: None
     candidate: ShadowReader | None = None
 
     def run(self, stop: Event) -> None:
@@ -106,6 +109,7 @@ class Worker:
         self.jobs.finish(job, outcomes, destinations)
         fail_point("work.finished")
         self.finished()
+        self.read_reviews(job)
         log.info(
             "study read",
             films=sum(outcome.refusal is None for outcome in outcomes),

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, desc, func, insert, select
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.verdicts import MOST_PER_STUDY, Fate, Finding, Tally
 from dicom_node.store import audit, performance, schema
 from dicom_node.store.database import of, reading, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Select
@@ -88,6 +89,18 @@ class VerdictTable:
             ]
             audit.write(connection, now, events)
         tally.add(*(fate for fate, _ in stored))
+
+    def reviewed(self, results: Collection[str]) -> list[tuple[str, ReadingSummary]]:
+        """The studies and readings whose results have these SOP Instance UIDs."""
+        made, read = schema.results.c, schema.readings
+        query = (
+            select(made.study_instance_uid, read.c.summary)
+            .join(read, read.c.sop_instance_uid == made.source_sop_instance_uid)
+            .where(made.sop_instance_uid.in_(sorted(results)[:_AT_ONCE]))
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.limit(_AT_ONCE)).all()
+        return [(study, ReadingSummary.from_json(summary)) for study, summary in rows]
 
     def current(self, since: datetime | None = None) -> dict[str, Finding]:
         """The verdict that counts of each study, by Study Instance UID.
