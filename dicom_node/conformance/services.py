@@ -60,11 +60,11 @@ def services(created: Created) -> Iterator[str]:
         "nothing is coerced. It is stored for reading, not for retrieval. Compressed films are "
         f"decoded in {len(COMPRESSED)} transfer syntaxes, see 7.2.1.4. Objects without pixels are "
         "stored and not read as films. Of a Structured Report with Verification Flag VERIFIED "
-        "(Basic Text, Enhanced, Comprehensive, Comprehensive 3D) and of a Key Object Selection that "
-        "refer to a result of this node, these become a verdict on the film's study: codes (Concept "
-        "Code Sequence) and Text Values of the content items, the document title (113001 or "
-        "113037, DCM: rejected), and of the first Verifying Observer the time and a digest of the "
-        "code or name. They are never sent on, and no text or name of them is kept elsewhere.\n"
+        "(Basic Text, Enhanced, Comprehensive, Comprehensive 3D) and of a Key Object Selection "
+        "that refer to a result of this node, these become a verdict on the film's study: codes "
+        "(Concept Code Sequence) and Text Values of the content items, the document title (113001 "
+        "or 113037, DCM: rejected), and of the first Verifying Observer the time and a digest of "
+        "the code or name. They are never sent on, and no text or name of them is kept elsewhere.\n"
     )
     yield (
         "HL7 v2 (not DICOM): with `verdicts.mllp` the node answers ORU^R01 messages of HL7 2.x in "

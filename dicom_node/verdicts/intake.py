@@ -60,7 +60,7 @@ class Intake:
             log.error("verdict not stored, the sender must send it again", error=str(error))
             return Answer(message.header, Fault.INTERNAL)
         except Exception as error:
-            # Without an answer the sender would send the same message for ever.
+            # Without an answer the sender would send the same message again and again.
             log.error("report not understood", error=where(error))
             log.debug("report not understood", exc_info=True)
             self._count(Fate.UNREADABLE)

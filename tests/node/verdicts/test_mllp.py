@@ -35,10 +35,10 @@ def _listening(
     tls: ReloadingContext | None = None,
     **keys: object,
 ) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """A listener's port, and whom it turned away."""
+    """A listener's port, and the senders that it turned away, with the reasons."""
     config = MllpConfig.model_validate({"port": _free_port(), **keys})
     away: list[tuple[str, str]] = []
-    listener = MllpListener(config, take, lambda *whom: away.append(whom), tls)
+    listener = MllpListener(config, take, lambda *sender: away.append(sender), tls)
     stop = threading.Event()
     thread = threading.Thread(target=listener.run, args=(stop,))
     thread.start()
