@@ -125,10 +125,9 @@ def _time(ds: Dataset, observer: Dataset) -> datetime | None:
         f"{ds.get('ContentDate', '')}{ds.get('ContentTime', '')}"
     )
     try:
-        found = DT(str(stamp))
+        return DT(str(stamp)).astimezone(UTC) if stamp else None
     except ValueError:
         return None
-    return found.astimezone(UTC) if found else None
 
 
 def _person(observer: Dataset) -> str:
