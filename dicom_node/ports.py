@@ -96,9 +96,6 @@ class Inbox(Protocol):
 class Verdicts(Protocol):
     """Where verdicts are kept."""
 
-    def add(self, verdicts: Sequence[Verdict], *, unreadable: int = 0) -> Tally:
-        """Store verdicts that came together; count what became of them."""
-
     def put(self, verdicts: Sequence[Verdict]) -> Tally:
         """Store verdicts; when this returns, they are durable."""
 
