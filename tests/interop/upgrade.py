@@ -92,7 +92,11 @@ def _read_one(config: Path, port: int, path: Path, environment: Mapping[str, str
     """Run the node until it has read a film and cannot deliver it."""
     with (config.parent / "log.txt").open("wb") as log:
         node = subprocess.Popen(
-            ["dicom-node", "run", "--config", config], env=environment, stdout=log, stderr=log
+            ["dicom-node", "run", "--config", config],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            cwd=config.parent,  # not the checkout, whose packages its processes would import
         )
     try:
         deadline = time.monotonic() + _PATIENCE
@@ -117,6 +121,6 @@ def _run(
     config: Path, environment: Mapping[str, str], *words: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["dicom-node", *words, "--config", config], env=environment, capture_output=True,
+        ["dicom-node", *words, "--config", config], env=environment, capture_output=True, cwd=config.parent,
         text=True, check=False,
     )  # fmt: skip
