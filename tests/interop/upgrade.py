@@ -121,6 +121,6 @@ def _run(
     config: Path, environment: Mapping[str, str], *words: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["dicom-node", *words, "--config", config], env=environment, capture_output=True, cwd=config.parent,
-        text=True, check=False,
+        ["dicom-node", *words, "--config", config], env=environment, capture_output=True,
+        text=True, check=False, cwd=config.parent,
     )  # fmt: skip
