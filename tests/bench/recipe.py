@@ -45,7 +45,7 @@ class Recipe:
             spatial_dims=2, in_channels=1, out_channels=2, channels=(16, 32, 64, 128, 256),
             strides=(2, 2, 2, 2), num_res_units=2, norm="batch",
         )  # fmt: skip
-        self.lungs.load_state_dict(_contiguous(cascade.lungs.net))
+        self.lungs.load_state_dict(_contiguous(cascade.lungs.get_submodule("net")))
         self.lungs.eval().requires_grad_(False)
         self.pneumonia = _densenet(cascade.pneumonia)
         self.covid19 = _densenet(cascade.covid19)

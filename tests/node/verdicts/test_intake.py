@@ -132,7 +132,7 @@ def test_a_verdict_that_cannot_be_written_is_sent_again(site: Site) -> None:
         put = staticmethod(lambda _: (_ for _ in ()).throw(StoreWriteError("disk full")))
         count = staticmethod(lambda *_: None)
 
-    intake = Intake(Full(), READER, SECRET, site.node.clock)  # type: ignore[arg-type]
+    intake = Intake(Full(), READER, SECRET, site.node.clock)
     assert _answer(intake.take(oru())) == ("AE", "207")
     file = _drop(site, "a.hl7", oru())
     MessageFolder(site.folder, intake, site.node.clock).step()
