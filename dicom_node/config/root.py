@@ -286,13 +286,12 @@ class Config(Section):
     def digest(self) -> str:
         """SHA-256 over everything that can change a byte of the objects made of a film.
 
-        The model manifest has a digest of its own, so the folder of the models does not count. Nor
-        do device and precision: only engines are used that decide as the reference does.
+        The model manifest has a digest of its own, so the folder of the models does not count.
         """
         shaping: dict[str, Any] = {
             "node": {"ae_title"}, "select": True, "gate": True, "report": True, "results": True,
             "thresholds": True,
-            "models": {"version", "prevalence", "normals_above"},
+            "models": {"version", "prevalence", "normals_above", "device", "precision"},
         }  # fmt: skip
         parts = self.model_dump_json(include=shaping)
         return hashlib.sha256(parts.encode()).hexdigest()

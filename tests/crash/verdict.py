@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crash.pacs import CountingPacs
 
+from dicom_node.receive.reception import LOCKS
 from dicom_node.store.plain import SQLITE, plain_reading
 
 _OPEN = (
@@ -77,6 +78,6 @@ def _orphans(data_dir: Path, url: str) -> tuple[str, ...]:
         str(path.relative_to(data_dir))
         for folder in ("spool", "results")
         for path in (data_dir / folder).rglob("*")
-        if path.is_file()
+        if path.is_file() and path.parent != data_dir / LOCKS
     }
     return tuple(sorted(found ^ known))

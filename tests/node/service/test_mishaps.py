@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import insert
 from structlog.testing import capture_logs
 from support.certificates import identity
 from support.fakes import store_harness
@@ -22,9 +23,11 @@ from support.peer import free_port
 from dicom_node.config import Config, load
 from dicom_node.errors import ConfigError, NodeError
 from dicom_node.service import running_config, start_checks, supervisor, work_alarms
-from dicom_node.service.alarms import access, certificates, disk, unbound
+from dicom_node.service.alarms import access, certificates, disk, drift, unbound
 from dicom_node.service.folder_lock import only_node
 from dicom_node.service.roles import CANNOT_START
+from dicom_node.store import site_schema
+from dicom_node.store.database import writing
 from dicom_node.store.status import Status
 
 PAGE = Path(__file__).parents[3] / "docs" / "OPERATIONS.md"
@@ -143,6 +146,15 @@ def _audit_queue(folder: Path) -> str:
     return _said(work_alarms.unsent(config, 3, LONG_AGO, NOW))
 
 
+def _other_films(folder: Path) -> str:
+    config = _config(folder)
+    config.node.data_dir.mkdir()
+    with store_harness(config.node.data_dir) as node, writing(node.store._engine) as connection:
+        row = {"sender": "CR1", "measure": "score", "stability_index": 0.5, "begun_at": NOW}
+        connection.execute(insert(site_schema.drift_alarms), row)
+    return _said(drift(config))
+
+
 def _expiring(folder: Path) -> str:
     tls = identity(folder, "a", days=3).model_copy(update={"ca_file": None, "mutual": False})
     return _said(certificates(_config(folder, tls=tls.model_dump()), datetime.now(UTC)))
@@ -184,6 +196,7 @@ PLAYS: dict[str, Callable[[Path], str]] = {
         work_alarms.by_hand(_counted(deliveries={"pacs": {"withheld": 1}}))
     ),
     "expires in": _expiring,
+    "differ from the reference": _other_films,
     "is newer than the running node": _edited_file,
     "any peer on the network": lambda f: _said(access(_config(f, node={"host": "192.0.2.1"}))),
     "any certificate may use": _unbound_title,
