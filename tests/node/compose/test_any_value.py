@@ -131,7 +131,7 @@ def test_what_is_copied_is_legal(keyword: str) -> None:
     value=st.sampled_from(VALUES) | st.binary(max_size=40),
 )
 @settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
