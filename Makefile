@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 	$(BIN)/dicom-node demo --out demo
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check dicom_node models train tests

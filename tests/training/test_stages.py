@@ -232,7 +232,7 @@ def test_the_shipped_weights_have_their_configuration(version: str) -> None:
     """What a release says of a run is what the configuration of that run says."""
     end = "-lite" if version == "lite" else ""
     release = settings.read(settings.CONFIGS / f"export{end}.yaml")
-    runs = {"lungs": "stage1", "pneumonia": f"stage2{end}", "covid19": f"stage3{end}"}
+    runs = {"lungs": f"stage1{end}", "pneumonia": f"stage2{end}", "covid19": f"stage3{end}"}
     for network, run in runs.items():
         raw = settings.read(settings.CONFIGS / "shipped" / f"{run}.yaml")
         assert settings.history(run, raw) == release["networks"][network]["history"]
