@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
@@ -13,12 +13,11 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_node.deliver.bounded_answer import HungUp, bounded
-from dicom_node.deliver.deadline import Deadline
+from dicom_node.deliver.bounded_answer import bounded
 from dicom_node.deliver.duplicate import DUPLICATE
 from dicom_node.deliver.outgoing_file import OutgoingFile, decoded, outgoing_file_of
 from dicom_node.deliver.scu import SLOWEST_LINE
-from dicom_node.deliver.status import EchoResult, broken_off, unavailable, unreadable
+from dicom_node.deliver.status import EchoResult, unavailable, unreadable
 from dicom_node.deliver.stow_answers import (
     TransferSyntaxRefused,
     answer_in,
@@ -27,8 +26,7 @@ from dicom_node.deliver.stow_answers import (
     status_of,
 )
 from dicom_node.deliver.stow_duplicate import answer_by_query
-from dicom_node.deliver.watched_http import watch
-from dicom_node.deliver.web_session import asking, opened_session
+from dicom_node.deliver.web_session import answers, asking, opened
 from dicom_node.dicom.malformed import MALFORMED
 from dicom_node.errors import PeerUnavailable
 
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from dicom_node.config import WebDestination
+    from dicom_node.deliver.deadline import Deadline
     from dicom_node.deliver.duplicate import Duplicates
     from dicom_node.domain.values import Answer
 
@@ -76,22 +75,8 @@ class StowSender:
         before_each: Callable[[], None] = lambda: None,
     ) -> Generator[Answer, None, None]:
         """Store the files, one request for each answer that is taken."""
-        service, given = self._destinations[destination], 0
-        try:
-            with opened_session(service, _JSON) as session, closing(Deadline()) as deadline:
-                watch(session, deadline)
-                for path in paths:
-                    before_each()
-                    answer = self._store(service, session, path, deadline)
-                    if answer.status == DUPLICATE and self._duplicates is not None:
-                        search = partial(self._search, service, session, deadline)
-                        answer = answer_by_query(self._duplicates, service.name, path, search)
-                    given += 1
-                    yield answer
-        except HungUp as error:
-            yield from broken_off(error, sent=True, behind=len(paths) - given - 1)
-        except PeerUnavailable as error:
-            yield from [unavailable(str(error))] * (len(paths) - given)
+        service = self._destinations[destination]
+        yield from answers(service, _JSON, paths, before_each, partial(self._store, service))
 
     def echo(self, destination: str) -> EchoResult:
         """Test the connection: search for one study (QIDO-RS, PS3.18 10.6), ignore the result."""
@@ -127,7 +112,17 @@ class StowSender:
             raise PeerUnavailable("the answer is not DICOM JSON") from None
 
     def _store(
-        self, service: WebDestination, session: requests.Session, path: Path, deadline: Deadline
+        self, service: WebDestination, session: requests.Session, deadline: Deadline, path: Path
+    ) -> Answer:
+        """Store a file; if the service has its UID already, compare what it has."""
+        answer = self._stored(service, session, deadline, path)
+        if answer.status != DUPLICATE or self._duplicates is None:
+            return answer
+        search = partial(self._search, service, session, deadline)
+        return answer_by_query(self._duplicates, service.name, path, search)
+
+    def _stored(
+        self, service: WebDestination, session: requests.Session, deadline: Deadline, path: Path
     ) -> Answer:
         file = outgoing_file_of(path)
         if not isinstance(file, OutgoingFile):
@@ -183,10 +178,9 @@ class StowSender:
     def _connected(self, service: WebDestination) -> Iterator[DICOMwebClient]:
         """Hold a client for one request without a body."""
         with (
-            closing(Deadline()) as deadline, opened_session(service, _JSON) as session,
+            opened(service, _JSON) as (session, deadline),
             asking(service, deadline), deadline.within(2 * self._timeout),
         ):  # fmt: skip
-            watch(session, deadline)
             yield self._client(service, session, deadline)
 
     def _client(

@@ -4,25 +4,59 @@ from __future__ import annotations
 
 import base64
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import requests
 from urllib3.exceptions import ProtocolError
 
 from dicom_node.deliver.bounded_answer import HungUp
+from dicom_node.deliver.deadline import Deadline
+from dicom_node.deliver.status import broken_off, unavailable
+from dicom_node.deliver.watched_http import watch
 from dicom_node.errors import PeerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from pathlib import Path
 
     from dicom_node.config import WebService
-    from dicom_node.deliver.deadline import Deadline
+    from dicom_node.domain.values import Answer
+
+
+def answers(
+    service: WebService,
+    accept: str,
+    paths: Sequence[Path],
+    before_each: Callable[[], None],
+    send: Callable[[requests.Session, Deadline, Path], Answer],
+) -> Generator[Answer, None, None]:
+    """Send files over one session, the next one when its answer is taken; see `Sender`.
+
+    Parameters
+    ----------
+    accept
+        Media type of the answers.
+    send
+        Sends one file; raises HungUp or PeerUnavailable, which end the session.
+    """
+    given = 0
+    try:
+        with opened(service, accept) as (session, deadline):
+            for path in paths:
+                before_each()
+                answer = send(session, deadline, path)
+                given += 1
+                yield answer
+    except HungUp as error:
+        yield from broken_off(error, sent=True, behind=len(paths) - given - 1)
+    except PeerUnavailable as error:
+        yield from [unavailable(str(error))] * (len(paths) - given)
 
 
 @contextmanager
-def opened_session(service: WebService, accept: str) -> Iterator[requests.Session]:
-    """Hold a session with what the service wants to see.
+def opened(service: WebService, accept: str) -> Iterator[tuple[requests.Session, Deadline]]:
+    """Hold a session with what the service wants to see, and the deadline of its connections.
 
     Parameters
     ----------
@@ -34,7 +68,7 @@ def opened_session(service: WebService, accept: str) -> Iterator[requests.Sessio
     PeerUnavailable
         A file or secret that is configured cannot be read now.
     """
-    with requests.Session() as session:
+    with requests.Session() as session, closing(Deadline()) as deadline:
         session.trust_env = False  # use only proxies and passwords of our configuration
         session.max_redirects = 0
         session.headers["Accept"] = accept
@@ -45,7 +79,8 @@ def opened_session(service: WebService, accept: str) -> Iterator[requests.Sessio
             session.verify = str(service.ca_file)
         if (token := _token(service)) is not None:
             session.headers["Authorization"] = _authorization(service, token)
-        yield session
+        watch(session, deadline)
+        yield session, deadline
 
 
 def _authorization(service: WebService, token: str) -> str:

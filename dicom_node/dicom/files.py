@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -50,6 +51,12 @@ def same_bytes(ours: BinaryIO, folder: int, name: str) -> bool:
             if kept.read(len(block)) != block:
                 return False
         return True
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def durable_write(target: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -82,8 +82,7 @@ class Proposal:
     @property
     def digest(self) -> str:
         """SHA-256 over everything that was printed, hex."""
-        parts = {name: value for name, value in self.as_json().items() if name != "digest"}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """In plain JSON values, without the digest."""

@@ -132,8 +132,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
     adopted = store.thresholds.in_use(networks)
     bells = Bells.of(config.run_dir)
     bells.readings.listen()
-    present: Config | None = config
-    while present is not None:
+    for present in term.configs():
         editions = tuple(dict.fromkeys(present.editions.values()))
         pipeline = Pipeline(
             config=with_adopted(present, adopted), reader=reader, clock=utc_now, secret=secret,
@@ -146,7 +145,6 @@ def _work(owner: str, config: Config, term: Term) -> None:
             candidate=candidate_of(present, store, reader.identity) if owner == FIRST else None,
         )  # fmt: skip
         worker.run(term.ended)
-        present = term.following()
     bells.readings.close()
     store.close()
 
@@ -186,10 +184,8 @@ def _deliver(owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.periodic import deliver_for_a_term
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
-    present: Config | None = config
-    while present is not None:
+    for present in term.configs():
         deliver_for_a_term(owner, present, store, term.ended)
-        present = term.following()
     store.close()
 
 
@@ -197,10 +193,8 @@ def _schedule(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.periodic import schedule_for_a_term
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
-    present: Config | None = config
-    while present is not None:
+    for present in term.configs():
         schedule_for_a_term(present, store, term.ended)
-        present = term.following()
     store.close()
 
 
@@ -208,10 +202,8 @@ def _take_reports(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.verdict_intake import take_reports
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
-    present: Config | None = config
-    while present is not None:
+    for present in term.configs():
         take_reports(present, store, node_secret(config.node.data_dir), utc_now, term.ended)
-        present = term.following()
     store.close()
 
 
@@ -220,12 +212,10 @@ def _serve(_owner: str, config: Config, term: Term) -> None:
 
     store = open_store(config.node.data_dir, utc_now, config.store.url)
     log.info("web page", address=f"http://{config.http.host}:{config.http.port}/")
-    present: Config | None = config
-    while present is not None:
+    for present in term.configs():
         serve(present, store, utc_now, term.ended)
         if not term.ended.is_set():  # the server failed
             break
-        present = term.following()
     store.close()
 
 

@@ -13,6 +13,7 @@ from dicom_node.errors import ConfigError
 from dicom_node.service import running_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from dicom_node.config import Config
@@ -66,6 +67,13 @@ class Term:
         if following != self.config:
             self._following = following
             self.ended.set()
+
+    def configs(self) -> Iterator[Config]:
+        """Give the configuration of each term, one after the other, until the process must stop."""
+        present: Config | None = self.config
+        while present is not None:
+            yield present
+            present = self.following()
 
     def following(self) -> Config | None:
         """Wait until this term ends; the configuration of the next one, or None to stop."""

@@ -18,7 +18,7 @@ from dicom_node.verdicts.report import ReportReader
 from dicom_node.verdicts.rules import read_rules
 
 if TYPE_CHECKING:
-    from dicom_node.config import Config
+    from dicom_node.config import Config, MllpConfig, TlsConfig
     from dicom_node.ports import Clock
     from dicom_node.store.store import Store
 
@@ -35,10 +35,11 @@ def take_reports(
     reader = ReportReader(read_rules(config.verdicts.rules))
     intake = Intake(store.verdicts, reader, secret, clock)
     refusals = PerMinute(store.audit)
-    threads = [threading.Thread(target=_listen, args=(config, intake, refusals, stop))]
-    threads = threads if config.verdicts.mllp is not None else []
-    for thread in threads:
-        thread.start()
+    listener = None
+    if config.verdicts.mllp is not None:
+        settings = (config.verdicts.mllp, config.tls)
+        listener = threading.Thread(target=_listen, args=(*settings, intake, refusals, stop))
+        listener.start()
     folder = config.verdicts.folder
     watched = MessageFolder(folder, intake, clock) if folder is not None else None
     waited = 0.0
@@ -50,22 +51,23 @@ def take_reports(
             intake.flush()
             refusals.flush()
             waited = 0.0
-    for thread in threads:
-        thread.join()
+    if listener is not None:
+        listener.join()
     intake.flush()
     refusals.flush(everything=True)
 
 
-def _listen(config: Config, intake: Intake, refusals: PerMinute, stop: threading.Event) -> None:
+def _listen(
+    settings: MllpConfig, certificates: TlsConfig, intake: Intake, refusals: PerMinute,
+    stop: threading.Event,
+) -> None:  # fmt: skip
     """Listen; if that fails, end the process, which is started again."""
-    settings = config.verdicts.mllp
-    assert settings is not None  # noqa: S101 - for the type checker
 
     def turned_away(address: str, reason: str) -> None:
         detail: dict[str, object] = {"address": address, "reason": reason}
         refusals.record(AuditKind.REPORT_REFUSED, "HL7 connection closed", detail)
 
-    tls = ReloadingContext(config.tls) if settings.tls else None
+    tls = ReloadingContext(certificates) if settings.tls else None
     try:
         MllpListener(settings, intake.take, turned_away, tls).run(stop)
     except OSError as error:

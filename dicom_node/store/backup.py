@@ -6,7 +6,6 @@ then has its files, unless its study was removed meanwhile.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dicom_node.dicom.files import sha256_of
 from dicom_node.errors import NodeError
 from dicom_node.store.files import BESIDES
 from dicom_node.store.integrity import damage
@@ -94,7 +94,7 @@ def _verify(data_dir: Path, folder: Path) -> Backup:
                 removed += 1
             continue
         files, size = files + 1, size + copy.stat().st_size
-        if sha256 and _sha256(copy) != sha256:
+        if sha256 and sha256_of(copy) != sha256:
             faults.append(f"{path} differs from what was received")
     return Backup(folder=folder, files=files, bytes=size, removed=removed, faults=tuple(faults))
 
@@ -104,8 +104,3 @@ def _named(database: Path) -> Iterator[tuple[str, str | None]]:
     query = "SELECT path, sha256 FROM instances UNION ALL SELECT path, NULL FROM results"
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as copy:
         yield from copy.execute(query)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -59,7 +59,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The reference and what has become of it; no shift if other networks are in use now."""
+    """A comparison with the reference; it has no shifts if other networks are in use now."""
 
     reference: Reference
     other_networks: str | None  # the version that is in use, if it is not the reference's

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.dicom.files import durable_write
+from dicom_node.dicom.files import durable_write, sha256_of
 from dicom_node.errors import NodeError
 
 #: Besides films and results. Promoted networks are in ``models``.
@@ -68,19 +67,14 @@ def _besides(data_dir: Path) -> list[str]:
 
 def _copy(source: Path, target: Path, sha256: str | None) -> int:
     """Return how many bytes were written: none if the same file is there."""
-    expected = _sha256(source)
+    expected = sha256_of(source)
     if sha256 is not None and expected != sha256:
         raise NodeError(f"{source} differs from what was received")
-    if target.is_file() and _sha256(target) == expected:
+    if target.is_file() and sha256_of(target) == expected:
         return 0
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as original:
         durable_write(target, lambda file: shutil.copyfileobj(original, file))
-    if _sha256(target) != expected:
+    if sha256_of(target) != expected:
         raise NodeError(f"{target} differs from {source}")
     return source.stat().st_size
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

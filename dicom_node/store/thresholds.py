@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from dicom_node.ports import Clock
 
 _TABLE = site_schema.site_thresholds
-_LEFT_OUT = (
-    "differ",
-    "stage",
-    "threshold",
-    "networks",
-    "wanted",
-)  # the studies would outlive removal
+#: Of a proposal's evidence: what has a column of its own, and studies, which would outlive removal.
+_LEFT_OUT = ("differ", "stage", "threshold", "networks", "wanted")
 _STAGES: tuple[Stage, ...] = ("pneumonia", "covid19")
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import requests
 
-from dicom_node.deliver.bounded_answer import HungUp, bounded
-from dicom_node.deliver.deadline import Deadline
+from dicom_node.deliver.bounded_answer import bounded
 from dicom_node.deliver.messages.bundle import transaction
 from dicom_node.deliver.messages.report import Report, read_report
 from dicom_node.deliver.scu import SLOWEST_LINE
-from dicom_node.deliver.status import EchoResult, broken_off, not_accepted, unavailable
+from dicom_node.deliver.status import EchoResult, not_accepted, unavailable
 from dicom_node.deliver.stow_answers import OF_THE_SERVICE, http_sentence, is_refusal
-from dicom_node.deliver.watched_http import watch
-from dicom_node.deliver.web_session import asking, opened_session
+from dicom_node.deliver.web_session import answers, asking, opened
 from dicom_node.domain.values import Answer, SendOutcome
 from dicom_node.errors import PeerUnavailable
 
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_node.config import FhirDestination
+    from dicom_node.deliver.deadline import Deadline
 
 _JSON = "application/fhir+json"
 _STORED = 0x0000
@@ -56,29 +54,17 @@ class FhirSender:
         before_each: Callable[[], None] = lambda: None,
     ) -> Generator[Answer, None, None]:
         """Send one transaction for each answer that is taken; see `Sender`."""
-        to, given = self._destinations[destination], 0
-        try:
-            with opened_session(to, _JSON) as session, closing(Deadline()) as deadline:
-                watch(session, deadline)
-                for path in paths:
-                    before_each()
-                    answer = self._transact(to, session, path, deadline)
-                    given += 1
-                    yield answer
-        except HungUp as error:
-            yield from broken_off(error, sent=True, behind=len(paths) - given - 1)
-        except PeerUnavailable as error:
-            yield from [unavailable(str(error))] * (len(paths) - given)
+        to = self._destinations[destination]
+        yield from answers(to, _JSON, paths, before_each, partial(self._transact, to))
 
     def echo(self, destination: str) -> EchoResult:
         """Test the connection: ask what the server can do (its CapabilityStatement)."""
         started, to = time.monotonic(), self._destinations[destination]
         try:
             with (
-                opened_session(to, _JSON) as session, closing(Deadline()) as deadline,
+                opened(to, _JSON) as (session, deadline),
                 asking(to, deadline), deadline.within(2 * self._timeout),
             ):  # fmt: skip
-                watch(session, deadline)
                 said = self._call(session, "GET", f"{to.url}/metadata", deadline)
             ok, reason = _capable(said, to.url)
         except PeerUnavailable as error:
@@ -86,7 +72,7 @@ class FhirSender:
         return EchoResult(ok=ok, status=None, reason=reason, seconds=time.monotonic() - started)
 
     def _transact(
-        self, to: FhirDestination, session: requests.Session, path: Path, deadline: Deadline
+        self, to: FhirDestination, session: requests.Session, deadline: Deadline, path: Path
     ) -> Answer:
         report = read_report(path)
         if not isinstance(report, Report):
