@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 from support.certificates import identity
+from support.peer import free_port
 from support.reports import oru
 
 from dicom_node.config import MllpConfig
@@ -23,12 +24,6 @@ from dicom_node.verdicts.mllp import MllpListener
 START, END = b"\x0b", b"\x1c\r"
 
 
-def _free_port() -> int:
-    with socket.socket() as attempt:
-        attempt.bind(("127.0.0.1", 0))
-        return int(attempt.getsockname()[1])
-
-
 @contextmanager
 def _listening(
     take: Callable[[bytes], Answer] = lambda block: Answer(None),
@@ -36,7 +31,7 @@ def _listening(
     **keys: object,
 ) -> Iterator[tuple[int, list[tuple[str, str]]]]:
     """A listener's port, and the senders that it turned away, with the reasons."""
-    config = MllpConfig.model_validate({"port": _free_port(), **keys})
+    config = MllpConfig.model_validate({"port": free_port(), **keys})
     away: list[tuple[str, str]] = []
     listener = MllpListener(config, take, lambda *sender: away.append(sender), tls)
     stop = threading.Event()
@@ -73,7 +68,7 @@ def _is_closed(connection: socket.socket) -> bool:
 def _received(connection: socket.socket) -> bytes:
     """One block, or what came before the connection ended."""
     got = b""
-    while not got.endswith(END) and (more := connection.recv(4096)):
+    while not got.endswith(END) and (more := connection.recv(1)):  # no byte of the next
         got += more
     return got
 
