@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK = 1 << 20  # bytes compared at a time
+_PREFIX = b"DICM\2\0\0\0UL"  # at byte 128; FileMetaInformationGroupLength is the first element
+_META_LENGTH = slice(140, 144)  # bytes of its value
 
 
 @contextmanager
@@ -56,6 +58,20 @@ def same_bytes(ours: BinaryIO, folder: int, name: str) -> bool:
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, hex."""
     with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_set_sha256(path: Path) -> str:
+    """The SHA-256, hex, of what follows the File Meta Information (PS3.10 7.1).
+
+    Reception records it of each data set that it keeps. Of a file that is none of ours, it is that
+    of the whole file.
+    """
+    with path.open("rb") as file:
+        start = file.read(_META_LENGTH.stop)
+        is_ours = start[128:138] == _PREFIX and len(start) == _META_LENGTH.stop
+        length = int.from_bytes(start[_META_LENGTH], "little")
+        file.seek(_META_LENGTH.stop + length if is_ours else 0)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

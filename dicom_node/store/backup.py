@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dicom_node.dicom.files import sha256_of
+from dicom_node.dicom.files import data_set_sha256
 from dicom_node.errors import NodeError
 from dicom_node.store.files import BESIDES
 from dicom_node.store.integrity import damage
@@ -94,7 +94,7 @@ def _verify(data_dir: Path, folder: Path) -> Backup:
                 removed += 1
             continue
         files, size = files + 1, size + copy.stat().st_size
-        if sha256 and sha256_of(copy) != sha256:
+        if sha256 and data_set_sha256(copy) != sha256:
             faults.append(f"{path} differs from what was received")
     return Backup(folder=folder, files=files, bytes=size, removed=removed, faults=tuple(faults))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicom_node.dicom.files import durable_write, sha256_of
+from dicom_node.dicom.files import data_set_sha256, durable_write, sha256_of
 from dicom_node.errors import NodeError
 
 #: Besides films and results. Promoted networks are in ``models``.
@@ -67,9 +67,9 @@ def _besides(data_dir: Path) -> list[str]:
 
 def _copy(source: Path, target: Path, sha256: str | None) -> int:
     """Return how many bytes were written: none if the same file is there."""
-    expected = sha256_of(source)
-    if sha256 is not None and expected != sha256:
+    if sha256 is not None and data_set_sha256(source) != sha256:
         raise NodeError(f"{source} differs from what was received")
+    expected = sha256_of(source)
     if target.is_file() and sha256_of(target) == expected:
         return 0
     target.parent.mkdir(parents=True, exist_ok=True)

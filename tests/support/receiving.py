@@ -31,6 +31,7 @@ from dicom_node.config import (
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, PatientKey
 from dicom_node.domain.values import Instance
+from dicom_node.receive.arrival import file_meta
 from dicom_node.receive.limits import Limits
 from dicom_node.receive.scp import Receiver
 
@@ -41,6 +42,11 @@ VERIFICATION = "1.2.840.10008.1.1"
 def now() -> datetime:
     """A clock that stands still."""
     return datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def received(data_set: bytes) -> bytes:
+    """The file that reception makes of a data set; the digest in its row is the data set's."""
+    return file_meta("1.2.3", "1.2.3.4", ExplicitVRLittleEndian) + data_set
 
 
 class MemoryStore:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from support.fakes import FakeClock, StoreHarness, store_harness
+from support.receiving import received
 from typer.testing import CliRunner, Result
 
 from dicom_node.cli import app
@@ -27,9 +28,8 @@ def node(tmp_path: Path) -> Iterator[StoreHarness]:
         for row in (*made.rows("instances"), *made.rows("results")):
             path = tmp_path / "data" / row["path"]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"film")
-        digest = hashlib.sha256(b"film").hexdigest()
-        made.sql("UPDATE instances SET sha256 = :digest", digest=digest)
+            path.write_bytes(received(b"film"))
+        made.sql("UPDATE instances SET sha256 = :digest", digest=sha256(b"film").hexdigest())
         (tmp_path / "data" / "node.secret").write_bytes(b"secret")
         yield made
 

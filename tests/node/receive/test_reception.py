@@ -15,6 +15,7 @@ from support.receiving import SECRET, MemoryStore, encoded, now, small_film
 import dicom_node
 from dicom_node.config import PriorityConfig, QuotasConfig, ReceiveConfig, SpoolConfig
 from dicom_node.dicom import uids
+from dicom_node.dicom.files import data_set_sha256
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.conflicts import ConflictOutcome
 from dicom_node.domain.values import Instance
@@ -71,6 +72,14 @@ class ReceptionHarness:
 @pytest.fixture
 def harness(tmp_path: Path) -> ReceptionHarness:
     return ReceptionHarness(tmp_path)
+
+
+def test_the_digest_in_the_row_is_that_of_the_kept_file(tmp_path: Path) -> None:
+    """`backup` and `store copy` compare it with the file's data set."""
+    node = ReceptionHarness(tmp_path)
+    node.keep(small_film())
+    [row] = node.store.rows.values()
+    assert data_set_sha256(tmp_path / row.path) == row.sha256
 
 
 def test_a_kept_instance_is_a_dicom_file_at_a_name_of_our_own(harness: ReceptionHarness) -> None:

@@ -14,6 +14,7 @@ import pytest
 from support.commands import Commands
 from support.fakes import FakeClock, store_harness
 from support.postgres import Postgres
+from support.receiving import received
 
 from dicom_node.config import Config
 from dicom_node.errors import NodeError
@@ -62,7 +63,7 @@ def hospital(server: Postgres, tmp_path: Path) -> Iterator[Hospital]:
         for row in (*node.rows("instances"), *node.rows("results")):
             path = folder / row["path"]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"film")
+            path.write_bytes(received(b"film"))
         node.sql("UPDATE instances SET sha256 = :digest", digest=_SHA256)
     (folder / "node.secret").write_bytes(b"secret")
     yield Hospital(folder, server.url(name))
