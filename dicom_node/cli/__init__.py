@@ -1,8 +1,35 @@
 """The ``dicom-node`` command: parse the arguments, call one function, print the result.
 
-Nothing heavy is imported here. Each command imports what it needs, so that `status` starts at once.
+Each command imports what it needs. `status` is asked every minute by monitoring, so it starts
+without the other commands, too.
 """
 
-from dicom_node.cli.app import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+import os
+import sys
+
+from dicom_node.errors import NodeError
+
+
+def main() -> None:
+    """Run the command line; print a NodeError as one sentence and exit with status 1.
+
+    Every file that a command or a process of the node creates is private to its user (umask 077).
+    """
+    os.umask(0o077)
+    try:
+        if sys.argv[1:2] == ["status"]:
+            from dicom_node.cli.status import alone
+
+            alone()
+        else:
+            from dicom_node.cli.app import app
+
+            app()
+    except NodeError as error:
+        from dicom_node.cli.render import printable
+
+        sentence = "\n".join(map(printable, str(error).splitlines()))
+        sys.stderr.write(f"dicom-node: {sentence}\n")
+        sys.exit(1)

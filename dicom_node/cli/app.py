@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +39,6 @@ from dicom_node.cli import (
 )
 from dicom_node.cli.render import NOT_FOR_DIAGNOSIS, ConfigOption, JsonOption, print_json, printable
 from dicom_node.config import load
-from dicom_node.errors import NodeError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,20 +75,6 @@ conformance.register(app)
 
 
 _ROLES = "DICOM_NODE__NODE__ROLES"
-
-
-def main() -> None:
-    """Run the command line; print a NodeError as one sentence and exit with status 1.
-
-    Every file that a command or a process of the node creates is private to its user (umask 077).
-    """
-    os.umask(0o077)
-    try:
-        app()
-    except NodeError as error:
-        sentence = "\n".join(map(printable, str(error).splitlines()))
-        sys.stderr.write(f"dicom-node: {sentence}\n")
-        sys.exit(1)
 
 
 @app.callback(invoke_without_command=True)

@@ -39,6 +39,14 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
+def alone() -> None:
+    """Run the command line with this command only, which starts sooner."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+    register(app)
+    app()
+
+
 def status(
     check: Annotated[
         bool, typer.Option("--check", help="One line and an exit status, as Nagios expects.")

@@ -176,7 +176,8 @@ def test_status_starts_without_torch_or_sqlalchemy(tmp_path: Path) -> None:
         "import sys; sys.argv = ['dicom-node', 'status', '--json']\n"
         "from dicom_node.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'monai', 'sqlalchemy', 'highdicom', 'numpy', 'pydicom', 'pynetdicom'}\n"
+        "heavy = {'torch', 'monai', 'sqlalchemy', 'highdicom', 'numpy', 'pydicom', 'pynetdicom',\n"
+        "         'rich', 'requests', 'starlette', 'cryptography', 'dicom_node.cli.app'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.fakes import full, instance, read
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.cli.render import csv_text, printable
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.store.store import open_store

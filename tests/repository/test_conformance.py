@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from dicom_node import config
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.conformance import statement
 from dicom_node.deliver.status import STORE_STATUS
 from dicom_node.receive.contexts import STORED

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from dicom_node import config
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, JOB_TRANSITIONS
 from dicom_node.domain.values import RefusalCode

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 
 
 @dataclass

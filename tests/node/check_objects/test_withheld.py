@@ -12,7 +12,7 @@ from support.film import film, write
 from support.readings import MODEL, frame, look, negative
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.config import Config
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import CheckFailure, FilmOutcome, Image

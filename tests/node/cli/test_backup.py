@@ -13,7 +13,7 @@ from support.fakes import FakeClock, StoreHarness, store_harness
 from support.receiving import received
 from typer.testing import CliRunner, Result
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.errors import NodeError
 from dicom_node.store.store import open_store
 

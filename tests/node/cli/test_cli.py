@@ -22,8 +22,8 @@ from support.film import film, write
 from support.peer import Peer, free_port
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
-from dicom_node.cli.app import main
+from dicom_node.cli import main
+from dicom_node.cli.app import app
 from dicom_node.cli.studies import person
 from dicom_node.config import load
 from dicom_node.domain.audit import AuditEvent, AuditKind

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.config import DicomDestination, load
 from dicom_node.errors import NodeError
 

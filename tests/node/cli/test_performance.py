@@ -13,7 +13,7 @@ import pytest
 from support.fakes import full, instance, read, reading_summary
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.paired import LEAST
 from dicom_node.domain.values import FilmTraits

@@ -24,7 +24,7 @@ from support.receiving import MemoryStore, receiver
 from typer.testing import CliRunner
 
 from dicom_node import compose
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.config import Config, TlsConfig
 from dicom_node.conformance.trial_study import PATIENT_ID, trial_study
 from dicom_node.deliver.examine import fetch

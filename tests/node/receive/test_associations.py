@@ -17,7 +17,7 @@ from support.peer import free_port
 from support.receiving import VERIFICATION, MemoryStore, association, eventually, receiver
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.domain.audit import AuditKind
 from dicom_node.receive.access import AccessList
 from dicom_node.receive.association_request import Identity

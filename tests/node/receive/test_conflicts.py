@@ -13,7 +13,7 @@ from support.receiving import send, small_film
 from typer.testing import CliRunner
 
 import dicom_node
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.config import load
 from dicom_node.domain.clock import utc_now
 from dicom_node.receive.scp import Receiver

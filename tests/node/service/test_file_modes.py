@@ -9,7 +9,7 @@ import yaml
 from support.film import film, write
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.config import Config, load
 from dicom_node.service.file_modes import faults, make_private
 

@@ -12,7 +12,7 @@ import pytest
 from support.fakes import START, StoreHarness, full, reading_summary, refused
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.domain.reading import StageSummary
 from dicom_node.store.figures import percentile
 

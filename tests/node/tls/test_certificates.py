@@ -14,7 +14,7 @@ from support.fakes import EmptyAuditLog
 from support.receiving import MemoryStore
 from typer.testing import CliRunner
 
-from dicom_node.cli import app
+from dicom_node.cli.app import app
 from dicom_node.config import Config, SpoolConfig, TlsConfig, load
 from dicom_node.domain.audit import AuditKind
 from dicom_node.errors import ConfigError
