@@ -7,12 +7,12 @@ Rows are dicts by column name; times are aware datetimes. The counts of `dicom-n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from sqlalchemy import case, desc, func, or_, select
 
 from dicom_node.domain.audit import AuditKind
-from dicom_node.domain.reading import ReadingSummary
+from dicom_node.domain.reading import ReadingSummary, Side
 from dicom_node.domain.states import DeliveryStatus, JobStatus
 from dicom_node.store import schema
 from dicom_node.store.audit import AuditLog, as_json
@@ -50,7 +50,7 @@ class Queries:
         self._audit = AuditLog(engine, clock)
 
     def studies(self, limit: int, which: StudyFilter = EVERY) -> list[dict[str, Any]]:
-        """The latest studies, newest first, with counts of instances, readings and deliveries."""
+        """The latest studies, newest first: senders, result, counts of instances and deliveries."""
         with reading(self._engine) as connection:
             rows = connection.execute(_studies(limit, which)).mappings().all()
             return [{**row, **_work(connection, row["study_instance_uid"])} for row in rows]
@@ -184,8 +184,14 @@ def _studies(limit: int, which: StudyFilter) -> Select[Any]:
 
 
 def _work(connection: Connection, study_instance_uid: str) -> dict[str, Any]:
-    """The newest job's status, and how many deliveries are where."""
-    jobs, deliveries = schema.jobs.c, schema.deliveries.c
+    """Who sent it, what came out, the newest job's status, and how many deliveries are where."""
+    jobs, deliveries, instances = schema.jobs.c, schema.deliveries.c, schema.instances.c
+    senders = connection.execute(
+        select(instances.calling_ae_title)
+        .where(instances.study_instance_uid == study_instance_uid)
+        .distinct()
+        .order_by(instances.calling_ae_title)
+    ).scalars()
     status = connection.execute(
         select(jobs.status)
         .where(jobs.study_instance_uid == study_instance_uid)
@@ -197,7 +203,10 @@ def _work(connection: Connection, study_instance_uid: str) -> dict[str, Any]:
         .where(deliveries.study_instance_uid == study_instance_uid)
         .group_by(deliveries.status)
     ).all()
+    sides = {each.pneumonia.side for each in _summaries(connection, study_instance_uid).values()}
     return {
+        "senders": list(senders),
+        "result": next((side for side in get_args(Side) if side in sides), None),
         "job": status,
         "deliveries": {DeliveryStatus(name).value: count for name, count in counted},
     }

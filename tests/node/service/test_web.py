@@ -166,7 +166,23 @@ def test_the_page_leads_with_what_is_wrong_and_links_each_study(web: Web) -> Non
     assert text.index("NOT FOR DIAGNOSTIC USE") < text.index("the node is not running")
     assert text.index("the node is not running") < text.index("Last studies")
     assert "systemctl start dicom-node" in text
+    assert "below the cut-off" in text
+    assert "<td>MODALITY</td>" in text
     assert web.get("/style.css")[0] == 200
+
+
+def test_a_screen_reader_finds_its_way(web: Web) -> None:
+    """Every id that a label or link names is there; wide tables are scrolled by keyboard."""
+    web.node.finish(web.node.work("1.2"), "pacs")
+    for path in ("/", "/studies/1.2"):
+        text = web.get(path)[1]
+        named = set(re.findall(r'aria-labelledby="([^"]+)"|href="#([^"]+)"', text))
+        ids = re.findall(r' id="([^"]+)"', text)
+        assert {label or link for label, link in named} <= set(ids)
+        assert len(ids) == len(set(ids))
+        assert text.count("<table") == text.count('role="region"') == text.count('tabindex="0"')
+        assert {"nav", "main", "header"} <= set(re.findall(r"<(\w+)", text))
+        assert text.index("Skip to the content") < text.index("<nav")
 
 
 def test_a_study_s_page_is_recorded_in_the_audit_log(web: Web) -> None:

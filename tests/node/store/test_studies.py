@@ -76,6 +76,8 @@ def test_the_latest_studies_come_first(node: StoreHarness) -> None:
         ("1.4", 1, 0, 0, "waiting"), ("1.3", 1, 0, 1, "done"), ("1.2", 1, 1, 0, "done"),
     ]  # fmt: skip
     assert [row["deliveries"] for row in rows] == [{}, {}, {"accepted": 2}]
+    assert [row["result"] for row in rows] == [None, None, "below"]
+    assert {name for row in rows for name in row["senders"]} == {"MODALITY"}
     assert rows[-1]["first_received_at"] == rows[-1]["last_received_at"] == START
     assert [row["study_instance_uid"] for row in node.store.queries.studies(1)] == ["1.4"]
 
