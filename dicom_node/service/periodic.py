@@ -39,7 +39,7 @@ def deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadin
     )
     rounds = Rounds(owner, config, queues, utc_now, ended)
     schedules = "scheduler" in config.node.roles
-    bells = Bells.of(config.run_dir)
+    bells = Bells.of(config.run_dir, config.store.url)
     ticking = scheduler(
         _ticks(config, store, bells) if schedules else None,
         rounds.deliver.start_due,
@@ -61,7 +61,9 @@ def deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadin
 def schedule_for_a_term(config: Config, store: Store, ended: threading.Event) -> None:
     """Open studies, free expired leases and keep house until the event is set."""
     ticking = scheduler(
-        _ticks(config, store, Bells.of(config.run_dir)), None, _tasks(config, store)
+        _ticks(config, store, Bells.of(config.run_dir, config.store.url)),
+        None,
+        _tasks(config, store),
     )
     _keep_house(ticking, config, store)
     ticking.start()

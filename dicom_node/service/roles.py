@@ -115,7 +115,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
     # Only this process imports torch; the others stay small.
     from dicom_node.pipeline import Pipeline
     from dicom_node.service.promotion import watch
-    from dicom_node.service.shadow import FIRST, candidate_of
+    from dicom_node.service.shadow import candidate_of
     from dicom_node.service.site_thresholds import networks_of, with_adopted
     from dicom_node.service.wake import Bells
     from dicom_node.service.worker import Worker
@@ -130,7 +130,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
 
     threading.Thread(target=watch, args=(in_use, term.stop), daemon=True).start()
     adopted = store.thresholds.in_use(networks)
-    bells = Bells.of(config.run_dir)
+    bells = Bells.of(config.run_dir, config.store.url)
     bells.readings.listen()
     for present in term.configs():
         editions = tuple(dict.fromkeys(present.editions.values()))
@@ -142,7 +142,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
             owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now,
             wait=bells.readings.wait, finished=bells.deliveries.ring,
             read_reviews=_reviews(present, store, secret).read,
-            candidate=candidate_of(present, store, reader.identity) if owner == FIRST else None,
+            candidate=candidate_of(present, store, reader.identity, owner),
         )  # fmt: skip
         worker.run(term.ended)
     bells.readings.close()

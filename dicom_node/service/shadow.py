@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _IDLE_STEPS = 40  # empty steps of the worker between two looks for a film: ten seconds
 
-#: The worker that reads with the candidate: one of them, so that it is loaded once.
-FIRST = "worker-1"
+#: The worker of a machine that may read with the candidate: one of them, so that it is loaded once.
+_FIRST = "worker-1"
 
 log = structlog.get_logger()
 
@@ -49,6 +49,8 @@ class ShadowReader:
         Loads the candidate; called at the first film, within the worker's memory limit.
     used
         The version in use; a candidate that was promoted is it, and reads nothing.
+    alone
+        Whether no other machine reads with the candidate.
     """
 
     data_dir: Path
@@ -57,6 +59,7 @@ class ShadowReader:
     shadow: ShadowTable
     audit: Audit
     used: ModelIdentity
+    alone: Callable[[], bool] = lambda: True
     is_off: bool = False
     _candidate: ModelIdentity | None = field(default=None, init=False)
     _pipeline: Pipeline | None = field(default=None, init=False)
@@ -83,6 +86,8 @@ class ShadowReader:
         return did
 
     def _step(self) -> bool:
+        if not self.alone():
+            return False
         candidate = self._candidate or self._identify()
         if candidate.digest == self.used.digest:
             self.is_off = True
@@ -125,24 +130,35 @@ def _why(error: Exception) -> str:
     return str(error) if isinstance(error, ModelError) else where(error)
 
 
-def candidate_of(config: Config, store: Store, used: ModelIdentity) -> ShadowReader | None:
-    """The reader of `models.shadow`; None if there is no candidate."""
-    if config.models.shadow is None:
-        return None
-    from dicom_node.infer import CascadeReader, identity
-    from dicom_node.pipeline import Pipeline
+def candidate_of(
+    config: Config, store: Store, used: ModelIdentity, owner: str
+) -> ShadowReader | None:
+    """The reader of `models.shadow`; None if there is no candidate, or another worker has it.
 
+    ``owner`` is this worker's name, in a cluster after that of its machine.
+    """
+    if config.models.shadow is None or owner.rpartition("/")[2] != _FIRST:
+        return None
     models = config.models.model_copy(update={"dir": config.models.shadow})
 
+    def identify() -> ModelIdentity:
+        from dicom_node.infer import identity
+
+        return identity(models)
+
     def load() -> Pipeline:
+        from dicom_node.infer import CascadeReader
+        from dicom_node.pipeline import Pipeline
+
         reader = CascadeReader(models, config.workers.threads)
         return Pipeline(config=config, reader=reader, clock=utc_now)
 
     return ShadowReader(
         data_dir=config.node.data_dir,
-        identify=lambda: identity(models),
+        identify=identify,
         load=load,
         shadow=store.shadow,
         audit=store.audit,
         used=used,
+        alone=store.has_the_candidate,
     )

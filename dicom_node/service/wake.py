@@ -1,7 +1,8 @@
 """A process wakes another one that waits for work, so that no work waits for a poll.
 
 Each kind of waiter has one named pipe in the data folder; a process that made work writes a byte
-to it. A lost byte costs one polling interval and nothing else: the queue is in the database.
+to it. Waiters on other machines hear of it from PostgreSQL (NOTIFY). What is not heard costs one
+polling interval and nothing else: the queue is in the database.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import structlog
+
+from dicom_node.store import libpq
+from dicom_node.store.plain import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +37,18 @@ class Bell:
     Parameters
     ----------
     data_dir
-        The processes that share it reach each other; on other machines they poll.
+        The processes that share it reach each other by a pipe in it.
     name
         Of the waiters.
+    others
+        What is announced by processes of other machines; None if there are none.
     """
 
-    def __init__(self, data_dir: Path, name: str) -> None:
+    def __init__(
+        self, data_dir: Path, name: str, others: libpq.Announcements | None = None
+    ) -> None:
         self._path = data_dir / f"{name}.wake"
+        self._others = others
         self._pipe: int | None = None
 
     def ring(self) -> None:
@@ -71,11 +80,14 @@ class Bell:
 
     def wait(self, seconds: float) -> bool:
         """Wait until it rings, or for this time; whether it rang, now or since the last wait."""
-        pipes = [] if self._pipe is None else [self._pipe]
-        rung = select.select(pipes, [], [], seconds)[0]
-        for pipe in rung:
+        others = None if self._others is None else self._others.descriptor()
+        heard = [each for each in (self._pipe, others) if each is not None]
+        rung = select.select(heard, [], [], seconds)[0]
+        if self._pipe is not None and self._pipe in rung:
             with suppress(BlockingIOError):  # another waiter was faster
-                os.read(pipe, _DRAINED)
+                os.read(self._pipe, _DRAINED)
+        if self._others is not None and others in rung:
+            self._others.take()
         return bool(rung)
 
     def answer(self, ended: Event, action: Callable[[], object]) -> None:
@@ -91,6 +103,8 @@ class Bell:
         if self._pipe is not None:
             os.close(self._pipe)
             self._pipe = None
+        if self._others is not None:
+            self._others.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +115,14 @@ class Bells:
     deliveries: Bell  # by the deliverer
 
     @classmethod
-    def of(cls, data_dir: Path) -> Self:
-        """The bells of a node."""
-        return cls(readings=Bell(data_dir, "readings"), deliveries=Bell(data_dir, "deliveries"))
+    def of(cls, data_dir: Path, url: str = SQLITE) -> Self:
+        """The bells of a node whose ``store.url`` is given."""
+        channels = {"readings": libpq.READINGS, "deliveries": libpq.DELIVERIES}
+        return cls(
+            **{
+                name: Bell(
+                    data_dir, name, None if url == SQLITE else libpq.Announcements(url, channel)
+                )
+                for name, channel in channels.items()
+            }
+        )

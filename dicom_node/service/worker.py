@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dicom_node.ports import Clock, Jobs
     from dicom_node.service.shadow import ShadowReader
 
-_POLL_SECONDS = 0.25  # how late work may be noticed that nothing announces, such as a retry
+POLL_SECONDS = 0.25  # how late work may be noticed that nothing announces, such as a retry
 _RETRY_SECONDS = 10.0  # before attempt n + 1: n times this
 _ATTEMPTS_TOGETHER = 2  # then a study's films are read in two jobs: one film may fail the others
 
@@ -64,7 +64,7 @@ class Worker:
         """Work until ``stop`` is set; a reading in progress is finished first."""
         while not stop.is_set():
             if not (self.step() or (self.candidate and self.candidate.step())):
-                self.wait(_POLL_SECONDS)
+                self.wait(POLL_SECONDS)
 
     def step(self) -> bool:
         """Do one job; False if there was none."""

@@ -110,6 +110,12 @@ def finds(engine: Engine, query: Select[Any]) -> bool:
         return connection.execute(query).first() is not None
 
 
+def announce(connection: Connection, channel: str) -> None:
+    """Have other machines hear, at commit, that there is work; SQLite has no other machines."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"NOTIFY {channel}")
+
+
 def without_nul(text: str) -> str:
     """U+FFFD for each NUL: PostgreSQL stores none."""
     return text.replace("\0", "\ufffd")

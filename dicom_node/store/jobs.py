@@ -12,8 +12,8 @@ from sqlalchemy import and_, insert, select, update
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import JOB_TRANSITIONS, JobEvent, JobStatus
 from dicom_node.domain.values import Job
-from dicom_node.store import audit, schema
-from dicom_node.store.database import claiming, finds, of, writing
+from dicom_node.store import audit, libpq, schema
+from dicom_node.store.database import announce, claiming, finds, of, writing
 from dicom_node.store.due import next_jobs, ready_studies, take_films
 from dicom_node.store.earlier import earlier_readings
 from dicom_node.store.inbox import contested
@@ -114,6 +114,7 @@ class JobTable:
                 record(connection, job, outcome, destinations, now)
             events = [event for outcome in outcomes for event in events_of(job, outcome)]
             audit.write(connection, now, events)
+            announce(connection, libpq.DELIVERIES)
 
     def renew(self, job: Job, lease_until: datetime) -> None:
         """Extend the lease. Raises LeaseLost as `finish` does."""
@@ -228,6 +229,7 @@ class JobTable:
         )
         ready = _event(AuditKind.STUDY_READY, study_instance_uid, {"revision": revision})
         audit.write(connection, now, [ready])
+        announce(connection, libpq.READINGS)
         return int(job_id)
 
     def _move(
@@ -250,6 +252,7 @@ class JobTable:
                     .where(chosen)
                     .values(status=JOB_TRANSITIONS[status, event], due_at=now, **FREE, **values)
                 )
+                announce(connection, libpq.READINGS)
             if kind is not None:
                 audit.write(connection, now, [_event(kind, study, {}) for study in moved])
         return len(moved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 DRIVER = "postgresql+psycopg"
 #: Advisory locks belong to one database; these numbers are the node's own in it.
-WRITER, LEADER = 5321, 5322
+WRITER, LEADER, CANDIDATE = 5321, 5322, 5323
+#: Channels of NOTIFY: what there is more of to do (`dicom_node.store.database.announce`).
+READINGS, DELIVERIES = "dicom_node_readings", "dicom_node_deliveries"
 #: A process that stops in the middle of a transaction would hold the writer's lock for good.
 _STUCK_MS = 30_000
 #: Of every connection. One whose other end has vanished is noticed within half a minute.
@@ -69,14 +72,65 @@ class _Postgresql:
         return self.execute("SELECT to_regclass(?) IS NOT NULL", (table,)) == [(True,)]
 
 
+class Announcements:
+    """What other processes announce on one channel when they commit, on a connection of its own.
+
+    Behind a PgBouncer in transaction mode nothing is heard, and while the database is away neither.
+
+    Parameters
+    ----------
+    again_seconds
+        Between two attempts to connect.
+    """
+
+    def __init__(self, url: str, channel: str, again_seconds: float = 5.0) -> None:
+        self._url = url
+        self._channel = channel
+        self._again_seconds = again_seconds
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._due = 0.0  # monotonic seconds; not connected before
+
+    def descriptor(self) -> int | None:
+        """Connect if needed; what is readable when something was announced, or None for now."""
+        import psycopg
+
+        try:
+            if self._connection is None and time.monotonic() >= self._due:
+                self._due = time.monotonic() + self._again_seconds
+                self._connection = connect(self._url, autocommit=True)
+                self._connection.execute(f"LISTEN {self._channel}".encode())
+            return None if self._connection is None else self._connection.fileno()
+        except (NodeError, psycopg.Error):
+            self.close()
+            return None
+
+    def take(self) -> None:
+        """Read what has come; a connection that has ended is made again at the next wait."""
+        import psycopg
+
+        if self._connection is not None:
+            try:
+                for _ in self._connection.notifies(timeout=0):
+                    pass
+            except psycopg.Error:
+                self.close()
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class Leadership:
     """Whether this process does what is done once among all: it holds a lock of the session.
 
     The lock is free as soon as the process or its connection has ended.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lock: int = LEADER) -> None:
         self._url = url
+        self._lock = lock
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
     def leads(self) -> bool:
@@ -86,7 +140,7 @@ class Leadership:
         try:
             if self._connection is None:
                 connection = connect(self._url, autocommit=True)
-                taken = connection.execute(f"SELECT pg_try_advisory_lock({LEADER})".encode())
+                taken = connection.execute(f"SELECT pg_try_advisory_lock({self._lock})".encode())
                 if taken.fetchone() != (True,):
                     connection.close()
                     return False

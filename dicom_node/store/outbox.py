@@ -10,9 +10,9 @@ from sqlalchemy import and_, select, update
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import DELIVERY_TRANSITIONS, DeliveryEvent, DeliveryStatus
 from dicom_node.domain.values import Delivery, Result, Settlement, Shipment
-from dicom_node.store import audit, schema
+from dicom_node.store import audit, libpq, schema
 from dicom_node.store.breakers import closed
-from dicom_node.store.database import of, reading, writing
+from dicom_node.store.database import announce, of, reading, writing
 from dicom_node.store.leases import DELIVERIES, FREE, next_due
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ class OutboxTable:
                     **values,
                 )
             )
+            announce(connection, libpq.DELIVERIES)
         return rows
 
 

@@ -66,7 +66,10 @@ class ShadowTable:
             )
 
     def finish(self, candidate: ModelIdentity, film: Instance, outcome: FilmOutcome) -> None:
-        """Store what the candidate made of the film, and write FILM_SHADOWED."""
+        """Store what the candidate made of the film, and write FILM_SHADOWED.
+
+        Another machine may have taken it for lost meanwhile; it was not.
+        """
         refusal, now = outcome.refusal, self._clock()
         summary = outcome.reading.as_json() if outcome.reading else None
         detail = _named(candidate) | (
@@ -77,7 +80,10 @@ class ShadowTable:
         with writing(self._engine) as connection:
             connection.execute(
                 _try(candidate, film).values(
-                    read_at=now, summary=summary, refusal_code=refusal and refusal.code.value
+                    read_at=now,
+                    summary=summary,
+                    refusal_code=refusal and refusal.code.value,
+                    fault=None,
                 )
             )
             audit.write(connection, now, [_event(AuditKind.FILM_SHADOWED, film, detail)])

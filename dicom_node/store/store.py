@@ -18,7 +18,7 @@ from dicom_node.store.database import engine_for, place
 from dicom_node.store.drift import DriftTable
 from dicom_node.store.inbox import InboxTable
 from dicom_node.store.jobs import JobTable
-from dicom_node.store.libpq import Leadership
+from dicom_node.store.libpq import CANDIDATE, Leadership
 from dicom_node.store.members import MemberTable
 from dicom_node.store.outbox import OutboxTable
 from dicom_node.store.plain import SQLITE
@@ -58,17 +58,24 @@ class Store:
     thresholds: ThresholdTable
     _engine: Engine
     _clock: Clock
-    _leadership: Leadership | None  # None: the database is this machine's alone
+    # None: the database is this machine's alone
+    _leadership: Leadership | None
+    _candidate: Leadership | None
 
     def close(self) -> None:
         """Close every connection."""
-        if self._leadership is not None:
-            self._leadership.close()
+        for each in (self._leadership, self._candidate):
+            if each is not None:
+                each.close()
         self._engine.dispose()
 
     def leads(self) -> bool:
         """Whether this process does what one of all machines does, such as retention."""
         return self._leadership is None or self._leadership.leads()
+
+    def has_the_candidate(self) -> bool:
+        """Whether this process, and none of another machine, may read with the candidate."""
+        return self._candidate is None or self._candidate.leads()
 
     def release(self, owner: str | None = None) -> int:
         """Free the leases of a process that died, or all expired ones; how many."""
@@ -117,4 +124,5 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         _engine=engine,
         _clock=clock,
         _leadership=None if url == SQLITE else Leadership(url),
+        _candidate=None if url == SQLITE else Leadership(url, CANDIDATE),
     )

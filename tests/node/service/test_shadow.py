@@ -8,16 +8,18 @@ from typing import cast
 
 import pytest
 from support.fakes import StoreHarness, read, store_harness
+from support.postgres import Postgres
 
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import FilmOutcome
 from dicom_node.errors import ModelError
 from dicom_node.pipeline import Pipeline
 from dicom_node.service.alarms import reception
-from dicom_node.service.shadow import ShadowReader
+from dicom_node.service.shadow import ShadowReader, candidate_of
 from models.reading import ModelIdentity
 
 CANDIDATE = ModelIdentity(version="2.0.0", digests={}, h2_variant="cam")
+USED = ModelIdentity(version="1.0.0", digests={}, h2_variant="cam")
 
 
 class Candidate:
@@ -53,7 +55,8 @@ def _reader(
         load=lambda: cast(Pipeline, load()),
         shadow=node.store.shadow,
         audit=node.store.audit,
-        used=ModelIdentity(version="1.0.0", digests={}, h2_variant="cam"),
+        used=USED,
+        alone=node.store.has_the_candidate,
     )
 
 
@@ -117,3 +120,30 @@ def test_status_shows_that_a_candidate_failed(node: StoreHarness, tmp_path: Path
     config = Config.model_validate({"node": {"data_dir": str(tmp_path)}})
     (alarm,) = reception(config, node.clock.now)
     assert alarm.code == "shadow-failed"
+
+
+@pytest.mark.parametrize("member", ["", "reader-1/"])
+def test_the_first_worker_of_a_machine_has_the_candidate(node: StoreHarness, member: str) -> None:
+    """Alone or in a cluster, where leases carry the machine's name; another worker has none."""
+    from dicom_node.config import Config
+
+    config = Config.model_validate({"models": {"shadow": "/models/new"}})
+    assert candidate_of(config, node.store, USED, f"{member}worker-1")
+    assert candidate_of(config, node.store, USED, f"{member}worker-2") is None
+    assert candidate_of(Config(), node.store, USED, f"{member}worker-1") is None
+
+
+def test_one_machine_of_a_cluster_reads_with_the_candidate(
+    server: Postgres, migrated: str, tmp_path: Path
+) -> None:
+    """Each film is read once; when that machine ends, another one goes on."""
+    url = server.url(server.create(migrated))
+    with store_harness(tmp_path, url) as first, store_harness(tmp_path, url) as second:
+        for number in range(3):
+            first.finish(first.work(f"1.{number}"))
+        one, two = _reader(first, Candidate), _reader(second, Candidate)
+        assert (one.step(), two.step()) == (True, False)
+        first.store.close()
+        two = _reader(second, Candidate)
+        assert [two.step() for _ in range(3)] == [True, True, False]
+        assert [row["fault"] for row in second.rows("shadow_readings")] == [None] * 3

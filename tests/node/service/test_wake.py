@@ -8,8 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.fakes import FakeClock, StoreHarness
+from support.postgres import Postgres
 
-from dicom_node.service.wake import Bell
+from dicom_node.service.wake import Bell, Bells
+from dicom_node.store import libpq
+from dicom_node.store.database import announce, writing
+from dicom_node.store.store import open_store
 
 _LONG = 20.0  # seconds; never waited for
 
@@ -105,3 +110,77 @@ def test_without_a_pipe_there_is_polling(tmp_path: Path) -> None:
 def test_the_pipe_is_private(waiter: Bell, tmp_path: Path) -> None:
     """As every file of the data folder."""
     assert (tmp_path / "work.wake").stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def cluster(server: Postgres, migrated: str, tmp_path: Path) -> Iterator[StoreHarness]:
+    """The store of one machine of a cluster."""
+    name = server.create(migrated)
+    store = open_store(tmp_path, FakeClock(), server.url(name))
+    yield StoreHarness(store, FakeClock(), server.url(name))
+    store.close()
+    server.drop(name)
+
+
+@pytest.fixture
+def elsewhere(cluster: StoreHarness, tmp_path: Path) -> Iterator[Bells]:
+    """What is waited for on another machine, which shares no pipe with this one."""
+    (tmp_path / "elsewhere").mkdir()
+    bells = Bells.of(tmp_path / "elsewhere", cluster.url)
+    for each in (bells.readings, bells.deliveries):
+        each.listen()
+        assert not each.wait(0)  # from here on it hears
+    yield bells
+    bells.readings.close()
+    bells.deliveries.close()
+
+
+def test_work_that_is_committed_wakes_the_waiters_of_other_machines(
+    cluster: StoreHarness, elsewhere: Bells
+) -> None:
+    """A study that is opened wakes the workers, a finished or lost reading those who come next."""
+    job = cluster.work()
+    assert elsewhere.readings.wait(_LONG)
+    assert not elsewhere.deliveries.wait(0)
+    cluster.store.release("worker-1")
+    assert elsewhere.readings.wait(_LONG)
+    job = cluster.claim()
+    cluster.finish(job, "pacs")
+    assert elsewhere.deliveries.wait(_LONG)
+    assert not elsewhere.readings.wait(0)
+
+
+def test_work_that_is_not_committed_wakes_no_one(cluster: StoreHarness, elsewhere: Bells) -> None:
+    """A waiter that came before the commit would find nothing, and then wait for its poll."""
+    with writing(cluster.store._engine) as connection:
+        announce(connection, libpq.READINGS)
+        assert not elsewhere.readings.wait(0.05)
+    assert elsewhere.readings.wait(_LONG)
+
+
+def test_a_waiter_hears_again_after_the_database_ended_its_connection(
+    cluster: StoreHarness, tmp_path: Path
+) -> None:
+    """As after a restart of PostgreSQL; meanwhile it polls."""
+    bell = Bell(tmp_path, "work", libpq.Announcements(cluster.url, libpq.READINGS, 0.0))
+    assert not bell.wait(0)
+    cluster.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+    )
+    assert bell.wait(_LONG)  # the end of the connection
+    while bell.wait(0.05):
+        pass
+    cluster.work()
+    assert bell.wait(_LONG)
+    bell.close()
+
+
+def test_where_the_database_is_away_there_is_polling(tmp_path: Path) -> None:
+    """The wait lasts its whole time, and pipes are heard."""
+    bell = Bells.of(tmp_path, f"postgresql+psycopg://postgres@/none?host={tmp_path}").readings
+    bell.listen()
+    assert not bell.wait(0.05)
+    Bell(tmp_path, "readings").ring()
+    assert bell.wait(_LONG)
+    bell.close()
