@@ -103,7 +103,7 @@ def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str
 
 def _ports(opened: ExitStack, receivers: list[int]) -> list[int]:
     """Where the two modalities call: the balancer if haproxy is installed, else a receiver each."""
-    return receivers if HAPROXY is None else [opened.enter_context(balancer(receivers))] * 2
+    return receivers if HAPROXY is None else [opened.enter_context(balancer(receivers)).port] * 2
 
 
 def _is_idle(member: Member, url: str) -> bool:

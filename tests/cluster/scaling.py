@@ -1,5 +1,7 @@
 """What workers and rows cost on PostgreSQL: readings a minute by workers, a claim by rows.
 
+And how long a study waits until an idle worker of another machine has it.
+
     PYTHONPATH=.:tests python -m cluster.scaling
 
 The networks only sleep: what is measured is how workers share one database. Each is a thread with
@@ -9,6 +11,7 @@ a store of its own.
 from __future__ import annotations
 
 import json
+import random
 import statistics
 import sys
 import tempfile
@@ -21,24 +24,61 @@ from typing import Any
 from support.fakes import FakeClock, StoreHarness, full, read
 from support.postgres import Postgres, postgres
 
+from dicom_node.service.wake import Bell, Bells
+from dicom_node.service.worker import POLL_SECONDS
 from dicom_node.store.store import open_store
 
 _NETWORK_SECONDS = 1.0
+_STUDIES = 40
 _EACH = 8  # readings of each worker
 _WORKERS = (1, 2, 4, 8)
 _ROWS = (1_000, 1_000_000)
 _WAITING = 40
+_ROUNDS = 5
 
 
 def main() -> int:
     """Measure, and print JSON."""
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder, postgres("fsync=on") as server:
         found = {
+            "milliseconds_until_claimed": _latency(server, Path(folder)),
             "readings_a_minute": {n: _readings(server, Path(folder), n) for n in _WORKERS},
-            "milliseconds_a_claim": {n: _claims(server, Path(folder), n) for n in _ROWS},
+            "milliseconds_a_claim": _claims(server, Path(folder)),
         }
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0
+
+
+def _latency(server: Postgres, folder: Path) -> dict[str, float]:
+    """From a study's job, made on one machine, to its claim by an idle worker of another one.
+
+    In turn, the worker hears of it (as since NOTIFY), and only polls (as before).
+    """
+    url = server.url(server.create())
+    maker, worker = _node(folder, url), _node(folder, url)
+    heard, polled = Bells.of(folder, url).readings, Bells.of(folder).readings
+    found: dict[str, list[float]] = {"heard": [], "polled": []}
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(_STUDIES):
+            for name, bell in (("heard", heard), ("polled", polled)):
+                bell.wait(0)  # connects; takes what was announced before
+                claimed = pool.submit(_await_claim, worker, bell)
+                time.sleep(random.uniform(0.3, 0.6))
+                maker.receive(f"1.{number}.{name}")
+                began = time.perf_counter()
+                assert maker.open_ready() == 1
+                found[name].append(1000 * (claimed.result() - began))
+    for node in (maker, worker):
+        node.store.close()
+    heard.close()
+    return {name: round(statistics.median(each), 1) for name, each in found.items()}
+
+
+def _await_claim(node: StoreHarness, bell: Bell) -> float:
+    """Wait as a worker does; when it had the study."""
+    while node.store.jobs.claim("worker-1", node.clock.after(600)) is None:
+        bell.wait(POLL_SECONDS)
+    return time.perf_counter()
 
 
 def _readings(server: Postgres, folder: Path, workers: int) -> float:
@@ -67,21 +107,42 @@ def _work(node: StoreHarness, number: int) -> int:
     return done
 
 
-def _claims(server: Postgres, folder: Path, rows: int) -> dict[str, Any]:
-    """The median time of a claim beside so many studies that were read."""
-    url = server.url(server.create())
-    node = _node(folder, url)
+def _claims(server: Postgres, folder: Path) -> dict[str, Any]:
+    """What a claim takes beside few and many studies that were read.
+
+    The databases of one server take turns, so that whatever else the machine does slows both.
+    """
+    nodes = {rows: _filled(server, folder, rows) for rows in _ROWS}
+    took: dict[int, list[float]] = {rows: [] for rows in _ROWS}
+    for group in range(_ROUNDS):
+        for node in nodes.values():
+            _wait(node, _WAITING, group)
+        server.ask("CHECKPOINT")
+        for number in range(_WAITING):
+            for rows, node in random.sample(list(nodes.items()), len(nodes)):
+                began = time.perf_counter()
+                assert node.store.jobs.claim(f"worker-{number}", node.clock.after(600))
+                took[rows].append(1000 * (time.perf_counter() - began))
+    for node in nodes.values():
+        node.store.close()
+    few, many = (took[rows] for rows in _ROWS)
+    return {
+        **{str(rows): round(statistics.median(each), 2) for rows, each in took.items()},
+        "median of the paired ratios": round(
+            statistics.median(b / a for a, b in zip(few, many, strict=True)), 3
+        ),
+        "claims of each": len(few),
+    }
+
+
+def _filled(server: Postgres, folder: Path, rows: int) -> StoreHarness:
+    """A node that has read so many studies, its tables vacuumed as in a node that is in use."""
+    node = _node(folder, server.url(server.create()))
     for statement in _PAST:
         node.sql(statement, rows=rows, day=_DAY)
-    _wait(node, _WAITING)
-    node.sql("ANALYZE")
-    took = []
-    for number in range(_WAITING):
-        began = time.perf_counter()
-        assert node.store.jobs.claim(f"worker-{number}", node.clock.after(600))
-        took.append(1000 * (time.perf_counter() - began))
-    node.store.close()
-    return {"median": round(statistics.median(took), 2), "longest": round(max(took), 2)}
+    with node.store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as plain:
+        plain.exec_driver_sql("VACUUM ANALYZE")
+    return node
 
 
 def _node(folder: Path, url: str) -> StoreHarness:
@@ -89,10 +150,10 @@ def _node(folder: Path, url: str) -> StoreHarness:
     return StoreHarness(open_store(folder, clock, url), clock, url)
 
 
-def _wait(node: StoreHarness, studies: int) -> None:
-    """Have so many studies wait to be read."""
+def _wait(node: StoreHarness, studies: int, group: int = 0) -> None:
+    """Have so many more studies wait to be read."""
     for number in range(studies):
-        node.receive(f"1.2.{number}")
+        node.receive(f"1.2.{group}.{number}")
     assert node.open_ready() == studies
 
 

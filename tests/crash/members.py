@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from crash.matrix import MortalNode, settings
 
-_LEASE_SECONDS = 20
+LEASE_SECONDS = 20
 _SECTIONS: dict[str, Any] = {
-    "workers": {"lease_seconds": _LEASE_SECONDS},
-    "delivery": {"lease_seconds": _LEASE_SECONDS},
+    "workers": {"lease_seconds": LEASE_SECONDS},
+    "delivery": {"lease_seconds": LEASE_SECONDS},
 }
 
 #: The roles of each member.

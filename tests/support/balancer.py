@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from support.peer import free_port
@@ -15,20 +16,38 @@ HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 _CONFIG = Path(__file__).parents[2] / "docker" / "haproxy.cfg"
 
 
+@dataclass
+class Balancer:
+    """HAProxy before two receivers of this machine; `kill` and `start` as a machine's end does."""
+
+    port: int  # that peers call
+    receivers: Sequence[int]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it."""
+        named = {"RECEIVERS_PORT": f"127.0.0.1:{self.port}"}
+        for name, port in zip(("RECEIVER_ONE", "RECEIVER_TWO"), self.receivers, strict=True):
+            named[name] = f"127.0.0.1:{port}"
+        assert HAPROXY is not None
+        self.process = subprocess.Popen(
+            [HAPROXY, "-f", str(_CONFIG)], env={**os.environ, **named},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        """End it with every connection that it forwards."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+
 @contextmanager
-def balancer(ports: Sequence[int]) -> Iterator[int]:
-    """Run it before two receivers of this machine; yields the port that peers call."""
-    front = free_port()
-    named = {"RECEIVERS_PORT": f"127.0.0.1:{front}"}
-    for name, port in zip(("RECEIVER_ONE", "RECEIVER_TWO"), ports, strict=True):
-        named[name] = f"127.0.0.1:{port}"
-    assert HAPROXY is not None
-    process = subprocess.Popen(
-        [HAPROXY, "-f", str(_CONFIG)], env={**os.environ, **named},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def balancer(ports: Sequence[int]) -> Iterator[Balancer]:
+    """Run it before two receivers of this machine."""
+    made = Balancer(free_port(), ports)
+    made.start()
     try:
-        yield front
+        yield made
     finally:
-        process.terminate()
-        process.wait(10)
+        made.kill()

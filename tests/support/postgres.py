@@ -52,6 +52,11 @@ class Postgres:
         """The value of ``store.url`` for a database of this server."""
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
+    @property
+    def socket(self) -> Path:
+        """Its Unix socket."""
+        return self.folder / ".s.PGSQL.5432"
+
     def create(self, template: str = "template1") -> str:
         """Make a database; return its name."""
         name = f"node_{uuid.uuid4().hex[:12]}"

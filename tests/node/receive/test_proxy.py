@@ -127,10 +127,10 @@ def test_haproxy_divides_associations_and_leaves_no_trace(tmp_path: Path) -> Non
     with (
         receiver(tmp_path / "one", one, proxies=(_PROXY,)) as first,
         receiver(tmp_path / "two", two, proxies=(_PROXY,)) as second,
-        balancer([*first.ports, *second.ports]) as port,
+        balancer([*first.ports, *second.ports]) as before,
     ):
-        assert eventually(lambda: _is_open(port), 10)
-        open_ones = {address: _associate(port, address) for address in senders}
+        assert eventually(lambda: _is_open(before.port), 10)
+        open_ones = {address: _associate(before.port, address) for address in senders}
         films = {address: [small_film(seed) for seed in range(3)] for address in senders}
         for number in range(3):  # in turn, all four associations at once
             for address, assoc in open_ones.items():
