@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -86,7 +89,7 @@ class PromptConnection(H11Protocol):
 
 
 class PromptSettings(uvicorn.Config):
-    """uvicorn's settings, with a deadline for TLS handshakes: a connection begins after its own."""
+    """uvicorn's settings, with limits for TLS handshakes: a connection begins after its own."""
 
     #: A handshake takes some milliseconds.
     handshake_seconds: ClassVar[float] = 10.0
@@ -94,15 +97,49 @@ class PromptSettings(uvicorn.Config):
     def get_loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop]:
         """The loop that uvicorn runs in."""
         connection: Any = self.http
-        return partial(_Loop, min(self.handshake_seconds, connection.seconds))
+        return partial(_Loop, min(self.handshake_seconds, connection.seconds), connection.most)
+
+
+@dataclass(frozen=True, slots=True)
+class _Handshake:
+    """A connection from its first byte on; uvicorn knows it only after the handshake."""
+
+    socket: socket.socket
+    address: str
+    connection: H11Protocol
+
+    @property
+    def is_open(self) -> bool:
+        begun: Any = self.connection.transport  # uvicorn types it as always there
+        return begun is None and self.socket.fileno() >= 0
+
+    def end(self) -> None:
+        with suppress(OSError):  # the peer was faster
+            self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self, handshake_seconds: float) -> None:
+    def __init__(self, handshake_seconds: float, most: int) -> None:
         super().__init__()
-        self._handshake_seconds = handshake_seconds
+        self._handshake_seconds, self._most = handshake_seconds, most
+        self._handshakes: list[_Handshake] = []  # the oldest first
 
     async def create_server(self, *args: Any, **more: Any) -> asyncio.Server:
         if more.get("ssl") is not None:
             more["ssl_handshake_timeout"] = self._handshake_seconds
         return await super().create_server(*args, **more)
+
+    def _make_ssl_transport(self, rawsock: socket.socket, *args: Any, **more: Any) -> Any:
+        """Accept a connection: of too many handshakes, the oldest of the busiest address ends.
+
+        asyncio has no public hook between a connection and the end of its handshake.
+        """
+        pending = [each for each in self._handshakes if each.is_open]
+        if len(pending) >= self._most:
+            crowd = Counter(each.address for each in pending)
+            victim = max(pending, key=lambda each: crowd[each.address])
+            victim.end()
+            pending.remove(victim)
+        address = more["extra"]["peername"][0]
+        self._handshakes = [*pending, _Handshake(rawsock, address, args[0])]
+        return super()._make_ssl_transport(rawsock, *args, **more)  # type: ignore[misc]

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -81,6 +81,12 @@ class Hasty(PromptConnection):
     """A connection with limits that a test can wait for."""
 
     seconds = 2.0
+    most = 20
+
+
+class Crowded(PromptConnection):
+    """A connection of which there may be few, and that lasts longer than a test."""
+
     most = 20
 
 
@@ -338,34 +344,68 @@ def test_silent_and_slow_connections_are_cut(web: Web) -> None:
 
 def test_an_unfinished_tls_handshake_is_cut(tmp_path: Path) -> None:
     """A page for other machines waits for it no longer than for a request."""
-    (tmp_path / "users").write_text("anna:secret\n")
+    with (
+        _page_over_tls(tmp_path, Hasty) as (address, trusting),
+        socket.create_connection(address, 10) as silent,
+    ):
+        assert _is_healthy(address, trusting)
+        silent.settimeout(10)
+        assert silent.recv(1) == b""
+
+
+def test_many_unfinished_tls_handshakes_keep_nobody_out(tmp_path: Path) -> None:
+    """Of more than there may be, the oldest ends at once, and a browser gets its page."""
+    with _page_over_tls(tmp_path, Crowded) as (address, trusting), ExitStack() as sockets:
+        silent = [
+            sockets.enter_context(socket.create_connection(address, 10))
+            for _ in range(Crowded.most + 5)
+        ]
+        assert _is_healthy(address, trusting)
+        for each in silent[:5]:
+            each.settimeout(5)  # half of what a handshake may last
+            assert each.recv(1) == b""
+        silent[-1].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            silent[-1].recv(1)
+
+
+@contextmanager
+def _page_over_tls(
+    folder: Path, connection: type[PromptConnection]
+) -> Iterator[tuple[tuple[str, int], ssl.SSLContext]]:
+    """Serve the page to other machines; its address, and a context that trusts it."""
+    (folder / "users").write_text("anna:secret\n")
     port = free_port()
-    http = {"port": port, "host": "0.0.0.0", "users_file": str(tmp_path / "users")}  # noqa: S104
+    http = {"port": port, "host": "0.0.0.0", "users_file": str(folder / "users")}  # noqa: S104
     config = Config.model_validate(
         {
-            "node": {"data_dir": str(tmp_path)},
+            "node": {"data_dir": str(folder)},
             "http": http,
-            "tls": identity(tmp_path, "node").model_dump(),
+            "tls": identity(folder, "node").model_dump(),
         }
     )
     stop, address = threading.Event(), ("127.0.0.1", port)
-    with store_harness(tmp_path) as node:
-        arguments = (config, node.store, node.clock, stop, Hasty)
+    with store_harness(folder) as node:
+        arguments = (config, node.store, node.clock, stop, connection)
         thread = threading.Thread(target=serve, args=arguments)
         thread.start()
         try:
-            while (silent := _connected(address)) is None:
+            while (first := _connected(address)) is None:
                 assert thread.is_alive()
-            trusting = ssl.create_default_context(cafile=config.tls.ca_file)
-            with silent, socket.create_connection(address, 10) as plain:
-                with trusting.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
-                    secure.sendall(b"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n")
-                    assert secure.recv(100).startswith(b"HTTP/1.1 200")
-                silent.settimeout(10)
-                assert silent.recv(1) == b""
+            first.close()
+            yield address, ssl.create_default_context(cafile=config.tls.ca_file)
         finally:
             stop.set()
             thread.join(20)
+
+
+def _is_healthy(address: tuple[str, int], trusting: ssl.SSLContext) -> bool:
+    with (
+        socket.create_connection(address, 10) as plain,
+        trusting.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+    ):
+        secure.sendall(b"GET /healthz HTTP/1.1\r\nHost: node\r\n\r\n")
+        return secure.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def _connected(address: tuple[str, int]) -> socket.socket | None:
