@@ -13,7 +13,7 @@ from support.commitment_pacs import CommittingPeer, Style
 from support.film import film, phantom, write
 from support.peer import destination, free_port
 from support.receiving import association
-from support.running import RunningNode, running_node
+from support.running import STAND_IN, RunningNode, running_node
 
 from dicom_node.commitment.datasets import request_data_set
 from dicom_node.domain.commitment import PUSH_MODEL_INSTANCE, REQUEST, Reference
@@ -29,7 +29,7 @@ def test_results_are_committed_and_films_are_confirmed(tmp_path: Path) -> None:
         CommittingPeer(tmp_path / "pacs", Style.NEVER) as pacs,
         running_node(
             tmp_path / "node", [destination(pacs.port), destination(free_port(), "away", "AWAY")],
-            delivery={"commitment_wait_seconds": 30, "breaker_failures": 2},
+            delivery={"commitment_wait_seconds": 30, "breaker_failures": 2}, environment=STAND_IN,
         ) as node,
     ):  # fmt: skip
         pacs.node_port = node.port
@@ -42,13 +42,13 @@ def test_results_are_committed_and_films_are_confirmed(tmp_path: Path) -> None:
         _ask_for(node, ds.SOPClassUID, ds.SOPInstanceUID)
         node.wait_until(lambda: pacs.heard, seconds=60)
         assert [each.sop_instance_uid for each in pacs.heard[0].kept] == [ds.SOPInstanceUID]
-        node.wait_until(lambda: node.cli("status", "--json")["breakers"]["away"]["open"])
+        node.wait_until(lambda: any(each["open"] for each in node.status()["breakers"].values()))
         assert set(pacs.times_stored().values()) == {1}
         assert node.run("audit", "verify").returncode == 0
 
 
 def _at_pacs(node: RunningNode) -> set[str]:
-    return set(node.cli("status", "--json")["deliveries"].get("pacs", {}))
+    return set(node.status()["deliveries"].get("pacs", {}))
 
 
 def _ask_for(node: RunningNode, sop_class_uid: str, sop_instance_uid: str) -> None:

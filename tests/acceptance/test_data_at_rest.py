@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support.film import film, write
 from support.peer import Peer, destination
-from support.running import running_node
+from support.running import STAND_IN, running_node
 
 PAGE = (Path(__file__).parents[2] / "docs" / "DEPLOYMENT.md").read_text()
 _NAME, _NUMBER, _BIRTH = "Restingplace^Quaxo", "QX-4711-0815", "19510203"
@@ -34,7 +34,7 @@ def test_every_file_is_listed_and_patients_are_only_where_the_page_says(tmp_path
     )
     with (
         Peer(tmp_path / "pacs") as pacs,
-        running_node(tmp_path / "node", [destination(pacs.port)]) as node,
+        running_node(tmp_path / "node", [destination(pacs.port)], environment=STAND_IN) as node,
     ):
         assert node.send([write(source, tmp_path / "film.dcm")]) == [0x0000]
         node.wait_until(pacs.instances, seconds=300)

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from support.film import film, phantom, write
 from support.peer import Peer, destination
-from support.running import RunningNode, running_node
+from support.running import STAND_IN, RunningNode, running_node
 
 STUDIES = 6
 
@@ -25,7 +25,7 @@ def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path)
     paths = [write(ds, tmp_path / "in" / f"{n}.dcm") for n, ds in enumerate(films)]
     with (
         Peer(tmp_path / "pacs", delay_seconds=0.05) as pacs,
-        running_node(tmp_path / "node", [destination(pacs.port)]) as node,
+        running_node(tmp_path / "node", [destination(pacs.port)], environment=STAND_IN) as node,
     ):
         victims = {1: "receiver-1", 2: "worker-1", 4: "deliverer-1", 5: "supervisor"}
         for number, path in enumerate(paths):
@@ -35,6 +35,7 @@ def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path)
                 _kill(node, victims[number])
             _send_until_stored(node, path)
         node.wait_until(lambda: _settled(node), seconds=240)
+        assert node.cli("status", "--json")["jobs"] == node.status()["jobs"]
         _each_film_has_one_set_of_results(films, pacs)
         verify = node.run("audit", "verify")
         assert verify.returncode == 0, verify.stdout
@@ -45,6 +46,8 @@ def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path)
 
 
 def _kill(node: RunningNode, victim: str) -> None:
+    if victim == "supervisor":  # not before it has seen how the others died
+        node.wait_until(lambda: node.pids().keys() >= {"receiver-1", "worker-1", "deliverer-1"})
     node.kill(victim)
     if victim == "supervisor":
         assert node.process is not None
@@ -58,7 +61,7 @@ def _send_until_stored(node: RunningNode, path: Path) -> None:
 
 
 def _settled(node: RunningNode) -> bool:
-    status = node.cli("status", "--json")
+    status = node.status()
     jobs, deliveries = status["jobs"], status["deliveries"]["pacs"]
     return (
         status["instances"].get("undecided", 0) == 0

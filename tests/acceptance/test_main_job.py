@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pydicom
 import pytest
 from support.film import film, phantom, write
 from support.peer import Peer, destination, free_port
-from support.running import COMMAND, RunningNode, running_node
+from support.running import COMMAND, STAND_IN, RunningNode, running_node
 
 SC = "1.2.840.10008.5.1.4.1.1.7"
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -27,35 +26,30 @@ def pacs(tmp_path: Path) -> Iterator[Peer]:
 
 @pytest.fixture
 def node(tmp_path: Path, pacs: Peer) -> Iterator[RunningNode]:
+    """A node whose networks are a stand-in; the first test and `read` have the real ones."""
     (tmp_path / "node").mkdir()
-    with running_node(tmp_path / "node", [destination(pacs.port)]) as running:
+    with running_node(tmp_path / "node", [destination(pacs.port)], environment=STAND_IN) as running:
         yield running
 
 
-def _delivered(node: RunningNode, study: str, objects: int) -> bool:
-    story = json.loads(node.run("show", study, "--json").stdout or "null")
-    deliveries = [d for r in (story or {}).get("results", []) for d in r["deliveries"]]
-    return len(deliveries) >= objects and all(d["accepted_at"] for d in deliveries)
-
-
-def _shows(node: RunningNode, study: str, text: str) -> bool:
-    return text in node.run("show", study, "--json").stdout
-
-
 def test_a_film_comes_back_as_heatmaps_and_a_report_in_its_own_study(
-    tmp_path: Path, pacs: Peer, node: RunningNode
+    tmp_path: Path, pacs: Peer
 ) -> None:
     """One film in; a Secondary Capture series and a report arrive in the same study and patient."""
     source = film(phantom(opacity=0.9))
-    assert node.send([write(source, tmp_path / "film.dcm")]) == [0x0000]
-    node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 2))
+    (tmp_path / "node").mkdir()
+    with running_node(tmp_path / "node", [destination(pacs.port)]) as node:
+        assert node.send([write(source, tmp_path / "film.dcm")]) == [0x0000]
+        node.wait_until(lambda: node.delivered(2))
+        assert node.run("audit", "verify").returncode == 0
+        story = node.cli("show", source.StudyInstanceUID, "--json")
+    assert all(d["accepted_at"] for result in story["results"] for d in result["deliveries"])
     back = [pydicom.dcmread(path) for path in pacs.instances().values()]
     assert {ds.StudyInstanceUID for ds in back} == {source.StudyInstanceUID}
     assert {str(ds.PatientID) for ds in back} == {source.PatientID}
     assert [ds.SOPClassUID for ds in back].count(COMPREHENSIVE_3D_SR) == 1
     assert [ds.SOPClassUID for ds in back].count(SC) >= 1
     assert source.SeriesInstanceUID not in {ds.SeriesInstanceUID for ds in back}
-    assert node.run("audit", "verify").returncode == 0
 
 
 def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
@@ -66,10 +60,9 @@ def test_what_is_not_a_frontal_chest_film_is_refused_with_a_reason(
     lateral = film(ViewPosition="LL")
     paths = [write(ds, tmp_path / f"{i}.dcm") for i, ds in enumerate((hand, lateral))]
     assert node.send(paths) == [0x0000, 0x0000]
+    node.wait_until(lambda: node.delivered(4))
     for source, code in ((hand, "body-part"), (lateral, "view")):
-        study = source.StudyInstanceUID
-        node.wait_until(partial(_shows, node, study, code))
-        node.wait_until(partial(_delivered, node, study, 2))
+        assert code in node.run("show", source.StudyInstanceUID, "--json").stdout
     back = [pydicom.dcmread(path) for path in pacs.instances().values()]
     assert sorted(ds.SOPClassUID for ds in back) == [SC] * 2 + [COMPREHENSIVE_3D_SR] * 2
     assert {ds.StudyInstanceUID for ds in back} == {hand.StudyInstanceUID, lateral.StudyInstanceUID}
@@ -83,7 +76,7 @@ def test_our_own_results_sent_back_to_us_go_nowhere(
     source = film(phantom(opacity=0.9))
     path = write(source, tmp_path / "film.dcm")
     node.send([path])
-    node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 2))
+    node.wait_until(lambda: node.delivered(2))
     first = pacs.instances()
     assert set(node.send([path, *first.values()])) == {0x0000}
     kinds = [line["kind"] for line in node.cli("audit", "tail", "-n", "100", "--json")]
@@ -97,16 +90,17 @@ def test_a_dead_pacs_delays_delivery_and_loses_nothing(tmp_path: Path) -> None:
     """Results wait while the PACS is down, over a restart of the node, and arrive when it is up."""
     port = free_port()
     (tmp_path / "node").mkdir()
-    with running_node(tmp_path / "node", [destination(port)]) as node:
+    with running_node(tmp_path / "node", [destination(port)], environment=STAND_IN) as node:
         source = film()
         node.send([write(source, tmp_path / "film.dcm")])
-        node.wait_until(lambda: "delivery-deferred" in node.run("audit", "tail", "--json").stdout)
+        node.wait_until(lambda: node.status()["breakers"])
+        assert "delivery-deferred" in node.run("audit", "tail", "--json").stdout
         assert node.stop() == 0
         node.start()
         pacs = Peer(tmp_path / "pacs")
         pacs.port = port
         with pacs:
-            node.wait_until(lambda: _delivered(node, source.StudyInstanceUID, 2))
+            node.wait_until(lambda: node.delivered(2))
             assert set(pacs.times_stored().values()) == {1}
 
 
@@ -115,11 +109,11 @@ def test_a_late_film_makes_a_revision(tmp_path: Path, pacs: Peer, node: RunningN
     first = film()
     second = film(phantom(seed=1), StudyInstanceUID=first.StudyInstanceUID)
     node.send([write(first, tmp_path / "1.dcm")])
-    node.wait_until(lambda: _delivered(node, first.StudyInstanceUID, 2))
+    node.wait_until(lambda: node.delivered(2))
     before = len(pacs.instances())
     node.send([write(second, tmp_path / "2.dcm")])
     node.wait_until(lambda: len(pacs.instances()) > before)
-    node.wait_until(lambda: _delivered(node, first.StudyInstanceUID, before + 2))
+    node.wait_until(lambda: node.delivered(before + 2))
     assert set(pacs.times_stored().values()) == {1}
     story = node.cli("show", first.StudyInstanceUID, "--json")
     kinds = [line["kind"] for line in story["audit"]]

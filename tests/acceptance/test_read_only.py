@@ -90,7 +90,7 @@ def test_a_node_that_can_write_to_its_data_alone_reads_and_delivers(
         assert node.process is not None
         assert Path("/proc", str(node.process.pid)).stat().st_uid == _USER
         assert node.send([path]) == [0x0000]
-        node.wait_until(lambda: _settled(node.cli("status", "--json")), seconds=300)
+        node.wait_until(lambda: node.delivered(2), seconds=300)
         [study] = node.cli("studies", "--json")
         assert study["study_instance_uid"] == source.StudyInstanceUID
         assert len(pacs.instances()) > 1
@@ -112,8 +112,3 @@ def test_a_confined_process_is_refused_everywhere_else(data: Path) -> None:
 
 def _confined(data: Path) -> tuple[str, ...]:
     return ("unshare", "--mount", "sh", "-c", _CONFINE, str(data))
-
-
-def _settled(status: dict[str, dict[str, dict[str, int]]]) -> bool:
-    deliveries = status["deliveries"].get("pacs", {})
-    return bool(deliveries) and set(deliveries) <= {"accepted", "committed"}

@@ -22,11 +22,10 @@ from crash.stand_in.obedience import VARIABLE
 from crash.traffic import Traffic
 from crash.verdict import Verdict, examine, waiting
 from support.peer import destination, free_port
-from support.running import COMMAND, RunningNode
+from support.running import COMMAND, STAND_IN, RunningNode
 
 from dicom_node.service.pidfile import processes
 
-_HERE = Path(__file__).parent
 _MODALITIES = 2
 _AHEAD = 10  # studies sent and not yet back
 _BETWEEN = 11  # children's deaths between two of all or of the supervisor
@@ -45,8 +44,7 @@ class MortalNode(RunningNode):
         return self.folder / "orders"
 
     def start(self) -> None:
-        path = os.pathsep.join(map(str, (_HERE / "stand_in", _HERE.parent, _HERE.parent.parent)))
-        environment = {**os.environ, "PYTHONPATH": path, VARIABLE: str(self.orders)}
+        environment = {**os.environ, **STAND_IN, VARIABLE: str(self.orders)}
         with (self.folder / "log.txt").open("ab") as log:
             self.process = subprocess.Popen(
                 [COMMAND, "run", "--config", self.config],
