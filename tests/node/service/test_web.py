@@ -353,7 +353,7 @@ def test_an_unfinished_tls_handshake_is_cut(tmp_path: Path) -> None:
         assert silent.recv(1) == b""
 
 
-def test_many_unfinished_tls_handshakes_keep_nobody_out(tmp_path: Path) -> None:
+def test_many_unfinished_tls_handshakes_shut_out_no_one(tmp_path: Path) -> None:
     """Of more than there may be, the oldest ends at once, and a browser gets its page."""
     with _page_over_tls(tmp_path, Crowded) as (address, trusting), ExitStack() as sockets:
         silent = [
