@@ -125,8 +125,9 @@ class CascadeReader:
         *,
         thresholds: Thresholds = Thresholds(),  # noqa: B008 - frozen
         force_stage3: bool = False,
+        guided: bool = True,
     ) -> Reading:
-        """Run the cascade on one film.
+        """Run the cascade on one film, with Guided Grad-CAM or without.
 
         Raises
         ------
@@ -137,13 +138,14 @@ class CascadeReader:
             points = operating_points(self._manifest, thresholds, self._prevalence)
         except registry.WeightsError as error:
             raise ModelError(str(error)) from error
+        asked = {"force_stage3": force_stage3, "guided": guided}
         try:
-            return self._cascade.deciding(*points).read(image.pixels, force_stage3=force_stage3)
+            return self._cascade.deciding(*points).read(image.pixels, **asked)
         except torch.OutOfMemoryError:
             if self._choice.engine == REFERENCE:
                 raise
         self._fall_back()
-        return self._cascade.deciding(*points).read(image.pixels, force_stage3=force_stage3)
+        return self._cascade.deciding(*points).read(image.pixels, **asked)
 
     def _fall_back(self) -> None:
         name = self._choice.engine.name

@@ -148,7 +148,11 @@ class Pipeline:
         self, image: Image, thresholds: Thresholds, spans: Spans, *, force_stage3: bool = False
     ) -> tuple[Image, Reading] | Refusal:
         """Read the film, with wrong polarity corrected, or return the gate's refusal."""
-        read = partial(self.reader.read, thresholds=thresholds, force_stage3=force_stage3)
+        results = self.config.results
+        read = partial(
+            self.reader.read, thresholds=thresholds, force_stage3=force_stage3,
+            guided=results.guided or results.parametric_maps,
+        )  # fmt: skip
         if not self.config.gate.enabled:
             return image, read(image)
         with spans.step("gate"):

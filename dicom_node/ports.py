@@ -262,8 +262,9 @@ class Reader(Protocol):
         *,
         thresholds: Thresholds = ...,
         force_stage3: bool = False,
+        guided: bool = True,  # with Guided Grad-CAM
     ) -> Reading:
-        """Run the cascade. ``force_stage3`` runs stage 3 below stage 2's threshold too.
+        """Run the cascade; ``force_stage3``: stage 3 below its threshold, too.
 
         Raises ModelError if the networks do not have such an operating point.
         """

@@ -112,7 +112,9 @@ class Cascade:
             self.pneumonia(torch.zeros(heat_check.ELSEWHERE, 1, size, size))
         self.read(grey, force_stage3=True)
 
-    def read(self, image: NDArray[np.float32], *, force_stage3: bool = False) -> Reading:
+    def read(
+        self, image: NDArray[np.float32], *, force_stage3: bool = False, guided: bool = True
+    ) -> Reading:
         """Read one film.
 
         Parameters
@@ -121,18 +123,20 @@ class Cascade:
             (H, W) float32 in [0, 1], 1 white.
         force_stage3
             Run stage 3 even if stage 2 is negative.
+        guided
+            Compute Guided Grad-CAM, a backward pass, if stage 3 runs.
 
         Returns
         -------
         Reading
-            With ``covid19``, ``h3`` and ``guided`` only if stage 3 ran. A film without lungs is
+            With ``covid19`` and ``h3`` only if stage 3 ran. A film without lungs is
             read, too, with ``lungs.area_fraction`` 0. ``seconds["lungs"]`` includes letterboxing
             and masking, ``seconds["explain"]`` Guided Grad-CAM and the check of H2.
         """
         reading, x_masked, h2 = self._screen(image)
         if not (reading.pneumonia.positive or force_stage3):
             return reading
-        return self._differentiate(reading, x_masked, h2)
+        return self._differentiate(reading, x_masked, h2, guided=guided)
 
     @torch.inference_mode()
     def _screen(self, image: NDArray[np.float32]) -> tuple[Reading, Tensor, Tensor]:
@@ -179,26 +183,32 @@ class Cascade:
         """Stage 2's decisions on masked films (B, 1, S, S)."""
         return [self.settings.pneumonia.decide(each) for each in self.pneumonia(x_masked).tolist()]
 
-    def _differentiate(self, reading: Reading, x_masked: Tensor, h2: Tensor) -> Reading:
+    def _differentiate(
+        self, reading: Reading, x_masked: Tensor, h2: Tensor, *, guided: bool
+    ) -> Reading:
         """Stage 3 and its maps, added to a reading of stages 1 and 2."""
         began = perf_counter()
         area = preprocess.film_area(reading.frame)
         field = torch.from_numpy(reading.lungs.mask)[None, None]
-        logits, h3, gated = steps.guided_stage3(
-            self.covid19, x_masked, h2, field, self.settings.h2_floor
-        )
-        covid19 = self.settings.covid19.decide(logits.item())
-        classified = perf_counter()
-        guided = cam.guided_grad_cam(steps.guided_gradient(logits, gated), h3)
+        given = (self.covid19, x_masked, h2, field, self.settings.h2_floor)
+        fine = None
+        if guided:
+            logits, h3, gradient = steps.guided_stage3(*given)
+            classified = perf_counter()
+            fine = cam.guided_grad_cam(gradient(), h3)
+        else:
+            with torch.inference_mode():
+                logits, h3 = steps.stage3(*given)
+            classified = perf_counter()
         spent = {
             "covid19": classified - began,
             "explain": reading.seconds["explain"] + perf_counter() - classified,
         }
         return replace(
             reading,
-            covid19=covid19,
+            covid19=self.settings.covid19.decide(logits.item()),
             h3=_on_film(h3, area),
-            guided=_on_film(guided, area),
+            guided=None if fine is None else _on_film(fine, area),
             seconds=reading.seconds | spent,
         )
 

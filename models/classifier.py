@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from models.relu import guide
@@ -42,6 +44,24 @@ class ChestClassifier(nn.Module):
         """What each of the 1024 maps adds to the logit: (1024,)."""
         return self.out.weight[0]
 
-    def guide(self, guided: bool) -> None:
-        """Switch guided backpropagation on or off in every ReLU."""
-        guide(self, guided)
+    def guided(self, x: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+        """Maps of `features`, and a function that computes the guided gradient; it is called once.
+
+        Guided backpropagation (Springenberg et al. 2015) of each film's logit to the film: the
+        function returns (B, 1, S, S).
+        """
+        # A clone outside inference mode is a tensor that autograd may use.
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            film = x.clone().requires_grad_()
+            guide(self, True)
+            try:
+                features = self.features(film)
+            finally:
+                guide(self, False)
+            logits = self.classify(features)
+
+        def gradient() -> Tensor:
+            (found,) = torch.autograd.grad(logits.sum(), film)
+            return found
+
+        return features.detach(), gradient

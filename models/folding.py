@@ -23,7 +23,7 @@ def fold(network: nn.Module) -> None:
 
 
 def _fold_children(parent: nn.Sequential) -> None:
-    steps = list(_steps(parent))
+    steps = list(steps_of(parent))
     for (holder, name), (other, norm) in pairwise(steps):
         convolution, after = getattr(holder, name), getattr(other, norm)
         if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) and isinstance(
@@ -34,10 +34,10 @@ def _fold_children(parent: nn.Sequential) -> None:
             setattr(other, norm, nn.Identity())
 
 
-def _steps(parent: nn.Sequential) -> Iterator[tuple[nn.Module, str]]:
+def steps_of(parent: nn.Sequential) -> Iterator[tuple[nn.Module, str]]:
     """Where each step of a sequence is, those of sequences inside it too."""
     for name, child in parent.named_children():
         if isinstance(child, nn.Sequential):
-            yield from _steps(child)
+            yield from steps_of(child)
         else:
             yield parent, name

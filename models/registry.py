@@ -94,8 +94,9 @@ def load(
         there by Bayes' rule, and a named threshold with them, so that no decision changes. None for
         the manifest's.
     folded
-        Whether batch norms are folded into the convolutions: faster, the same answers within
-        float32's rounding, but the networks can no longer be trained or exported.
+        Whether batch norms are folded into the convolutions, and the reference's convolutions
+        packed: faster, the same answers within float32's rounding, but the networks can no longer
+        be trained or exported.
     engine
         Computes the networks; None for the reference, float32 on the processor.
 
@@ -115,8 +116,10 @@ def load(
         _check_fit(manifest)
     # Imported late: torch takes seconds, and altered files are refused without it.
     from models.cascade import Cascade
+    from models.dense_reading import packed_classifier
     from models.engine import REFERENCE, moved, moved_classifier
     from models.folding import fold
+    from models.packed import available, pack
     from models.unet import LungUNet
 
     lungs = LungUNet()
@@ -124,11 +127,14 @@ def load(
     _fill("lungs", lungs, files["lungs"])
     _fill("pneumonia", pneumonia, files["pneumonia"])
     _fill("covid19", covid19, files["covid19"])
+    engine = engine or REFERENCE
     if folded:
         for network in (lungs, pneumonia, covid19):
             fold(network.eval())
+        if engine == REFERENCE and available():
+            pack(lungs)
+            pneumonia, covid19 = packed_classifier(pneumonia), packed_classifier(covid19)
     points = operating_points(manifest, thresholds, prevalence)
-    engine = engine or REFERENCE
     return Cascade(
         lungs=moved(lungs, engine),
         pneumonia=moved_classifier(pneumonia, engine),

@@ -5,7 +5,7 @@ B is the number of films and S the side of the network frame. Every tensor is fl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
@@ -182,51 +182,27 @@ def stage3(
     h3 : Tensor
         Grad-CAM, (B, 1, S, S) in [0, 1], without gradient.
     """
-    return _stage3_gated(network, preprocess.gate(x_masked, h2, floor), field)
+    gated = preprocess.gate(x_masked, h2, floor)
+    features = network.features(gated)
+    return network.classify(features), _grad_cam(network, features, field)
 
 
 def guided_stage3(
     network: ChestClassifier, x_masked: Tensor, h2: Tensor, field: Tensor, floor: float = 0.0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """`stage3`, with a graph from which `guided_gradient` can be taken.
+) -> tuple[Tensor, Tensor, Callable[[], Tensor]]:
+    """`stage3`, and what is left to do for Guided Grad-CAM.
 
     Returns
     -------
     logits, h3 : Tensor
         As `stage3`.
-    gated : Tensor
-        The network's input, (B, 1, S, S), the leaf of the graph.
+    gradient : callable
+        Computes the guided gradient of each film's logit at stage 3's input, (B, 1, S, S).
     """
-    # A clone outside inference mode is a tensor that autograd may use.
-    gated = preprocess.gate(x_masked, h2, floor).clone().requires_grad_()
-    network.guide(True)
-    try:
-        with torch.enable_grad():
-            logits, h3 = _stage3_gated(network, gated, field)
-    finally:
-        network.guide(False)
-    return logits, h3, gated
+    features, gradient = network.guided(preprocess.gate(x_masked, h2, floor))
+    return network.classify(features), _grad_cam(network, features, field), gradient
 
 
-def guided_gradient(logits: Tensor, gated: Tensor) -> Tensor:
-    """Guided backpropagation (Springenberg et al. 2015) of a logit to the input of stage 3.
-
-    Parameters
-    ----------
-    logits, gated
-        From one call of `guided_stage3`; their graph is used up.
-
-    Returns
-    -------
-    Tensor
-        Gradient of each film's logit: (B, 1, S, S).
-    """
-    (gradient,) = torch.autograd.grad(logits.sum(), gated)
-    return gradient
-
-
-def _stage3_gated(network: ChestClassifier, gated: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-    features = network.features(gated)
+def _grad_cam(network: ChestClassifier, features: Tensor, seen: Tensor) -> Tensor:
     weight = network.class_weight.detach()
-    h3 = cam.grad_cam(features.detach(), weight, gated.shape[-1], seen=seen)
-    return network.classify(features), h3
+    return cam.grad_cam(features.detach(), weight, seen.shape[-1], seen=seen)

@@ -55,6 +55,19 @@ def test_stage_3_can_be_forced(build: Build, film: Film) -> None:
     np.testing.assert_array_equal(forced.h2, plain.h2)
 
 
+def test_guided_grad_cam_can_be_left_out(build: Build, film: Film) -> None:
+    """Without it everything else is the same."""
+    whole = build()
+    with_it, without = whole.read(film), whole.read(film, guided=False)
+    assert without.guided is None
+    assert with_it.covid19 is not None
+    assert without.covid19 is not None
+    assert without.covid19.logit == pytest.approx(with_it.covid19.logit, abs=1e-5)
+    assert with_it.h3 is not None
+    assert without.h3 is not None
+    np.testing.assert_allclose(without.h3, with_it.h3, atol=1e-5)
+
+
 def test_a_film_without_lungs_is_still_read(build: Build, film: Film) -> None:
     """No lungs found: an area of 0 and silent maps, no error."""
     reading = build(lungs=0.999999).read(film)
@@ -139,7 +152,7 @@ def test_guidance_ends_with_the_reading(build: Build, film: Film) -> None:
     """After stage 3 every ReLU is plain again and no gradient is kept."""
     whole = build()
     whole.read(film)
-    assert not any(getattr(m, "guided", False) for m in whole.covid19.modules())
+    assert not any(getattr(m, "guided", False) is True for m in whole.covid19.modules())
     assert all(p.grad is None and not p.requires_grad for p in whole.covid19.parameters())
 
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from support.film import film, write
 from support.readings import MODEL, frame, look, negative, positive
 
-from dicom_node.config import Config
+from dicom_node.config import Config, ResultsConfig
 from dicom_node.domain.reading import ReadingSummary
 from dicom_node.domain.values import Edition, FilmTraits, Identity, Image, RefusalCode
 from dicom_node.pipeline import Pipeline, entry
@@ -32,6 +32,7 @@ class ScriptedReader:
         self.is_positive = is_positive
         self.images: list[Image] = []
         self.thresholds: list[Thresholds] = []
+        self.guided: list[bool] = []
 
     @property
     def identity(self) -> ModelIdentity:
@@ -41,9 +42,15 @@ class ScriptedReader:
         return look()
 
     def read(
-        self, image: Image, *, thresholds: Thresholds = BALANCED, force_stage3: bool = False
+        self,
+        image: Image,
+        *,
+        thresholds: Thresholds = BALANCED,
+        force_stage3: bool = False,
+        guided: bool = True,
     ) -> Reading:
         self.images.append(image)
+        self.guided.append(guided)
         self.thresholds.append(thresholds)
         where = frame(*image.pixels.shape)
         return positive(where) if self.is_positive or force_stage3 else negative(where)
@@ -91,6 +98,18 @@ def test_a_film_is_read_with_the_thresholds_of_its_view_and_sender(tmp_path: Pat
     for sender in ("MOBILE", "OTHER"):
         pipeline.read(path, tmp_path / sender, sender=sender)
     assert [each.pneumonia for each in reader.thresholds] == [0.42, "balanced"]
+
+
+@pytest.mark.parametrize("switch", [None, "guided", "parametric_maps"])
+def test_guided_grad_cam_is_computed_only_for_objects_that_show_it(
+    tmp_path: Path, switch: str | None
+) -> None:
+    """It is a backward pass; with default settings nothing sent shows it."""
+    reader = ScriptedReader(is_positive=True)
+    config = Config(results=ResultsConfig.model_validate({switch: True} if switch else {}))
+    pipeline = replace(_pipeline(), reader=reader, config=config)
+    pipeline.read(write(film(), tmp_path / "a.dcm"), tmp_path / "out")
+    assert reader.guided == [switch is not None]
 
 
 def test_json_has_the_probability_and_the_score_that_picture_and_report_state(
