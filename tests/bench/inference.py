@@ -14,15 +14,15 @@ from bench.run import Run
 from bench.weights import cascade, version
 
 from dicom_node.demo.phantom import FloatMap, phantom
-from models.reading import Reading
+from models.reading import HeatCheck, Reading
 
 ROWS, COLUMNS = 2500, 2048
 
 
 @cache
 def picture() -> FloatMap:
-    """A film of usual size with an opacity in one lung."""
-    return phantom(ROWS, COLUMNS, seed=3, opacity=0.9)
+    """A film of usual size with an opacity in one lung; no map of the `paper` version is flat."""
+    return phantom(ROWS, COLUMNS, seed=11, opacity=0.9)
 
 
 def against_floors(run: Run) -> Iterator[Row]:
@@ -80,7 +80,16 @@ def _agreement(ours: Reading, theirs: Answer, recipe: Recipe) -> str:
             "guided": (ours.guided, theirs.guided)}  # fmt: skip
     alike = ", ".join(f"{name} {_correlation(*pair)}" for name, pair in maps.items())
     error = _relative_error(ours.guided, theirs.guided)
-    return f"|dp| {apart:.1e}; correlation {alike}; guided relative error {error:.1e}"
+    checked = "same" if _checked(ours.heat_check) == _checked(theirs.check) else "other"
+    return (
+        f"|dp| {apart:.1e}; correlation {alike}; guided relative error {error:.1e}; "
+        f"{checked} heat check"
+    )
+
+
+def _checked(check: HeatCheck | None) -> tuple[bool | None, bool] | None:
+    """Its answer, and whether other regions were hidden."""
+    return None if check is None else (check.reliable, check.random_drop is not None)
 
 
 def _correlation(ours: FloatMap, theirs: FloatMap) -> str:

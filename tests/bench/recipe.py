@@ -2,7 +2,8 @@
 
 Plain eager PyTorch with contiguous tensors. Grad-CAM at stages 2 and 3 by hooks on the last ReLU
 and a backward pass; guided backpropagation by hooks on every ReLU, a second forward and backward
-pass. Parameters are frozen, which textbooks forget: with their gradients it would be slower still.
+pass; then the heatmap's check, as the cascade does it. Parameters are frozen, which textbooks
+forget: with their gradients it would be slower still.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models import cam, preprocess
+from models import cam, heat_check, preprocess
 from models.cascade import Cascade, Settings
 from models.densenet import ChestDenseNet, refine
+from models.reading import HeatCheck, Lungs, Reading, StageResult
 from models.steps import lung_masks, masked
 from models.unet import FIELD
 
@@ -34,6 +36,7 @@ class Answer:
     h2: NDArray[np.float32]
     h3: NDArray[np.float32]
     guided: NDArray[np.float32]
+    check: HeatCheck
 
 
 class Recipe:
@@ -41,6 +44,7 @@ class Recipe:
 
     def __init__(self, cascade: Cascade) -> None:
         self.settings: Settings = cascade.settings
+        self.identity = cascade.identity
         self.lungs = UNet(
             spatial_dims=2, in_channels=1, out_channels=2, channels=(16, 32, 64, 128, 256),
             strides=(2, 2, 2, 2), num_res_units=2, norm="batch",
@@ -60,17 +64,36 @@ class Recipe:
             lungs = lung_masks(self.lungs(x), [area], self.settings.lung_threshold)
             x_masked = masked(x, lungs, self.settings.mask_margin, [area])
         seen = lungs[:, FIELD : FIELD + 1]
-        logit2, h2 = _grad_cam(self.pneumonia, x_masked, seen)
+        logit2, heat2 = _grad_cam(self.pneumonia, x_masked)
+        h2 = _scaled(heat2, seen)
         gated = preprocess.gate(x_masked, h2, self.settings.h2_floor)
-        logit3, h3 = _grad_cam(self.covid19, gated, seen)
+        logit3, heat3 = _grad_cam(self.covid19, gated)
+        h3 = _scaled(heat3, seen)
         guided = cam.guided_grad_cam(_gradient(self.guided, gated), h3)
+        pneumonia = self.settings.pneumonia.decide(logit2)
+        lungs_here = seen[0, 0].numpy().astype(np.bool_)
+        reading = Reading(
+            frame=frame,
+            lungs=Lungs(mask=lungs_here, aerated=lungs_here, area_fraction=lungs_here.mean()),
+            pneumonia=pneumonia, covid19=None, h2=h2[0, 0].numpy() * area, h3=None, guided=None,
+            model=self.identity,
+        )  # fmt: skip
         return Answer(
-            pneumonia=self.settings.pneumonia.decide(logit2).probability,
+            pneumonia=pneumonia.probability,
             covid19=self.settings.covid19.decide(logit3).probability,
-            h2=h2[0, 0].numpy() * area,
+            h2=reading.h2,
             h3=h3[0, 0].numpy() * area,
             guided=guided[0, 0].numpy() * area,
-        )
+            check=heat_check.check(
+                reading, _scaled(heat2, x_masked != 0)[0, 0].numpy() * area, x_masked,
+                self._decisions, self.settings.heat_drop,
+            ),
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def _decisions(self, films: Tensor) -> list[StageResult]:
+        logits = self.pneumonia(films).flatten().tolist()
+        return [self.settings.pneumonia.decide(each) for each in logits]
 
     @property
     def can_compare(self) -> bool:
@@ -92,7 +115,8 @@ def _contiguous(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone().contiguous() for name, value in network.state_dict().items()}
 
 
-def _grad_cam(network: Any, x: Tensor, seen: Tensor) -> tuple[float, Tensor]:
+def _grad_cam(network: Any, x: Tensor) -> tuple[float, Tensor]:
+    """The logit, and heat that is not scaled yet."""
     maps: list[Tensor] = []
     gradients: list[Tensor] = []
 
@@ -109,8 +133,13 @@ def _grad_cam(network: Any, x: Tensor, seen: Tensor) -> tuple[float, Tensor]:
     weight = gradients[0].mean(dim=(2, 3), keepdim=True)
     heat = functional.relu((weight * maps[0]).sum(dim=1, keepdim=True)).detach()
     size = (x.shape[-1], x.shape[-1])
-    heat = functional.interpolate(heat, size, mode="bilinear", align_corners=False) * seen
-    return logit.item(), heat / heat.max().clamp(min=torch.finfo(heat.dtype).tiny)
+    heat = functional.interpolate(heat, size, mode="bilinear", align_corners=False)
+    return logit.item(), heat
+
+
+def _scaled(heat: Tensor, seen: Tensor) -> Tensor:
+    heat = heat * seen
+    return heat / heat.max().clamp(min=torch.finfo(heat.dtype).tiny)
 
 
 def _guided(network: nn.Module) -> nn.Module:
