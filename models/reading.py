@@ -153,7 +153,7 @@ class Reading:
 
     ``h2`` is the stage-2 heatmap (paper eq. 1, as the manifest's variant reads it), ``h3`` the
     stage-3 Grad-CAM, ``guided`` the Guided Grad-CAM; each (size, size) float32 in [0, 1], 0 where
-    it says nothing, the last two None if stage 3 did not run, ``guided`` also if nobody asked.
+    it says nothing, the last two None if stage 3 did not run, ``guided`` also where not asked for.
     ``seconds`` holds wall times under ``lungs``, ``pneumonia``, ``covid19`` and ``explain``.
     """
 

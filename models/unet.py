@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -58,13 +59,21 @@ def clean(mask: NDArray[np.bool_], smallest: float = 0.005) -> NDArray[np.bool_]
     array
         (S, S); an empty mask stays empty.
     """
-    labels, count = ndimage.label(ndimage.binary_fill_holes(mask))
+    spaces, _ = ndimage.label(~mask)
+    outside = [*spaces[[0, -1]].flat, *spaces[:, [0, -1]].flat]
+    labels, count = ndimage.label(~_are(spaces, [one for one in outside if one]))
     if count == 0:
         return np.zeros_like(mask)
     areas = np.bincount(labels.ravel())[1:]
     order = np.argsort(areas)[::-1][:2]
     kept = [i + 1 for i in order if areas[i] >= smallest * mask.size] or [int(order[0]) + 1]
-    return np.isin(labels, kept)
+    return _are(labels, kept)
+
+
+def _are(labels: NDArray[np.int32], these: Sequence[int]) -> NDArray[np.bool_]:
+    chosen = np.zeros(labels.max(initial=0) + 1, np.bool_)
+    chosen[these] = True
+    return chosen[labels]
 
 
 def asymmetry(mask: NDArray[np.bool_], height: int) -> Asymmetry | None:
