@@ -31,16 +31,16 @@ def promote(
     ],
     even_so: Annotated[
         str | None,
-        typer.Option(help="Why, although the verdicts speak against it or are too few."),
+        typer.Option(help="Why, although the verdicts are too few, or show a loss or no gain."),
     ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Put a candidate in use that read films as models.shadow and is not worse on verdict films.
+    """Put a candidate in use that read films as models.shadow and is better on verdict films.
 
     Refused if AUC, or the mean of sensitivity and specificity, may have fallen by more than 0.05
-    (lower end of the 95 % interval of the difference), if there are fewer than 30 verdicts of
-    either kind, or if a file or card is missing.
+    (lower end of the 95 % interval of the difference), if neither is shown to have risen (above 0),
+    if there are fewer than 30 verdicts of either kind, or if a file or card is missing.
     """
     from dicom_node.infer import CascadeReader, identity
     from dicom_node.service import promotion

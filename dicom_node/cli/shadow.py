@@ -83,10 +83,8 @@ def print_comparison(found: Comparison) -> None:
     if found.seconds:
         used, other = found.seconds
         print_line(f"time       {used:.2f} s -> {other:.2f} s, the median of a study")
-    for sentence in objections(found):
+    for sentence in objections(found) or ["the candidate is better on these studies"]:
         print_line(f"verdict    {sentence}")
-    if not objections(found):
-        print_line("verdict    the candidate is not worse on these studies")
 
 
 def _decision(probability: float, *, positive: bool) -> str:

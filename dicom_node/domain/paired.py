@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Fewer ill or fewer well studies than this say too little about sensitivity or specificity.
 LEAST = 30
 #: A candidate is not worse if both intervals stay above minus this: AUC, and the mean of
-#: sensitivity and specificity.
+#: sensitivity and specificity. It has gained if one of them stays above 0.
 MARGIN = 0.05
 
 _Z = NormalDist().inv_cdf(0.975)
@@ -176,20 +176,33 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
 
 
 def objections(found: Comparison) -> list[str]:
-    """Why the other version must not replace the one in use; empty if nothing speaks against it."""
+    """Why the other version must not replace the one in use; empty if nothing speaks against it.
+
+    It must be shown to be better by AUC or by the mean of sensitivity and specificity, and worse by
+    neither.
+    """
     if not found.is_enough:
         return [
             f"too few to say: {found.ill} ill and {found.well} well studies with a verdict, at "
             f"least {LEAST} of each are needed"
         ]
-    return [
-        f"{name} may fall by more than {MARGIN}: {change}"
+    figures = [
+        (name, change)
         for name, change in (
             ("AUC", found.auc),
             ("the mean of sensitivity and specificity", found.balanced),
         )
-        if change is not None and change.low < -MARGIN
+        if change is not None
     ]
+    worse = [
+        f"{name} may fall by more than {MARGIN}: {change}"
+        for name, change in figures
+        if change.low < -MARGIN
+    ]
+    if not worse and all(change.low <= 0 for _, change in figures):
+        shown = "; ".join(f"{name} {change}" for name, change in figures)
+        return [f"no gain was shown: {shown}"]
+    return worse
 
 
 def _auc(ill: Sequence[Pair], well: Sequence[Pair]) -> Change:

@@ -1,4 +1,4 @@
-"""A candidate becomes the version in use, if nothing speaks against it or a person insists."""
+"""A candidate becomes the version in use, if it was shown to be better or a person insists."""
 
 from __future__ import annotations
 
@@ -99,8 +99,9 @@ def promote(
     Raises
     ------
     NodeError
-        It may be worse than the version in use, or there are too few verdicts, and ``even_so``
-        gives no reason; or its folder changed since it was examined. Nothing was changed.
+        It may be worse than the version in use, no gain was shown, or there are too few verdicts,
+        and ``even_so`` gives no reason; or its folder changed since it was examined. Nothing was
+        changed.
     """
     candidate = offered.identity
     found = evidence(store, candidate)

@@ -118,6 +118,18 @@ def test_a_worse_candidate_is_refused(site: Site) -> None:
     assert "sensitivity and specificity" in str(done.exception)
 
 
+def test_a_candidate_that_gains_nothing_is_promoted_only_with_a_reason(site: Site) -> None:
+    """It is not worse, and has not proven itself either; report and refusal say so."""
+    site.read(40, 0.9, 0.9, Finding.PNEUMONIA)
+    site.read(40, 0.1, 0.1, Finding.NORMAL)
+    assert "no gain was shown" in site.run("shadow", "report").stdout
+    done = site.run("model", "promote", str(site.model))
+    assert "no gain was shown" in str(done.exception)
+    assert site.store.promotions.active() is None
+    site.json("model", "promote", str(site.model), "--even-so", "faster")
+    assert site.store.promotions.active() is not None
+
+
 def test_a_candidate_without_a_card_or_a_gate_is_refused_whatever_the_reason(site: Site) -> None:
     """No reason helps: the node could not use it."""
     (site.folder / "config.yaml").write_text(f"node: {{data_dir: {site.folder / 'data'}}}\n")

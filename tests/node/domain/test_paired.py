@@ -59,6 +59,20 @@ def test_the_same_version_differs_in_nothing() -> None:
     assert (found.p_ill, found.p_well) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_gain_that_was_not_shown_is_an_objection(noise: float) -> None:
+    """The same version, or one whose scores differ at random: not worse, and nothing is proven."""
+    draw = np.random.default_rng(1)
+    found = compare([
+        _pair(each.used.probability, each.used.probability + noise * draw.normal(), ill=each.ill)
+        for each in _studies(1, 1, 600)
+    ])  # fmt: skip
+    assert found.balanced is not None
+    assert found.balanced.low > -MARGIN
+    (said,) = objections(found)
+    assert said.startswith("no gain was shown: AUC")
+
+
 def test_a_possible_loss_beyond_the_margin_is_an_objection() -> None:
     """Few studies leave wide intervals: not shown to be no worse is not enough."""
     found = compare(_studies(1, 0.9, LEAST))
