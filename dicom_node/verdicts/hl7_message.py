@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import hl7
 
+from dicom_node.dicom.uids import is_uid
 from dicom_node.verdicts.hl7_segments import read_segments
 
 if TYPE_CHECKING:
     from dicom_node.verdicts.hl7_segments import Segment
 
-_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _TEXT = frozenset({"TX", "FT", "ST"})
 _CODED = frozenset({"CE", "CWE", "CNE", "CF"})
 _MOST_CODES = 100  # of one OBX that are read; a report has a few
@@ -204,7 +204,7 @@ def _observe(segment: Segment, order: Order) -> None:
 
 
 def _uid(text: str) -> str:
-    return text if _UID.fullmatch(text) else ""
+    return text if is_uid(text) else ""
 
 
 def _time(text: str) -> datetime | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dicom_node.dicom.uids import is_uid
 from dicom_node.domain.conflicts import accession_key
 from dicom_node.domain.verdicts import Finding, Source, Verdict
 from dicom_node.errors import NodeError
@@ -25,7 +25,6 @@ COLUMNS = {
     "who": ("who", "reader", "by", "givenby"),
 }
 _SPELLINGS = {"covid": Finding.COVID19, "negative": Finding.NORMAL}
-_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9.1
 _DELIMITERS = ",;\t"
 _YEARS = (1900, 2200)  # beyond them a time zone may leave what Python and databases can hold
 
@@ -114,7 +113,7 @@ def _verdict(row: Mapping[str, str], secret: bytes, now: datetime) -> Verdict:
     study, accession = row.get("study", ""), row.get("accession", "")
     if not study and not accession:
         raise ValueError("neither a study nor an accession number")
-    if study and not _UID.fullmatch(study):
+    if study and not is_uid(study):
         raise ValueError("the study is not a UID")
     return Verdict(
         finding=finding_named(row.get("finding", "")),

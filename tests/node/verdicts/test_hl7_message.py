@@ -48,6 +48,13 @@ def test_a_study_is_also_named_in_an_observation() -> None:
         assert order.study_instance_uid == "1.2.9"
 
 
+@pytest.mark.parametrize("text", ["1..9", ".", "1.2.", "1" * 65])
+def test_what_is_no_uid_names_no_study(text: str) -> None:
+    """The accession number does."""
+    [order] = read_message(oru(study=text)).orders
+    assert order.study_instance_uid == ""
+
+
 def test_codes_and_their_alternatives_are_kept_with_their_system() -> None:
     """Each repetition of a coded value."""
     [order] = read_message(oru(codes="J18.9^Pneumonia^I10^233604007^Pneumonia^SCT~X")).orders
