@@ -1,9 +1,9 @@
 """`make hospital DATA=...`: a node at a hospital that its networks do not know, over half a year.
 
-A month of adults' films is the reference. Then children's films of kermany arrive as DICOM, with
-verdicts: drift is alarmed, the shipped version does badly, `adapt` makes a candidate, which reads
-in shadow and is promoted; one that learned from shuffled verdicts is refused. Prints what each step
-printed. It takes half an hour; started again with the same ``--out`` it goes on.
+A month of adults' films is the reference. Then children's films of kermany arrive as DICOM, and
+reports on them by MLLP: drift is alarmed, the shipped version does badly, `adapt` makes a
+candidate, which reads in shadow and is promoted; one that learned from shuffled verdicts is
+refused. Prints what each step printed, and when. Started again with the same ``--out`` it goes on.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hospital.patients import half_year, month_before, write_films, write_verdicts
+from hl7.client import MLLPClient
+from hospital.patients import half_year, month_before, reports, write_films
+from support.peer import free_port
 from support.running import RunningNode, running_node
 
 from dicom_node.config import FolderDestination, ModelsConfig, load
@@ -37,6 +40,7 @@ _SETTINGS: dict[str, Any] = {
 }
 _BATCH = 20  # films sent over one association
 _STILL = 12  # looks at the report, five seconds between two
+_DEALS = 5  # of shuffled verdicts
 _MOST_LOST = 0.01  # of the AUC on public films
 
 
@@ -49,13 +53,14 @@ def main() -> int:
     folder = FolderDestination(kind="folder", name="archive", path=pacs)
     adults = month_before(options.data, options.adults)
     children = half_year(options.data, options.films)
-    with running_node(out, [folder], **_SETTINGS) as node:
+    port = free_port()
+    verdicts = {"mllp": {"port": port}}
+    with running_node(out, [folder], **_SETTINGS, verdicts=verdicts) as node:
         say("the month before", arrive(node, write_films(adults, out / "adults")))
         say("reference", frozen(node, out / "reference_ends"))
         films = write_films(children, out / "films")
         say("half a year", arrive(node, films, earlier=len(adults)))
-        table = write_verdicts(children, out / "verdicts.csv")
-        say("verdicts", node.cli("verdicts", "import", str(table), "--json"))
+        say("answers to the reports", answers_to(node, port, list(reports(children))))
         say("performance", node.run("performance").stdout)
     with running_node(out, [folder], **_SETTINGS) as node:  # compares at its start, then every hour
         wait(lambda: bool(drifted(node)), hours=0.1)
@@ -84,7 +89,8 @@ def _options() -> argparse.Namespace:
 
 def say(title: str, what: Any) -> None:
     """Print one step."""
-    sys.stdout.write(f"\n== {title}\n{what if isinstance(what, str) else json.dumps(what)}\n")
+    text = what if isinstance(what, str) else json.dumps(what)
+    sys.stdout.write(f"\n== {datetime.now(UTC):%H:%M} {title}\n{text}\n")
     sys.stdout.flush()
 
 
@@ -100,6 +106,14 @@ def arrive(node: RunningNode, paths: Sequence[Path], earlier: int = 0) -> dict[s
 
     wait(decided, hours=2)
     return counted
+
+
+def answers_to(node: RunningNode, port: int, messages: Sequence[bytes]) -> dict[str, int]:
+    """Send reports by MLLP; how many answers of each code there were (MSA-1)."""
+    wait(lambda: "listening for HL7" in node.log(), hours=0.1)
+    with MLLPClient("127.0.0.1", port) as ris:
+        answers = [ris.send_message(each).split(b"MSA|", 1)[1][:2].decode() for each in messages]
+    return dict(Counter(answers))
 
 
 def frozen(node: RunningNode, ends: Path) -> Any:
@@ -134,7 +148,8 @@ def kept_public(card: Path) -> float:
 def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path | None:
     """A candidate that learned from the same films with their verdicts dealt at random.
 
-    None if teaching refused: no step was better on the validation films.
+    Dealt again if no step was better on the validation films, as a person would who wants a
+    candidate; None if no deal gave one.
     """
     if (out / "candidate" / "adapt.json").exists():
         return out / "candidate"
@@ -142,20 +157,23 @@ def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path | None:
     base = site_films.base_of(config)
     cascade = registry.load(base)
     films, first = site_films.split(site_films.export(config, cascade, adapted / "films"))
-    labels = [film.label for film in films]
-    random.Random(1).shuffle(labels)
-    dealt = [
-        film if film.split == "test" else replace(film, label=label)
-        for film, label in zip(films, labels, strict=True)
-    ]
-    places = candidate.see(cascade, [film.path for film in dealt])
-    site = candidate.Site(films=dealt, places=places, first_day=first)
-    try:
-        candidate.make(base, cascade, site, out / "candidate")
-    except NothingLearned as error:
-        say("shuffled verdicts", str(error))
-        return None
-    return out / "candidate"
+    places = candidate.see(cascade, [film.path for film in films])
+    for deal in range(1, _DEALS + 1):
+        labels = [film.label for film in films]
+        random.Random(deal).shuffle(labels)
+        dealt = [
+            film if film.split == "test" else replace(film, label=label)
+            for film, label in zip(films, labels, strict=True)
+        ]
+        site = candidate.Site(films=dealt, places=places, first_day=first)
+        try:
+            candidate.make(base, cascade, site, out / "candidate")
+        except NothingLearned as error:
+            say(f"shuffled verdicts, deal {deal}", str(error))
+        else:
+            say(f"shuffled verdicts, deal {deal}", "a candidate was written")
+            return out / "candidate"
+    return None
 
 
 def promoted(node: RunningNode, folder: FolderDestination, model: Path | None) -> bool:

@@ -1,22 +1,32 @@
-"""The films of a hospital as DICOM objects, dated over half a year, and the verdicts on them."""
+"""The films of a hospital as DICOM objects, dated over half a year, and the reports on them."""
 
 from __future__ import annotations
 
-import csv
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 from pydicom.uid import generate_uid
 from support.film import Stored, film, write
+from support.reports import oru
 
 from train.data.films import NORMAL, PNEUMONIA, load_pixels
 from train.data.manifest import read
 
 _FIRST, _DAYS = date(2026, 1, 5), 180
 _SOURCE = "kermany"
+_TEXTS = {
+    NORMAL: (
+        "Lungs are clear. No evidence of pneumonia.",
+        "Herz und Lunge unauffällig. Kein Hinweis auf Pneumonie.",
+    ),
+    PNEUMONIA: (
+        "Consolidation in the right lower lobe: pneumonia.",
+        "Bronchopneumonie links basal. Kein Pleuraerguss.",
+    ),
+}
 _KNOWN = ("nih", "quex")  # what the shipped version learned from, without their training films
 
 
@@ -93,7 +103,8 @@ def _write(visit: Visit, path: Path) -> Path:
     ds = film(
         load_pixels(visit.path), kind="dx", stored=Stored(bits=8),
         PatientID=visit.patient, PatientName="Test^Hospital", PatientBirthDate="",
-        PatientAge=visit.age, StudyInstanceUID=visit.study, AccessionNumber=path.stem,
+        PatientAge=visit.age, StudyInstanceUID=visit.study,
+        AccessionNumber=f"{visit.patient[0]}{path.stem}",
         StudyDate=day, SeriesDate=day, ContentDate=day, AcquisitionDate=day,
         ViewPosition="AP", SOPInstanceUID=f"{visit.study[:60]}.1",
         SeriesInstanceUID=f"{visit.study[:60]}.2",
@@ -101,12 +112,12 @@ def _write(visit: Visit, path: Path) -> Path:
     return write(ds, path)
 
 
-def write_verdicts(visits: Sequence[Visit], path: Path) -> Path:
-    """Write what the radiologists found, for `dicom-node verdicts import`."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["study", "finding", "date", "who"])
-        table.writerows(
-            [visit.study, visit.finding, visit.day.isoformat(), "R1"] for visit in visits
-        )
-    return path
+def reports(visits: Sequence[Visit]) -> Iterator[bytes]:
+    """What was dictated on each visit, as ORU^R01; every second one names the study by its UID."""
+    for number, visit in enumerate(visits):
+        texts = _TEXTS[visit.finding]
+        yield oru(
+            texts[number % len(texts)], accession=f"{visit.patient[0]}{number:05}",
+            study=visit.study if number % 2 else "", control_id=f"H{number:05}",
+            at=f"{visit.day:%Y%m%d}120000+0000",
+        )  # fmt: skip
