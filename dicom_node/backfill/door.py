@@ -1,21 +1,25 @@
-"""What comes back over an association that asked for it, kept as the receiver keeps what comes."""
+"""What a PACS sends because it was asked for it, kept as the receiver keeps what comes."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pynetdicom import evt
 
 from dicom_node.audit.best_effort import record_or_log
+from dicom_node.config import WebDestination
+from dicom_node.errors import PeerUnavailable
 from dicom_node.receive.arrival import SpoolingDimse
 from dicom_node.receive.associations import Link, Links
 from dicom_node.receive.c_store import CStoreHandler
 from dicom_node.receive.keeping import Keeping
+from dicom_node.receive.stow import BadRequest, StowRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pynetdicom.association import Association
 
@@ -34,7 +38,7 @@ class _Quiet:
 
 
 class Door:
-    """Keeps the objects of C-GET: same checks, quotas, audit lines and durability as the receiver.
+    """Keeps the objects of C-GET and WADO-RS with the receiver's checks, quotas and audit lines.
 
     Parameters
     ----------
@@ -47,7 +51,7 @@ class Door:
     def __init__(
         self,
         config: Config,
-        peer: DicomDestination,
+        peer: DicomDestination | WebDestination,
         inbox: Inbox,
         audit: Audit,
         clock: Clock,
@@ -64,8 +68,7 @@ class Door:
     @contextmanager
     def open_to(self, assoc: Association) -> Iterator[None]:
         """Keep what this association sends during a ``with`` block."""
-        title, peer = self._own, self._peer
-        link = Link(address=peer.host, called=title, calling=peer.ae_title, admitted=True)
+        link = self._link()
         guard = self._keeping.guard(link)
         dimse = SpoolingDimse(assoc, self._keeping.spool.incoming, guard, _Quiet())
         self._links.add(assoc, link)
@@ -77,6 +80,49 @@ class Door:
         finally:
             dimse.discard()
             self._links.remove(assoc)
-            self._keeping.floods.flush(everything=True)
-            if link.recorded:
-                record_or_log(self._audit, link.closing_event())
+            self._end(link)
+
+    def take(
+        self, media_type: str, pieces: Iterable[bytes], study_instance_uid: str
+    ) -> tuple[int, int]:
+        """Keep the objects of an answer of WADO-RS, which has the form of a STOW-RS request.
+
+        Returns
+        -------
+        tuple
+            How many were kept, and how many refused.
+
+        Raises
+        ------
+        PeerUnavailable
+            The answer is not multipart/related with DICOM objects, or ends too early.
+        """
+        link = self._link()
+        try:
+            request = StowRequest(self._keeping, link, media_type, study_instance_uid)
+            try:
+                for piece in pieces:
+                    request.write(piece)
+                request.answer()
+            finally:
+                request.discard()
+            link.ending = "released"
+        except BadRequest as error:
+            raise PeerUnavailable(f"the answer cannot be used: {error}") from None
+        finally:
+            self._end(link)
+        return len(request.stored), len(request.failed)
+
+    def _link(self) -> Link:
+        peer = self._peer
+        if isinstance(peer, WebDestination):
+            return Link(
+                address=urlsplit(peer.url).hostname or "", called=self._own, calling=peer.name,
+                admitted=True, service="WADO-RS",
+            )  # fmt: skip
+        return Link(address=peer.host, called=self._own, calling=peer.ae_title, admitted=True)
+
+    def _end(self, link: Link) -> None:
+        self._keeping.floods.flush(everything=True)
+        if link.recorded:
+            record_or_log(self._audit, link.closing_event())

@@ -1,4 +1,4 @@
-"""Ask a PACS for the studies of a day and for their series, by C-FIND (PS3.4 C.4.1).
+"""Ask a PACS for the studies of a day and for their series, by C-FIND (PS3.4 C.4.1) or QIDO-RS.
 
 Nothing of the patient is asked for.
 """
@@ -18,12 +18,13 @@ from dicom_node.dicom.uids import is_uid
 from dicom_node.errors import PeerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from datetime import date
 
     from pynetdicom.association import Association
 
     from dicom_node.deliver.examine.fetch import Caller
+    from dicom_node.deliver.web_archive import WebArchive
 
 _PENDING = (0xFF00, 0xFF01)  # PS3.4 Table C.4-1
 _SUCCESS = 0x0000
@@ -72,43 +73,58 @@ def studies(
     PeerRefused
         It offers no query.
     """
+    day_of, no_number = f"{day:%Y%m%d}", {"NumberOfSeriesRelatedInstances": None}
     with caller.association([build_context(FIND)]) as assoc:
-        found = [
-            uid for uid, kinds in _of_day(assoc, day, most) if not kinds or kinds & set(modalities)
-        ]
-        each = [Study(study_instance_uid=uid, series=_series(assoc, uid, most)) for uid in found]
-    return [
-        Study(study_instance_uid=study.study_instance_uid, series=wanted)
-        for study in each
-        if (wanted := tuple(series for series in study.series if series.modality in modalities))
-    ]
+        asked = _identifier("STUDY", StudyDate=day_of, StudyInstanceUID="", ModalitiesInStudy="")
+        return wanted(
+            list(_find(assoc, asked, most)),
+            lambda uid: _find(assoc, _identifier(
+                "SERIES", StudyInstanceUID=uid, SeriesInstanceUID="", Modality="", **no_number
+            ), most),
+            modalities,
+        )  # fmt: skip
 
 
-def _of_day(assoc: Association, day: date, most: int) -> Iterator[tuple[str, set[str]]]:
-    """Yield each Study Instance UID once, with its modalities; none if the PACS does not say."""
-    wanted = _identifier("STUDY", StudyDate=f"{day:%Y%m%d}", StudyInstanceUID="")
-    wanted.ModalitiesInStudy = ""
-    seen = set()
-    for match in _find(assoc, wanted, most):
-        uid = str(match.get("StudyInstanceUID", ""))
-        if is_uid(uid) and uid not in seen:
-            seen.add(uid)
-            yield uid, _words(match.get("ModalitiesInStudy"))
+def studies_by_web(archive: WebArchive, day: date, modalities: Collection[str]) -> list[Study]:
+    """As `studies`, of a DICOMweb service (QIDO-RS, PS3.18 10.6)."""
+    return wanted(archive.studies(day, MOST_MATCHES), archive.series, modalities)
 
 
-def _series(assoc: Association, study_instance_uid: str, most: int) -> tuple[Series, ...]:
-    wanted = _identifier("SERIES", StudyInstanceUID=study_instance_uid, SeriesInstanceUID="")
-    wanted.Modality = ""
-    wanted.NumberOfSeriesRelatedInstances = None
-    return tuple(
-        Series(
-            series_instance_uid=str(match.SeriesInstanceUID),
-            modality=str(match.get("Modality") or "").strip(),
-            instances=_number(match.get("NumberOfSeriesRelatedInstances")),
-        )
-        for match in _find(assoc, wanted, most)
-        if is_uid(str(match.get("SeriesInstanceUID", "")))
-    )
+def wanted(
+    matches: Iterable[Dataset],
+    series_of: Callable[[str], Iterable[Dataset]],
+    modalities: Collection[str],
+) -> list[Study]:
+    """The studies among the matches of a query that have series of these modalities.
+
+    Parameters
+    ----------
+    matches
+        Study Instance UID, and Modalities in Study if the PACS says.
+    series_of
+        Asks for a study's series: UID, Modality, and the number of instances if the PACS says.
+    """
+    kinds = {
+        str(match.get("StudyInstanceUID", "")): _words(match.get("ModalitiesInStudy"))
+        for match in matches
+    }
+    found = []
+    for uid, of_study in kinds.items():
+        if is_uid(uid) and (not of_study or of_study & set(modalities)):
+            series = tuple(each for each in _series(series_of(uid)) if each.modality in modalities)
+            if series:
+                found.append(Study(study_instance_uid=uid, series=series))
+    return found
+
+
+def _series(matches: Iterable[Dataset]) -> Iterator[Series]:
+    for match in matches:
+        if is_uid(str(match.get("SeriesInstanceUID", ""))):
+            yield Series(
+                series_instance_uid=str(match.SeriesInstanceUID),
+                modality=str(match.get("Modality") or "").strip(),
+                instances=_number(match.get("NumberOfSeriesRelatedInstances")),
+            )
 
 
 def _find(assoc: Association, wanted: Dataset, most: int) -> Iterator[Dataset]:
@@ -129,7 +145,7 @@ def _find(assoc: Association, wanted: Dataset, most: int) -> Iterator[Dataset]:
         raise PeerUnavailable(f"the peer answered a query with {sentence(status)}")
 
 
-def _identifier(level: str, **keys: str) -> Dataset:
+def _identifier(level: str, **keys: str | None) -> Dataset:
     identifier = Dataset()
     identifier.QueryRetrieveLevel = level
     for keyword, value in keys.items():

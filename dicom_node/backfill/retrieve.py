@@ -1,4 +1,4 @@
-"""Let a PACS send a series: by C-MOVE to the node, else by C-GET (PS3.4 C.4.2 and C.4.3)."""
+"""Let a PACS send a series: by C-MOVE to the node, C-GET (PS3.4 C.4.2, C.4.3), or WADO-RS."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dicom_node.backfill.door import Door
     from dicom_node.deliver.examine.fetch import Caller
+    from dicom_node.deliver.web_archive import WebArchive
 
 _PENDING = 0xFF00
 _SUCCESS = 0x0000
@@ -97,6 +98,22 @@ class ByGet:
         with self._caller.association(contexts) as assoc, self._door.open_to(assoc):
             wanted = _identifier(study_instance_uid, series_instance_uid)
             return _counted(_final(assoc.send_c_get(wanted, GET)))
+
+
+class ByWado:
+    """WADO-RS (PS3.18 10.4): a DICOMweb service answers with the objects."""
+
+    name = "WADO-RS"
+
+    def __init__(self, archive: WebArchive, door: Door) -> None:
+        self._archive = archive
+        self._door = door
+
+    def fetch(self, study_instance_uid: str, series_instance_uid: str) -> Sent:
+        """See `Way`."""
+        with self._archive.retrieve(study_instance_uid, series_instance_uid) as (kind, pieces):
+            kept, failed = self._door.take(kind, pieces, study_instance_uid)
+        return Sent(kept=kept, failed=failed)
 
 
 def _film_contexts() -> Iterator[PresentationContext]:

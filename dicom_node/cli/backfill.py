@@ -19,7 +19,7 @@ from dicom_node.cli.render import (
     printable,
 )
 from dicom_node.cli.studies import person, store_of
-from dicom_node.config import Config, DicomDestination, load
+from dicom_node.config import Config, DicomDestination, WebDestination, load
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from dicom_node.backfill.query import Study
     from dicom_node.backfill.retrieve import Way
     from dicom_node.deliver.examine.fetch import Caller
+    from dicom_node.deliver.web_archive import WebArchive
     from dicom_node.store.store import Store
+
+    #: What films are fetched from.
+    Pacs = DicomDestination | WebDestination
 
 _SEND_SECONDS = 600.0  # between two answers of a PACS that fetches a study from a slow archive
 _MOST_DAYS = 3660  # of one command
@@ -65,8 +69,8 @@ def backfill(  # noqa: PLR0913 - an option each
 
     settings = load(config)
     peer = named(settings, source)
-    if not isinstance(peer, DicomDestination):
-        raise NodeError(f"{source} is no PACS: films are fetched by C-MOVE or C-GET only")
+    if not isinstance(peer, DicomDestination | WebDestination):
+        raise NodeError(f"{source} is no PACS: films come by C-MOVE, C-GET or WADO-RS only")
     days, wanted = _days(dates), [word.strip().upper() for word in modality.split(",")]
     store, tally = store_of(settings), Tally()
     filling = _prepared(settings, peer, store, rate, dry_run=dry_run)
@@ -103,16 +107,23 @@ def _caller(config: Config, peer: DicomDestination, timeout_seconds: float | Non
     return Caller(config.node.ae_title, peer, seconds, config.tls)
 
 
-def _studies(
-    config: Config, peer: DicomDestination, day: date, modalities: Sequence[str]
-) -> list[Study]:
-    from dicom_node.backfill.query import studies
+def _archive(config: Config, service: WebDestination) -> WebArchive:
+    from dicom_node.deliver.web_archive import WebArchive
 
+    seconds = config.delivery.timeout_seconds
+    return WebArchive(service, seconds, max(_SEND_SECONDS, seconds))
+
+
+def _studies(config: Config, peer: Pacs, day: date, modalities: Sequence[str]) -> list[Study]:
+    from dicom_node.backfill.query import studies, studies_by_web
+
+    if isinstance(peer, WebDestination):
+        return studies_by_web(_archive(config, peer), day, modalities)
     return studies(_caller(config, peer), day, modalities)
 
 
 def _prepared(
-    config: Config, peer: DicomDestination, store: Store, rate: float | None, *, dry_run: bool
+    config: Config, peer: Pacs, store: Store, rate: float | None, *, dry_run: bool
 ) -> Backfill:
     from dicom_node.backfill.fill import Backfill
     from dicom_node.backfill.pace import LONGEST_QUEUE, Pace, disk_is_short
@@ -132,10 +143,10 @@ def _prepared(
     )
 
 
-def _way(config: Config, peer: DicomDestination, store: Store) -> Way:
-    """C-MOVE to the running node, else C-GET."""
+def _way(config: Config, peer: Pacs, store: Store) -> Way:
+    """C-MOVE to the running node, else C-GET; WADO-RS of a web service."""
     from dicom_node.backfill.door import Door
-    from dicom_node.backfill.retrieve import ByGet, ByMove, services
+    from dicom_node.backfill.retrieve import ByGet, ByMove, ByWado, services
     from dicom_node.deliver.examine.offers import GET, MOVE
     from dicom_node.domain.clock import utc_now
     from dicom_node.service.pidfile import processes
@@ -143,6 +154,10 @@ def _way(config: Config, peer: DicomDestination, store: Store) -> Way:
 
     if "supervisor" not in processes(config.run_dir):
         raise NodeError("the node is not running, so nothing would be read: start it first")
+    secret = node_secret(config.node.data_dir)
+    door = Door(config, peer, store.inbox, store.audit, utc_now, secret)
+    if isinstance(peer, WebDestination):
+        return ByWado(_archive(config, peer), door)
     offered = services(_caller(config, peer))
     patient = _caller(config, peer, max(_SEND_SECONDS, config.delivery.timeout_seconds))
     if MOVE in offered:
@@ -150,12 +165,11 @@ def _way(config: Config, peer: DicomDestination, store: Store) -> Way:
         return ByMove(patient, f"port {port} of this machine")
     if GET not in offered:
         raise NodeError(f"{peer.name} offers neither C-MOVE nor C-GET")
-    secret = node_secret(config.node.data_dir)
-    return ByGet(patient, Door(config, peer, store.inbox, store.audit, utc_now, secret))
+    return ByGet(patient, door)
 
 
 def _record_start(
-    store: Store, peer: DicomDestination, dates: str, modalities: Sequence[str], *, dry_run: bool
+    store: Store, peer: Pacs, dates: str, modalities: Sequence[str], *, dry_run: bool
 ) -> None:
     from dicom_node.domain.audit import AuditEvent, AuditKind
 

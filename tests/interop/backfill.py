@@ -1,19 +1,26 @@
-"""Older films fetched from real archives, by C-MOVE and by C-GET."""
+"""Older films fetched from real archives, by C-MOVE, C-GET and WADO-RS."""
 
 from __future__ import annotations
 
+import json
+import os
+import pty
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import yaml
 from interop import servers
 from interop.verdicts import Verdict, verdict
 from support.film import write
 from support.peer import destination, free_port
 from support.receiving import SECRET, MemoryStore, now, receiver, small_film
+from support.running import COMMAND, RunningNode, running_node
 
 from dicom_node.backfill.door import Door
 from dicom_node.backfill.query import studies
@@ -44,6 +51,7 @@ def check(out: Path) -> Iterator[Verdict]:
         moved.rows.clear()
         with _dcmqrscp(out / "dcmqrscp", port) as peer:
             yield from _archive("dcmqrscp", peer, folder, moved, out)
+    yield verdict("orthanc", "backfill: the command", _command(out / "command", folder))
 
 
 def _archive(
@@ -77,6 +85,62 @@ def _complaints(caller: Caller, way: Way, store: MemoryStore) -> Iterator[str]:
     kept = [row.priority for row in store.rows.values()]
     if kept != [BACKFILL] * _FILMS:
         yield f"priorities of the kept films: {kept}"
+
+
+def _command(out: Path, films: Path) -> Iterator[str]:
+    """`backfill` beside a running node: by WADO-RS, killed and started again, then by C-MOVE."""
+    (out / "node").mkdir(parents=True)
+    peer = destination(free_port(), ae_title=servers.AE_TITLE)
+    with (
+        running_node(out / "node", [peer], workers={"threads": 1}) as node,
+        servers.orthanc(out / "pacs", "none", peer.port, node.port) as pacs,
+    ):
+        pacs.send(films)
+        values = yaml.safe_load(node.config.read_text())
+        url = f"http://127.0.0.1:{pacs.http}/dicom-web"
+        values["destinations"].append({"name": "web", "kind": "dicomweb", "url": url})
+        node.config.write_text(yaml.safe_dump(values))
+        shown = _killed_after_a_study(node)
+        if "of days" not in shown:
+            yield f"no progress bar: {shown[-300:]!r}"
+        yield from _fetched(node, "web", _DAY, {"gone": 1, "fetched": _FILMS - 1})
+        yield from _fetched(node, "web", _DAY, {"gone": _FILMS, "fetched": 0})
+        yield from _fetched(node, peer.name, _OTHER_DAY, {"fetched": 1})
+        for study in node.cli("studies", "--json"):
+            if "(backfill)" not in node.run("show", study["study_instance_uid"]).stdout:
+                yield "a film is not marked as fetched by a backfill"
+        node.wait_until(lambda: _read(node) == _FILMS + 1, 300)
+
+
+def _read(node: RunningNode) -> int:
+    return sum(each["job"] == "done" for each in node.cli("studies", "--json"))
+
+
+def _fetched(node: RunningNode, name: str, day: date, fates: dict[str, int]) -> Iterator[str]:
+    words = ("backfill", "--from", name, "--date", f"{day:%Y%m%d}", "--json")
+    done = node.run(*words)
+    studies = json.loads(done.stdout)["studies"] if done.stdout else {}
+    if done.returncode or {fate: studies.get(fate) for fate in fates} != fates:
+        yield f"{name}: {studies}, not {fates}: {done.stderr[-300:]}"
+
+
+def _killed_after_a_study(node: RunningNode) -> str:
+    """Fetch one study a minute on a terminal, and kill the command after the first; its screen."""
+    ours, theirs = pty.openpty()
+    command = [COMMAND, "backfill", "--config", node.config, "--from", "web", "--rate", "1"]
+    backfill = subprocess.Popen([*command, "--date", f"{_DAY:%Y%m%d}"], stderr=theirs)
+    screen = bytearray()
+
+    def watch() -> None:
+        while backfill.poll() is None:
+            screen.extend(os.read(ours, 4096))
+
+    threading.Thread(target=watch, daemon=True).start()
+    node.wait_until(lambda: node.cli("studies", "--json"), 60)
+    time.sleep(2)  # the study's audit line follows its film; --rate keeps the next away
+    backfill.send_signal(signal.SIGKILL)
+    backfill.wait(20)
+    return screen.decode(errors="replace")
 
 
 @contextmanager
