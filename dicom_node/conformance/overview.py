@@ -82,12 +82,13 @@ def overview(created: Created) -> Iterator[str]:
             ("1.3.2 Studies Web Service: Store (STOW-RS)", "Y", "Y, if `http.dicomweb` is on"),
             (
                 "1.3.2 Studies Web Service: Retrieve (WADO-RS)",
-                "Y, metadata, by `dicom-node doctor destination` only",
+                "Y, by `dicom-node backfill`; metadata, by `dicom-node doctor destination`",
                 "N",
             ),
             (
                 "1.3.2 Studies Web Service: Search (QIDO-RS)",
-                "Y, by `dicom-node echo`, and for an object that the service says it has",
+                "Y, by `dicom-node backfill` and `echo`, "
+                "and for an object that the service says it has",
                 "N",
             ),
             ("any other", "N", "N"),

@@ -101,7 +101,7 @@ def _without_round_trip(
     return {
         associations.NAME: lambda: iter([associations.check(out / associations.NAME)]),
         backfill.NAME: lambda: backfill.check(out / backfill.NAME),
-        messages.NAME: lambda: messages.check(out / messages.NAME),
+        messages.NAME: lambda: messages.check(out / messages.NAME, missing),
         newcomer.NAME: lambda: iter([newcomer.check(out / newcomer.NAME)]),
         upgrade.NAME: lambda: iter([upgrade.check(out / upgrade.NAME)]),
         monitoring.NAME: lambda: monitoring.check(out / monitoring.NAME, missing),

@@ -127,7 +127,16 @@ def _fetched(node: RunningNode, name: str, day: date, fates: dict[str, int]) -> 
 def _killed_after_a_study(node: RunningNode) -> str:
     """Fetch one study a minute on a terminal, and kill the command after the first; its screen."""
     ours, theirs = pty.openpty()
-    command = [COMMAND, "backfill", "--config", node.config, "--from", "web", "--rate", "1"]
+    command = [
+        str(COMMAND),
+        "backfill",
+        "--config",
+        str(node.config),
+        "--from",
+        "web",
+        "--rate",
+        "1",
+    ]
     backfill = subprocess.Popen([*command, "--date", f"{_DAY:%Y%m%d}"], stderr=theirs)
     screen = bytearray()
 

@@ -1,10 +1,11 @@
-"""Install the programs: Debian packages, and two packages from npm that are kept in a cache."""
+"""Install the programs: Debian packages, and packages of npm and PyPI that are kept in a cache."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 CACHE = Path(os.environ.get("INTEROP_CACHE", Path.home() / ".cache" / "dicom-node-interop"))
 NPM = CACHE / "npm"
 OHIF = NPM / "ohif" / "package" / "dist"
+HL7APY = CACHE / "hl7apy"
 CHROMIUM = Path("/usr/bin/chromium")
 PIXELMED = Path("/usr/share/java/pixelmed.jar")
 ORTHANC = Path("/usr/sbin/Orthanc")
@@ -21,6 +23,7 @@ PLUGINS = Path("/usr/share/orthanc/plugins")
 
 _OHIF_VERSION = "3.13.2"
 _PLAYWRIGHT_VERSION = "1.65.1"
+_HL7APY_VERSION = "1.3.5"
 _PATIENCE_SECONDS = 1800
 
 
@@ -57,7 +60,7 @@ def ready() -> dict[str, str]:
         Tool -> why it is missing; empty if all are installed.
     """
     missing = {tool.name: why for tool in TOOLS if (why := _debian(tool))}
-    for name, install in (("ohif", _ohif), ("playwright", _playwright)):
+    for name, install in (("ohif", _ohif), ("playwright", _playwright), ("hl7apy", _hl7apy)):
         if why := install():
             missing[name] = why
     return missing
@@ -103,6 +106,14 @@ def _playwright() -> str | None:
     NPM.mkdir(parents=True, exist_ok=True)
     package = f"playwright-core@{_PLAYWRIGHT_VERSION}"
     return _run("npm", "install", "--no-save", "--no-audit", "--prefix", str(NPM), package)
+
+
+def _hl7apy() -> str | None:
+    """Install it beside the environment, whose packages it shares nothing with."""
+    if (HL7APY / "hl7apy").is_dir():
+        return None
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(HL7APY))
+    return _run(*pip, f"hl7apy=={_HL7APY_VERSION}")
 
 
 def _run(*command: str) -> str | None:
