@@ -42,9 +42,10 @@ hospital: $(VENV)/.dev
 crash: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m crash --kills $(or $(KILLS),200)
 
-# A cluster of real processes over a PostgreSQL of its own; counts what came back. KILL=1 kills a member and the database.
+# A cluster of real processes over a PostgreSQL of its own; counts what came back. KILL=1 kills a member and the database,
+# MOUNTS=1 gives each member a mount of its own of the shared folder.
 cluster: $(VENV)/.dev
-	PYTHONPATH=.:tests $(BIN)/python -m cluster --studies $(or $(STUDIES),20) $(if $(KILL),--kill)
+	PYTHONPATH=.:tests $(BIN)/python -m cluster --studies $(or $(STUDIES),20) $(if $(KILL),--kill) $(if $(MOUNTS),--mounts)
 
 # Ten minutes of fuzzing for each parser of untrusted bytes; SECONDS=60 for a minute.
 fuzz: $(VENV)/.dev

@@ -4,7 +4,8 @@ three workers, two deliverers.
     PYTHONPATH=.:tests python -m cluster --studies 20 --kill
 
 Only the networks are a stand-in, as in the crash matrix. With ``--kill`` one member is killed as a
-whole in the middle, PostgreSQL crashes, and both start again.
+whole in the middle, PostgreSQL crashes, and both start again. With ``--mounts`` each member sees
+the shared folder through a mount of its own (bindfs).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from crash.members import MEMBERS, Member
 from crash.pacs import CountingPacs
 from crash.traffic import Traffic
 from support.balancer import HAPROXY, balancer
+from support.mounts import mounted
 from support.peer import free_port
 from support.postgres import Postgres, postgres
 
@@ -44,24 +46,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
     parser.add_argument("--studies", type=int, default=20)
     parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--mounts", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cluster-") as folder, postgres("fsync=on") as server:
-        found = run(Path(folder), server, asked.studies, kill=asked.kill)
+        found = run(Path(folder), server, asked.studies, kill=asked.kill, mounts=asked.mounts)
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0 if not any(found[bad] for bad in ("lost", "doubled", "changed", "broken")) else 1
 
 
-def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str, Any]:
+def run(
+    folder: Path, server: Postgres, studies: int, *, kill: bool, mounts: bool = False
+) -> dict[str, Any]:
     """Send the studies through the cluster, wait for their results, and count."""
-    url = server.url(server.create())
+    started, url = time.monotonic(), server.url(server.create())
     members = {name: Member(folder=folder / name, port=free_port()) for name in MEMBERS}
     one, two = members["one"], members["two"]
-    started = time.monotonic()
     with ExitStack() as opened:
         ports = _ports(opened, [one.port, two.port])
         pacs = opened.enter_context(CountingPacs(folder / "pacs", ports[1]))
         for member in members.values():
-            member.start_with(pacs.port, url, **_SECTIONS)
+            sections = _mounted(opened, member) if mounts else _SECTIONS
+            member.start_with(pacs.port, url, **sections)
         called = [replace(each, port=port) for each, port in zip((one, two), ports, strict=True)]
         traffic = [Traffic(each.folder / "in", each, pacs.complete, studies) for each in called]
         try:
@@ -89,6 +94,7 @@ def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str
     return {
         "seconds": round(time.monotonic() - started, 1),
         "balancer": HAPROXY is not None,
+        "mounts": mounts,
         "studies": len(sent),
         "read by": {name: _read_by(member) for name, member in members.items()},
         "lost": sum(study not in pacs.studies for study in sent),
@@ -104,6 +110,14 @@ def run(folder: Path, server: Postgres, studies: int, *, kill: bool) -> dict[str
 def _ports(opened: ExitStack, receivers: list[int]) -> list[int]:
     """Where the two modalities call: the balancer if haproxy is installed, else a receiver each."""
     return receivers if HAPROXY is None else [opened.enter_context(balancer(receivers)).port] * 2
+
+
+def _mounted(opened: ExitStack, member: Member) -> dict[str, dict[str, Any]]:
+    """Mount the shared folder for one member; the sections of its configuration."""
+    member.data_dir.mkdir(exist_ok=True)
+    at = member.folder.with_name(f"mount-{member.name}")
+    seen = {"data_dir": str(opened.enter_context(mounted(member.data_dir, at)))}
+    return _SECTIONS | {"node": _SECTIONS["node"] | seen}
 
 
 def _is_idle(member: Member, url: str) -> bool:
