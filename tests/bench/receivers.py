@@ -43,11 +43,24 @@ def tool(name: str) -> str | None:
 @contextmanager
 def node(folder: Path) -> Iterator[Receiver]:
     """Our receiver alone, with its spool and its database."""
-    port = free_port()
-    config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump({
-        "node": {"host": "127.0.0.1", "port": port, "data_dir": str(folder / "data")},
-    }))  # fmt: skip
+    with _node(folder, {"data_dir": str(folder / "data")}, {}) as receiver:
+        yield receiver
+
+
+@contextmanager
+def member(shared: Path, name: str, url: str) -> Iterator[Receiver]:
+    """Our receiver as one machine of a cluster; all share a folder and a database."""
+    (folder := shared / name).mkdir()
+    node = {"data_dir": str(shared / "data"), "member": name}
+    with _node(folder, node, {"store": {"url": url}}) as receiver:
+        yield receiver
+
+
+@contextmanager
+def _node(folder: Path, node: dict[str, str], sections: dict[str, object]) -> Iterator[Receiver]:
+    port, config = free_port(), folder / "config.yaml"
+    values = {"node": {"host": "127.0.0.1", "port": port, **node}, **sections}
+    config.write_text(yaml.safe_dump(values))
     command = [
         str(COMMAND), "role", "receiver", "--owner", "receiver-1", "--supervisor",
         str(os.getpid()), "--config", str(config),

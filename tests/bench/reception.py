@@ -85,7 +85,7 @@ def _measure(running: dict[str, Receiver], what: Film, senders: int) -> Rates:
     for _ in range(_ROUNDS):
         for name, receiver in running.items():
             os.sync()  # unwritten data of the receiver before must not slow this one
-            seconds = send_all(receiver.port, receiver.ae_title, what, senders=senders, each=each)
+            seconds = send_all([receiver.port], receiver.ae_title, what, senders=senders, each=each)
             spent[name].append(seconds)
     return {name: senders * each / statistics.median(seconds) for name, seconds in spent.items()}
 

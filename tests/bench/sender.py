@@ -136,8 +136,11 @@ def request(called: str, contexts: Sequence[str]) -> bytes:
     return struct.pack(">BBI", 1, 0, len(content)) + content
 
 
-def send_all(port: int, called: str, film: Film, *, senders: int, each: int) -> float:
-    """Seconds from the first byte to the last Success of several concurrent senders."""
+def send_all(ports: Sequence[int], called: str, film: Film, *, senders: int, each: int) -> float:
+    """Seconds from the first byte to the last Success of several concurrent senders.
+
+    The senders take the ports in turn.
+    """
     ready = threading.Barrier(senders + 1)
     failures: list[BaseException] = []
 
@@ -149,7 +152,9 @@ def send_all(port: int, called: str, film: Film, *, senders: int, each: int) -> 
         except (OSError, RuntimeError) as error:
             failures.append(error)
 
-    links = [Sender(port, called, [film.sop_class]) for _ in range(senders)]
+    links = [
+        Sender(ports[number % len(ports)], called, [film.sop_class]) for number in range(senders)
+    ]
     threads = [
         threading.Thread(target=work, args=(link, [link.laid_out(film) for _ in range(each)]))
         for link in links

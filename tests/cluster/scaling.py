@@ -1,6 +1,7 @@
 """What workers and rows cost on PostgreSQL: readings a minute by workers, a claim by rows.
 
-And how long a study waits until an idle worker of another machine has it.
+Also how many transactions a second the database takes, and how long a study waits until an idle
+worker of another machine has it.
 
     PYTHONPATH=.:tests python -m cluster.scaling
 
@@ -11,6 +12,7 @@ a store of its own.
 from __future__ import annotations
 
 import json
+import os
 import random
 import statistics
 import sys
@@ -24,11 +26,13 @@ from typing import Any
 from support.fakes import FakeClock, StoreHarness, full, read
 from support.postgres import Postgres, postgres
 
+from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.service.wake import Bell, Bells
 from dicom_node.service.worker import POLL_SECONDS
 from dicom_node.store.store import open_store
 
 _NETWORK_SECONDS = 1.0
+_WRITERS, _WRITING_SECONDS = (1, 2, 4), 5.0
 _STUDIES = 40
 _EACH = 8  # readings of each worker
 _WORKERS = (1, 2, 4, 8)
@@ -41,12 +45,35 @@ def main() -> int:
     """Measure, and print JSON."""
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder, postgres("fsync=on") as server:
         found = {
+            "load": os.getloadavg()[0],
+            "transactions_a_second": {n: _writes(server, Path(folder), n) for n in _WRITERS},
             "milliseconds_until_claimed": _latency(server, Path(folder)),
             "readings_a_minute": {n: _readings(server, Path(folder), n) for n in _WORKERS},
             "milliseconds_a_claim": _claims(server, Path(folder)),
         }
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0
+
+
+def _writes(server: Postgres, folder: Path, writers: int) -> float:
+    """Durable transactions a second, each with a line of the audit log, of so many writers."""
+    url = server.url(server.create())
+    nodes = [_node(folder, url) for _ in range(writers)]
+    event = AuditEvent(kind=AuditKind.NODE_STARTED)
+    until = time.monotonic() + _WRITING_SECONDS
+
+    def write(node: StoreHarness) -> int:
+        done = 0
+        while time.monotonic() < until:
+            node.store.audit.append(event)
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(writers) as pool:
+        done = sum(pool.map(write, nodes))
+    for node in nodes:
+        node.store.close()
+    return round(done / _WRITING_SECONDS, 1)
 
 
 def _latency(server: Postgres, folder: Path) -> dict[str, float]:
