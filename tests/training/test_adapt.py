@@ -122,6 +122,18 @@ def test_a_candidate_is_written_that_a_node_can_load(base: Path, tmp_path: Path)
     assert "not measured: no `--data`" in card
 
 
+def test_the_shipped_replay_set_is_what_the_command_made_of_the_shipped_networks() -> None:
+    """After a change of the lungs or of stage 2 it must be made again."""
+    folder = registry.DEFAULT
+    path, networks = folder / replay_set.NAME, registry.load(folder, gate=False)
+    made, digests = replay_set.origin(path), networks.identity.digests
+    places = replay_set.read(folder, networks).places
+    assert (made.lungs, made.pneumonia) == (digests["lungs"], digests["pneumonia"])
+    assert made.films == len(places)
+    assert made.command == "python -m train replay-set"
+    assert made.version
+
+
 def test_without_a_replay_set_nothing_is_taught(base: Path, tmp_path: Path) -> None:
     """The message names the command that makes one."""
     other = write_models(tmp_path / "other")

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from rich.progress import track
 from torch import Tensor
 
 from models import registry
 from models.cascade import Cascade
+from models.reading import ModelIdentity
 from train.adapt import tail
 from train.data.films import NORMAL, load_pixels, read_films
 from train.data.sampler import spread_kinds
@@ -31,6 +33,25 @@ _SEED = 20260101  # of the places
 
 class NoReplaySet(Exception):
     """There is no replay set for these weights."""
+
+
+class Origin(BaseModel):
+    """Which networks made a replay set, and with which command."""
+
+    version: str
+    lungs: str  # SHA-256 of the weights, hex
+    pneumonia: str
+    films: int
+    command: str
+
+    @classmethod
+    def of(cls, networks: ModelIdentity, films: int) -> Origin:
+        """Of these networks."""
+        return cls(
+            version=networks.version, lungs=networks.digests["lungs"],
+            pneumonia=networks.digests["pneumonia"], films=films,
+            command="python -m train replay-set",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +77,8 @@ def make(cascade: Cascade, data: Path, into: Path) -> Path:
     Returns
     -------
     Path
-        ``into/replay.npz``: places in 8 bits, their scales, which films are ill, and the digest of
-        the weights before the tail.
+        ``into/replay.npz``: places in 8 bits, their scales, which films are ill, the digest of the
+        weights before the tail, and `Origin`.
     """
     known = [f for f in read_films(data, ("train",)) if f.source in _SOURCES]
     films = spread_kinds(known, _FILMS)
@@ -76,8 +97,15 @@ def make(cascade: Cascade, data: Path, into: Path) -> Path:
             scale=scale.half().numpy(),
             ill=np.array([film.label != NORMAL for film in films]),
             front=np.array(tail.front_digest(cascade.pneumonia)),
+            origin=np.array(Origin.of(cascade.identity, len(films)).model_dump_json()),
         )
     return into / NAME
+
+
+def origin(path: Path) -> Origin:
+    """Which networks made a replay set; raises KeyError if the set does not say."""
+    with np.load(path, allow_pickle=False) as kept:
+        return Origin.model_validate_json(str(kept["origin"]))
 
 
 def read(directory: Path, cascade: Cascade) -> ReplaySet:
