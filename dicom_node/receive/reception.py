@@ -171,8 +171,9 @@ class Reception:
             if self._add(instance, patient, header, arrival, link, received):
                 return
             known = self._inbox.find(header.sop_instance_uid)
-        if known is not None:
-            self._keep_again(known, header, arrival, link)
+        if known is None:  # another association stored it, and `erase` removed it since
+            raise StoreRefused(StoreFault.RESOURCES, "the study was just removed; send again later")
+        self._keep_again(known, header, arrival, link)
 
     def _patient(self, header: Header) -> PatientKey:
         """The patient of the object; raises StoreRefused if the study has another one."""

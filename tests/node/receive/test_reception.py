@@ -254,6 +254,22 @@ def test_a_race_lost_in_the_database_is_a_duplicate(harness: ReceptionHarness) -
     assert harness.store.kinds() == [AuditKind.ASSOCIATION_ACCEPTED, AuditKind.INSTANCE_DUPLICATE]
 
 
+class Erasing(MemoryStore):
+    """Another association stores each film first, and a person erases it at once."""
+
+    def add(self, *_args: object, **_options: object) -> bool:
+        return False
+
+
+def test_a_film_that_is_erased_while_it_arrives_is_sent_again(harness: ReceptionHarness) -> None:
+    """Success would say that it is kept."""
+    rules = Rules(receive=ReceiveConfig(), priority=PriorityRule(PriorityConfig()), secret=SECRET)
+    harness.reception = Reception(harness.spool, Erasing(), harness.store, now, rules)
+    with pytest.raises(StoreRefused) as refused:
+        harness.keep(small_film())
+    assert STATUS[refused.value.fault] == 0xA700
+
+
 def test_a_resend_repairs_a_crash_before_the_row(harness: ReceptionHarness) -> None:
     """A file without a row is overwritten when the peer sends again."""
 
