@@ -23,6 +23,7 @@ from train.experiments.cam_variants import cam_variants
 from train.experiments.features import LEARNED, TESTED, folds, held_out
 from train.experiments.figures import figures
 from train.experiments.last_block import LastBlock, maps_before
+from train.experiments.quex import quex
 from train.experiments.result import Run, write
 from train.experiments.sample import sample
 from train.experiments.table3 import table3
@@ -228,3 +229,14 @@ def test_panels_are_drawn_outside_git_only(tiny: Callable[..., Run], tmp_path: P
     (tmp_path / ".git").mkdir()
     with pytest.raises(typer.BadParameter, match="git repository"):
         figures(run)
+
+
+def test_stage_3_is_compared_with_and_without_quex(tiny: Callable[..., Run]) -> None:
+    """Both last layers are tested on the films of ieee8023; the first gains nothing on itself."""
+    run = tiny("quex", folds=2, repeats=1)
+    text = write(run, quex(run))
+    numbers = _numbers(run)
+    assert list(numbers) == ["with quex's", "without quex's"]
+    assert numbers["with quex's"]["gain"]["value"] == 0.0
+    assert "AUC, ieee8023 (6 / 6)" in text
+    assert "quex covid 2" in text

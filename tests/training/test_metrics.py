@@ -114,10 +114,20 @@ def test_a_calibration_error_that_is_there_is_found() -> None:
 
 
 def test_the_threshold_separates_what_can_be_separated() -> None:
-    """The threshold lies midway between the classes, and even weights count classes alike."""
+    """The threshold lies midway between the classes."""
     probabilities = np.array([0.1, 0.2, 0.3, 0.7, 0.9])
     positive = np.array([False, False, False, True, True])
-    assert metrics.youden(probabilities, positive, np.ones(5)) == pytest.approx(0.5)
+    assert metrics.balanced_threshold(probabilities, positive, np.ones(5)) == pytest.approx(0.5)
+
+
+def test_the_threshold_favours_neither_side() -> None:
+    """0.7 and 1 sum to more than 0.9 and 0.75, but the lesser of the latter two is larger."""
+    ill, well = [0.15, *[0.35] * 2, *[0.9] * 7], [*[0.05] * 10, *[0.25] * 5, *[0.8] * 5]
+    probabilities, positive = np.array([*ill, *well]), np.arange(30) < 10
+    weights = np.ones(30)
+    assert metrics.balanced_threshold(probabilities, positive, weights) == pytest.approx(0.3)
+    weights[-5:] = 9.0
+    assert metrics.balanced_threshold(probabilities, positive, weights) == pytest.approx(0.85)
 
 
 def test_the_steady_threshold_depends_less_on_the_sample() -> None:
@@ -128,9 +138,9 @@ def test_the_steady_threshold_depends_less_on_the_sample() -> None:
     plain, steady = [], []
     for _ in range(60):
         probabilities = 1 / (1 + np.exp(-rng.normal(np.where(positive, 0.5, -0.5), 1.0)))
-        plain.append(metrics.youden(probabilities, positive, ones))
-        steady.append(metrics.steady_youden(probabilities, positive, ones, names, draws=30))
-    assert np.std(steady) < 0.8 * np.std(plain)
+        plain.append(metrics.balanced_threshold(probabilities, positive, ones))
+        steady.append(metrics.steady_threshold(probabilities, positive, ones, names, draws=30))
+    assert np.std(steady) < 0.95 * np.std(plain)
     assert np.mean(steady) == pytest.approx(0.5, abs=0.05)
 
 

@@ -14,6 +14,8 @@ from models.operating import OperatingPoint
 from models.preprocess import dilate
 from train.data.films import Film
 from train.evaluation import localisation, operating, subgroups
+from train.evaluation.calibration import calibrate
+from train.evaluation.comparisons import COMPARISONS
 from train.evaluation.evaluate import Prediction
 
 
@@ -76,6 +78,17 @@ def test_operating_points_are_in_their_order() -> None:
     assert (said[ill] >= points["sensitive"]).mean() == pytest.approx(0.95, abs=0.01)
     assert (said[~ill] < points["specific"]).mean() == pytest.approx(0.95, abs=0.01)
     assert said.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_calibration_is_measured_at_the_films_own_prevalence() -> None:
+    """Probabilities that hold for as many ill films as well ones hold for a quarter of ill ones."""
+    says = {"normal": [1.0] * 81 + [-1.0] * 219, "pneumonia": [1.0] * 73 + [-1.0] * 27}
+    predictions = _predictions(says)
+    np.random.default_rng(0).shuffle(predictions)
+    settings = Settings(pneumonia=OperatingPoint(threshold=0.5))
+    found = calibrate(COMPARISONS[0], predictions, settings)
+    assert found.ece.value < 0.06  # unmoved: 0.25
+    assert [part.said < 0.5 for part in found.bins] == [True] * 5
 
 
 def test_each_group_says_who_of_it_is_called_ill() -> None:

@@ -98,7 +98,7 @@ def stage3_within(
 ) -> list[CrossValidated]:
     """Stage 3 as a regression on stage 2's features of x ⊙ H2 (paper eq. 3), in one source alone.
 
-    Stage 2 has seen these films as pneumonia, never which pneumonia, so all splits may take part.
+    Stage 2 has seen such films as pneumonia, never which pneumonia, so all splits may take part.
     The last layer is fitted again without the patients it scores.
 
     Parameters
@@ -110,20 +110,14 @@ def stage3_within(
     folder
         Keeps what was computed of a film, see `store`.
     source
-        Its pneumonias, with COVID-19 or without, are used; of COVID-19 not all, see
-        `_COVID_FOR_EACH`.
+        Its pneumonias are used, see `both_sides`.
 
     Returns
     -------
     list of CrossValidated
         All of these films, then its case reports alone; without those that lack one side.
     """
-    pneumonia = [f for f in films if f.source == source and f.label == PNEUMONIA]
-    covid = [f for f in films if f.source == source and f.label == COVID]
-    cases_first = sorted(covid, key=lambda film: film.subsource not in CASE_REPORTS)
-    sure = sum(film.subsource in CASE_REPORTS for film in covid)
-    others = drawn(cases_first[sure:], max(0, _COVID_FOR_EACH * len(pneumonia) - sure))
-    chosen = [*pneumonia, *cases_first[:sure], *others]
+    chosen = both_sides(films, source)
     positive = np.array([f.label == COVID for f in chosen])
     scores = _scores(traits(cascade, chosen, folder).gated, positive, chosen)
     border = _scores(np.stack([ring(f.path) for f in chosen]), positive, chosen)
@@ -140,6 +134,16 @@ def stage3_within(
         for name, inside in parts.items()
         if len(set(positive[inside])) == 2
     ]
+
+
+def both_sides(films: Sequence[Film], source: str) -> list[Film]:
+    """All other pneumonias of a source; of COVID-19 all case reports, then `_COVID_FOR_EACH`."""
+    pneumonia = [f for f in films if f.source == source and f.label == PNEUMONIA]
+    covid = [f for f in films if f.source == source and f.label == COVID]
+    cases_first = sorted(covid, key=lambda film: film.subsource not in CASE_REPORTS)
+    sure = sum(film.subsource in CASE_REPORTS for film in covid)
+    others = drawn(cases_first[sure:], max(0, _COVID_FOR_EACH * len(pneumonia) - sure))
+    return [*pneumonia, *cases_first[:sure], *others]
 
 
 def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:

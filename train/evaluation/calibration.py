@@ -15,6 +15,7 @@ from train.evaluation import metrics, plots
 from train.evaluation.comparisons import Comparison
 from train.evaluation.evaluate import Prediction
 from train.evaluation.metrics import Bin, Interval
+from train.evaluation.operating import PREVALENCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,10 @@ class Calibration:
 def calibrate(
     comparison: Comparison, predictions: Sequence[Prediction], settings: Settings
 ) -> Calibration:
-    """Measure the calibration of one comparison.
+    """Measure the calibration of one comparison, at the share of ill among its films.
+
+    The probabilities speak of `PREVALENCE`; they are moved from there by Bayes' rule, as
+    `models.prevalence` does at a site.
 
     Parameters
     ----------
@@ -46,7 +50,8 @@ def calibrate(
     """
     chosen, positive = comparison.sides([p.film for p in predictions])
     kept = [predictions[i] for i in chosen]
-    at, logits = comparison.at(settings), comparison.logits(kept)
+    at = comparison.at(settings).moved(PREVALENCE, float(positive.mean()))
+    logits = comparison.logits(kept)
     says = np.array([at.decide(float(logit)).probability for logit in logits])
     groups = [p.film.group for p in kept]
 

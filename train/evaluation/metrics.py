@@ -108,8 +108,11 @@ def resampled(groups: Sequence[str], draws: int) -> Iterator[NDArray[np.intp]]:
         yield np.concatenate([films[i] for i in rng.integers(len(films), size=len(films))])
 
 
-def youden(probabilities: Floats, positive: Bools, weights: Floats) -> float:
-    """Find the threshold with the largest weighted sensitivity + specificity.
+def balanced_threshold(probabilities: Floats, positive: Bools, weights: Floats) -> float:
+    """Find the threshold whose lesser one of weighted sensitivity and specificity is largest.
+
+    Of thresholds that are alike in this, those with the largest sum of both count, and of these the
+    middle.
 
     Parameters
     ----------
@@ -119,22 +122,21 @@ def youden(probabilities: Floats, positive: Bools, weights: Floats) -> float:
     Returns
     -------
     float
-        In [0.01, 0.99]. It lies midway between two films' probabilities, so that rounding moves no
-        film across it.
+        In [0.01, 0.99].
     """
     edges = np.unique(probabilities)
     candidates = (edges[1:] + edges[:-1]) / 2 if len(edges) > 1 else edges
+    called = probabilities >= candidates[:, None]
+    found = called @ (weights * positive) / weights[positive].sum()
+    spared = ~called @ (weights * ~positive) / weights[~positive].sum()
+    lesser, both = np.minimum(found, spared).round(9), (found + spared).round(9)
+    best = lesser == lesser.max()
+    best &= both == both[best].max()
+    low, high = candidates[best][[0, -1]]
+    return float(np.clip((low + high) / 2, 0.01, 0.99))
 
-    def gain(threshold: float) -> float:
-        called = probabilities >= threshold
-        hit = weights[positive & called].sum() / weights[positive].sum()
-        spared = weights[~positive & ~called].sum() / weights[~positive].sum()
-        return float(hit + spared)
 
-    return float(np.clip(max(candidates, key=gain), 0.01, 0.99))
-
-
-def steady_youden(
+def steady_threshold(
     probabilities: Floats,
     positive: Bools,
     weights: Floats,
@@ -142,7 +144,7 @@ def steady_youden(
     *,
     draws: int = 2000,
 ) -> float:
-    """Average `youden` over draws of whole patients.
+    """Average `balanced_threshold` over draws of whole patients.
 
     With few films the optimum is flat and one film moves it far; the average of many draws hardly
     moves with one film (bagging: Breiman 1996).
@@ -150,14 +152,15 @@ def steady_youden(
     Parameters
     ----------
     probabilities, positive, weights
-        As `youden`.
+        As `balanced_threshold`.
     groups
         The patient of each film: (N,).
     draws
         Number of draws; one that lacks a side does not count.
     """
     both = (i for i in resampled(groups, draws) if positive[i].any() and not positive[i].all())
-    return float(np.mean([youden(probabilities[i], positive[i], weights[i]) for i in both]))
+    found = [balanced_threshold(probabilities[i], positive[i], weights[i]) for i in both]
+    return float(np.mean(found))
 
 
 def even_weights(keys: Sequence[tuple[object, ...]]) -> Floats:

@@ -41,10 +41,11 @@ def fit(
     Returns
     -------
     dict
-        Fields of `models.manifest.Classifier`, rounded to 4 digits. ``threshold`` (balanced) is
-        Youden's point, steadied over draws of patients; `sensitive` the highest threshold that
-        `SENSITIVE` of the ill films reach, `specific` the lowest that `SPECIFIC` of the others stay
-        below. `sensitive` is never above `balanced`, `specific` never below.
+        Fields of `models.manifest.Classifier`, rounded to 4 digits. ``threshold`` (balanced)
+        has the largest minimum of sensitivity and specificity, steadied over draws of patients;
+        `sensitive` is the highest threshold that `SENSITIVE` of the ill films reach, `specific` the
+        lowest that `SPECIFIC` of the others stay below. `sensitive` is never above `balanced`,
+        `specific` never below.
     """
     films, values = [p.film for p in predictions], np.array(logits)
     positive = np.array([ill(film) for film in films], np.bool_)
@@ -53,7 +54,7 @@ def fit(
     temperature, bias = calibrate(values, positive, weights)
     probabilities = 1.0 / (1.0 + np.exp(-(values + bias) / temperature))
     groups = [film.group for film in films]
-    threshold = metrics.steady_youden(probabilities, positive, weights, groups)
+    threshold = metrics.steady_threshold(probabilities, positive, weights, groups)
     found = float(np.quantile(probabilities[positive], 1.0 - SENSITIVE))
     left = float(np.quantile(probabilities[~positive], SPECIFIC))
     points = {

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train.data.films import PNEUMONIA
 from train.evaluation.comparisons import Row
 from train.evaluation.depth import Depth
 from train.evaluation.metrics import Interval
 from train.evaluation.paper_tables import DISTILLED, found
+from train.evaluation.subgroups import Outlines
 from train.evaluation.tables import Results
 
 _FILMS = (
@@ -21,7 +23,11 @@ _BOTH = (
     "some hundreds of patients of one hospital with COVID-19 and as many with other pneumonias, "
     "from the same machines"
 )
+_CHILDREN = "children in training, whom the gate refuses: then the hospital is no unseen one"
 _MASKS, _DRAWN = "more outlined films", "more films with drawn infections, of other hospitals"
+_WHITE = "outlines of white lungs that radiologists drew"
+_PATIENTS = "more patients in both test sets"
+_EVALUATE, _TABLE5 = "evaluate", "experiment table5"
 _READ = "NIH, radiologists: normal / opacity"
 
 
@@ -31,7 +37,8 @@ class Target:
 
     name: str
     least: float
-    figure: Interval | None
+    figure: Interval | float | None
+    command: str = _EVALUATE  # of `python -m train`; prints the figure
     ring: Interval | None = None  # the border ring's, where the figure must be above it too
     proved: bool = False  # whether all of the interval must be above
     needed: str = ""
@@ -42,11 +49,13 @@ class Target:
         if self.figure is None:
             return ["not measured"]
         missing = []
-        if self.proved and self.figure.low <= self.least:
-            missing.append(f"the interval reaches down to {self.figure.low:.3f}")
-        if self.figure.value < self.least:
-            missing.append(f"short by {self.least - self.figure.value:.3f}")
-        if self.ring and self.figure.low <= self.ring.high:
+        interval = self.figure if isinstance(self.figure, Interval) else None
+        value = self.figure.value if isinstance(self.figure, Interval) else self.figure
+        if self.proved and interval and interval.low <= self.least:
+            missing.append(f"the interval reaches down to {interval.low:.3f}")
+        if value < self.least:
+            missing.append(f"short by {self.least - value:.3f}")
+        if self.ring and interval and interval.low <= self.ring.high:
             missing.append(f"not shown to be above the border ring's {self.ring}")
         return missing
 
@@ -76,9 +85,16 @@ def targets(results: Results, depth: Depth, folder: Path) -> list[Target]:
         ),
         Target(
             name="stage 2 against radiologists, AUC, above the border ring",
-            least=0.945,
+            least=0.955,
             figure=read.auc if read else None,
             ring=read.ring if read else None,
+            needed=_FILMS,
+        ),
+        Target(
+            name="the same, above what AP or PA alone tells",
+            least=_view_alone(results.pneumonia),
+            figure=read.auc if read else None,
+            proved=True,
             needed=_FILMS,
         ),
         *(
@@ -86,7 +102,7 @@ def targets(results: Results, depth: Depth, folder: Path) -> list[Target]:
                 name=f"stage 2, AUC, {words}",
                 least=least,
                 figure=_auc(results.pneumonia, row),
-                needed=_FILMS,
+                needed=_CHILDREN if row == "kermany" else _FILMS,
             )
             for words, row, least in (
                 ("AP films alone", "NIH, AP only", 0.96),
@@ -140,8 +156,30 @@ def targets(results: Results, depth: Depth, folder: Path) -> list[Target]:
                 ("median lift", 1.5, one.lift),
             )
         ),
+        Target(
+            name="outlines of both lungs alike, NIH opacities (45 of 53)",
+            least=45 / 53,
+            figure=_alike(depth.outlines),
+            needed=_WHITE,
+        ),
         *_tuned(found("table5", folder)),
+        *_without_quex(found("quex", folder)),
     ]
+
+
+def _view_alone(rows: Sequence[Row]) -> float:
+    """AUC of calling every AP film ill and every PA film well; 0.5 if the rows are not there."""
+    ap, pa = _row(rows, "NIH, AP only"), _row(rows, "NIH, PA only")
+    if ap is None or pa is None:
+        return 0.5
+    ill, well = ap.positives + pa.positives, ap.negatives + pa.negatives
+    return (ap.positives / ill + pa.negatives / well) / 2
+
+
+def _alike(rows: Sequence[Outlines]) -> float | None:
+    """Share of the ill films with two lungs whose outlines give no warning."""
+    row = next((row for row in rows if row.label == PNEUMONIA and row.compared), None)
+    return (row.compared - row.suspicious) / row.compared if row else None
 
 
 def _auc(rows: Sequence[Row], name: str) -> Interval | None:
@@ -157,11 +195,11 @@ def scoreboard(results: Results, depth: Depth, folder: Path) -> str:
     """Return all `targets` as a Markdown table, and what the missed ones would need."""
     every = targets(results, depth, folder)
     lines = "\n".join(
-        f"| {one.name} | {'> ' if one.proved else '>= '}{one.least:.2f} | {one.figure or '-'} "
-        f"| {_verdict(one)} |"
+        f"| {one.name} | {'> ' if one.proved else '>= '}{one.least:.3f} | {_figure(one)} "
+        f"| {_verdict(one)} | `{one.command}` |"
         for one in every
     )
-    missed = [one for one in every if one.misses and one.figure]
+    missed = [one for one in every if one.misses and one.figure is not None]
     needs: dict[str, list[str]] = {}
     for one in missed:
         needs.setdefault(one.needed, []).append(one.name)
@@ -169,15 +207,20 @@ def scoreboard(results: Results, depth: Depth, folder: Path) -> str:
     return f"""\
 ## What was to be reached
 
-{sum(not one.misses for one in every)} of {len(every)} targets are reached.
+{sum(not one.misses for one in every)} of {len(every)} targets are reached. What was tried for the
+others, and the targets that are no figures, stand under [What was tried](#what-was-tried).
 
-| target | at least | ours | |
-|---|---|---|---|
+| target | at least | ours | | `python -m train` |
+|---|---|---|---|---|
 {lines}
 
 Above the border ring means that the intervals are apart. Stage 3 within ieee8023 is measured across
 the patients of all splits, because its test split has few other pneumonias.
 """ + (f"\nWhat would be needed:\n\n{needed}\n" if needed else "")
+
+
+def _figure(one: Target) -> str:
+    return f"{one.figure:.3f}" if isinstance(one.figure, float) else str(one.figure or "-")
 
 
 def _verdict(one: Target) -> str:
@@ -189,21 +232,47 @@ def _row(rows: Sequence[Row], name: str) -> Row | None:
 
 
 def _tuned(rows: Mapping[str, Any] | None) -> list[Target]:
-    """Eq. 2 on an unseen hospital: it gains there, and forgets less than without distillation."""
+    """`paper`'s stage 2, before and after eq. 2 on an unseen hospital, with each lambda."""
     if rows is None:
-        name = "eq. 2 on an unseen hospital (`python -m train experiment table5 --data DIR`)"
-        return [Target(name=name, least=0.0, figure=None, proved=True)]
-    tuned = {name: rows[name] for name in DISTILLED}
+        return [Target(name="`paper` and eq. 2", least=0.0, figure=None, command=_TABLE5)]
+    before = rows["before"]["NIH alone"]
+    kept = [Interval(**rows[name]["kept"]) for name in DISTILLED]
+    tuned = "`paper` fine-tuned with eq. 2"
+    figures: list[tuple[str, float, Interval | float]] = [
+        ("DenseNet-121 (`paper`) against radiologists, AUC", 0.945, Interval(**before))
+    ]
+    for name in DISTILLED:
+        change = rows[name]["NIH alone"]["value"] - before["value"]
+        figures += [
+            (f"{tuned}, {name}: AUC, kermany", 0.95, Interval(**rows[name]["kermany"])),
+            (f"{tuned}, {name}: AUC against radiologists, change", -0.01, change),
+        ]
+    return [
+        *(
+            Target(name=name, least=least, figure=figure, command=_TABLE5, needed=_PATIENTS)
+            for name, least, figure in figures
+        ),
+        Target(
+            name=f"{tuned}, the least of {' and '.join(DISTILLED)}: old AUC kept that is lost "
+            "without distillation",
+            least=0.0,
+            figure=min(kept, key=lambda one: one.low),
+            command=_TABLE5,
+            proved=True,
+            needed=_PATIENTS,
+        ),
+    ]
+
+
+def _without_quex(rows: Mapping[str, Any] | None) -> list[Target]:
+    """What stage 3 loses within ieee8023 where quex's COVID-19 did not teach it (paired)."""
+    what = "last layer of stage 3, AUC within ieee8023, change without quex's COVID-19"
     return [
         Target(
-            name=f"fine-tuned with eq. 2, the least of {' and '.join(tuned)}: {what}",
-            least=0.0,
-            figure=min((Interval(**row[key]) for row in tuned.values()), key=lambda one: one.low),
-            proved=True,
-            needed="more patients in both test sets",
-        )
-        for what, key in (
-            ("AUC gained on the unseen hospital", "gained"),
-            ("old AUC kept that is lost without distillation", "kept"),
+            name=what,
+            least=-0.02,
+            figure=Interval(**rows["without quex's"]["gain"]) if rows else None,
+            command="experiment quex",
+            needed=_BOTH,
         )
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from train.experiments.cam_variants import cam_variants
 from train.experiments.figures import figures
+from train.experiments.quex import quex
 from train.experiments.result import Result, Run
 from train.experiments.table3 import table3
 from train.experiments.table4 import table4
@@ -19,6 +20,7 @@ EXPERIMENTS: dict[str, Callable[[Run], Result]] = {
     "table5": table5,
     "table6": table6,
     "table7": table7,
+    "quex": quex,
     "cam": cam_variants,
     "figures": figures,
 }

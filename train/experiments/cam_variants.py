@@ -60,11 +60,11 @@ def cam_variants(run: Run) -> Result:
         says=f"Pneumonia / COVID-19 counted in brackets. {config['repeats']} times "
         f"{config['folds']}-fold cross-validation by patient over all splits of ieee8023, at "
         f"{config['size']} px: L2 logistic regression (ridge {config['ridge']}, chosen before) on "
-        "stage 2's network's pooled features of the gated film, as the shipped stage 3 is made. "
-        "Stage 2 learned from two thirds of these films, but only that both kinds are ill. Eq. 1 "
+        "stage 2's network's pooled features of the gated film; the shipped stage 3 learned all of "
+        "its layers. Stage 2 never learned which pneumonia a film shows. Eq. 1 "
         "to the letter reshapes 1024 channels into 32 x 32 places: its map has no anatomy. "
         "Differences are paired on the same patients; an interval that holds 0 says that so few "
-        "patients cannot decide. The weights ended their training at 512 px. The paper gives no "
+        "patients cannot decide. The paper gives no "
         f"figure for this; it calls its H2 a CAM.\n\n![AUC under each H2]({run.name}.svg)",
     )  # fmt: skip
 

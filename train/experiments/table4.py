@@ -46,9 +46,9 @@ def table4(run: Run) -> Result:
         numbers={f"stage {c.stage}, {c.name}": row for c, row in rows},
         digests=dict(cascade.identity.digests),
         says="The unseen hospitals are not the paper's: kermany's patients are children, actualmed "
-        "has few films and hannover COVID-19 only: a sensitivity, no AUC; and ieee8023, which "
-        "the networks learned from, holds films of other patients of hannover, so that hospital "
-        "is not quite unseen. Beside the unseen hospitals stands the paper's NTUH + TMUH test "
+        "has few films and hannover COVID-19 only: a sensitivity, no AUC; and stage 3 learned from "
+        "other patients of hannover, so that to it this hospital is not unseen. Beside the unseen "
+        "hospitals stands the paper's NTUH + TMUH test "
         "before fine-tuning, beside the own test split its open test split.",
     )  # fmt: skip
 

@@ -69,9 +69,8 @@ def table6(run: Run) -> Result:
         "hospitals is one of scanners as much as of disease, which the border ring's rows (a "
         "logistic regression on the film's rim that never sees a lung) show. The honest column is "
         "the one within ieee8023, where fine-tuning can only hurt or not. hannover's films that "
-        "ieee8023 holds as well are left out here, though stage 2, whose network this is, learned "
-        "from some that they are ill; patients are held out by cross-validation in ieee8023 and "
-        "by the split elsewhere. 'Before' learned from ieee8023 and NIH, fine-tuned "
+        "ieee8023 holds as well are left out here; patients are held out by cross-validation in "
+        "ieee8023 and by the split elsewhere. 'Before' learned from ieee8023 and NIH, fine-tuned "
         f"from hannover too; {run.config['size']} px, probability 1/2 decides."
         f"\n\n![Both last layers, and the ring's]({run.name}.svg)",
     )  # fmt: skip
