@@ -125,7 +125,7 @@ def test_outlines_count_as_a_share_of_those_that_can_be_compared(tmp_path: Path)
         assert one.misses == missing
 
 
-def test_the_network_must_tell_more_than_the_view_does(tmp_path: Path) -> None:
+def test_the_network_must_say_more_than_the_view_does(tmp_path: Path) -> None:
     """The interval's lower end must lie above the AUC of calling every AP film ill."""
     views = [
         replace(_row("NIH, AP only", 0.9, 0.5), negatives=1, positives=9),

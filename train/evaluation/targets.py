@@ -23,7 +23,9 @@ _BOTH = (
     "some hundreds of patients of one hospital with COVID-19 and as many with other pneumonias, "
     "from the same machines"
 )
-_CHILDREN = "children in training, whom the gate refuses: then the hospital is no unseen one"
+_CHILDREN = (
+    "children in training, but the gate refuses children, and the hospital would not be unseen"
+)
 _MASKS, _DRAWN = "more outlined films", "more films with drawn infections, of other hospitals"
 _WHITE = "outlines of white lungs that radiologists drew"
 _PATIENTS = "more patients in both test sets"
@@ -91,7 +93,7 @@ def targets(results: Results, depth: Depth, folder: Path) -> list[Target]:
             needed=_FILMS,
         ),
         Target(
-            name="the same, above what AP or PA alone tells",
+            name="the same, above AP or PA alone",
             least=_view_alone(results.pneumonia),
             figure=read.auc if read else None,
             proved=True,
