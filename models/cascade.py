@@ -99,17 +99,11 @@ class Cascade:
         )
 
     def warm_up(self) -> None:
-        """Run every network once in each input shape that films have.
-
-        The first call in a shape is slow: without this the first films after start would be slower
-        than later ones.
-        """
+        """Run every network once: the first film after start is not slower than later ones."""
         size = self.settings.size
         grey = np.full((4 * size, 3 * size), 0.5, dtype=np.float32)
         if self.gate:
             self.gate.look(grey)
-        with torch.inference_mode():
-            self.pneumonia(torch.zeros(heat_check.ELSEWHERE, 1, size, size))
         self.read(grey, force_stage3=True)
 
     def read(
@@ -180,8 +174,12 @@ class Cascade:
         return replace(reading, seconds=seconds), x_masked, h2
 
     def _decisions(self, x_masked: Tensor) -> list[StageResult]:
-        """Stage 2's decisions on masked films (B, 1, S, S)."""
-        return [self.settings.pneumonia.decide(each) for each in self.pneumonia(x_masked).tolist()]
+        """Stage 2's decisions on masked films (B, 1, S, S), seen one after the other.
+
+        Convolutions are packed for the first size of a batch; for another one they are slow.
+        """
+        logits = [self.pneumonia(x_masked[at : at + 1]).item() for at in range(len(x_masked))]
+        return [self.settings.pneumonia.decide(each) for each in logits]
 
     def _differentiate(
         self, reading: Reading, x_masked: Tensor, h2: Tensor, *, guided: bool

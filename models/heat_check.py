@@ -132,11 +132,15 @@ def _without(x_masked: Tensor, regions: Sequence[BoolMap]) -> Tensor:
 
 
 def _highest(values: FloatMap, where: BoolMap, count: int) -> BoolMap:
-    """Return a mask of the ``count`` highest values inside a mask."""
+    """Return a mask of the ``count`` highest values inside a mask; of equal ones the first."""
     places = np.flatnonzero(where)
-    order = np.argsort(-values.ravel()[places], kind="stable")
+    inside = values.ravel()[places]
     region = np.zeros(where.size, np.bool_)
-    region[places[order[:count]]] = True
+    if 0 < count < len(inside):
+        least = np.partition(inside, -count)[-count]
+        higher, equal = places[inside > least], places[inside == least]
+        places = np.concatenate([higher, equal[: count - len(higher)]])
+    region[places[:count]] = True
     return region.reshape(where.shape)
 
 
