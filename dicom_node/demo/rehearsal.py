@@ -26,7 +26,7 @@ from dicom_node.config import (
 from dicom_node.config.destinations import ObjectRecipient
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.demo.hospital import Modality, MoodyPacs
-from dicom_node.demo.running import free_port, running_node, wait
+from dicom_node.demo.running import Running, free_port, running_node
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.mood import Mood
 from dicom_node.errors import NodeError
@@ -113,9 +113,9 @@ def rehearse(
             pacs.stop()  # it keeps its port
         box = boxed(config, folder / "node", free_port(), pacs.port)
         (folder / "config.yaml").write_text(box.model_dump_json())  # JSON is YAML
-        running.enter_context(running_node(folder / "config.yaml", folder / "node.log"))
+        node = running.enter_context(running_node(folder / "config.yaml", folder / "node.log"))
         show = _Show(box, pacs, modality, seen, say)
-        show.start(folder)
+        show.start(folder, node)
         running.callback(show.close)
         show.send(minutes * 60)
         show.settle()
@@ -169,12 +169,12 @@ class _Show:
         self._film = Path()
         self._store: Store | None = None
 
-    def start(self, folder: Path) -> None:
+    def start(self, folder: Path, node: Running) -> None:
         """Wait until the node answers and its networks are warm."""
         self._say("starts the node")
         self._film = folder / "film.dcm"
-        wait(lambda: self._sender.echo("node").ok, "the node does not answer C-ECHO")
-        wait(lambda: "networks warm" in (folder / "node.log").read_text(), "no networks")
+        node.wait(lambda: self._sender.echo("node").ok, "the node does not answer C-ECHO")
+        node.wait(lambda: "networks warm" in node.log.read_text(), "no networks")
         self._store = open_store(self._config.node.data_dir, utc_now)
         self._empty = _size(self._config.node.data_dir)
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from dicom_node.config import DicomDestination
 from dicom_node.deliver.scu import StoreSender
 from dicom_node.demo.pacs import DemoPacs
-from dicom_node.demo.running import free_port, running_node, wait
+from dicom_node.demo.running import free_port, running_node
 from dicom_node.domain.clock import utc_now
 from dicom_node.errors import NodeError
 from dicom_node.store.store import open_store
@@ -96,15 +96,15 @@ def run_demo(out: Path) -> int:
         demo = _Demo(out, free_port(), pacs.port)
         demo.write_config()
         with (
-            running_node(demo.config, out / "node.log"),
+            running_node(demo.config, out / "node.log") as node,
             console.status("starting the node") as status,
         ):
             sender = StoreSender("MODALITY", [demo.node], timeout_seconds=30.0)
-            wait(lambda: sender.echo("node").ok, "the node does not answer C-ECHO")
+            node.wait(lambda: sender.echo("node").ok, "the node does not answer C-ECHO")
             status.update(f"sending {len(films)} films and waiting for the results")
             list(sender.send("node", list(films.values())))
             store = open_store(demo.data_dir, utc_now)
-            wait(lambda: _is_settled(store, len(films)), "the results did not arrive")
+            node.wait(lambda: _is_settled(store, len(films)), "the results did not arrive")
             shown = [_film_summary(store, name, path) for name, path in films.items()]
             store.close()
         returned = pacs.instances()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from support.peer import destination, send_files
 from dicom_node.cli.rehearse import verdict
 from dicom_node.config import Config, ModelsConfig, WorkersConfig
 from dicom_node.demo.hospital import Modality, MoodyPacs
-from dicom_node.demo.rehearsal import Observed, boxed
+from dicom_node.demo.rehearsal import Observed, boxed, rehearse
+from dicom_node.demo.running import Running
 from dicom_node.domain.mood import Mood
 from dicom_node.errors import NodeError
 
@@ -69,6 +71,15 @@ def test_the_verdict_is_one_sentence(seen: Observed, said: str, keeps_up: bool) 
     assert (verdict(seen), seen.keeps_up) == (said, keeps_up)
 
 
+def test_a_node_that_ends_is_not_waited_for(tmp_path: Path) -> None:
+    """Its last words are quoted: the folder with its log goes with the rehearsal."""
+    log = tmp_path / "node.log"
+    with log.open("wb") as stream:
+        node = subprocess.Popen(["sh", "-c", "echo the port is in use; exit 1"], stdout=stream)
+    with pytest.raises(NodeError, match=r"(?s)ended with status 1.*the port is in use"):
+        Running(node, log).wait(lambda: False, "no answer", 30)
+
+
 def test_one_film_in_ten_is_a_lateral() -> None:
     """Each has a study of its own."""
     modality = Modality((64, 48))
@@ -92,3 +103,16 @@ def test_a_pacs_that_refuses_may_become_well(tmp_path: Path) -> None:
         pacs.mood = Mood.NORMAL
         assert send_files(peer.host, peer.port, [path])[0][0] == 0
         assert list(pacs.completed()) == [film.StudyInstanceUID]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mood", [Mood.SLOW, Mood.DOWN, Mood.REFUSING])
+def test_no_film_is_lost_whatever_the_pacs_does(mood: Mood) -> None:
+    """A whole rehearsal: what the PACS did not take at first is there in the end."""
+    pacs = {"name": "pacs", "ae_title": "REAL", "host": "pacs.hospital", "port": 104}
+    config = Config.model_validate({"destinations": [pacs], "study": {"quiet_seconds": 0.5}})
+    seen = rehearse(config, None, 0.2, mood, lambda _: None)
+    assert seen.films > 0
+    assert (seen.rejected, seen.lost, len(seen.latencies)) == (0, 0, seen.films)
+    assert seen.objects >= 2 * seen.films
+    assert seen.megabytes_a_film > 0
