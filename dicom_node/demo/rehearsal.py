@@ -208,6 +208,7 @@ class _Show:
         self._say(f"waits for {seen.waiting} films")
         deadline = time.monotonic() + _SETTLE_SECONDS
         while self._waiting() and time.monotonic() < deadline:
+            self._recover()  # the last film may have been sent before half time
             time.sleep(_POLL_SECONDS)
         completed = self._pacs.completed()
         seen.latencies = sorted(
@@ -230,14 +231,15 @@ class _Show:
         self._sent[film.StudyInstanceUID] = time.time()
 
     def _recover(self) -> None:
-        """Let a PACS in trouble become well, as a person would; held results are sent again."""
-        if self._pacs.mood not in (Mood.DOWN, Mood.REFUSING) or self._store is None:
+        """Let a PACS in trouble become well, as a person would, and send again what is held."""
+        if self._seen.mood not in (Mood.DOWN, Mood.REFUSING) or self._store is None:
             return
-        if self._pacs.mood is Mood.DOWN:
-            self._pacs.start()
-        self._pacs.mood = Mood.NORMAL
-        self._store.breakers.probe_now()
-        self._store.outbox.retry(None)
+        if self._pacs.mood is not Mood.NORMAL:
+            if self._pacs.mood is Mood.DOWN:
+                self._pacs.start()
+            self._pacs.mood = Mood.NORMAL
+            self._store.breakers.probe_now()
+        self._store.outbox.retry(None)  # also what was refused just before
 
     def _studies(self) -> list[dict[str, Any]]:
         return self._store.queries.studies(len(self._sent)) if self._store and self._sent else []
