@@ -10,11 +10,18 @@ import numpy as np
 import pytest
 import torch
 from support.fake_networks import draw, write_models
+from support.fakes import store_harness
+from support.film import film, write
+from support.reports import PERSON, oru
 
+from dicom_node.config import Config
+from dicom_node.verdicts.intake import Intake
+from dicom_node.verdicts.report import ReportReader
+from dicom_node.verdicts.rules import shipped_rules
 from models import registry
 from train.adapt import candidate, replay_set, tail
 from train.adapt.learn import Lesson
-from train.adapt.site_films import LEAST, SiteFilm, TooFew, split, write_table
+from train.adapt.site_films import LEAST, SiteFilm, TooFew, export, split, write_table
 from train.adapt.tail import Tail
 from train.data.films import NORMAL, PNEUMONIA
 
@@ -120,6 +127,41 @@ def test_a_candidate_is_written_that_a_node_can_load(base: Path, tmp_path: Path)
     card = (tmp_path / "candidate" / "cards" / "pneumonia.md").read_text()
     assert "this site, newest months" in card
     assert "not measured: no `--data`" in card
+
+
+def test_nothing_that_adapt_writes_names_a_patient_or_quotes_a_report(
+    base: Path, tmp_path: Path
+) -> None:
+    """Copy, table, manifest, cards and figures, of a film and a report full of planted words."""
+    data, out = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    with store_harness(data) as node:
+        work = node.work()
+        named = film(
+            PatientName="ZWETSCHGE^PLANTED", PatientBirthDate="19481231", PatientID="PLANTED-7",
+            AccessionNumber="PLANTED-8", InstitutionName="PLANTED", StudyDescription="PLANTED",
+        )  # fmt: skip
+        write(named, data / work.instances[0].path)
+        node.finish(work)
+        reader = ReportReader(shipped_rules())
+        intake = Intake(node.store.verdicts, reader, b"secret of a node", node.clock)
+        intake.take(oru("PLANTED right basal pneumonia.", study="1.2"))
+    config = Config.model_validate({"node": {"data_dir": str(data)}, "gate": {"enabled": False}})
+    cascade = registry.load(base)
+    (copied,) = export(config, cascade, out / "films")
+    films, first = split([replace(each, path=copied.path) for each in _films()])
+    write_table(films, out / "films" / "films.csv")
+    ill = torch.tensor([each.ill for each in films])
+    places = torch.randn(len(films), 2, 432, generator=torch.Generator().manual_seed(1))
+    places[:, :, :20] += torch.where(ill, 1.0, -1.0)[:, None, None]
+    site = candidate.Site(films=films, places=places, first_day=first)
+    lesson = Lesson(steps=20, batch=24, places=2, validate_every=10, learning_rate=5e-3, distil=0.1)
+    candidate.make(base, cascade, site, out / "candidate", lesson=lesson)
+    written = {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert {copied.path.name, "films.csv", "manifest.yaml", "pneumonia.md"} <= set(written)
+    kept = b"".join(written.values())
+    words = (*PERSON, "ZWETSCHGE", "PLANTED", "19481231", "1948-12-31", "basal", "4711")
+    assert [word for word in words if word.encode() in kept] == []
 
 
 def test_the_shipped_replay_set_is_what_the_command_made_of_the_shipped_networks() -> None:
