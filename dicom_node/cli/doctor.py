@@ -1,4 +1,4 @@
-"""`doctor`: check the database, the files' modes, the TLS configuration and the sandbox."""
+"""`doctor` and its parts: database, files' modes, TLS configuration, sandbox, a destination."""
 
 from __future__ import annotations
 
@@ -20,8 +20,29 @@ if TYPE_CHECKING:
 
     from dicom_node.config import TlsConfig
 
-doctor = typer.Typer(no_args_is_help=True, help="Check what the node depends on.")
+doctor = typer.Typer()
 doctor.command("destination")(destination)
+
+
+@doctor.callback(invoke_without_command=True)
+def doctor_all(
+    context: typer.Context, as_json: JsonOption = False, config: ConfigOption = None
+) -> None:
+    """Look at everything that the node depends on, or at one part of it; nothing is changed.
+
+    Configuration, ports, disk, memory, clock, database, files, certificates, decoder, web page,
+    verdicts, networks, and each destination by a connection test. Exit status 0: nothing is wrong;
+    1: warnings; 2: faults.
+    """
+    part = context.invoked_subcommand
+    if part is None:
+        from dicom_node.cli.doctor_all import everything
+
+        everything(config, as_json=as_json)
+    for name in ("as_json", "config"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise NodeError(f"give --json and --config after {part}")
 
 
 @doctor.command("store")

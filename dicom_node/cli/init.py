@@ -89,6 +89,7 @@ def _steps(config: Path, unit: Path) -> list[str]:
         f"edit {config}: node.ae_title, node.allowed_calling (who may call), destinations",
         f"dicom-node config check --config {config}",
         f"dicom-node doctor destination pacs --config {config} (the PACS must know our AE title)",
+        f"dicom-node doctor --config {config} (the rest of the machine)",
         f"dicom-node run --config {config}",
         f"send a chest film to the node, then: dicom-node studies --config {config}",
         f"as a service: create the user dicom-node, copy {config} to /etc/dicom-node/ and {unit} "

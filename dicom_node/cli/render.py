@@ -75,12 +75,19 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table for people; cells are data and are never interpreted."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, lines: bool = True
+) -> None:
+    """Print a table for people; cells are data and are never interpreted.
+
+    Without ``lines`` between its columns it is narrower.
+    """
+    from rich.box import HEAVY_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    box = HEAVY_HEAD if lines else None
+    table = Table(title=title, title_justify="left", header_style="bold", box=box, pad_edge=lines)
     for column in columns:
         table.add_column(column, overflow="fold")  # UIDs are never cut
     for row in rows:

@@ -6,7 +6,7 @@ import atexit
 import os
 import pwd
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,10 +25,12 @@ from dicom_node.cli.render import (
 )
 from dicom_node.config import load
 from dicom_node.domain.reading import Side
+from dicom_node.domain.states import JobStatus
 from dicom_node.domain.timeline import timeline
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from dicom_node.config import Config
@@ -70,20 +72,33 @@ def studies(  # noqa: PLR0913 - an option each
         return
     print_table(
         NOT_FOR_DIAGNOSIS,
-        ["study", "last film (UTC)", "films", "read", "refused", "reading", "deliveries"],
+        ["study", "last film (UTC)", "from", "films", "result", "deliveries"],
         (
             [
                 row["study_instance_uid"],
-                f"{row['last_received_at']:%Y-%m-%d %H:%M:%S}",
-                row["instances"],
-                row["read"],
-                row["refused"],
-                row["job"],
+                f"{row['last_received_at']:%Y-%m-%d %H:%M}",
+                row["senders"],
+                _films(row),
+                _result(row),
                 counts(row["deliveries"]),
             ]
             for row in found
         ),
+        lines=False,
     )
+
+
+def _films(row: Mapping[str, Any]) -> str:
+    """How many films were read and refused; the rest waits, or is no film."""
+    rest = row["instances"] - row["read"] - row["refused"]
+    counted = {"read": row["read"], "refused": row["refused"], "not read": rest}
+    return counts({name: count for name, count in counted.items() if count})
+
+
+def _result(row: Mapping[str, Any]) -> str:
+    """On which side of the cut-off the pneumonia score is, and the reading if it is not done."""
+    job = row["job"] or JobStatus.WAITING.value
+    return ", ".join(filter(None, (row["result"], "" if job == JobStatus.DONE else job)))
 
 
 def show(

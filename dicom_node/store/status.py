@@ -57,6 +57,20 @@ def read_status(data_dir: Path, url: str = SQLITE) -> Status:
         return _count(connection)
 
 
+def promoted_folder(data_dir: Path, url: str = SQLITE) -> str | None:
+    """The folder of the promoted networks below the data folder; None: the configured ones.
+
+    Raises
+    ------
+    NodeError
+        There is no database, or none of this node's.
+    """
+    query = "SELECT folder FROM promotions WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1"
+    with plain_reading(data_dir, url) as connection:
+        folder: str | None = _one(connection, query) if connection.has("promotions") else None
+    return folder
+
+
 def _count(connection: Plain) -> Status:
     deliveries: dict[str, dict[str, int]] = {}
     by_destination = "SELECT destination, status, count(*) FROM deliveries GROUP BY 1, 2"
