@@ -85,15 +85,19 @@ def print_table(
     from rich.box import HEAVY_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     box = HEAVY_HEAD if lines else None
-    table = Table(title=title, title_justify="left", header_style="bold", box=box, pad_edge=lines)
+    table = Table(header_style="bold", box=box, pad_edge=lines)
     for column in columns:
         table.add_column(column, overflow="fold")  # UIDs are never cut
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(width=width).print(table)
+    console = Console(width=width)
+    if title:  # not the table's own, which is folded to the table's width
+        console.print(Text(title, style="italic"))
+    console.print(table)
 
 
 def _cell(value: object) -> Text:

@@ -60,7 +60,7 @@ def stats(
         print_table(
             NOT_FOR_DIAGNOSIS,
             [
-                by,
+                by if by == "sender" else f"{by} (UTC)",
                 "films",
                 "backfill",
                 "read",

@@ -179,11 +179,16 @@ def _print_counts(counted: Status) -> None:
     for destination, breaker in counted["breakers"].items():
         if breaker["open"]:
             print_line(
-                f"DOWN       {destination} since {breaker['since']}: {breaker['reason']}; "
-                f"next probe {breaker['next_probe']}"
+                f"DOWN       {destination} since {_second(breaker['since'])}: {breaker['reason']}; "
+                f"next probe {_second(breaker['next_probe'])}"
             )
     oldest = counted["oldest_waiting"]
-    print_line(f"waiting    {f'since {oldest}' if oldest else 'nothing'}")
+    print_line(f"waiting    {f'since {_second(oldest)}' if oldest else 'nothing'}")
+
+
+def _second(time: str | None) -> str:
+    """A time in ISO 8601 for people, such as ``2026-01-31 08:00:00``."""
+    return time[:19].replace("T", " ") if time else "unknown"
 
 
 def _audit_queue(counted: Status, now: datetime) -> dict[str, int]:

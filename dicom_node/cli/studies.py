@@ -115,7 +115,9 @@ def show(
     study = _meant(store, settings.node.data_dir, study_uid)
     detail = store.queries.study_detail(study)
     if detail is None:
-        raise NodeError(f"study {study_uid} was never received")
+        raise NodeError(
+            f"no study with the UID or accession number {study_uid} was received, or it was removed"
+        )
     record_access(store, "show", study)
     steps = timeline(detail)
     if as_json:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_node.config import Config, Destination
+    from dicom_node.config.thresholds import ThresholdOverride
 
 _BIND = {
     errno.EADDRINUSE: "is in use by another program",
@@ -140,12 +141,21 @@ def thresholds_in_words(config: Config) -> list[str]:
     """A line for each choice: which probability makes a film positive; [] if there are faults."""
     if threshold_faults(config):
         return []
-    lines = []
-    for key, chosen in config.thresholds.all():
+    lines, overrides = [], config.thresholds.overrides
+    films = ["", *(f" ({_films(each)})" for each in overrides)]
+    for (key, chosen), which in zip(config.thresholds.all(), films, strict=True):
         points = read_points(config.models.directory, chosen, config.models.prevalence)
         shown = zip(("pneumonia", "covid19"), points, strict=True)
-        lines.append(f"{key}: " + ", ".join(f"{n} {p.threshold:.4g} ({p.name})" for n, p in shown))
+        said = ", ".join(f"{n} {p.threshold:.4g} ({p.name})" for n, p in shown)
+        lines.append(f"{key}{which}: {said}")
     return lines
+
+
+def _films(override: ThresholdOverride) -> str:
+    """The films that an override is for, such as ``CR, view AP, from PORTABLE1``."""
+    view = override.view and f"view {override.view}"
+    sender = override.ae_title and f"from {override.ae_title}"
+    return ", ".join(filter(None, (override.modality, view, sender)))
 
 
 def destination_faults(config: Config) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -306,6 +307,7 @@ def test_an_unknown_study_is_an_error(site: Site) -> None:
     """A typing error in a UID is not an empty page."""
     done = site.run("show", "1.2.3.4.5")
     assert isinstance(done.exception, NodeError)
+    assert "no study with the UID or accession number 1.2.3.4.5" in str(done.exception)
 
 
 def test_retry_wakes_what_is_held_once(site: Site) -> None:
@@ -345,7 +347,11 @@ def test_a_destination_that_is_down_is_named(site: Site) -> None:
     for _ in range(2):
         site.store.breakers.failed("pacs", "nothing listens", _now())
     assert site.json("status")["breakers"]["pacs"]["failures"] == 2
-    assert "DOWN       pacs since" in site.run("status").output
+    (line,) = (each for each in site.run("status").output.splitlines() if each.startswith("DOWN"))
+    assert re.fullmatch(
+        r"DOWN       pacs since [\d-]{10} [\d:]{8}: nothing listens; next probe [\d-]{10} [\d:]{8}",
+        line,
+    )
 
 
 def test_a_study_is_read_again_on_request(site: Site) -> None:
@@ -483,7 +489,9 @@ def test_a_report_of_the_audit_log_counts_who_called_what_left_and_who_looked(si
     assert report["removed"] == {"study-erased": 1}
     assert report["problems"] == []
     assert site.json("audit", "report", "--since", "2999-01-01")["lines"] == 0
-    assert "the hash chain is intact" in site.run("audit", "report").output
+    said = site.run("audit", "report").output
+    assert "the hash chain is intact" in said
+    assert "What left, and to which destination" in said.splitlines()
     _alter_an_audit_line(site)
     assert site.run("audit", "report").exit_code == 1
 
@@ -519,6 +527,10 @@ def test_config_check_prints_the_configuration_or_every_mistake(site: Site) -> N
     """Defaults are filled in; a mistake is an error."""
     assert site.json("config", "check")["study"]["quiet_seconds"] == 5.0
     assert "quiet_seconds: 5.0" in site.run("config", "check").output
+    with (site.folder / "config.yaml").open("a") as file:
+        file.write("thresholds: {overrides: [{view: AP, ae_title: CR1, pneumonia: 0.42}]}\n")
+    said = site.run("config", "check").output
+    assert "thresholds.overrides.0 (view AP, from CR1): pneumonia 0.42 (site)" in said
     (site.folder / "config.yaml").write_text("node: {port: 0}\nstudy: {quiet_seconds: x}")
     error = str(site.run("config", "check").exception)
     assert "node.port" in error
