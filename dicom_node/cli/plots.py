@@ -77,6 +77,7 @@ def _films(axes: Axes, groups: Mapping[str, Mapping[str, Any]]) -> None:
         axes.bar(names, counts, bottom=under, label=kind, color=colour)
         under = [low + count for low, count in zip(under, counts, strict=True)]
     axes.set_ylabel("films")
+    axes.locator_params("y", integer=True)
 
 
 def _delays(axes: Axes, groups: Mapping[str, Mapping[str, Any]]) -> None:
@@ -88,3 +89,6 @@ def _delays(axes: Axes, groups: Mapping[str, Mapping[str, Any]]) -> None:
             seconds = [groups[group]["destinations"][name][figure] for group in at]
             axes.plot(at, seconds, style, marker="o", label=f"{name}, {figure[:3]}")
     axes.set_ylabel("seconds from received to committed")
+    if not destinations:
+        axes.set_xticks([])
+        axes.text(0.5, 0.5, "nothing was committed", transform=axes.transAxes, ha="center")

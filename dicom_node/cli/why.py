@@ -22,7 +22,7 @@ from dicom_node.domain.values import RefusalCode
 from dicom_node.errors import ModelError, NodeError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from dicom_node.config import Config
     from dicom_node.domain.values import FilmOutcome
@@ -51,6 +51,8 @@ RULES: dict[RefusalCode, str] = {
     RefusalCode.UNFAMILIAR: "gate.enabled, and the limits of the networks",
 }
 
+_REJECTED = "rejected: "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -76,7 +78,8 @@ def why(
 ) -> None:
     """Say what would be done with a film, by which rule and with what result, without doing it.
 
-    Nothing is stored, sent or audited. Exit status 1 if the film would not be read.
+    Nothing is stored, sent or audited. Exit status 1 if the film would not be read, or the caller
+    be rejected; what follows is what another caller's film would get.
     """
     from dicom_node.log import configure
 
@@ -91,8 +94,14 @@ def why(
             ["step", "result", "rule"],
             ([each.step, each.result, each.rule] for each in steps),
         )
-    if not any(each.step == "reading" for each in steps):
+    if not would_be_read(steps):
         raise typer.Exit(1)
+
+
+def would_be_read(steps: Iterable[Step]) -> bool:
+    """Whether the film has a reading and its caller is not rejected."""
+    named = {each.step: each.result for each in steps}
+    return "reading" in named and not named.get("caller", "").startswith(_REJECTED)
 
 
 def explained(
@@ -139,7 +148,7 @@ def _caller(config: Config, sender: str) -> Step:
     """Whether the AE title may call and whether its films are urgent."""
     listed = [each for each in config.node.allowed_calling if each.ae_title == sender.strip()]
     if config.node.allowed_calling and not listed:
-        result = f"rejected: {sender} is not in the list"
+        result = f"{_REJECTED}{sender} is not in the list"
     else:
         places = ", ".join(sorted({each.address or "anywhere" for each in listed}))
         result = f"may call from {places or 'anywhere'}"

@@ -29,6 +29,13 @@ def test_the_picture_names_groups_results_and_destinations(tmp_path: Path) -> No
         assert word in text
 
 
+def test_a_time_without_a_committed_object_says_so(tmp_path: Path) -> None:
+    """Instead of empty axes."""
+    pytest.importorskip("matplotlib").rcParams["svg.fonttype"] = "none"
+    draw("day", {"2026-01-02": GROUPS["2026-01-02"]}, tmp_path / "a.svg")
+    assert "nothing was committed" in (tmp_path / "a.svg").read_text()
+
+
 def test_a_title_with_dollar_signs_is_text(tmp_path: Path) -> None:
     """A peer chooses its AE title; matplotlib would read a formula and fail."""
     pytest.importorskip("matplotlib").rcParams["svg.fonttype"] = "none"

@@ -10,7 +10,7 @@ import pytest
 from support.film import film, write
 from support.readings import MODEL, frame, look, positive
 
-from dicom_node.cli.why import RULES, Step, explained
+from dicom_node.cli.why import RULES, Step, explained, would_be_read
 from dicom_node.config import Config
 from dicom_node.domain.values import Image, RefusalCode
 from dicom_node.errors import NodeError
@@ -57,6 +57,7 @@ def test_a_film_that_is_read_has_its_thresholds_its_result_and_its_destinations(
     assert steps["thresholds"].result == "pneumonia 0.42, covid19 balanced"
     assert "pneumonia 0." in steps["reading"].result
     assert "objects for disk (full)" in steps["results"].result
+    assert would_be_read(steps.values())
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -69,11 +70,12 @@ def test_a_film_that_is_refused_has_the_code_and_the_keys_that_decide(tmp_path: 
 
 
 def test_a_caller_that_is_not_listed_is_rejected(tmp_path: Path) -> None:
-    """The film is explained all the same."""
+    """The film is explained all the same, and would not be read."""
     path = write(film(), tmp_path / "a.dcm")
     steps = _steps(path, "OTHER", node={"allowed_calling": [{"ae_title": "MOBILE"}]})
     assert steps["caller"].result == "rejected: OTHER is not in the list"
     assert "reading" in steps
+    assert not would_be_read(steps.values())
 
 
 def test_without_networks_the_header_is_explained(tmp_path: Path) -> None:
