@@ -65,8 +65,9 @@ class Mllp:
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
+        # asyncio never closes a connection that it took just before the server ends.
+        await asyncio.sleep(0.05)
         server.close()
-        await asyncio.sleep(0.01)  # a connection just taken gets its handler, which closes it
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

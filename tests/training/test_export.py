@@ -141,7 +141,8 @@ def test_an_engine_is_compared_with_the_reference(exported: tuple[Release, Path]
     _, into = exported
     (found,) = measured(into, into.parent, [Engine("cpu:0")])
     assert (found.engine, found.changed_decisions) == ("cpu fp32", 0)
-    assert (found.largest_difference, found.least_correlation) == (0.0, 1.0)
+    assert found.largest_difference < 1e-4  # each cascade chooses its kernels
+    assert found.least_correlation > 0.999
     assert found.films >= len({film.source for film in read_films(into.parent, ("val",))})
     assert found.agrees
 
