@@ -26,7 +26,7 @@ bench: $(VENV)/.dev
 
 # The node against real PACS, viewers and validators, which are installed first; needs root (Debian).
 # STRICT=1: a program that could not be installed is a failure. ROUNDS='3d --pictures docs/viewers': docs/VIEWERS.md.
-interop judges: $(VENV)/.demo
+interop judges: $(VENV)/.dev
 	PYTHONPATH=.:tests $(BIN)/python -m interop $(ROUNDS)
 
 # Attack nodes of real processes, and print what held: needs 4 GB of memory. ATTACKS='storm words' for some.

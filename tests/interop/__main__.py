@@ -19,6 +19,7 @@ from pathlib import Path
 from interop import (
     associations,
     backfill,
+    cluster,
     install,
     messages,
     monitoring,
@@ -116,24 +117,39 @@ def _broken(case: str, error: Exception) -> Verdict:
 def _play(
     one: Round, out: Path, models_dir: Path, missing: Mapping[str, str], *, is_last: bool
 ) -> Iterator[Verdict]:
-    """Run one round: a new PACS and node, all films at once, then all programs on all cases."""
+    """Run one round: a new PACS and node, all films at once, then all programs on all cases.
+
+    Before the last film of a cluster's round, one of its receivers is killed.
+    """
+    if one.in_cluster and (why := cluster.lacking(missing)):
+        yield Verdict("round trip", one.name, "SKIP", why)
+        return
+    start = cluster.running if one.in_cluster else running_node
     with ExitStack() as servers_up:
         dicom = free_port()
         (out / "node").mkdir(parents=True)
         peer = destination(dicom, ae_title=servers.AE_TITLE)
-        node = servers_up.enter_context(
-            running_node(out / "node", [peer], **one.config(models_dir))
-        )
+        node = servers_up.enter_context(start(out / "node", [peer], **one.config(models_dir)))
         pacs = servers_up.enter_context(servers.orthanc(out / "pacs", one.route, dicom, node.port))
-        for case in one.cases:
-            write(case.film, out / "sent" / f"{case.study}.dcm")
-        pacs.send(out / "sent")
+        _send(one.cases[:-1] if one.in_cluster else one.cases, out / "sent", pacs)
+        if one.in_cluster:
+            roundtrip.settle(pacs, node, len(one.cases) - 1)
+            cluster.kill_receiver(node)
+            _send(one.cases[-1:], out / "sent-late", pacs)
         roundtrip.settle(pacs, node, len(one.cases))
         yield roundtrip.check_pacs(one, pacs, node)
+        if one.in_cluster:
+            yield from cluster.check(one, pacs, node)
         for case in one.cases:
             yield from _case(one, case, pacs, out, missing)
-        if is_last:
+        if is_last and not one.in_cluster:
             yield storm.check(f"{one.name}: the port", node, out / "storm")
+
+
+def _send(cases: Sequence[Case], folder: Path, pacs: servers.Orthanc) -> None:
+    for case in cases:
+        write(case.film, folder / f"{case.study}.dcm")
+    pacs.send(folder)
 
 
 def _case(
@@ -147,7 +163,8 @@ def _case(
         return
     yield from validators.check(name, back, source, missing)
     yield roundtrip.preview(name, pacs, back)
-    yield _viewed(name, case, pacs, source, back, folder / "ohif", missing)
+    if not one.in_cluster:  # a viewer of one node's objects has shown what it shows
+        yield _viewed(name, case, pacs, source, back, folder / "ohif", missing)
 
 
 def _viewed(
@@ -170,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="interop", description="Test the node with independent programs."
     )
     parser.add_argument(
-        "rounds", nargs="*", metavar="ROUND", help="3d, comprehensive, associations, ...; all"
+        "rounds", nargs="*", metavar="ROUND", help="3d, cluster, associations, ...; all"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", type=_new_folder, default=f"runs/interop/{stamp}",

@@ -51,6 +51,7 @@ class Round:
     route: Route
     cases: tuple[Case, ...]
     sections: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    in_cluster: bool = False  # several members; a receiver is killed before the last case
 
     def config(self, models_dir: Path) -> dict[str, Any]:
         """The node's configuration: every kind of result is on."""
@@ -93,6 +94,16 @@ def rounds(sick: int, well: int) -> tuple[Round, ...]:
                 {"report": {"sop_class": sop_class}},
             )
             for sop_class, route in _OTHER_CLASSES
+        ),
+        Round(
+            "cluster",
+            "instance",
+            (
+                _case("positive", "positive", sick),
+                _case("hand", "refused", well, BodyPartExamined="HAND"),
+                _case("after a kill", "negative", well),
+            ),
+            in_cluster=True,
         ),
         Round(
             "gate",

@@ -47,6 +47,8 @@ TOOLS = (
     Tool("gdcm", ("gdcminfo",), ("libgdcm-tools",)),
     Tool("pixelmed", (str(PIXELMED), "java"), ("pixelmed-apps", "default-jre-headless")),
     Tool("prometheus", ("prometheus", "promtool"), ("prometheus",)),
+    Tool("haproxy", ("/usr/sbin/haproxy",), ("haproxy",)),
+    Tool("postgresql", ("pg_ctlcluster",), ("postgresql",)),
     Tool("chromium", (str(CHROMIUM),), ("chromium", "fonts-dejavu-core")),
 )
 

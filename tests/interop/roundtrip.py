@@ -86,6 +86,7 @@ def _idle(node: RunningNode, studies: int) -> bool:
         deliveries.update(counts)
     return bool(
         status["studies"] >= studies
+        and not status["instances"].get("undecided")
         and not (status["jobs"].get("waiting") or status["jobs"].get("running"))
         and not (deliveries["pending"] or deliveries["sending"])
     )

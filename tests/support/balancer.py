@@ -12,7 +12,12 @@ from pathlib import Path
 
 from support.peer import free_port
 
-HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+
+def _program() -> str | None:
+    return shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+
+
+HAPROXY = _program()
 _CONFIG = Path(__file__).parents[2] / "docker" / "haproxy.cfg"
 
 
@@ -29,9 +34,10 @@ class Balancer:
         named = {"RECEIVERS_PORT": f"127.0.0.1:{self.port}"}
         for name, port in zip(("RECEIVER_ONE", "RECEIVER_TWO"), self.receivers, strict=True):
             named[name] = f"127.0.0.1:{port}"
-        assert HAPROXY is not None
+        program = _program()  # `make interop` may have installed it by now
+        assert program is not None
         self.process = subprocess.Popen(
-            [HAPROXY, "-f", str(_CONFIG)], env={**os.environ, **named},
+            [program, "-f", str(_CONFIG)], env={**os.environ, **named},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

@@ -118,10 +118,15 @@ def running_node(
     *,
     wrapper: tuple[str, ...] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
+    called_at: int | None = None,
     **sections: Any,
 ) -> Iterator[RunningNode]:
-    """Start a node over ``folder``; whatever the test did, none of its processes outlives it."""
-    node = RunningNode(folder, free_port(), wrapper=wrapper, environment=environment)
+    """Start a node over ``folder``; whatever the test did, none of its processes outlives it.
+
+    ``called_at`` is the port of a balancer before it, if there is one.
+    """
+    port = called_at or free_port()
+    node = RunningNode(folder, port, wrapper=wrapper, environment=environment)
     values: dict[str, Any] = {
         "node": {"host": "127.0.0.1", "port": node.port, "data_dir": str(node.data_dir)},
         "destinations": [destination.model_dump(mode="json") for destination in destinations],
