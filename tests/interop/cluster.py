@@ -151,5 +151,3 @@ def _not_seen(one: Round, node: RunningNode) -> Iterator[str]:
     listed = {each["study_instance_uid"] for each in node.cli("studies", "--json")}
     if listed != sent:
         yield f"studies lists {len(listed & sent)} of the {len(sent)} studies"
-    if processes(_shared(node.folder.parent) / "members" / "one"):
-        yield "the receiver that was killed is alive"
