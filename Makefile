@@ -76,7 +76,8 @@ TORCH ?= --torch-backend cpu
 lock: $(VENV)/.release
 	$(UV) $(TORCH) pyproject.toml -o requirements/node.txt
 	$(UV) $(TORCH) --extra dev pyproject.toml -o requirements/dev.txt
-	echo 'psycopg[binary]>=3.2,<4' | $(UV) - -c requirements/node.txt -o requirements/cluster.txt
+	printf '%s\n' 'psycopg[binary]>=3.2,<4' 'obstore>=0.12,<0.13' | \
+		$(UV) - -c requirements/node.txt -o requirements/cluster.txt
 
 # Known vulnerabilities of the locked packages; without a network it says that they were not looked up.
 audit: $(VENV)/.release

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
+from dicom_node.dicom.blobs import BlobsAway
 from dicom_node.errors import NodeError
 
 
 def main() -> None:
-    """Run the command line; print a NodeError as one sentence and exit with status 1.
+    """Run the command line; print an error of the node as one sentence and exit with status 1.
 
     Every file that a command or a process of the node creates is private to its user (umask 077).
     """
@@ -27,7 +28,7 @@ def main() -> None:
             from dicom_node.cli.app import app
 
             app()
-    except NodeError as error:
+    except (NodeError, BlobsAway) as error:
         from dicom_node.cli.render import printable
 
         sentence = "\n".join(map(printable, str(error).splitlines()))

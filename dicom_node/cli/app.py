@@ -145,8 +145,8 @@ def demo(
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Print the configuration with its defaults; try its ports, folders, files and addresses.
 
-    Exit status 1 if the configuration has mistakes, or if a port, a folder, a certificate or a
-    destination's name cannot be used.
+    Exit status 1 if the configuration has mistakes, or if a port, a folder, the bucket, a
+    certificate or a destination's name cannot be used.
     """
     from dicom_node.service import start_checks
     from dicom_node.service.pidfile import processes
@@ -156,6 +156,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     runs = "supervisor" in processes(settings.run_dir)
     faults = [
         *start_checks.folder_faults(settings),
+        *start_checks.bucket_faults(settings),
         *start_checks.certificate_faults(settings),
         *([] if runs else start_checks.port_faults(settings)),
         *start_checks.reload_faults(settings),

@@ -36,7 +36,8 @@ def backup(
     settings = load(config)
     if settings.store.url != SQLITE:
         raise NodeError(
-            "the state is in PostgreSQL: copy it with pg_dump, and the data folder after it"
+            "the state is in PostgreSQL: copy it with pg_dump, and then the data folder and, if "
+            "store.files names one, the bucket"
         )
     made = back_up(settings.node.data_dir, folder)
     if as_json:

@@ -1,4 +1,4 @@
-"""`doctor` and its parts: database, files' modes, TLS configuration, sandbox, a destination."""
+"""`doctor` and its parts: database, bucket, files' modes, TLS, sandbox, a destination."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def doctor_all(
 ) -> None:
     """Look at everything that the node depends on, or at one part of it; nothing is changed.
 
-    Configuration, ports, disk, memory, clock, database, files, certificates, decoder, web page,
+    Configuration, ports, disk, memory, clock, database, bucket, files, certificates, decoder, page,
     verdicts, networks, and each destination by a connection test. Exit status 0: nothing is wrong;
     1: warnings; 2: faults.
     """
@@ -62,6 +62,25 @@ def store(as_json: JsonOption = False, config: ConfigOption = None) -> None:
         print_json({"data_dir": str(data_dir), "damage": found})
     else:
         _print_findings("DAMAGED", found, bad="database-damaged", good="the database is intact")
+    _exit_if(found)
+
+
+@doctor.command("bucket")
+def bucket(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Put an object into the bucket, fetch, list and remove it; exit status 1 on a fault.
+
+    The node may keep running.
+    """
+    from dicom_node.store.bucket import bucket
+
+    settings = load(config)
+    if not settings.store.in_bucket:
+        raise NodeError("films and results are in the data folder (store.files)")
+    found = bucket(settings.store, settings.node.data_dir).trial()
+    if as_json:
+        print_json({"files": settings.store.files, "faults": found})
+    else:
+        _print_findings("FAULT", found, bad="the bucket cannot be used", good="the bucket is good")
     _exit_if(found)
 
 

@@ -114,6 +114,7 @@ def looks(config: Config, path: Path | None) -> list[Look]:
         ("memory", partial(examination.memory, config), "free -h"),
         ("clock", partial(examination.clock, config, now), "timedatectl"),
         ("store", partial(examination.store, config), "dicom-node doctor store"),
+        ("bucket", partial(examination.bucket, config), "dicom-node doctor bucket"),
         ("files", partial(examination.files, config, path), "dicom-node doctor files"),
         ("audit log", partial(examination.audit, config), "dicom-node audit verify"),
         ("certificates", partial(examination.certificates, config, now), "dicom-node doctor tls"),

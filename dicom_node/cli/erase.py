@@ -14,6 +14,7 @@ from dicom_node.errors import NodeError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.store.store import Store
 
 
@@ -41,7 +42,7 @@ def erase(
     settings = load(config)
     store = store_of(settings)
     known = store.queries.films()
-    found = _of_patient(settings.node.data_dir, known, patient) if patient else [str(study_uid)]
+    found = _of_patient(store.blobs, known, patient) if patient else [str(study_uid)]
     if not set(found) & set(known):
         raise NodeError("no such study" if study_uid else "no study of this patient")
     if not yes:
@@ -68,12 +69,12 @@ def _erase(store: Store, studies: list[str]) -> dict[str, dict[str, int]]:
     }
 
 
-def _of_patient(data_dir: Path, known: dict[str, list[Path]], patient: str) -> list[str]:
+def _of_patient(blobs: Blobs, known: dict[str, list[Path]], patient: str) -> list[str]:
     """Studies of which at least one film carries this Patient ID."""
     from dicom_node.audit.messages.patient import patient_number
 
     return [
         study
         for study, films in known.items()
-        if any(patient_number(data_dir / film) == patient.strip() for film in films)
+        if any(patient_number(blobs, film) == patient.strip() for film in films)
     ]

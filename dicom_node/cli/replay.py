@@ -19,6 +19,7 @@ from dicom_node.errors import NodeError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.domain.paired import Comparison, Pair
     from dicom_node.domain.reading import ReadingSummary
     from dicom_node.pipeline import Pipeline
@@ -65,7 +66,7 @@ def replay(
     reader = CascadeReader(models, other.workers.threads)
     pipeline = Pipeline(config=other, reader=reader, clock=utc_now)
     films = store.shadow.films(moment(since), reader.identity.learned_before)
-    outcomes = list(_scores(pipeline, settings.node.data_dir, films))
+    outcomes = list(_scores(pipeline, store.blobs, films))
     both = zip(films, outcomes, strict=True)
     read = [(film, reading) for film, reading in both if not isinstance(reading, str)]
     pairs = paired(read, store.verdicts.current())
@@ -81,7 +82,7 @@ def replay(
 
 
 def _scores(
-    pipeline: Pipeline, data_dir: Path, films: Sequence[Mapping[str, Any]]
+    pipeline: Pipeline, blobs: Blobs, films: Sequence[Mapping[str, Any]]
 ) -> Iterator[ReadingSummary | str]:
     """What becomes of each film: a reading, ``refused`` or ``failed``; a bar on a terminal."""
     from rich.console import Console
@@ -95,7 +96,8 @@ def _scores(
     )
     for film in shown:
         try:
-            outcome = pipeline.score(data_dir / film["path"], sender=film["calling_ae_title"])
+            with blobs.local(Path(film["path"])) as path:
+                outcome = pipeline.score(path, sender=film["calling_ae_title"])
         except (*MALFORMED, OSError, NodeError):
             yield "failed"
         else:

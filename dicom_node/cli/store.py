@@ -1,4 +1,4 @@
-"""`store copy`: move a stopped node's state to PostgreSQL."""
+"""`store`: move a stopped node's state to PostgreSQL; find what no row of it names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
     from dicom_node.service.moving import Progress
+    from dicom_node.store.bucket import Bucket
 
 store = typer.Typer(no_args_is_help=True, help="Move the node's state to another database.")
 
@@ -27,12 +29,14 @@ _MIB = 2**20
 def copy(
     to: Annotated[str, typer.Option(help="URL of an empty database: postgresql+psycopg://...")],
     with_films: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Copy films, results, checkpoints, networks and the secret to this folder.",
-            file_okay=False,
+            help="Copy films, results, checkpoints, networks and the secret to this folder; or "
+            "films and results to s3://BUCKET/PREFIX."
         ),
     ] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Of the bucket: https://...")] = None,
+    region: Annotated[str | None, typer.Option(help="Of the bucket.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -44,14 +48,26 @@ def copy(
     from dicom_node.config.sections import StoreConfig
     from dicom_node.domain.clock import utc_now
     from dicom_node.service.moving import move
+    from dicom_node.store.bucket import bucket
 
     settings = load(config)
+    in_bucket = (with_films or "").startswith("s3:")
     try:
         StoreConfig(url=to)
+        there = StoreConfig(
+            url=to,
+            files=with_films if with_films and in_bucket else "folder",
+            endpoint=endpoint,
+            region=region,
+        )
     except ValueError as error:
-        raise NodeError(f"--to {to}: store.url would not take it") from error
+        why = "store.url would not take it, or store.files --with-films"
+        raise NodeError(f"--to {to}: {why}") from error
+    films: Path | Bucket | None = Path(with_films) if with_films else None
+    if in_bucket:
+        films = bucket(there, settings.node.data_dir)
     with _progress() as progress:
-        moved = move(settings, to, with_films, utc_now, progress)
+        moved = move(settings, to, films, utc_now, progress)
     if as_json:
         print_json(asdict(moved))
         return
@@ -67,7 +83,42 @@ def copy(
         f"audit      {moved.audit_lines} lines are intact in both databases and agree with "
         f"{moved.checkpoints} checkpoints"
     )
-    print_line(f"verdict    the copy is complete: set store.url to {to}")
+    more = f", store.files to {with_films}" if in_bucket else ""
+    print_line(f"verdict    the copy is complete: set store.url to {to}{more}")
+
+
+@store.command("orphans")
+def orphans(
+    older_hours: Annotated[
+        int, typer.Option(min=0, help="Only objects that were put so long ago.")
+    ] = 24,
+    delete: Annotated[bool, typer.Option(help="Remove them; after an hour at least.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the objects of the bucket that no row names: what a killed process left.
+
+    A film is put before its row is written, so a young object may get its row yet.
+    """
+    from dicom_node.cli.studies import store_of
+    from dicom_node.domain.clock import utc_now
+    from dicom_node.store.bucket import Bucket
+
+    opened = store_of(load(config))
+    blobs = opened.blobs
+    if not isinstance(blobs, Bucket):
+        raise NodeError("films and results are in the data folder (store.files)")
+    if delete and older_hours < 1:
+        raise NodeError("--delete needs --older-hours of 1 or more: a row may be on its way")
+    found = blobs.unnamed(opened.named_files(), utc_now() - timedelta(hours=older_hours))
+    if delete:
+        blobs.delete(found)
+    if as_json:
+        print_json({"files": blobs.place, "orphans": found, "deleted": delete})
+        return
+    for name in found:
+        print_line(str(name))
+    print_line(f"verdict    {len(found)} objects without a row{', deleted' * delete}")
 
 
 @contextmanager

@@ -220,11 +220,11 @@ def reread(
 def store_of(config: Config) -> Store:
     """Open the store of an existing data folder; raises NodeError instead of creating one."""
     from dicom_node.domain.clock import utc_now
+    from dicom_node.store import store as opening
     from dicom_node.store.status import read_status
-    from dicom_node.store.store import open_store
 
     read_status(config.node.data_dir, config.store.url)
-    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    store = opening.store_of(config, utc_now)
     atexit.register(store.close)
     return store
 

@@ -12,9 +12,9 @@ from dicom_node.errors import PeerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from dicom_node.config import FolderDestination
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.domain.commitment import CommitmentQuery
     from dicom_node.domain.values import Result
 
@@ -24,13 +24,13 @@ class FolderVerifier:
 
     Parameters
     ----------
-    data_dir
-        What the results' paths are relative to.
+    blobs
+        Where the results are.
     """
 
-    def __init__(self, destinations: Iterable[FolderDestination], data_dir: Path) -> None:
+    def __init__(self, destinations: Iterable[FolderDestination], blobs: Blobs) -> None:
         self._folders = {destination.name: destination for destination in destinations}
-        self._data_dir = data_dir
+        self._blobs = blobs
 
     def ask(self, query: CommitmentQuery) -> Verification:
         """Compare byte by byte; raises PeerUnavailable if the folder cannot be read."""
@@ -56,9 +56,11 @@ class FolderVerifier:
     ) -> bool:
         study = uid(result.sent_study_instance_uid or study_instance_uid)
         try:
-            with opened_folder(study, within=top) as folder:
-                path, name = self._data_dir / result.path, f"{result.sop_instance_uid}.dcm"
-                with content(path, uncompressed=uncompressed) as ours:
-                    return same_bytes(ours, folder, name)
+            with (
+                opened_folder(study, within=top) as folder,
+                self._blobs.local(result.path) as path,
+                content(path, uncompressed=uncompressed) as ours,
+            ):
+                return same_bytes(ours, folder, f"{result.sop_instance_uid}.dcm")
         except (FileNotFoundError, NotADirectoryError):
             return False

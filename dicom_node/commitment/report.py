@@ -15,6 +15,7 @@ from dicom_node.commitment.report_address import report_address
 from dicom_node.commitment.scu import SYNTAXES
 from dicom_node.deliver.association import association
 from dicom_node.deliver.retry import RetryAt
+from dicom_node.dicom.blobs import BlobsAway
 from dicom_node.domain.commitment import (
     CLASS_CONFLICT,
     NO_SUCH_OBJECT,
@@ -24,6 +25,7 @@ from dicom_node.domain.commitment import (
     Failure,
 )
 from dicom_node.errors import LeaseLost, PeerRefused, PeerUnavailable
+from dicom_node.store.bucket import blobs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from dicom_node.config import Config, DicomDestination
     from dicom_node.deliver.retry import RetryPolicy
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.domain.commitment import CommitmentRequest, Reference
     from dicom_node.ports import Clock, CommitmentRequests
 
@@ -71,10 +74,11 @@ class Reporter:
         if peer is None:
             self.requests.put_off(request, "no address is configured for this peer", None)
             return
-        report = self._verdict(request)
         try:
+            report = self._verdict(request)
             self._send(peer, report)
-        except (PeerUnavailable, PeerRefused, RuntimeError) as error:  # the last: pynetdicom's
+        except (PeerUnavailable, PeerRefused, BlobsAway, RuntimeError) as error:
+            # The last is pynetdicom's.
             decision = self.policy.next(request.attempt, self.clock(), self.jitter())
             due_at = decision.due_at if isinstance(decision, RetryAt) else None
             self.requests.put_off(request, str(error), due_at)
@@ -82,8 +86,8 @@ class Reporter:
             self.requests.reported(request, len(report.kept), len(report.missing))
 
     def _verdict(self, request: CommitmentRequest) -> CommitmentReport:
-        known, data_dir = self.requests.known(request.references), self.config.node.data_dir
-        codes = {each: _code(each, known, data_dir) for each in request.references}
+        known, blobs = self.requests.known(request.references), blobs_of(self.config)
+        codes = {each: _code(each, known, blobs) for each in request.references}
         return CommitmentReport(
             transaction_uid=request.transaction_uid,
             kept=tuple(each for each, code in codes.items() if code is None),
@@ -111,11 +115,11 @@ def _context() -> PresentationContext:
     return context
 
 
-def _code(reference: Reference, known: dict[str, tuple[str, Path]], data_dir: Path) -> int | None:
+def _code(reference: Reference, known: dict[str, tuple[str, Path]], blobs: Blobs) -> int | None:
     """Why the node does not keep an instance, or None if it does."""
     if reference.sop_instance_uid not in known:
         return NO_SUCH_OBJECT
     sop_class_uid, path = known[reference.sop_instance_uid]
     if sop_class_uid != reference.sop_class_uid:
         return CLASS_CONFLICT
-    return None if (data_dir / path).is_file() else NO_SUCH_OBJECT
+    return None if blobs.is_there(path) else NO_SUCH_OBJECT

@@ -129,9 +129,31 @@ class AuditConfig(Section):
 
 
 class StoreConfig(Section):
-    """Where the node's state is: a file of the data folder, or a PostgreSQL database."""
+    """Where the node's state is, and where its films and results are.
+
+    State: a file of the data folder, or a PostgreSQL database. Films and results: the data folder,
+    or a bucket, with credentials from the environment or the machine (AWS_ACCESS_KEY_ID and so on).
+    """
 
     url: Annotated[str, Field(pattern=r"^(sqlite$|postgresql\+psycopg://)")] = "sqlite"
+    files: Annotated[str, Field(pattern=r"^(folder$|s3://[a-z0-9][a-z0-9.-]+(/[\w.-]+)*/?$)")] = (
+        "folder"
+    )
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^@\s?#]+$")] | None = None
+    region: Word | None = None
+
+    @model_validator(mode="after")
+    def _check_bucket(self) -> Self:
+        if not self.in_bucket and (self.endpoint or self.region):
+            raise ValueError("endpoint and region need files: s3://BUCKET/PREFIX")
+        if self.in_bucket and self.url == "sqlite":
+            raise ValueError("files in a bucket need url: postgresql+psycopg://...")
+        return self
+
+    @property
+    def in_bucket(self) -> bool:
+        """Whether films and results are in a bucket."""
+        return self.files != "folder"
 
     @field_validator("url")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from dicom_node.deliver.retry import RetryAt
 from dicom_node.deliver.status import event_for, reached, unavailable
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import DeliveryEvent
-from dicom_node.domain.values import SendOutcome, Settlement
+from dicom_node.domain.values import Answer, SendOutcome, Settlement
 from dicom_node.errors import LeaseLost
 from dicom_node.fail_points import fail_point
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dicom_node.deliver.retry import RetryPolicy
-    from dicom_node.domain.values import Answer, Delivery, Shipment
+    from dicom_node.dicom.blobs import Blobs
+    from dicom_node.domain.values import Delivery, Shipment
     from dicom_node.ports import Clock, Outbox, Sender
 
 log = structlog.get_logger()
@@ -84,7 +85,7 @@ class Deliverer:
     outbox: Outbox
     sender: Sender
     policy: RetryPolicy
-    data_dir: Path
+    blobs: Blobs
     lease_seconds: float
     clock: Clock
     jitter: Callable[[], float]
@@ -155,9 +156,20 @@ class Deliverer:
             self.outbox.renew(shipment, self._lease_until(), *events)
             begun = True
 
-        paths = [self.data_dir / delivery.result.path for delivery in shipment.deliveries]
-        with closing(self.sender.send(shipment.destination, paths, keep_lease)) as answers:
-            yield from answers
+        with ExitStack() as fetched:
+            try:
+                paths = [
+                    _local(self.blobs, delivery.result.path, fetched)
+                    for delivery in shipment.deliveries
+                ]
+            except OSError as error:
+                # The destination was not tried, so this does not count as an attempt.
+                down[shipment.destination] = str(error)
+                not_sent = Answer(SendOutcome.NOT_SENT, None, f"not sent: {error}")
+                yield from [not_sent] * len(shipment.deliveries)
+                return
+            with closing(self.sender.send(shipment.destination, paths, keep_lease)) as answers:
+                yield from answers
 
     def _note(self, destination: str, answers: Sequence[Answer], down: dict[str, str]) -> None:
         """Report whether the destination was reached, and remember where it was not."""
@@ -183,6 +195,14 @@ class Deliverer:
         self.outbox.settle(shipment, settlements)
         fail_point("deliver.settled")
         return settlements
+
+
+def _local(blobs: Blobs, name: Path, fetched: ExitStack) -> Path:
+    """A result as a file; the sender answers for one that is missing."""
+    try:
+        return fetched.enter_context(blobs.local(name))
+    except FileNotFoundError:
+        return name
 
 
 _HELD = (DeliveryEvent.REFUSED, DeliveryEvent.GAVE_UP)

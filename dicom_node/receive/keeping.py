@@ -17,6 +17,7 @@ from dicom_node.receive.per_minute import PerMinute
 from dicom_node.receive.quotas import PeerGuard, Quotas
 from dicom_node.receive.reception import Reception, Rules, Spool
 from dicom_node.receive.store_status import STATUS, StoreFault, StoreRefused
+from dicom_node.store.bucket import blobs_of
 
 if TYPE_CHECKING:
     from dicom_node.config import Config
@@ -41,12 +42,13 @@ class Keeping:
     @classmethod
     def of(cls, config: Config, inbox: Inbox, audit: Audit, clock: Clock, secret: bytes) -> Keeping:
         """Put it together by the configuration."""
-        spool = Spool(data_dir=config.node.data_dir)
+        spool = Spool(data_dir=config.node.data_dir, blobs=blobs_of(config))
         return cls(
             spool=spool,
             reception=Reception(spool, inbox, audit, clock, Rules.of(config, secret)),
             disk=DiskGuard(config.node.data_dir, config.spool, audit),
-            quotas=Quotas(config.quotas, inbox.stored_bytes),
+            # What is in a bucket fills no disk.
+            quotas=Quotas(config.quotas, dict if config.store.in_bucket else inbox.stored_bytes),
             audit=audit,
             floods=PerMinute(audit),
         )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node.dicom import uids
-from dicom_node.dicom.files import durable_rename, sync_folder
+from dicom_node.dicom.files import sync_folder
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.conflicts import Conflict, ConflictOutcome, PatientKey, accession_key
 from dicom_node.domain.values import BACKFILL, Instance
@@ -29,6 +29,7 @@ from dicom_node.receive.store_status import StoreFault, StoreRefused
 
 if TYPE_CHECKING:
     from dicom_node.config import Config, ReceiveConfig
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.ports import Audit, Clock, Inbox
     from dicom_node.receive.arrival import Arrival
     from dicom_node.receive.associations import Link
@@ -57,6 +58,7 @@ class Spool:
     """The folders below the data folder that reception writes to."""
 
     data_dir: Path
+    blobs: Blobs
 
     @property
     def incoming(self) -> Path:
@@ -77,12 +79,8 @@ class Spool:
             sync_folder(self.data_dir / folder)
 
     def place(self, arrival: Arrival, path: Path) -> None:
-        """Move a sealed arrival to its final place, durably."""
-        target = self.data_dir / path
-        if not target.parent.exists():  # 256 times in a node's life
-            target.parent.mkdir(exist_ok=True)
-            sync_folder(target.parent.parent)
-        durable_rename(arrival.path, target)
+        """Keep a sealed arrival under this name, durably."""
+        self.blobs.put(arrival.path, path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +162,7 @@ class Reception:
         known = self._inbox.find(header.sop_instance_uid)
         if known is None:
             patient = self._patient(header)
-            path = instance_path(header.sop_instance_uid)
+            path = self._spool.blobs.fresh(instance_path(header.sop_instance_uid))
             instance = self._instance(header, arrival, link, header.sop_instance_uid, path)
             how = {"backfill": True} if instance.priority == BACKFILL else {}
             received = _event(AuditKind.INSTANCE_RECEIVED, header, arrival, link, **how)
@@ -228,6 +226,7 @@ class Reception:
         patient = self._patient(header)
         policy = self._rules.receive.conflict
         beside = instance_path(header.sop_instance_uid, beside=arrival.sha256)
+        beside = self._spool.blobs.fresh(beside)
         if policy == "refuse" or len(kept) + 1 >= self._rules.receive.max_versions:
             if len(earlier) - len(kept) < _REFUSED_ROWS:
                 self._conflict(known, header, arrival, link, ConflictOutcome.REFUSED, None)

@@ -49,6 +49,7 @@ def alarms(config: Config, now: datetime) -> list[Alarm]:
     """The alarms of machine and configuration, the worst first."""
     return [
         *disk(config),
+        *bucket(config),
         *reception(config, now),
         *certificates(config, now),
         *checkpoints(config),
@@ -140,6 +141,19 @@ def disk(config: Config) -> list[Alarm]:
         return []
     sentence = f"films are rejected: {free} MiB free in {data_dir}, spool.min_free_mb is {least}"
     return [Alarm(code="disk", level="critical", sentence=sentence, command=f"df -h {data_dir}")]
+
+
+def bucket(config: Config) -> list[Alarm]:
+    """An alarm if the bucket of `store.files` cannot be reached."""
+    if not config.store.in_bucket:
+        return []
+    from dicom_node.store.bucket import bucket_fault
+
+    if (fault := bucket_fault(config.store)) is None:
+        return []
+    sentence = f"films are rejected, and results wait: {fault}"
+    command = "dicom-node doctor bucket"
+    return [Alarm(code="bucket", level="critical", sentence=sentence, command=command)]
 
 
 def checkpoints(config: Config) -> list[Alarm]:

@@ -19,6 +19,7 @@ from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.senders import Senders
 from dicom_node.deliver.shipment import Deliverer
 from dicom_node.service.lanes import Lanes
+from dicom_node.store.bucket import blobs_of
 
 if TYPE_CHECKING:
     import threading
@@ -81,7 +82,7 @@ class Rounds:
             outbox=queues.outbox,
             sender=sender,
             policy=policy,
-            data_dir=config.node.data_dir,
+            blobs=blobs_of(config),
             lease_seconds=delivery.lease_seconds,
             clock=clock,
             jitter=jitter,
@@ -133,7 +134,7 @@ def _verifiers(config: Config, queues: Queues, clock: Clock) -> dict[str, Verifi
     commitment_scu = CommitmentScu(
         config.node.ae_title, peers, queues.commitments, intake, queues.audit, config.tls
     )
-    folder_verifier = FolderVerifier(folders, config.node.data_dir)
+    folder_verifier = FolderVerifier(folders, blobs_of(config))
     return {each.name: commitment_scu for each in peers} | {
         each.name: folder_verifier for each in folders
     }

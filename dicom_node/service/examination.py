@@ -97,6 +97,14 @@ def folder(config: Config) -> Iterator[Finding]:
     yield from _findings("disk", said, faults, f"df -h {there}")
 
 
+def bucket(config: Config) -> Iterator[Finding]:
+    """Whether the bucket of films and results answers, if there is one."""
+    if config.store.in_bucket:
+        yield from _findings(
+            "bucket", f"{config.store.files}: answers", warned=alarms.bucket(config)
+        )
+
+
 def memory(config: Config) -> Iterator[Finding]:
     """Whether the machine has the memory that its processes need (docs/DEPLOYMENT.md)."""
     workers = config.workers.count if "worker" in config.node.roles else 0

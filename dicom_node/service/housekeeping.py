@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node.audit import checkpoints
+from dicom_node.dicom.blobs import BlobsAway
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import ConfigError, StoreWriteError
 from dicom_node.service.alarms import certificates
@@ -127,7 +128,11 @@ class Housekeeping:
         stuck = None if stuck_days is None else self.clock() - timedelta(days=stuck_days)
         removed = 0
         while studies := self.retention.removable(before, _ROUND, stuck):
-            gone = [study for study in studies if self.retention.remove(study, before, stuck)]
+            try:
+                gone = [study for study in studies if self.retention.remove(study, before, stuck)]
+            except BlobsAway as error:
+                log.warning("old studies not removed", reason=str(error))
+                break
             removed += len(gone)
             if not gone:
                 break

@@ -10,8 +10,9 @@ from dicom_node.audit import checkpoints
 from dicom_node.config import Config
 from dicom_node.errors import NodeError
 from dicom_node.service.folder_lock import only_node
+from dicom_node.store.bucket import Bucket
 from dicom_node.store.copying import StoreCopy, TableCopy, store_copy
-from dicom_node.store.files import FileCopy, copy_files
+from dicom_node.store.files import FileCopy, copy_files, upload_files
 from dicom_node.store.integrity import refuse_damaged
 from dicom_node.store.plain import SQLITE
 
@@ -41,8 +42,12 @@ class Progress:
     advance: Callable[[int], object] = lambda _count: None
 
 
-def move(config: Config, to: str, films: Path | None, clock: Clock, progress: Progress) -> Moved:
+def move(
+    config: Config, to: str, films: Path | Bucket | None, clock: Clock, progress: Progress
+) -> Moved:
     """Copy the state to the database at ``to``; with ``films``, the data folder's files too.
+
+    A folder gets all that belongs to the node, a bucket gets films and results.
 
     Cut off, it goes on where it was when it is called again.
 
@@ -86,7 +91,9 @@ def _verify(log: AuditLog, config: Config, what: str) -> None:
         raise NodeError(f"{what} was tampered with: {found[0]} ({len(found)} findings)")
 
 
-def _files(copy: StoreCopy, data_dir: Path, folder: Path, progress: Progress) -> FileCopy:
+def _files(copy: StoreCopy, data_dir: Path, to: Path | Bucket, progress: Progress) -> FileCopy:
     named = copy.named_files()
     progress.begin("files", len(named))
-    return copy_files(data_dir, folder, named, progress.advance)
+    if isinstance(to, Bucket):
+        return upload_files(data_dir, to, named, progress.advance)
+    return copy_files(data_dir, to, named, progress.advance)

@@ -146,8 +146,7 @@ def _audit_messages(config: Config, store: Store) -> tuple[Callable[[], None], .
     if config.audit.repository.patient == "id":
         from dicom_node.audit.messages.patient import PatientNumbers
 
-        data_dir, films = config.node.data_dir, store.queries
-        numbers = PatientNumbers(data_dir=data_dir, film_of=films.film_of)
+        numbers = PatientNumbers(blobs=store.blobs, film_of=store.queries.film_of)
         builder = replace(builder, patient=numbers.number)
     forwarder = Forwarder(
         lines=store.audit,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +13,7 @@ from dicom_node.log import where
 from dicom_node.verdicts.dicom_review import REVIEWS, read_review
 
 if TYPE_CHECKING:
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.domain.values import Instance, Job
     from dicom_node.ports import Clock
     from dicom_node.store.verdicts import VerdictTable
@@ -28,7 +28,7 @@ class Reviews:
 
     verdicts: VerdictTable
     reader: ReportReader
-    data_dir: Path
+    blobs: Blobs
     secret: bytes
     clock: Clock
 
@@ -46,7 +46,8 @@ class Reviews:
                 log.debug("review not read", exc_info=True)
 
     def _verdict(self, instance: Instance) -> Verdict | None:
-        review = read_review(self.data_dir / instance.path, self.reader)
+        with self.blobs.local(instance.path) as path:
+            review = read_review(path, self.reader)
         if review is None:
             return None
         for study, reading in self.verdicts.reviewed(review.references):

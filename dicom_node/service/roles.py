@@ -21,7 +21,7 @@ from dicom_node.service.processes import Role
 from dicom_node.service.systemd import notify
 from dicom_node.service.term import Term
 from dicom_node.store.secret import node_secret
-from dicom_node.store.store import open_store
+from dicom_node.store.store import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,10 @@ def _watch(supervisor: int, term: Term) -> None:
     term.stop()
 
 
+def _opened(config: Config) -> Store:
+    return store_of(config, utc_now)
+
+
 def _receive(_owner: str, config: Config, term: Term) -> None:
     without_decoders()
     from dicom_node.commitment.intake import Intake
@@ -80,7 +84,7 @@ def _receive(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.receive.scp import Receiver
     from dicom_node.service.alarms import access
 
-    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    store = _opened(config)
     intake = Intake(store.commitments, config.delivery, utc_now)
     commitment = CommitmentHandler(config, store.commitment_requests, intake)
     receiver = Receiver(
@@ -120,7 +124,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.wake import Bells
     from dicom_node.service.worker import Worker
 
-    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    store = _opened(config)
     reader = _warm_reader(owner, config, store)
     secret = node_secret(config.node.data_dir)
     networks = networks_of(reader.identity, config.models)
@@ -140,7 +144,7 @@ def _work(owner: str, config: Config, term: Term) -> None:
         )  # fmt: skip
         worker = Worker(
             owner=owner, config=present, jobs=store.jobs, pipeline=pipeline, clock=utc_now,
-            wait=bells.readings.wait, finished=bells.deliveries.ring,
+            wait=bells.readings.wait, stopping=term.ended, finished=bells.deliveries.ring,
             read_reviews=_reviews(present, store, secret).read,
             candidate=candidate_of(present, store, reader.identity, owner),
         )  # fmt: skip
@@ -176,14 +180,14 @@ def _reviews(config: Config, store: Store, secret: bytes) -> Reviews:
 
     return Reviews(
         verdicts=store.verdicts, reader=ReportReader(read_rules(config.verdicts.rules)),
-        data_dir=config.node.data_dir, secret=secret, clock=utc_now,
+        blobs=store.blobs, secret=secret, clock=utc_now,
     )  # fmt: skip
 
 
 def _deliver(owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.periodic import deliver_for_a_term
 
-    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    store = _opened(config)
     for present in term.configs():
         deliver_for_a_term(owner, present, store, term.ended)
     store.close()
@@ -192,7 +196,7 @@ def _deliver(owner: str, config: Config, term: Term) -> None:
 def _schedule(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.periodic import schedule_for_a_term
 
-    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    store = _opened(config)
     for present in term.configs():
         schedule_for_a_term(present, store, term.ended)
     store.close()
@@ -201,7 +205,7 @@ def _schedule(_owner: str, config: Config, term: Term) -> None:
 def _take_reports(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.verdict_intake import take_reports
 
-    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    store = _opened(config)
     for present in term.configs():
         take_reports(present, store, node_secret(config.node.data_dir), utc_now, term.ended)
     store.close()
@@ -210,7 +214,7 @@ def _take_reports(_owner: str, config: Config, term: Term) -> None:
 def _serve(_owner: str, config: Config, term: Term) -> None:
     from dicom_node.service.web.server import serve
 
-    store = open_store(config.node.data_dir, utc_now, config.store.url)
+    store = _opened(config)
     log.info("web page", address=f"http://{config.http.host}:{config.http.port}/")
     for present in term.configs():
         serve(present, store, utc_now, term.ended)

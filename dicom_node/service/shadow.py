@@ -20,9 +20,9 @@ from dicom_node.log import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from dicom_node.config import Config
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.pipeline import Pipeline
     from dicom_node.ports import Audit
     from dicom_node.store.shadow import ShadowTable
@@ -53,7 +53,7 @@ class ShadowReader:
         Whether no other machine reads with the candidate.
     """
 
-    data_dir: Path
+    blobs: Blobs
     identify: Callable[[], ModelIdentity]
     load: Callable[[], Pipeline]
     shadow: ShadowTable
@@ -103,7 +103,8 @@ class ShadowReader:
             if self._pipeline is None:
                 self._pipeline = self.load()
                 log.info("candidate loaded", version=candidate.version)
-            outcome = self._pipeline.score(self.data_dir / film.path, sender=film.calling_ae_title)
+            with self.blobs.local(film.path) as path:
+                outcome = self._pipeline.score(path, sender=film.calling_ae_title)
         except Exception as error:
             log.warning("candidate failed", film=film.sop_instance_uid, error=_why(error))
             log.debug("candidate failed", exc_info=True)
@@ -154,7 +155,7 @@ def candidate_of(
         return Pipeline(config=config, reader=reader, clock=utc_now)
 
     return ShadowReader(
-        data_dir=config.node.data_dir,
+        blobs=store.blobs,
         identify=identify,
         load=load,
         shadow=store.shadow,

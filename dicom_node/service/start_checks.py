@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dicom_node.config import FolderDestination, WebService
 from dicom_node.errors import ConfigError
+from dicom_node.store.bucket import bucket_fault, missing_library
 from dicom_node.tls.context import client_context, server_context
 from models.operating import WeightsError, read_points
 
@@ -31,6 +32,7 @@ def start_faults(config: Config) -> list[str]:
     """One sentence for each reason why the node cannot start."""
     return [
         *folder_faults(config),
+        *filter(None, [missing_library(config.store)]),
         *certificate_faults(config),
         *port_faults(config),
         *report_faults(config),
@@ -63,6 +65,15 @@ def folder_faults(config: Config) -> list[str]:
     parents = (data_dir, *data_dir.absolute().parents)
     folder = next(each for each in parents if each.exists())
     return [f"node.data_dir: {fault}" for fault in _not_writable(folder)]
+
+
+def bucket_faults(config: Config) -> list[str]:
+    """Whether the bucket of `store.files` answers.
+
+    A node starts without it, as it does without its destinations: films are refused meanwhile.
+    """
+    fault = bucket_fault(config.store) if config.store.in_bucket else None
+    return [] if fault is None else [f"store.files: {fault}"]
 
 
 def certificate_faults(config: Config) -> list[str]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from dicom_node.dicom.blobs import BlobsAway
 from dicom_node.domain.values import FilmOutcome
 from dicom_node.errors import LeaseLost
 from dicom_node.fail_points import fail_point
 from dicom_node.log import where
+from dicom_node.store.bucket import blobs_of
 from dicom_node.store.folders import results_folder
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25  # how late work may be noticed that nothing announces, such as a retry
 _RETRY_SECONDS = 10.0  # before attempt n + 1: n times this
+_AWAY_SECONDS = 5.0  # between two attempts to reach films and results
 _ATTEMPTS_TOGETHER = 2  # then a study's films are read in two jobs: one film may fail the others
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -46,6 +50,8 @@ class Worker:
         Waits for work, so many seconds at most.
     finished
         Called after each reading whose results can be sent.
+    stopping
+        Once set, a reading that waits for the bucket is given up.
     read_reviews
         Called then with the job, whose other objects may be reports about earlier results.
     """
@@ -59,6 +65,7 @@ class Worker:
     finished: Callable[[], object] = lambda: None
     read_reviews: Callable[[Job], object] = lambda _: None
     candidate: ShadowReader | None = None
+    stopping: Event = field(default_factory=Event)
 
     def run(self, stop: Event) -> None:
         """Work until ``stop`` is set; a reading in progress is finished first."""
@@ -88,7 +95,7 @@ class Worker:
         return True
 
     def _do(self, job: Job) -> None:
-        self._clear(job)
+        self._reached(job, lambda: self._clear(job))
         most = self.config.workers.max_attempts
         if len(job.instances) > 1 and job.attempt > min(most, _ATTEMPTS_TOGETHER):
             log.warning(
@@ -103,6 +110,7 @@ class Worker:
         with ExitStack() as unless_read:
             unless_read.callback(self._drop, attempt_folder(job))
             outcomes = [self._read(job, index) for index in range(len(job.instances))]
+            self._reached(job, lambda: blobs_of(self.config).publish(attempt_folder(job)))
             unless_read.pop_all()
         destinations = {name: each.name for name, each in self.config.editions.items()}
         fail_point("work.finishing")
@@ -119,18 +127,21 @@ class Worker:
     def _read(self, job: Job, index: int) -> FilmOutcome:
         self.jobs.renew(job, self._lease_until())
         instance = job.instances[index]
-        data_dir = self.config.node.data_dir
-        folder = attempt_folder(job)
-        outcome = self.pipeline.read(
-            data_dir / instance.path,
-            data_dir / folder,
-            revision=job.revision,
-            predecessors=job.predecessors.get(instance.sop_instance_uid, ()),
-            earlier=job.earlier,
-            contested=instance.sop_instance_uid in job.contested,
-            key=instance.sop_instance_uid,
-            sender=instance.calling_ae_title,
-        )
+        folder, blobs = attempt_folder(job), blobs_of(self.config)
+        with ExitStack() as fetched:
+            film = self._reached(
+                job, lambda: fetched.enter_context(blobs.local(instance.path, instance.sha256))
+            )
+            outcome = self.pipeline.read(
+                film,
+                self.config.node.data_dir / folder,
+                revision=job.revision,
+                predecessors=job.predecessors.get(instance.sop_instance_uid, ()),
+                earlier=job.earlier,
+                contested=instance.sop_instance_uid in job.contested,
+                key=instance.sop_instance_uid,
+                sender=instance.calling_ae_title,
+            )
         for fault in outcome.faults:
             log.error(
                 "objects withheld",
@@ -150,8 +161,8 @@ class Worker:
 
     def _clear(self, job: Job) -> None:
         """Remove the files of earlier attempts, whose process exited."""
-        study = results_folder(job.study_instance_uid)
-        left = list((self.config.node.data_dir / study).glob(f"{job.revision}-*"))
+        folders = blobs_of(self.config).folders(results_folder(job.study_instance_uid))
+        left = [each for each in folders if each.name.startswith(f"{job.revision}-")]
         # List first, then renew: only if the lease still holds are these folders all older.
         self.jobs.renew(job, self._lease_until())
         for folder in left:
@@ -159,7 +170,20 @@ class Worker:
 
     def _drop(self, folder: Path) -> None:
         """Remove the objects of an attempt whose results are not recorded."""
-        shutil.rmtree(self.config.node.data_dir / folder, ignore_errors=True)
+        with suppress(BlobsAway):  # the next attempt removes them
+            blobs_of(self.config).drop(folder)
+
+    def _reached(self, job: Job, act: Callable[[], T]) -> T:
+        """Act; while the bucket is away, hold the job and try again."""
+        while True:
+            try:
+                return act()
+            except BlobsAway as error:
+                if self.stopping.is_set():
+                    raise
+                log.warning("waiting for films and results", reason=str(error))
+                self.stopping.wait(_AWAY_SECONDS)
+                self.jobs.renew(job, self._lease_until())
 
     def _fail(self, job: Job, reason: str) -> None:
         due_at = None

@@ -48,6 +48,18 @@ class TableCopy:
     earlier: int
 
 
+def named_files(engine: Engine) -> dict[str, str | None]:
+    """Every film and result that a row names, with its SHA-256 if it is a film."""
+    films, results, seconds = schema.instances, schema.results, schema.conflicts
+    with reading(engine) as connection:
+        kept = select(seconds.c.path, seconds.c.sha256).where(seconds.c.path.is_not(None))
+        named: dict[str, str | None] = dict(
+            map(tuple, connection.execute(select(films.c.path, films.c.sha256)))
+        )
+        named |= map(tuple, connection.execute(kept))
+        return named | dict.fromkeys(connection.execute(select(results.c.path)).scalars())
+
+
 @dataclass(frozen=True, slots=True)
 class StoreCopy:
     """The databases of one copy.
@@ -111,15 +123,8 @@ class StoreCopy:
             ]
 
     def named_files(self) -> dict[str, str | None]:
-        """Every file below the data folder that a row names, with its SHA-256 if it is a film."""
-        films, results, seconds = schema.instances, schema.results, schema.conflicts
-        with reading(self.source) as connection:
-            kept = select(seconds.c.path, seconds.c.sha256).where(seconds.c.path.is_not(None))
-            named: dict[str, str | None] = dict(
-                map(tuple, connection.execute(select(films.c.path, films.c.sha256)))
-            )
-            named |= map(tuple, connection.execute(kept))
-            return named | dict.fromkeys(connection.execute(select(results.c.path)).scalars())
+        """As the function `named_files`, of the source."""
+        return named_files(self.source)
 
     def finish(self) -> None:
         """Take the mark away, and record the copy in the target's audit log."""

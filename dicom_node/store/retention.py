@@ -7,7 +7,6 @@ the next round finds the study again and finishes.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, Select, Table
 
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.ports import Clock
 
 _STUDIES, _JOBS, _INSTANCES = schema.studies, schema.jobs, schema.instances
 _RESULTS, _DELIVERIES = schema.results, schema.deliveries
+_CONFLICTS = schema.conflicts.c
 _OVER = (JobStatus.DONE, JobStatus.DISCARDED)
 _STUCK = (DeliveryStatus.HELD, DeliveryStatus.WITHHELD)
 _ARRIVED = (DeliveryStatus.COMMITTED, DeliveryStatus.DISCARDED)
@@ -39,10 +40,10 @@ _ARRIVED = (DeliveryStatus.COMMITTED, DeliveryStatus.DISCARDED)
 class RetentionTable:
     """Which studies may be removed, and their removal."""
 
-    def __init__(self, engine: Engine, clock: Clock, data_dir: Path) -> None:
+    def __init__(self, engine: Engine, clock: Clock, blobs: Blobs) -> None:
         self._engine = engine
         self._clock = clock
-        self._data_dir = data_dir
+        self._blobs = blobs
 
     def removable(
         self, before: datetime, limit: int, stuck_before: datetime | None = None
@@ -90,11 +91,11 @@ class RetentionTable:
         """
         known = select(_STUDIES).where(_STUDIES.c.study_instance_uid == study_instance_uid)
         with writing(self._engine) as connection:
-            beside = _kept_beside(connection, study_instance_uid)
+            beside = _kept_beside(connection, _CONFLICTS.study_instance_uid == study_instance_uid)
             if connection.execute(known).first() is None and not beside:
                 return None
             counts = self._delete(connection, study_instance_uid)
-            shutil.rmtree(self._data_dir / results_folder(study_instance_uid), ignore_errors=True)
+            self._blobs.drop(results_folder(study_instance_uid))
             event = _event(AuditKind.STUDY_ERASED, study_instance_uid, counts, user=user)
             audit.write(connection, self._clock(), [event])
         return counts
@@ -103,19 +104,21 @@ class RetentionTable:
         """Delete a study's files and rows; return how many films and results."""
         films = _paths(connection, _INSTANCES, study_instance_uid)
         results = _paths(connection, _RESULTS, study_instance_uid)
-        for path in films:
-            (self._data_dir / path).unlink(missing_ok=True)
-            # Other bytes received under the same UID lie beside it.
-            for each in (self._data_dir / path.parent).glob(f"{path.stem}.*.dcm"):
-                if not _is_kept(connection, each.relative_to(self._data_dir), study_instance_uid):
-                    each.unlink(missing_ok=True)
-        for path in _kept_beside(connection, study_instance_uid):
-            (self._data_dir / path).unlink(missing_ok=True)
-        for path in results:
-            (self._data_dir / path).unlink(missing_ok=True)
-        for folder in {path.parent for path in results}:
-            _remove_empty(self._data_dir / folder)
-            _remove_empty(self._data_dir / folder.parent)
+        # Other bytes received under the same UID go with them, of whatever study they are.
+        beside = _kept_beside(
+            connection,
+            or_(
+                _CONFLICTS.study_instance_uid == study_instance_uid,
+                _CONFLICTS.kept_study_instance_uid == study_instance_uid,
+            ),
+        )
+        beside += [
+            each
+            for path in films
+            for each in self._blobs.beside(path)
+            if not _is_kept(connection, each, study_instance_uid)
+        ]
+        self._blobs.delete([*films, *beside, *results])
         fail_point("retention.removed-files")
         _forget(connection, study_instance_uid)
         return {"films": len(films), "results": len(results)}
@@ -185,13 +188,9 @@ def _paths(connection: Connection, table: Table, study_instance_uid: str) -> lis
     return [Path(path) for path in connection.execute(query).scalars()]
 
 
-def _kept_beside(connection: Connection, study_instance_uid: str) -> list[Path]:
-    """The objects of the study that were kept beside another study's object."""
-    table = schema.conflicts.c
-    query = select(table.path).where(
-        table.study_instance_uid == study_instance_uid,
-        table.outcome == ConflictOutcome.KEPT,
-    )
+def _kept_beside(connection: Connection, which: ColumnElement[bool]) -> list[Path]:
+    """The objects that were kept beside another object of the same UID."""
+    query = select(_CONFLICTS.path).where(which, _CONFLICTS.outcome == ConflictOutcome.KEPT)
     return [Path(path) for path in connection.execute(query).scalars()]
 
 
@@ -223,10 +222,3 @@ def _forget(connection: Connection, study_instance_uid: str) -> None:
         _DELIVERIES, schema.commitments, schema.verdicts, _RESULTS, _INSTANCES, _JOBS, _STUDIES,
     ):  # fmt: skip
         connection.execute(delete(table).where(table.c.study_instance_uid == study_instance_uid))
-
-
-def _remove_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:  # it holds another file
-        return

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from dicom_node.dicom.blobs import Folder
 from dicom_node.errors import NodeError, StoreWriteError
 from dicom_node.store import clock_skew, migrations
 from dicom_node.store.audit import AuditLog
 from dicom_node.store.breakers import BreakerTable
+from dicom_node.store.bucket import blobs_of
 from dicom_node.store.commitment_requests import CommitmentRequestTable
 from dicom_node.store.commitments import CommitmentTable
+from dicom_node.store.copying import named_files
 from dicom_node.store.database import engine_for, place
 from dicom_node.store.drift import DriftTable
 from dicom_node.store.inbox import InboxTable
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from dicom_node.config import Config
+    from dicom_node.dicom.blobs import Blobs
     from dicom_node.ports import Clock
 
 
@@ -52,6 +57,7 @@ class Store:
     promotions: PromotionTable
     audit: AuditLog
     queries: Queries
+    blobs: Blobs
     verdicts: VerdictTable
     members: MemberTable
     drift: DriftTable
@@ -68,6 +74,10 @@ class Store:
             if each is not None:
                 each.close()
         self._engine.dispose()
+
+    def named_files(self) -> set[str]:
+        """The names of all films and results that a row names."""
+        return set(named_files(self._engine))
 
     def leads(self) -> bool:
         """Whether this process does what one of all machines does, such as retention."""
@@ -87,14 +97,24 @@ class Store:
         return clock_skew.repair_clock_skew(self._engine, self._clock, longest)
 
 
-def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
+def store_of(config: Config, clock: Clock) -> Store:
+    """Open the store of a configuration, as `open_store` does."""
+    return open_store(config.node.data_dir, clock, config.store.url, blobs_of(config))
+
+
+def open_store(
+    data_dir: Path, clock: Clock, url: str = SQLITE, blobs: Blobs | None = None
+) -> Store:
     """Open the database of a data folder, or the one at ``url``; create or migrate it if needed.
+
+    Films and results are in ``blobs``; None: below the data folder.
 
     Raises
     ------
     NodeError
         The folder or the database cannot be used.
     """
+    blobs = blobs or Folder(data_dir)
     engine = engine_for(data_dir, url)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -112,11 +132,12 @@ def open_store(data_dir: Path, clock: Clock, url: str = SQLITE) -> Store:
         commitments=CommitmentTable(engine, clock),
         commitment_requests=CommitmentRequestTable(engine, clock),
         breakers=BreakerTable(engine, clock),
-        retention=RetentionTable(engine, clock, data_dir),
+        retention=RetentionTable(engine, clock, blobs),
         shadow=ShadowTable(engine, clock),
         promotions=PromotionTable(engine, clock),
         audit=AuditLog(engine, clock),
         queries=Queries(engine, clock),
+        blobs=blobs,
         verdicts=VerdictTable(engine, clock),
         members=MemberTable(engine, clock),
         drift=DriftTable(engine, clock),

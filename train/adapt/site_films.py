@@ -20,7 +20,7 @@ from dicom_node.config import Config
 from dicom_node.domain.clock import utc_now
 from dicom_node.domain.verdicts import Finding
 from dicom_node.errors import NodeError, Refused
-from dicom_node.store.store import Store, open_store
+from dicom_node.store.store import Store, store_of
 from models import registry
 from models.cascade import Cascade
 from train.data.films import COVID, NORMAL, PNEUMONIA, Film
@@ -92,7 +92,7 @@ def export(config: Config, cascade: Cascade, out: Path) -> list[SiteFilm]:
         The node's data folder cannot be used.
     """
     with closing(_opened(config)) as store:
-        films = store.queries.labelled(store.verdicts.current())
+        films, blobs = store.queries.labelled(store.verdicts.current()), store.blobs
     patients = {name: f"P{i:05}" for i, name in enumerate(sorted({f.patient for f in films}), 1)}
     out.mkdir(parents=True, exist_ok=True)
     copied = []
@@ -100,7 +100,11 @@ def export(config: Config, cascade: Cascade, out: Path) -> list[SiteFilm]:
         label = _LABELS.get(film.finding)
         name = hashlib.sha256(film.sop_instance_uid.encode()).hexdigest()[:16]
         target = out / f"{name}.png"
-        if label and _copy(config, cascade, config.node.data_dir / film.path, target):
+        if not label:
+            continue
+        with blobs.local(film.path) as source:
+            usable = _copy(config, cascade, source, target)
+        if usable:
             copied.append(
                 SiteFilm(path=target, taken=film.taken, group=patients[film.patient], label=label)
             )
@@ -191,4 +195,4 @@ def _copy(config: Config, cascade: Cascade, source: Path, target: Path) -> bool:
 def _opened(config: Config) -> Store:
     if not config.node.data_dir.is_dir():
         raise NodeError(f"{config.node.data_dir} does not exist: is this the node's configuration?")
-    return open_store(config.node.data_dir, utc_now, config.store.url)
+    return store_of(config, utc_now)

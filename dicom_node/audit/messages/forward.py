@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from dicom_node.audit.messages.transport import frame, send
+from dicom_node.dicom.blobs import BlobsAway
 from dicom_node.errors import ConfigError, NodeError
 
 if TYPE_CHECKING:
@@ -53,11 +54,15 @@ class Forwarder:
         if self.not_before is not None and self.clock() < self.not_before:
             return
         while lines := self._unsent():
-            frames = [
-                frame(line.at, self.builder.host, message)
-                for line in lines
-                if (message := self.builder.message(line)) is not None
-            ]
+            try:
+                frames = [
+                    frame(line.at, self.builder.host, message)
+                    for line in lines
+                    if (message := self.builder.message(line)) is not None
+                ]
+            except BlobsAway as error:  # a film has the patient number
+                self._back_off(str(error))
+                return
             if frames and (failure := self._send(frames)) is not None:
                 self._back_off(failure)
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -112,8 +113,9 @@ class Pages:
             if result["sop_instance_uid"] == wanted:
                 self._record(request, "web picture", uid)
                 try:
-                    content, kind = as_picture(self.config.node.data_dir / result["path"])
-                except OSError:  # retention removed it
+                    with self.store.blobs.local(Path(result["path"])) as path:
+                        content, kind = as_picture(path)
+                except OSError:  # retention removed it, or the bucket is away
                     break
                 return Response(content, media_type=kind, headers=_HEADERS)
         return self._page("missing.html", status=404)

@@ -17,6 +17,7 @@ from dicom_node.audit.messages.events import SENT
 from dicom_node.audit.messages.message import AuditMessageBuilder
 from dicom_node.audit.messages.patient import PatientNumbers
 from dicom_node.config import Config
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditEvent, AuditKind, AuditRecord
 
 SCHEMA = etree.RelaxNG(file=Path(__file__).parents[2] / "support" / "audit_message.rng")
@@ -189,7 +190,7 @@ def test_the_patient_is_named_by_number_where_that_is_configured(tmp_path: Path)
     write(film(PatientID="PAT-7", PatientName="Doe^Ada"), tmp_path / "film.dcm")
     (tmp_path / "damaged.dcm").write_bytes(b"DICM")
     films = {"1.2": Path("film.dcm"), "1.3": Path("damaged.dcm"), "1.4": Path("gone.dcm")}
-    numbers = PatientNumbers(data_dir=tmp_path, film_of=films.get)
+    numbers = PatientNumbers(blobs=Folder(tmp_path), film_of=films.get)
     root = message(AuditKind.FILM_READ, by=builder(patient=numbers.number))
     SCHEMA.assertValid(root)
     patient = objects(root)[1]

@@ -22,6 +22,7 @@ from dicom_node.audit.messages.patient import PatientNumbers
 from dicom_node.audit.messages.transport import frame
 from dicom_node.config import Config, RepositoryConfig
 from dicom_node.deliver.retry import RetryPolicy
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditEvent, AuditKind, AuditRecord
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -238,7 +239,7 @@ def test_a_patients_number_is_sent_and_not_stored(
     """If configured: in the message, but neither in the audit log nor in the log file."""
     film_of = node.receive().path
     write(film(PatientID="PAT-7"), tmp_path / film_of)
-    numbers = PatientNumbers(data_dir=tmp_path, film_of=node.store.queries.film_of)
+    numbers = PatientNumbers(blobs=Folder(tmp_path), film_of=node.store.queries.film_of)
     with SyslogServer(identity(tmp_path, "logs")) as server:
         forwarding = forwarder(node, tmp_path, server.port)
         forwarding.builder = replace(forwarding.builder, patient=numbers.number)

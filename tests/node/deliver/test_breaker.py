@@ -15,6 +15,7 @@ from dicom_node.deliver.breaker import Breaker
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
 from dicom_node.deliver.status import EchoResult
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import Answer
 from dicom_node.store.status import read_status
@@ -49,7 +50,7 @@ def breaker(node: StoreHarness) -> Breaker:
 def deliverer(node: StoreHarness, sender: FakeSender, breaker: Breaker) -> Deliverer:
     return Deliverer(
         owner="deliverer-1", outbox=node.store.outbox, sender=sender, policy=POLICY,
-        data_dir=Path("/data"), lease_seconds=60, clock=node.clock, jitter=lambda: 0.0,
+        blobs=Folder(Path("/data")), lease_seconds=60, clock=node.clock, jitter=lambda: 0.0,
         note=breaker.note,
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ from dicom_node.commitment.folder import FolderVerifier
 from dicom_node.config import FolderDestination
 from dicom_node.deliver import folder as module
 from dicom_node.deliver.folder import FolderSender
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.commitment import CommitmentQuery
 from dicom_node.domain.values import Delivery, Result
 from dicom_node.errors import PeerUnavailable
@@ -129,7 +130,9 @@ def test_links_that_another_user_put_in_the_folder_are_not_followed(
 def test_a_result_is_looked_for_in_the_study_it_names(films: list[Path], out: Path) -> None:
     """A pseudonymous result lies in a folder of its own study's UID."""
     send(out, films)
-    verifier = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    verifier = FolderVerifier(
+        [FolderDestination(kind="folder", name="disk", path=out)], Folder(out.parent)
+    )
     asked = query(films[:1])
     [delivery] = asked.deliveries
     moved = replace(delivery.result, sent_study_instance_uid=asked.study_instance_uid)
@@ -142,7 +145,9 @@ def test_a_result_is_looked_for_in_the_study_it_names(films: list[Path], out: Pa
 def test_a_link_or_pipe_with_the_right_name_is_not_the_result(films: list[Path], out: Path) -> None:
     """Its target may change after the check; a pipe would keep the node waiting."""
     send(out, films)
-    verifier = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    verifier = FolderVerifier(
+        [FolderDestination(kind="folder", name="disk", path=out)], Folder(out.parent)
+    )
     ds = dcmread(films[0])
     path = out / ds.StudyInstanceUID / f"{ds.SOPInstanceUID}.dcm"
     for put in (lambda: path.symlink_to(films[0]), lambda: os.mkfifo(path)):
@@ -272,7 +277,9 @@ def query(paths: list[Path]) -> CommitmentQuery:
 def test_a_file_is_read_again_before_it_counts_as_kept(films: list[Path], out: Path) -> None:
     """One that was changed or removed is not; a folder that is away says nothing of its files."""
     send(out, films)
-    verifier = FolderVerifier([FolderDestination(kind="folder", name="disk", path=out)], out.parent)
+    verifier = FolderVerifier(
+        [FolderDestination(kind="folder", name="disk", path=out)], Folder(out.parent)
+    )
     asked = query(films[:1])
     [uid] = [reference.sop_instance_uid for reference in asked.references]
     assert verifier.ask(asked).found is Found.LOOKED_UP
@@ -301,5 +308,5 @@ def test_a_folder_for_programs_that_read_no_jpeg_gets_plain_pictures(
     assert kept.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert kept.SOPInstanceUID == ds.SOPInstanceUID
     assert np.array_equal(kept.pixel_array, dcmread(path).pixel_array)
-    found = FolderVerifier([plain], out.parent).ask(query([path]))
+    found = FolderVerifier([plain], Folder(out.parent)).ask(query([path]))
     assert found.kept == {ds.SOPInstanceUID}

@@ -16,6 +16,7 @@ from dicom_node.config import FolderDestination, WebDestination
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.senders import Senders
 from dicom_node.deliver.shipment import Deliverer
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditKind
 
 POLICY = RetryPolicy(first=timedelta(seconds=5), longest=timedelta(seconds=60), max_attempts=9)
@@ -40,7 +41,7 @@ def deliver(node: StoreHarness, folder: Path, senders: Senders) -> None:
         outbox=node.store.outbox,
         sender=senders,
         policy=POLICY,
-        data_dir=folder,
+        blobs=Folder(folder),
         lease_seconds=60,
         clock=node.clock,
         jitter=lambda: 0.0,

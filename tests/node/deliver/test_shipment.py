@@ -14,6 +14,7 @@ from support.answers import NOT_ACCEPTED, NOT_SENT, UNAVAILABLE, UNREADABLE, Sai
 
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditEvent
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Answer, Delivery, Result, Settlement, Shipment
@@ -108,7 +109,7 @@ def deliverer(
         outbox=queue,
         sender=sender,
         policy=POLICY,
-        data_dir=DATA,
+        blobs=Folder(DATA),
         lease_seconds=600,
         clock=lambda: NOW,
         jitter=jitter,

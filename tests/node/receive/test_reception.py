@@ -15,6 +15,7 @@ from support.receiving import SECRET, MemoryStore, encoded, now, small_film
 import dicom_node
 from dicom_node.config import PriorityConfig, QuotasConfig, ReceiveConfig, SpoolConfig
 from dicom_node.dicom import uids
+from dicom_node.dicom.blobs import Folder
 from dicom_node.dicom.files import data_set_sha256
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.conflicts import ConflictOutcome
@@ -41,7 +42,7 @@ class ReceptionHarness:
             priority=PriorityRule(PriorityConfig()),
             secret=SECRET,
         )
-        self.spool = Spool(data_dir=data_dir)
+        self.spool = Spool(data_dir=data_dir, blobs=Folder(data_dir))
         self.spool.prepare()
         self.reception = Reception(self.spool, self.store, self.store, now, rules)
         self.link = Link(address="10.0.0.1", calling="MODALITY", called="AINODE")

@@ -14,6 +14,7 @@ from support.receiving import eventually
 
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.values import Answer
 from dicom_node.service.lanes import Lanes
 
@@ -49,7 +50,7 @@ def test_a_destination_that_hangs_delays_no_other(node: StoreHarness) -> None:
         policy=RetryPolicy(
             first=timedelta(seconds=1), longest=timedelta(seconds=1), max_attempts=3
         ),
-        data_dir=Path(),
+        blobs=Folder(Path()),
         lease_seconds=600,
         clock=node.clock,
         jitter=lambda: 0.0,

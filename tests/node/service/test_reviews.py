@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from support.fakes import StoreHarness, instance, result, store_harness
 
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.verdicts import Finding
 from dicom_node.service.reviews import Reviews
 from dicom_node.verdicts.report import ReportReader
@@ -66,7 +67,11 @@ def _review(
     node.store.inbox.add(came)
     assert node.open_ready() == 1
     reviews = Reviews(
-        verdicts=node.store.verdicts, reader=READER, data_dir=folder, secret=b"s", clock=node.clock
+        verdicts=node.store.verdicts,
+        reader=READER,
+        blobs=Folder(folder),
+        secret=b"s",
+        clock=node.clock,
     )
     reviews.read(node.claim())
     return list(node.store.verdicts.current().values())
@@ -113,7 +118,7 @@ def test_a_review_that_cannot_be_read_stops_nothing(node: StoreHarness, tmp_path
     node.open_ready()
     job = node.claim()
     Reviews(
-        verdicts=node.store.verdicts, reader=READER, data_dir=tmp_path, secret=b"s",
+        verdicts=node.store.verdicts, reader=READER, blobs=Folder(tmp_path), secret=b"s",
         clock=node.clock,
     ).read(job)  # fmt: skip
     assert node.store.verdicts.current() == {}

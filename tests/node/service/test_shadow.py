@@ -10,6 +10,7 @@ import pytest
 from support.fakes import StoreHarness, read, store_harness
 from support.postgres import Postgres
 
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import FilmOutcome
 from dicom_node.errors import ModelError
@@ -50,7 +51,7 @@ def _reader(
     identify: Callable[[], ModelIdentity] = lambda: CANDIDATE,
 ) -> ShadowReader:
     return ShadowReader(
-        data_dir=Path("/data"),
+        blobs=Folder(Path("/data")),
         identify=identify,
         load=lambda: cast(Pipeline, load()),
         shadow=node.store.shadow,

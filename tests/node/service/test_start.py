@@ -18,7 +18,7 @@ from support.peer import free_port
 
 from dicom_node.config import Config
 from dicom_node.errors import NodeError
-from dicom_node.service import start_checks
+from dicom_node.service import alarms, examination, start_checks
 from dicom_node.service.folder_lock import only_node
 from dicom_node.service.signals import Signals
 from dicom_node.service.supervisor import Supervisor
@@ -47,6 +47,31 @@ def test_a_port_in_use_ends_the_start(tmp_path: Path, taken: int) -> None:
     """The sentence names the key and the port; no process was started."""
     said = _run(_config(tmp_path, node={"port": taken}))
     assert f"node.port: port {taken} of 127.0.0.1 is in use by another program" in said
+
+
+def test_a_bucket_that_is_away_is_an_alarm_and_ends_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node starts and refuses films, as it does with a full disk; `config check` says why."""
+    pytest.importorskip("obstore")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "name")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    keys = {"files": "s3://films/x", "endpoint": f"http://127.0.0.1:{free_port()}"}
+    config = _config(tmp_path, store={"url": "postgresql+psycopg://db/node", **keys})
+    assert not [each for each in start_checks.start_faults(config) if "s3://" in each]
+    [fault] = start_checks.bucket_faults(config)
+    assert fault.startswith("store.files: s3://films/x cannot be used")
+    [alarm] = alarms.bucket(config)
+    assert (alarm.code, alarm.level) == ("bucket", "critical")
+    assert [each.level for each in examination.bucket(config)] == ["fault"]
+    assert alarms.bucket(_config(tmp_path)) == []
+
+
+def test_films_in_a_bucket_need_a_database_that_others_can_reach(tmp_path: Path) -> None:
+    """And an endpoint needs a bucket."""
+    for keys in ({"files": "s3://films/x"}, {"endpoint": "http://127.0.0.1:9"}):
+        with pytest.raises(ValueError, match="need"):
+            _config(tmp_path, store=keys)
 
 
 def test_an_address_of_another_machine_ends_the_start(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from support.fakes import SC, StoreHarness, full, read
 from dicom_node.config import Config
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.values import Answer, FilmOutcome, Job, Shipment
 from dicom_node.errors import LeaseLost
@@ -172,7 +173,7 @@ def deliverer(node: StoreHarness, owner: str, line: Line, outbox: Any = None) ->
         policy=RetryPolicy(
             first=timedelta(seconds=1), longest=timedelta(seconds=9), max_attempts=9
         ),
-        data_dir=Path("/data"),
+        blobs=Folder(Path("/data")),
         lease_seconds=LEASE,
         clock=node.clock,
         jitter=lambda: 0.0,

@@ -12,6 +12,7 @@ from support.fakes import FakeSender, StoreHarness, read, result
 
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
+from dicom_node.dicom.blobs import Folder
 from dicom_node.domain.audit import AuditKind
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Settlement, Shipment
@@ -160,7 +161,7 @@ def test_the_deliverer_empties_the_outbox(node: StoreHarness, tmp_path: Path) ->
         policy=RetryPolicy(
             first=timedelta(seconds=1), longest=timedelta(seconds=8), max_attempts=9
         ),
-        data_dir=tmp_path, lease_seconds=60, clock=node.clock, jitter=lambda: 0.5,
+        blobs=Folder(tmp_path), lease_seconds=60, clock=node.clock, jitter=lambda: 0.5,
     )  # fmt: skip
     assert deliverer.deliver_due() == 1
     statuses = [row["status"] for row in node.rows("deliveries")]
