@@ -1,4 +1,4 @@
-"""What a PACS sends because it was asked for it, kept as the receiver keeps what comes."""
+"""Keep what a PACS sends on request, with the checks of the receiver."""
 
 from __future__ import annotations
 

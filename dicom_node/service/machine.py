@@ -6,7 +6,7 @@ import ctypes
 import re
 from pathlib import Path
 
-_MIB = 2**20
+MIB = 2**20
 _MEMINFO = Path("/proc/meminfo")
 _GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container or a systemd unit
 _TIMEX_BYTES = 512  # more than sizeof(struct timex)
@@ -15,18 +15,23 @@ _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized
 
 def memory_needed(workers: int) -> int:
     """Bytes that a node with so many workers needs, as docs/DEPLOYMENT.md has them."""
-    return (512 + 1536 * workers) * _MIB
+    return (512 + 1536 * workers) * MIB
+
+
+def bytes_in(path: Path, key: str) -> int | None:
+    """Bytes by the line ``KEY: N kB`` of a file in /proc; None if there is no such line or file."""
+    try:
+        found = re.search(rf"^{key}:\s+(\d+) kB", path.read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        return None
+    return None if found is None else int(found[1]) * 1024
 
 
 def memory_total() -> int | None:
     """Bytes of memory that this machine, or this container, may use; None if not known."""
-    try:
-        found = re.search(r"^MemTotal:\s+(\d+) kB", _MEMINFO.read_text(), re.MULTILINE)
-    except OSError:  # not Linux
+    total = bytes_in(_MEMINFO, "MemTotal")
+    if total is None:
         return None
-    if found is None:
-        return None
-    total = int(found[1]) * 1024
     try:
         limit = _GROUP_LIMIT.read_text().strip()
     except OSError:

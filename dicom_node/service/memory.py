@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import resource
 from pathlib import Path
 
-MIB = 2**20
+from dicom_node.service.machine import MIB, bytes_in
+
 _STATUS = Path("/proc/self/status")
 
 
@@ -16,14 +16,11 @@ def limit_growth(mebibytes: int) -> bool:
     An allocation beyond the limit raises MemoryError, or ends the process if native code asked for
     it, before the machine runs out of memory and the kernel ends another process.
     """
-    try:
-        found = re.search(r"^VmData:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-    except OSError:  # not Linux
-        return False
-    if found is None:
+    now = bytes_in(_STATUS, "VmData")
+    if now is None:
         return False
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = int(found[1]) * 1024 + mebibytes * MIB
+    limit = now + mebibytes * MIB
     resource.setrlimit(
         resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
     )

@@ -123,7 +123,7 @@ class Announcements:
 
 
 class Leadership:
-    """Whether this process does what is done once among all: it holds a lock of the session.
+    """Whether this process leads all others: it alone holds an advisory lock of PostgreSQL.
 
     The lock is free as soon as the process or its connection has ended.
     """

@@ -93,7 +93,7 @@ class Store:
         return sum(each.release(owner) for each in leased)
 
     def repair_clock_skew(self, longest: timedelta) -> int:
-        """Make due what a wrong clock postponed by more than ``longest``; how many rows."""
+        """Make due what a wrong clock postponed by more than ``longest``; return how many rows."""
         return clock_skew.repair_clock_skew(self._engine, self._clock, longest)
 
 

@@ -27,7 +27,7 @@ _OTHERS = (
 
 
 def quex(run: Run) -> Result:
-    """Fit the last layer twice on stage 2's features of the gated film; test on the same films."""
+    """Fit stage 3's last layer with and without quex's COVID-19; test both on the same films."""
     cascade, every = run.cascade(), read_films(run.data)
     own, learned = both_sides(every, "ieee8023"), _others(every, run.config["most"])
     films = [*own, *learned]
