@@ -20,7 +20,7 @@ from dicom_node.cli.render import (
 from dicom_node.cli.studies import person, store_of
 from dicom_node.config import load
 from dicom_node.domain.clock import utc_now
-from dicom_node.domain.verdicts import Fate, Finding, Source, Verdict
+from dicom_node.domain.verdicts import MOST_PER_STUDY, Fate, Finding, Source, Verdict
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def print_tally(tally: Tally) -> None:
         Fate.UNREADABLE: "not stored: could not be read",
         Fate.UNDECIDED: "not stored: no rule made anything of the report",
         Fate.PRELIMINARY: "not stored: the report is not final",
+        Fate.TOO_MANY: f"not stored: the study has verdicts of {MOST_PER_STUDY} reports",
     }
     for fate, sentence in sentences.items():
         if count := tally.fates[fate]:

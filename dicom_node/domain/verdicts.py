@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-#: Verdicts of one study that are kept; of more, the oldest superseded ones leave.
+#: Reports on one study that become verdicts; more are a fault of the sender, and refused.
 MOST_PER_STUDY = 50
 
 
@@ -41,6 +41,11 @@ class Source(StrEnum):
     HL7 = "hl7"
     DICOM = "dicom"
 
+    @property
+    def is_report(self) -> bool:
+        """Whether it came by itself, not by a person's command."""
+        return self in (Source.HL7, Source.DICOM)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -70,6 +75,7 @@ class Fate(StrEnum):
     UNREADABLE = "unreadable"  # it lacks a study or a finding, or is broken
     UNDECIDED = "undecided"  # no rule made anything of the report
     PRELIMINARY = "preliminary"  # the report is not final
+    TOO_MANY = "too_many"  # the study has `MOST_PER_STUDY` of reports
 
 
 #: What is no loss.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, desc, func, insert, select
+from sqlalchemy import desc, func, insert, select
 
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.reading import ReadingSummary
-from dicom_node.domain.verdicts import MOST_PER_STUDY, Fate, Finding, Tally
+from dicom_node.domain.verdicts import MOST_PER_STUDY, Fate, Finding, Source, Tally
 from dicom_node.store import audit, performance, schema
 from dicom_node.store.database import of, reading, writing
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from dicom_node.domain.performance import Case
     from dicom_node.domain.reading import By, Stage
-    from dicom_node.domain.verdicts import Source, Verdict
+    from dicom_node.domain.verdicts import Verdict
     from dicom_node.ports import Clock
 
 _VERDICTS, _STUDIES = schema.verdicts, schema.studies
 _AT_ONCE = 200  # verdicts in one transaction
 _LONGEST_NAME = 64  # characters of `given_by`
+_REPORTS = [source.value for source in Source if source.is_report]
 _SHOWN = (
     "study_instance_uid", "finding", "source", "given_at", "given_by", "stored_at", "rule",
 )  # fmt: skip
@@ -168,19 +169,22 @@ def _store(connection: Connection, verdict: Verdict, now: datetime) -> tuple[Fat
     same = select(_VERDICTS.c.id).where(*(_VERDICTS.c[name] == known[name] for name in known))
     if connection.execute(same).first() is not None:
         return Fate.SAME, studies[0]
+    if verdict.source.is_report and _is_full(connection, studies[0]):
+        return Fate.TOO_MANY, studies[0]
     more = {"rule": verdict.rule, "message_key": verdict.message_key, "stored_at": now}
     connection.execute(insert(_VERDICTS).values(**values, **more))
-    _forget_oldest(connection, studies[0])
     return Fate.STORED, studies[0]
 
 
-def _forget_oldest(connection: Connection, study: str) -> None:
-    """Keep `MOST_PER_STUDY` verdicts of a study; the audit log names the others."""
-    newest = select(_VERDICTS.c.id).where(_VERDICTS.c.study_instance_uid == study)
-    newest = newest.order_by(*_NEWEST_FIRST)
-    ids = connection.execute(newest).scalars().all()
-    for row in ids[MOST_PER_STUDY:]:
-        connection.execute(delete(_VERDICTS).where(_VERDICTS.c.id == row))
+def _is_full(connection: Connection, study: str) -> bool:
+    """Whether reports gave a study `MOST_PER_STUDY` verdicts.
+
+    None leaves for a newer one: a report that was forgotten would be new if it is sent again.
+    """
+    of_reports = select(func.count()).where(
+        _VERDICTS.c.study_instance_uid == study, _VERDICTS.c.source.in_(_REPORTS)
+    )
+    return connection.execute(of_reports).scalar_one() >= MOST_PER_STUDY
 
 
 def _studies_of(connection: Connection, verdict: Verdict) -> Sequence[str]:

@@ -71,15 +71,11 @@ class MessageFolder:
             yield self._folder / name
 
     def _take(self, path: Path) -> None:
-        content = _content(path)
-        if content is None:
-            self._refuse(path)
-            return
-        messages = split_messages(content)
+        messages = split_messages(_content(path)) or [b""]  # which is counted as unreadable
         faults = [self._intake.take(each).fault for each in messages]
         if Fault.INTERNAL in faults:  # the database cannot be written: again in the next round
             return
-        if not messages or any(faults):
+        if any(faults):
             self._refuse(path)
         else:
             path.unlink()
@@ -93,8 +89,8 @@ class MessageFolder:
             path.rename(refused / path.name)
 
 
-def _content(path: Path) -> bytes | None:
-    """What the file holds; None if it is too much. Raises OSError if it is no file any more.
+def _content(path: Path) -> bytes:
+    """What the file holds, nothing if it is too much; raises OSError if it is no file any more.
 
     Other users may write to the folder: what was a file a moment ago may be a link or a pipe now.
     """
@@ -103,4 +99,4 @@ def _content(path: Path) -> bytes | None:
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         content = file.read(LARGEST_FILE + 1)
     too_much = len(content) > LARGEST_FILE or content.count(b"MSH") > _MOST_MESSAGES
-    return None if too_much else content
+    return b"" if too_much else content

@@ -44,6 +44,7 @@ class Fault(Enum):
     VERSION = ("203", "Unsupported version id")
     UNKNOWN_KEY = ("204", "Unknown key identifier")
     DUPLICATE_KEY = ("205", "Duplicate key identifier")
+    LOCKED = ("206", "Application record locked")
     INTERNAL = ("207", "Application internal error")
 
 

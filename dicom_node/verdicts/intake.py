@@ -24,6 +24,7 @@ _FAULTS = {
     Fate.UNREADABLE: Fault.MISSING,
     Fate.UNKNOWN: Fault.UNKNOWN_KEY,
     Fate.AMBIGUOUS: Fault.DUPLICATE_KEY,
+    Fate.TOO_MANY: Fault.LOCKED,
 }
 
 log = structlog.get_logger()

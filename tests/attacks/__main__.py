@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attacks import door_and_file, films, machine
+from attacks import door_and_file, films, machine, reports
 from attacks.suite import suite
 from attacks.target import Outcome
 
@@ -19,7 +19,8 @@ ATTACKS: dict[str, Callable[[Path], Iterator[Outcome]]] = {
     each.__name__: each
     for each in (
         films.never_quiet, films.first_wins, films.joins_a_study, films.words,
-        *machine.ATTACKS, door_and_file.slow_page, door_and_file.hostile_reload, suite,
+        *machine.ATTACKS, door_and_file.slow_page, door_and_file.hostile_reload,
+        reports.poisoned_reports, suite,
     )
 }  # fmt: skip
 

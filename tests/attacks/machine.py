@@ -41,11 +41,11 @@ def bombs(folder: Path) -> Iterator[Outcome]:
             ds = film(BodyPartExamined="HAND")
             worker = node.pids()["worker-1"]
             content = make(ds)
-            before = _memory(worker)
+            before = peak_memory(worker)
             status = store_bytes(node.port, ds, content, syntax)
             becomes(lambda node=node, ds=ds: node.decision(ds) != "undecided", 60)  # type: ignore[misc]
             with suppress(OSError):  # the worker may have reached its limit and started again
-                before = _memory(worker) - before
+                before = peak_memory(worker) - before
             healthy = film(BodyPartExamined="HAND")
             store(node.port, healthy, calling="MODALITY")
             read = becomes(lambda node=node, ds=healthy: node.decision(ds) == "refused", 60)  # type: ignore[misc]
@@ -193,7 +193,7 @@ class _Dripping(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def _memory(pid: int) -> int:
+def peak_memory(pid: int) -> int:
     """The most memory that the process has held, MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):

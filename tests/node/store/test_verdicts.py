@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_unknown_studies_are_counted_and_stop_nothing(node: StoreHarness) -> Non
     tally = node.store.verdicts.add([_verdict(study="9.9"), _verdict()], unreadable=3)
     assert tally.as_json() == {
         "stored": 1, "same": 0, "unknown": 1, "ambiguous": 0, "unreadable": 3, "undecided": 0,
-        "preliminary": 0,
+        "preliminary": 0, "too_many": 0,
     }  # fmt: skip
     line = node.store.audit.tail(1)[0].event
     assert line.kind is AuditKind.VERDICTS_TAKEN
@@ -75,14 +76,22 @@ def test_an_accession_number_finds_its_study_unless_two_have_it(node: StoreHarne
     assert node.store.verdicts.current() == {"1.2": Finding.NORMAL}
 
 
-def test_a_flood_of_verdicts_keeps_the_newest(node: StoreHarness) -> None:
-    """Superseded verdicts leave; the audit log names them."""
+def test_a_flood_of_reports_on_a_study_is_refused_and_a_person_still_decides(
+    node: StoreHarness,
+) -> None:
+    """None is forgotten: the first one, sent again as if it were new, supersedes nothing."""
     node.receive()
-    node.store.verdicts.add([_verdict(days=day) for day in range(MOST_PER_STUDY + 5)])
-    rows = node.rows("verdicts")
-    assert len(rows) == MOST_PER_STUDY
-    assert min(row["given_at"] for row in rows) > (START + timedelta(days=4)).isoformat()
-    assert node.kinds().count(AuditKind.VERDICT_STORED) == MOST_PER_STUDY + 5
+    flood = [
+        replace(_verdict(days=day), source=Source.HL7, message_key=f"M{day}")
+        for day in range(MOST_PER_STUDY + 5)
+    ]
+    tally = node.store.verdicts.add(flood)
+    assert (tally.fates[Fate.STORED], tally.fates[Fate.TOO_MANY]) == (MOST_PER_STUDY, 5)
+    again = replace(flood[0], finding=Finding.COVID19, given_at=START + timedelta(days=99))
+    assert node.store.verdicts.add([again]).fates[Fate.SAME] == 1
+    assert node.kinds().count(AuditKind.VERDICT_STORED) == MOST_PER_STUDY
+    node.store.verdicts.add([_verdict(Finding.PNEUMONIA, days=100)])
+    assert node.store.verdicts.current() == {"1.2": Finding.PNEUMONIA}
 
 
 def test_verdicts_leave_with_their_study(node: StoreHarness) -> None:
