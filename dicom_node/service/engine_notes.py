@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from dicom_node.dicom.files import durable_write
-from dicom_node.domain.audit import AuditEvent, AuditKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -45,6 +44,8 @@ class EngineNotes:
 
     def fell_back(self, engine: str) -> None:
         """Note that an engine had no memory for a film, and that the processor reads instead."""
+        from dicom_node.domain.audit import AuditEvent, AuditKind  # late, as above
+
         reason = f"{engine} had no memory for a film"
         self.audit.append(
             AuditEvent(
