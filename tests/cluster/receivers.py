@@ -1,19 +1,23 @@
 """How much more two receivers of a cluster take than one, and what holds them up.
 
-    PYTHONPATH=.:tests python -m cluster.receivers
+    PYTHONPATH=.:tests python -m cluster.receivers [--cores SHARE]
 
 Films of 10 MB from four senders, all to one receiver and shared by two, in turn. Each film is
-synced to disk and its row committed to PostgreSQL before Success.
+synced to disk and its row committed to PostgreSQL before Success. `--cores` gives each receiver
+this share of a core and no more (root, control groups), as if it had a machine of its own: without
+it receivers, senders and PostgreSQL share the cores of this one.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +32,15 @@ from support.postgres import postgres
 _ROUNDS = 5
 _SENDERS, _EACH = 4, 3
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second of processor time
+_GROUPS = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")  # of version 1, of version 2
+_PERIOD = 10_000  # microseconds
 
 
 def main() -> int:
     """Measure, and print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cores", type=float, metavar="SHARE")
+    cores: float | None = parser.parse_args().cores
     what = Film(film(picture()))
     with ExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="receivers-")))
@@ -40,6 +49,9 @@ def main() -> int:
         both = [
             opened.enter_context(receivers.member(scratch, name, url)) for name in ("one", "two")
         ]
+        if cores is not None:
+            for receiver in both:
+                opened.enter_context(_confined(receiver.pid, cores))
         spent = {1: [0.0] * 0, 2: [0.0] * 0}
         processor = {1: [0.0] * 0, 2: [0.0] * 0}
         for _ in range(_ROUNDS):
@@ -65,8 +77,28 @@ def main() -> int:
     pairs = zip(spent[1], spent[2], strict=True)
     found["median of the paired ratios"] = round(statistics.median(a / b for a, b in pairs), 2)
     found["cores"], found["load"], found["disk"] = os.cpu_count(), os.getloadavg()[0], disk
+    found["cores of each receiver"] = cores
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0
+
+
+@contextmanager
+def _confined(pid: int, cores: float) -> Iterator[None]:
+    """Give a process this share of a core, in a control group of its own."""
+    root = next(each for each in _GROUPS if (each / "cgroup.procs").exists())
+    group, quota = root / f"receiver-{pid}", round(cores * _PERIOD)
+    group.mkdir()
+    try:
+        if (group / "cpu.max").exists():
+            (group / "cpu.max").write_text(f"{quota} {_PERIOD}")
+        else:
+            (group / "cpu.cfs_period_us").write_text(str(_PERIOD))
+            (group / "cpu.cfs_quota_us").write_text(str(quota))
+        (group / "cgroup.procs").write_text(str(pid))
+        yield
+        (root / "cgroup.procs").write_text(str(pid))
+    finally:
+        group.rmdir()
 
 
 def _processor_seconds(running: list[Receiver]) -> float:
