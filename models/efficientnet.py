@@ -34,9 +34,9 @@ _EPSILON, _MOMENTUM = 1e-3, 0.05
 
 
 class _Depthwise(nn.Conv2d):
-    """A filter for each channel; in float32 where autocast trains on a processor.
+    """A filter for each channel, in float32 where the rest learns in bfloat16 on a processor.
 
-    oneDNN takes five to ten times as long for the gradients of 5 x 5 filters in bfloat16.
+    oneDNN takes up to ten times as long for their gradients in bfloat16.
     """
 
     def forward(self, x: Tensor) -> Tensor:
