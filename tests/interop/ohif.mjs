@@ -56,6 +56,13 @@ async function again(times, action) {
   }
 }
 
+async function until(page, milliseconds, isReached) {
+  const end = Date.now() + milliseconds;
+  do {
+    await page.waitForTimeout(1000);
+  } while (!isReached(await page.evaluate(look)) && Date.now() < end);
+}
+
 async function openAgain(context, one) {
   for (let attempt = 1; ; attempt += 1) {
     const result = { attempt, ...await open(context, one) };
@@ -82,17 +89,19 @@ async function open(context, one) {
     await thumbnails.first().waitFor();
     const tour = page.getByText('Skip all').first(); // a first visit is guided around
     await tour.click({ timeout: 10_000 }).catch(() => {});
+    // a report that is opened while the first picture still loads is sometimes not drawn
+    await until(page, DRAWS_WITHIN, seen => seen.wrong || DRAWN.picture(seen));
     const thumbnail = thumbnails.filter({ hasText: new RegExp(`S:${one.number}(?!\\d)`) }).first();
     await again(4, async () => {
       await tour.click({ timeout: 500 }).catch(() => {});
       await thumbnail.scrollIntoViewIfNeeded({ timeout: 30_000 });
       await thumbnail.dblclick({ timeout: 30_000 });
     });
-    const until = Date.now() + (one.until === 'page' ? PAGE_SETTLES : DRAWS_WITHIN);
-    do {
-      await page.waitForTimeout(1000);
-      Object.assign(result, await page.evaluate(look));
-    } while (!result.wrong && !DRAWN[one.until](result) && Date.now() < until);
+    await until(
+      page,
+      one.until === 'page' ? PAGE_SETTLES : DRAWS_WITHIN,
+      seen => seen.wrong || DRAWN[one.until](seen),
+    );
     await page.waitForTimeout(3000); // what is still being drawn
     Object.assign(result, await page.evaluate(look));
   } catch (error) {
