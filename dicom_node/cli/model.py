@@ -39,8 +39,9 @@ def promote(
     """Put a candidate in use that read films as models.shadow and is better on verdict films.
 
     Refused if AUC, or the mean of sensitivity and specificity, may have fallen by more than 0.05
-    (lower end of the 95 % interval of the difference), if neither is shown to have risen (above 0),
-    if there are fewer than 30 verdicts of either kind, or if a file or card is missing.
+    (lower end of the 95 % interval of the difference) in stage 2 or 3, if none is shown to have
+    risen (above 0), if a stage with another network has fewer than 30 verdicts of either kind, or
+    if a file or card is missing.
     """
     from dicom_node.infer import CascadeReader, identity
     from dicom_node.service import promotion
@@ -64,8 +65,9 @@ def promote(
     if as_json:
         print_json({"version": candidate.version, "digest": candidate.digest, **found.as_json()})
         return
-    for name, change in found.changes().items():
-        print_line(f"{name:<12}{change or 'too few to say'}")
+    for stage, one in found.stages.items():
+        for name, change in one.changes().items():
+            print_line(f"{stage:<10} {name:<12}{change or 'too few to say'}")
     print_line(f"promoted   {candidate.version}, digest {candidate.digest[:12]}. {_SOON}")
 
 

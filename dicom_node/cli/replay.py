@@ -11,7 +11,7 @@ import typer
 
 from dicom_node.cli.render import ConfigOption, JsonOption, SinceOption, moment, print_json
 from dicom_node.cli.render import print_line as say
-from dicom_node.cli.shadow import print_comparison
+from dicom_node.cli.shadow import print_evidence
 from dicom_node.cli.studies import store_of
 from dicom_node.config import load
 from dicom_node.errors import NodeError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dicom_node.dicom.blobs import Blobs
-    from dicom_node.domain.paired import Comparison, Pair
+    from dicom_node.domain.evidence import Evidence, Pairs
     from dicom_node.domain.reading import ReadingSummary
     from dicom_node.pipeline import Pipeline
 
@@ -50,7 +50,7 @@ def replay(
     Films that the networks may have learned from are left out, and those refused at the time.
     """
     from dicom_node.domain.clock import utc_now
-    from dicom_node.domain.paired import compare
+    from dicom_node.domain.evidence import weigh
     from dicom_node.infer import CascadeReader
     from dicom_node.log import configure
     from dicom_node.pipeline import Pipeline
@@ -70,7 +70,7 @@ def replay(
     both = zip(films, outcomes, strict=True)
     read = [(film, reading) for film, reading in both if not isinstance(reading, str)]
     pairs = paired(read, store.verdicts.current())
-    found = compare(pairs)
+    found = weigh(pairs)
     counts = {"read": len(read)} | {name: outcomes.count(name) for name in ("refused", "failed")}
     report = {"model": reader.identity.version, "films": counts}
     if out is not None:
@@ -104,25 +104,26 @@ def _scores(
             yield outcome.reading or "refused"
 
 
-def _write(out: Path, pairs: Sequence[Pair], report: dict[str, Any]) -> None:
+def _write(out: Path, pairs: Pairs, report: dict[str, Any]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with (out / "studies.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["study_instance_uid", "used", "used_positive", "other",
+            table.writerow(["study_instance_uid", "stage", "used", "used_positive", "other",
                             "other_positive", "ill"])  # fmt: skip
             table.writerows(
-                [pair.study_instance_uid, pair.used.probability, pair.used.positive,
+                [pair.study_instance_uid, stage, pair.used.probability, pair.used.positive,
                  pair.other.probability, pair.other.positive, "" if pair.ill is None else pair.ill]
-                for pair in pairs
+                for stage, found in (("pneumonia", pairs.pneumonia), ("covid19", pairs.covid19))
+                for pair in found
             )  # fmt: skip
         (out / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise NodeError(f"{out} cannot be written: {error.strerror}") from error
 
 
-def _print(report: dict[str, Any], found: Comparison) -> None:
+def _print(report: dict[str, Any], found: Evidence) -> None:
     films = report["films"]
     say(f"replayed   {films['read']} films with {report['model']}; {films['refused']} refused, "
         f"{films['failed']} failed")  # fmt: skip
-    print_comparison(found)
+    print_evidence(found)

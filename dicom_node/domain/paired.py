@@ -1,7 +1,7 @@
 """Two model versions on the same studies: which decisions differ, and which version is better.
 
-A study is counted once, with the highest score of its films. What is compared is stage 2's
-decision, pneumonia or not, with the verdict of a radiologist where there is one.
+A study is counted once, with the highest score of its films. What is compared is the decision of
+one stage, with the verdict of a radiologist where there is one.
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 #: Fewer ill or fewer well studies than this say too little about sensitivity or specificity.
 LEAST = 30
-#: A candidate is not worse if both intervals stay above minus this: AUC, and the mean of
-#: sensitivity and specificity. It has gained if one of them stays above 0.
-MARGIN = 0.05
 
 _Z = NormalDist().inv_cdf(0.975)
 _Floats: TypeAlias = NDArray[np.float64]
@@ -48,9 +45,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What one version made of a study."""
+    """What one stage of one version made of a study."""
 
-    probability: float  # of pneumonia, in [0, 1]
+    probability: float  # in [0, 1]
     positive: bool
     seconds: float  # wall time of all its films
 
@@ -62,7 +59,7 @@ class Pair:
     study_instance_uid: str
     used: Score
     other: Score
-    ill: bool | None  # the verdict; None: there is none
+    ill: bool | None  # whether the stage should be positive; None: no verdict says
 
     @property
     def differs(self) -> bool:
@@ -173,36 +170,6 @@ def compare(pairs: Sequence[Pair]) -> Comparison:
         if pairs
         else None,
     )
-
-
-def objections(found: Comparison) -> list[str]:
-    """Why the other version must not replace the one in use; empty if nothing speaks against it.
-
-    It must be shown to be better by AUC or by the mean of sensitivity and specificity, and worse by
-    neither.
-    """
-    if not found.is_enough:
-        return [
-            f"too few to say: {found.ill} ill and {found.well} well studies with a verdict, at "
-            f"least {LEAST} of each are needed"
-        ]
-    figures = [
-        (name, change)
-        for name, change in (
-            ("AUC", found.auc),
-            ("the mean of sensitivity and specificity", found.balanced),
-        )
-        if change is not None
-    ]
-    worse = [
-        f"{name} may fall by more than {MARGIN}: {change}"
-        for name, change in figures
-        if change.low < -MARGIN
-    ]
-    if not worse and all(change.low <= 0 for _, change in figures):
-        shown = "; ".join(f"{name} {change}" for name, change in figures)
-        return [f"no gain was shown: {shown}"]
-    return worse
 
 
 def _auc(ill: Sequence[Pair], well: Sequence[Pair]) -> Change:

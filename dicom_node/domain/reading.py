@@ -90,6 +90,10 @@ class ReadingSummary:
         """Version and digests: scores of other networks are not comparable."""
         return self.model_version, tuple(sorted(self.model_digests.items()))
 
+    def of(self, stage: Stage) -> StageSummary | None:
+        """What one stage said; None if it did not run."""
+        return self.pneumonia if stage == "pneumonia" else self.covid19
+
     def as_json(self) -> dict[str, object]:
         """The summary in plain JSON values."""
         return {

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dicom_node.domain.reading import Stage
 
 #: Reports on one study that become verdicts; more are a fault of the sender, and refused.
 MOST_PER_STUDY = 50
@@ -31,6 +35,10 @@ class Finding(StrEnum):
     def covid19(self) -> bool | None:
         """Whether stage 3 should be positive; None unless the verdict is a pneumonia."""
         return self is Finding.COVID19 if self.pneumonia else None
+
+    def is_ill(self, stage: Stage) -> bool | None:
+        """Whether a stage should be positive; None if the verdict does not say."""
+        return self.pneumonia if stage == "pneumonia" else self.covid19
 
 
 class Source(StrEnum):

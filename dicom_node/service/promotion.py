@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from dicom_node.domain.paired import Candidate, compare, objections
+from dicom_node.domain.evidence import objections, weigh
+from dicom_node.domain.paired import Candidate
 from dicom_node.errors import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dicom_node.config import Config, ModelsConfig
-    from dicom_node.domain.paired import Comparison
+    from dicom_node.domain.evidence import Evidence
     from dicom_node.store.promotions import Promotion
     from dicom_node.store.store import Store
     from models.reading import ModelIdentity
@@ -54,14 +55,14 @@ def watch(in_use: Callable[[], object], stop: Callable[[], None]) -> None:
                 return
 
 
-def evidence(store: Store, candidate: ModelIdentity) -> Comparison:
+def evidence(store: Store, candidate: ModelIdentity) -> Evidence:
     """The candidate against the version in use, on films that it has not learned from."""
     known = Candidate(
         version=candidate.version,
         digest=candidate.digest,
         learned_before=candidate.learned_before,
     )
-    return compare(store.shadow.pairs(known, store.verdicts.current()))
+    return weigh(store.shadow.pairs(known, store.verdicts.current()))
 
 
 def refuse_unfit(candidate: ModelIdentity, config: Config, used: Promotion | None) -> None:
@@ -93,7 +94,7 @@ class Offered:
 
 def promote(
     store: Store, data_dir: Path, offered: Offered, *, user: str, even_so: str | None
-) -> Comparison:
+) -> Evidence:
     """Copy the candidate into the data folder and put it in use.
 
     Raises
@@ -144,8 +145,9 @@ def _copy(offered: Offered, target: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _kept(found: Comparison) -> dict[str, Any]:
-    """The comparison without its studies: they would outlive their removal."""
-    return {
-        name: value for name, value in found.as_json().items() if name != "differ"
-    } | {"decided_differently": len(found.differ)}  # fmt: skip
+def _kept(found: Evidence) -> dict[str, Any]:
+    """The comparisons without their studies: they would outlive their removal."""
+    kept = found.as_json()
+    for one in (kept, kept["covid19"]):
+        one["decided_differently"] = len(one.pop("differ"))
+    return kept

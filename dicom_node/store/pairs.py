@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import select
 
 from dicom_node.domain.conflicts import PatientKey
+from dicom_node.domain.evidence import Pairs
 from dicom_node.domain.paired import Candidate, Pair, Score
 from dicom_node.domain.reading import ReadingSummary
 from dicom_node.store import schema
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Select
 
+    from dicom_node.domain.reading import Stage
     from dicom_node.domain.verdicts import Finding
 
 _FILMS, _READINGS, _STUDIES = schema.instances, schema.readings, schema.studies
 _SHADOW = schema.shadow_readings
 Row: TypeAlias = dict[str, Any]  # of `with_readings`
+_STAGES: tuple[Stage, ...] = ("pneumonia", "covid19")
 _NETWORK_SECONDS = ("lungs", "pneumonia", "covid19", "explain")
 
 
@@ -32,7 +35,7 @@ def shadow_pairs(
     candidate: Candidate,
     verdicts: Mapping[str, Finding],
     since: datetime | None,
-) -> list[Pair]:
+) -> Pairs:
     """The studies that both the version in use and a candidate have read."""
     query = (
         with_readings(since)
@@ -56,38 +59,53 @@ def new_films(engine: Engine, query: Select[Any], learned_before: date | None) -
     return [dict(row) for row in rows if _is_new(row, learned_before, known)]
 
 
-def paired(
-    both: Sequence[tuple[Row, ReadingSummary]], verdicts: Mapping[str, Finding]
-) -> list[Pair]:
-    """Films with the other version's readings -> studies, by the version of the latest reading."""
+def paired(both: Sequence[tuple[Row, ReadingSummary]], verdicts: Mapping[str, Finding]) -> Pairs:
+    """Films with the other version's readings -> studies, by the version of the latest reading.
+
+    Stage 3 has the studies of a film on which that of both versions ran.
+    """
     if not both:
-        return []
-    newest = _used(max((film for film, _ in both), key=lambda film: film["read_at"])).networks
+        return Pairs()
+    newest = _used(max((film for film, _ in both), key=lambda film: film["read_at"]))
     studies: defaultdict[str, list[tuple[ReadingSummary, ReadingSummary]]] = defaultdict(list)
     for film, other in both:
-        if _used(film).networks == newest:
+        if _used(film).networks == newest.networks:
             studies[film["study_instance_uid"]].append((_used(film), other))
-    return [
-        Pair(
-            study_instance_uid=study,
-            used=_score([used for used, _ in readings]),
-            other=_score([other for _, other in readings]),
-            ill=verdicts[study].pneumonia if study in verdicts else None,
-        )
-        for study, readings in sorted(studies.items())
-    ]
+    changed = [stage for stage in _STAGES if newest.model_digests.get(stage)
+               != both[-1][1].model_digests.get(stage)]  # fmt: skip
+    return Pairs(
+        pneumonia=_pairs("pneumonia", studies, verdicts),
+        covid19=_pairs("covid19", studies, verdicts),
+        changed=frozenset(changed or ["pneumonia"]),
+    )
 
 
 def _used(film: Row) -> ReadingSummary:
     return ReadingSummary.from_json(film["used"])
 
 
-def _score(films: Sequence[ReadingSummary]) -> Score:
+def _pairs(
+    stage: Stage,
+    studies: Mapping[str, Sequence[tuple[ReadingSummary, ReadingSummary]]],
+    verdicts: Mapping[str, Finding],
+) -> list[Pair]:
+    """Studies with a film on which the stage of both versions ran."""
+    found = []
+    for study, readings in sorted(studies.items()):
+        ran = [both for both in readings if all(each.of(stage) for each in both)]
+        if ran:
+            used, other = (_score([both[i] for both in ran], stage) for i in (0, 1))
+            ill = verdicts[study].is_ill(stage) if study in verdicts else None
+            found.append(Pair(study_instance_uid=study, used=used, other=other, ill=ill))
+    return found
+
+
+def _score(films: Sequence[ReadingSummary], stage: Stage) -> Score:
     """A study's score: that of the film with the highest one."""
-    worst = max(films, key=lambda film: film.pneumonia.probability)
+    said = [found for film in films if (found := film.of(stage)) is not None]
     return Score(
-        probability=worst.pneumonia.probability,
-        positive=any(film.pneumonia.positive for film in films),
+        probability=max(each.probability for each in said),
+        positive=any(each.positive for each in said),
         seconds=sum(film.seconds.get(name, 0.0) for film in films for name in _NETWORK_SECONDS),
     )
 

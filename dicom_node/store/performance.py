@@ -51,7 +51,7 @@ def cases(
     newest = max(films, key=lambda each: each[0]["read_at"])[1].networks
     studies: defaultdict[str, list[tuple[RowMapping, StageSummary]]] = defaultdict(list)
     for film, summary in films:
-        said = summary.pneumonia if stage == "pneumonia" else summary.covid19
+        said = summary.of(stage)
         if summary.networks == newest and said is not None:
             studies[film["study_instance_uid"]].append((film, said))
     groups: defaultdict[str, list[Case]] = defaultdict(list)
@@ -98,13 +98,10 @@ def _case(
     finding: Finding | None,
     stage: Stage,
 ) -> Case:
-    ill = None
-    if finding is not None:
-        ill = finding.pneumonia if stage == "pneumonia" else finding.covid19
     return Case(
         patient=PatientKey.number_in(read[0][0]["patient_key"]) or study,
         probability=max(said.probability for _, said in read),
         positive=any(said.positive for _, said in read),
-        ill=ill,
+        ill=None if finding is None else finding.is_ill(stage),
         study=study,
     )

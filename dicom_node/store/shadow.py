@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine, Select
 
-    from dicom_node.domain.paired import Pair
+    from dicom_node.domain.evidence import Pairs
     from dicom_node.domain.values import FilmOutcome, Instance
     from dicom_node.domain.verdicts import Finding
     from dicom_node.ports import Clock
@@ -152,7 +152,7 @@ class ShadowTable:
         candidate: Candidate,
         verdicts: Mapping[str, Finding],
         since: datetime | None = None,
-    ) -> list[Pair]:
+    ) -> Pairs:
         """The studies that both the version in use and a candidate have read.
 
         Only readings by the version in use count, that of the latest reading. Studies the candidate

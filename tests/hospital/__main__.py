@@ -30,7 +30,7 @@ from dicom_node.config import FolderDestination, ModelsConfig, load
 from dicom_node.infer import identity
 from models import registry
 from train.adapt import candidate, site_films
-from train.adapt.learn import NothingLearned
+from train.adapt.sight import see
 
 _SETTINGS: dict[str, Any] = {
     "gate": {"min_age_years": 0},
@@ -141,8 +141,9 @@ def learn(node: RunningNode, data: Path, out: Path) -> None:
 
 
 def kept_public(card: Path) -> float:
-    """How much the AUC on public films changed."""
-    return float(json.loads(card.read_text(encoding="utf-8"))["public"]["auc"]["difference"])
+    """How much stage 2's AUC on public films changed."""
+    stages = json.loads(card.read_text(encoding="utf-8"))["stages"]
+    return float(stages["pneumonia"]["public"]["auc"]["difference"])
 
 
 def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path | None:
@@ -157,7 +158,7 @@ def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path | None:
     base = site_films.base_of(config)
     cascade = registry.load(base)
     films, first = site_films.split(site_films.export(config, cascade, adapted / "films"))
-    places = candidate.see(cascade, [film.path for film in films])
+    places = see(cascade, "pneumonia", [film.path for film in films])
     for deal in range(1, _DEALS + 1):
         labels = [film.label for film in films]
         random.Random(deal).shuffle(labels)
@@ -168,7 +169,7 @@ def shuffled(node: RunningNode, adapted: Path, out: Path) -> Path | None:
         site = candidate.Site(films=dealt, places=places, first_day=first)
         try:
             candidate.make(base, cascade, site, out / "candidate")
-        except NothingLearned as error:
+        except candidate.NothingTaught as error:
             say(f"shuffled verdicts, deal {deal}", str(error))
         else:
             say(f"shuffled verdicts, deal {deal}", "a candidate was written")

@@ -11,10 +11,10 @@ import torch
 from support.fake_networks import write_models
 from torch import Tensor
 
-from dicom_node.domain.paired import Comparison, Pair, Score, compare, objections
+from dicom_node.domain.evidence import Evidence, Pairs, objections, weigh
+from dicom_node.domain.paired import Pair, Score
 from models import registry
 from train.adapt.learn import Lesson, NothingLearned, Taught, learn
-from train.adapt.replay_set import ReplaySet
 from train.adapt.tail import Tail
 
 FILMS, CHANNELS = 300, 432
@@ -29,20 +29,20 @@ class Site:
     used: Tail  # the version in use
     places: Tensor  # (films, places, channels)
     ill: Tensor  # (films,)
-    replay: ReplaySet
+    replay: Tensor  # places of public films
 
     def taught(self, ill: Tensor) -> Tail:
         """What is learned from these verdicts of the first months."""
         train, val = (Taught(places=self.places[part], ill=ill[part]) for part in (TRAIN, VAL))
         return learn(self.used, train, val, self.replay, LESSON)
 
-    def in_shadow(self, other: Tail) -> Comparison:
+    def in_shadow(self, other: Tail) -> Evidence:
         """Both versions on the newest films, each with the median as its threshold."""
         used, new = (_scores(tail.all(self.places)[0]) for tail in (self.used, other))
-        return compare([
+        return weigh(Pairs(pneumonia=[
             Pair(study_instance_uid=f"1.{i}", used=used[i], other=new[i], ill=bool(self.ill[i]))
             for i in range(VAL.stop, FILMS)
-        ])  # fmt: skip
+        ]))  # fmt: skip
 
 
 def _scores(logits: Tensor) -> list[Score]:
@@ -62,15 +62,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     known, _ = used.all(places)
     ill = known + 0.5 * known.std() * torch.randn(FILMS, generator=draw) > known.median()
     places[:, :, :20] += torch.where(ill, 0.5, -0.5)[:, None, None]
-    replay = ReplaySet(places=torch.randn(8, 2, CHANNELS, generator=draw), ill=torch.ones(8) > 0)
+    replay = torch.randn(8, 2, CHANNELS, generator=draw)
     return Site(used=used, places=places, ill=ill, replay=replay)
 
 
 def test_a_version_that_learned_from_the_verdicts_may_be_promoted(site: Site) -> None:
     """It is better on the newest films, and nothing speaks against it."""
     found = site.in_shadow(site.taught(site.ill))
-    assert found.auc is not None
-    assert found.auc.low > 0
+    auc = found.stages["pneumonia"].auc
+    assert auc is not None
+    assert auc.low > 0
     assert objections(found) == []
 
 

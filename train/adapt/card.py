@@ -1,18 +1,22 @@
-"""The card of a site's own stage 2, and what is added to the gate's."""
+"""The cards of a site's own stages, and what is added to those of networks that stay."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dicom_node.domain.paired import LEAST
 
 if TYPE_CHECKING:
     from dicom_node.domain.paired import Comparison
+    from dicom_node.domain.reading import Stage
     from models.manifest import Manifest
     from train.adapt.candidate import Site
     from train.adapt.learn import Lesson
+    from train.adapt.teach import Outcome
 
 GATE = """
 ## At this site
@@ -21,16 +25,35 @@ The network and all limits but one are those of the version above. The distance 
 this site's own training films in the new stage 2's features; its limit is {limit}.
 """
 
+_KEPT = """
+## At this site
+
+In version {version} this network stays as it was: {why}
+"""
+_NEW_INPUT = """
+It sees the film times the heatmap of the new stage 2. Both versions on the same films:
+
+{rows}
+"""
+
+_TITLES: Mapping[Stage, str] = {
+    "pneumonia": "Stage 2: pneumonia",
+    "covid19": "Stage 3: COVID-19 or another pneumonia",
+}
+_INPUTS: Mapping[Stage, str] = {
+    "pneumonia": "Stage 1, before it, is as it was.",
+    "covid19": "It sees the film times the heatmap of this version's stage 2.",
+}
+
 _CARD = """\
-# Stage 2: pneumonia, taught by one site
+# {title}, taught by one site
 
 Written by `python -m train adapt`; do not edit.
 
 ## Model details
 
 The network of {base}, of which only the last block and layer learned: {lesson}. Eq. 2 distilled
-the old decision on a replay set of public films' features. Stages 1 and 3 are as they were; stage 3
-sees the film times this network's heatmap, which has changed, and was not measured again.
+the old decision on a replay set of public films' features. {input}
 
 Version {version}, weights SHA-256 `{sha256}`.
 
@@ -64,8 +87,6 @@ Threshold {threshold}, temperature {temperature}, bias {bias}, from the site's v
 
 ## Quantitative analyses
 
-| films | figure | before -> after |
-|---|---|---|
 {rows}
 
 ## Caveats
@@ -77,32 +98,40 @@ new films: `dicom-node model promote`.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
-    """What taught, in words."""
+class Measured:
+    """Both versions of a stage compared on the site's newest films, and on public ones."""
 
-    lesson: str
-    counts: dict[str, str]  # split -> films
+    here: Comparison
+    public: Comparison | None = None  # None: not measured
+    sources: Sequence[str] = ()  # of the public films
 
-    @classmethod
-    def of(cls, site: Site, lesson: Lesson) -> Learned:
-        """Count the site's films."""
-        kinds = Counter((film.split, film.label) for film in site.films)
-        return cls(
-            lesson=f"{lesson.steps} batches of {lesson.batch} films, seed {lesson.seed}",
-            counts={
-                split: ", ".join(
-                    f"{label} {count}" for (name, label), count in sorted(kinds.items())
-                    if name == split
-                )
-                for split in ("train", "val", "test")
-            },
-        )  # fmt: skip
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "here": self.here.as_json(),
+            "public": self.public.as_json() if self.public else None,
+        }
+
+    def rows(self) -> str:
+        """A table in Markdown."""
+        rows = ["| films | figure | before -> after |", "|---|---|---|"]
+        rows += _rows("this site, newest months", self.here)
+        if self.public:
+            rows += _rows(f"public ({', '.join(self.sources)}), test", self.public)
+        else:
+            rows += ["| public | not measured: no `--data` | |"]
+        return "\n".join(rows)
 
 
-def text(
-    manifest: Manifest, site: Site, here: Comparison, there: Comparison | None, learned: Learned
-) -> str:
-    """Return the card of stage 2 as Markdown.
+def write(
+    manifest: Manifest,
+    site: Site,
+    outcomes: Mapping[Stage, Outcome],
+    measured: Mapping[Stage, Measured],
+    lesson: Lesson,
+    out: Path,
+) -> None:
+    """Write the card of each stage that learned, and add to that of one that stays.
 
     Parameters
     ----------
@@ -110,19 +139,35 @@ def text(
         Of the candidate.
     site
         The site's films.
-    here, there
-        Both versions compared on the site's newest films, and on public ones if there are any.
-    learned
-        What taught.
+    outcomes, measured
+        What became of each stage, and how it compares.
+    lesson
+        How the stages learned.
+    out
+        Models directory with the cards of the version that taught.
     """
-    entry = manifest.networks.pneumonia
-    rows = _rows("this site, newest months", here)
-    rows += _rows("public (NIH, quex), test", there) if there else [
-        "| public | not measured: no `--data` | |"
-    ]  # fmt: skip
+    entries = manifest.networks.entries()
+    for stage, outcome in outcomes.items():
+        path = out / entries[stage].card
+        if outcome.kept:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(_KEPT.format(version=manifest.version, why=outcome.kept))
+                if stage == "covid19":
+                    file.write(_NEW_INPUT.format(rows=measured[stage].rows()))
+        else:
+            path.write_text(_card(manifest, site, stage, measured[stage], lesson), encoding="utf-8")
+
+
+def _card(
+    manifest: Manifest, site: Site, stage: Stage, measured: Measured, lesson: Lesson
+) -> str:  # fmt: skip
+    networks = manifest.networks
+    entry = networks.pneumonia if stage == "pneumonia" else networks.covid19
     return _CARD.format(
+        title=_TITLES[stage],
+        input=_INPUTS[stage],
         base=manifest.version.split("+")[0],
-        lesson=learned.lesson,
+        lesson=f"{lesson.steps} batches of {lesson.batch} films, seed {lesson.seed}",
         version=manifest.version,
         sha256=entry.sha256,
         licence=entry.licence,
@@ -131,13 +176,26 @@ def text(
         temperature=entry.temperature,
         bias=entry.bias,
         first=site.first_day,
-        rows="\n".join(rows),
-        **learned.counts,
+        rows=measured.rows(),
+        **_counts(site, stage),
     )
+
+
+def _counts(site: Site, stage: Stage) -> dict[str, str]:
+    """Split -> its films that concern the stage, in words."""
+    kinds = Counter(
+        (film.split, film.label) for film in site.films if film.is_ill(stage) is not None
+    )
+    return {
+        split: ", ".join(
+            f"{label} {count}" for (name, label), count in sorted(kinds.items()) if name == split
+        )
+        for split in ("train", "val", "test")
+    }
 
 
 def _rows(films: str, found: Comparison) -> list[str]:
     return [
-        f"| {films}: {found.ill} ill, {found.well} well | {name} | {change or 'too few to say'} |"
+        f"| {films}: {found.ill} ill, {found.well} others | {name} | {change or 'too few to say'} |"
         for name, change in found.changes().items()
     ]

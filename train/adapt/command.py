@@ -12,7 +12,7 @@ from dicom_node.config import load
 from dicom_node.errors import NodeError
 from models import registry
 from train.adapt import candidate, replay_set, site_films
-from train.adapt.learn import NothingLearned
+from train.adapt.sight import see
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +31,9 @@ def adapt(
 ) -> None:
     """Teach the version in use by the node's verdicts; write a candidate to OUT/candidate.
 
-    Only the last block and layer of stage 2 learn. The newest months are the test. Fewer than a
-    hundred films with a verdict, none of a kind, or no gain on the validation films end with status
-    1 and no candidate.
+    Only the last block and layer of stages 2 and 3 learn. The newest months are the test. A stage
+    with fewer than a hundred films, none of a kind, or no gain on the validation films stays as it
+    is; if both do, the command ends with status 1 and writes no candidate.
     """
     torch.set_num_threads(threads)
     config = load(from_node)
@@ -43,13 +43,16 @@ def adapt(
         copies = site_films.export(config, cascade, out / "films")
         films, first = site_films.split(copies)
         site_films.write_table(films, out / "films" / "films.csv")
-        places = candidate.see(cascade, [film.path for film in films])
+        places = see(cascade, "pneumonia", [film.path for film in films])
         site = candidate.Site(films=films, places=places, first_day=first)
         result = candidate.make(base, cascade, site, out / "candidate", public=data)
-    except (NodeError, site_films.TooFew, replay_set.NoReplaySet, NothingLearned) as error:
+    except (NodeError, site_films.TooFew, candidate.NothingTaught) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo((out / "candidate" / "adapt.json").read_text(encoding="utf-8"))
+    for stage, found in result["stages"].items():
+        if found["kept"]:
+            typer.echo(f"{stage} stays as it is: {found['kept']}", err=True)
     typer.echo(f"written: {out / 'candidate'}, version {result['version']}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""Eq. 2 on the last block: the site's films teach, the replay set keeps what was known."""
+"""Eq. 2 on a stage's last block: the site's films teach, the replay set keeps what was known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from train.adapt.replay_set import ReplaySet
 from train.adapt.tail import Tail
 from train.data.sampler import even_draw
 from train.evaluation import metrics
@@ -46,7 +45,7 @@ class NothingLearned(Exception):
     """No step was better on the validation films than the version that teaches."""
 
 
-def learn(teacher: Tail, train: Taught, val: Taught, replay: ReplaySet, lesson: Lesson) -> Tail:
+def learn(teacher: Tail, train: Taught, val: Taught, replay: Tensor, lesson: Lesson) -> Tail:
     """Teach a tail by paper eq. 2: the site's films are new, the replay set is D_o.
 
     The teacher's own answers to the replay set are what eq. 2 distils; the same places are shown
@@ -59,7 +58,7 @@ def learn(teacher: Tail, train: Taught, val: Taught, replay: ReplaySet, lesson: 
     train, val
         The site's films; both splits have ill films and others.
     replay
-        Places of public films.
+        Places of public films, (N, places, channels).
     lesson
         How long and how hard.
 
@@ -97,7 +96,7 @@ def learn(teacher: Tail, train: Taught, val: Taught, replay: ReplaySet, lesson: 
     if best is None:
         raise NothingLearned(
             "the site's validation films are read no better than by the version that teaches (AUC "
-            f"{best_score:.3f}): are the verdicts right? No candidate was written."
+            f"{best_score:.3f}): are the verdicts right?"
         )
     return best
 
@@ -107,14 +106,14 @@ def _loss(  # noqa: PLR0913 - what eq. 2 takes
     teacher: Tail,
     train: Taught,
     sides: list[list[int]],
-    replay: ReplaySet,
+    replay: Tensor,
     lesson: Lesson,
     generator: torch.Generator,
 ) -> Tensor:
     chosen = even_draw(sides, lesson.batch, generator)
     some = torch.randperm(train.places.shape[1], generator=generator)[: lesson.places]
-    old = torch.randint(len(replay.places), (lesson.batch,), generator=generator)
-    shown, kept = train.places[chosen][:, some].float(), replay.places[old]
+    old = torch.randint(len(replay), (lesson.batch,), generator=generator)
+    shown, kept = train.places[chosen][:, some].float(), replay[old]
     logits = torch.cat([student(shown), student(kept)])
     with torch.no_grad():
         known = teacher(kept)

@@ -1,4 +1,4 @@
-"""What the shipped network made of public films: a few places of each, so that none is forgotten.
+"""What the shipped networks made of public films: a few places of each, so that none is forgotten.
 
 It holds numbers, and no film can be made of them: a place is 432 numbers for a square of 16 x 16
 pixels, and of a film's 256 places eight are kept.
@@ -6,7 +6,7 @@ pixels, and of a film's 256 places eight are kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +15,25 @@ from pydantic import BaseModel
 from rich.progress import track
 from torch import Tensor
 
+from dicom_node.domain.reading import Stage
 from models import registry
 from models.cascade import Cascade
 from models.reading import ModelIdentity
 from train.adapt import tail
-from train.data.films import NORMAL, load_pixels, read_films
+from train.adapt.sight import look, network_of
+from train.data.films import NORMAL, Film, load_pixels, read_films
 from train.data.sampler import spread_kinds
 from train.files import replacing
 
 NAME = "replay.npz"
-_SOURCES = ("nih", "quex")  # what stage 2 learned from
-_FILMS = 24  # of each source and label
+#: What each stage learned from.
+SOURCES: dict[Stage, tuple[str, ...]] = {
+    "pneumonia": ("nih", "quex"),
+    "covid19": ("nih", "quex", "ieee8023", "bimcv", "hannover"),
+}
+_FILMS: dict[Stage, int] = {"pneumonia": 24, "covid19": 12}  # of each source and label
 _PLACES = 8  # of each film
-_LEVELS = 127
+_LEVELS = 31  # on either side of zero; the file is a third smaller than with 127
 _SEED = 20260101  # of the places
 
 
@@ -39,27 +45,18 @@ class Origin(BaseModel):
     """Which networks made a replay set, and with which command."""
 
     version: str
-    lungs: str  # SHA-256 of the weights, hex
-    pneumonia: str
-    films: int
+    digests: dict[str, str]  # network -> SHA-256 of the weights, hex
+    films: dict[Stage, int]
     command: str
 
     @classmethod
-    def of(cls, networks: ModelIdentity, films: int) -> Origin:
+    def of(cls, networks: ModelIdentity, films: dict[Stage, int]) -> Origin:
         """Of these networks."""
+        digests = {name: networks.digests[name] for name in ("lungs", "pneumonia", "covid19")}
         return cls(
-            version=networks.version, lungs=networks.digests["lungs"],
-            pneumonia=networks.digests["pneumonia"], films=films,
+            version=networks.version, digests=digests, films=films,
             command="python -m train replay-set",
         )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplaySet:
-    """Places of public films, (N, 8, C), and which of the films show pneumonia, (N,)."""
-
-    places: Tensor
-    ill: Tensor
 
 
 def make(cascade: Cascade, data: Path, into: Path) -> Path:
@@ -77,29 +74,44 @@ def make(cascade: Cascade, data: Path, into: Path) -> Path:
     Returns
     -------
     Path
-        ``into/replay.npz``: places in 8 bits, their scales, which films are ill, the digest of the
-        weights before the tail, and `Origin`.
+        ``into/replay.npz``: of each stage the places in 8 bits, their scales, and the digest of the
+        weights before the tail; and `Origin`.
     """
-    known = [f for f in read_films(data, ("train",)) if f.source in _SOURCES]
-    films = spread_kinds(known, _FILMS)
+    parts, counts = {}, {}
+    for stage in SOURCES:
+        films = chosen(data, "train", stage, _FILMS[stage])
+        counts[stage] = len(films)
+        places, scale = _rounded(_some_places(cascade, stage, films))
+        parts[f"{stage}_places"], parts[f"{stage}_scale"] = places.numpy(), scale.numpy()
+        parts[f"{stage}_front"] = np.array(tail.front_digest(network_of(cascade, stage)))
+    parts["origin"] = np.array(Origin.of(cascade.identity, counts).model_dump_json())
+    with replacing(into / NAME) as part, part.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **parts)
+    return into / NAME
+
+
+def chosen(data: Path, split: str, stage: Stage, most: int) -> list[Film]:
+    """Public films that a stage knows, at most so many of each source and label."""
+    films = [film for film in read_films(data, (split,)) if film.source in SOURCES[stage]]
+    if stage == "covid19":
+        films = [film for film in films if film.label != NORMAL]
+    return spread_kinds(films, most)
+
+
+def _some_places(cascade: Cascade, stage: Stage, films: Sequence[Film]) -> Tensor:
+    """A few places of each film, (N, places, channels)."""
     generator = torch.Generator().manual_seed(_SEED)
     rows = []
-    for film in track(films, "replay set"):
-        seen = tail.places(cascade.pneumonia, cascade.mask(load_pixels(film.path)).masked)[0]
-        some = torch.randperm(len(seen), generator=generator)[:_PLACES]
-        rows.append(seen[some])
-    places = torch.stack(rows)
+    for film in track(films, f"replay set, {stage}"):
+        seen = look(cascade, stage, load_pixels(film.path))
+        rows.append(seen[torch.randperm(len(seen), generator=generator)[:_PLACES]])
+    return torch.stack(rows)
+
+
+def _rounded(places: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers, and the scale of each channel."""
     scale = places.abs().amax(dim=(0, 1)).clamp(min=1e-6) / _LEVELS
-    with replacing(into / NAME) as part, part.open("wb") as file:
-        np.savez_compressed(
-            file,
-            places=(places / scale).round().to(torch.int8).numpy(),
-            scale=scale.half().numpy(),
-            ill=np.array([film.label != NORMAL for film in films]),
-            front=np.array(tail.front_digest(cascade.pneumonia)),
-            origin=np.array(Origin.of(cascade.identity, len(films)).model_dump_json()),
-        )
-    return into / NAME
+    return (places / scale).round().to(torch.int8), scale.half()
 
 
 def origin(path: Path) -> Origin:
@@ -108,24 +120,28 @@ def origin(path: Path) -> Origin:
         return Origin.model_validate_json(str(kept["origin"]))
 
 
-def read(directory: Path, cascade: Cascade) -> ReplaySet:
-    """Read the replay set of a models directory, or the shipped one that fits its weights.
+def read(directory: Path, cascade: Cascade, stage: Stage) -> Tensor:
+    """Read a stage's replay set of a models directory, or the shipped one that fits its weights.
+
+    Returns
+    -------
+    Tensor
+        Places of public films, (N, 8, channels) float32.
 
     Raises
     ------
     NoReplaySet
         None was made from a network whose first layers are these.
     """
-    wanted = tail.front_digest(cascade.pneumonia)
+    wanted = tail.front_digest(network_of(cascade, stage))
     for folder in (directory, *registry.SHIPPED.values()):
         path = folder / NAME
         if not path.exists():
             continue
         with np.load(path, allow_pickle=False) as kept:
-            if str(kept["front"]) == wanted:
-                places = torch.from_numpy(kept["places"]).float()
-                scale = torch.from_numpy(kept["scale"]).float()
-                return ReplaySet(places=places * scale, ill=torch.from_numpy(kept["ill"]))
+            if str(kept.get(f"{stage}_front")) == wanted:
+                places = torch.from_numpy(kept[f"{stage}_places"]).float()
+                return places * torch.from_numpy(kept[f"{stage}_scale"]).float()
     raise NoReplaySet(
         f"{directory} has no {NAME} made from its network: `python -m train replay-set --data DIR "
         f"--to {directory}`"

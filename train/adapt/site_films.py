@@ -18,6 +18,7 @@ from rich.progress import track
 from dicom_node import gate, pixels
 from dicom_node.config import Config
 from dicom_node.domain.clock import utc_now
+from dicom_node.domain.reading import Stage
 from dicom_node.domain.verdicts import Finding
 from dicom_node.errors import NodeError, Refused
 from dicom_node.store.store import Store, store_of
@@ -26,10 +27,15 @@ from models.cascade import Cascade
 from train.data.films import COVID, NORMAL, PNEUMONIA, Film
 from train.files import replacing
 
-#: Fewer films than this, or none of a kind in a split, teach nothing that could be shown.
+#: Fewer films than this, or none of a kind in a split, teach a stage nothing that could be shown.
 LEAST = 100
 _TEST_SHARE = 0.3  # of the films, the newest, in whole months
 _VALIDATION_SHARE = 4  # every so many patients of the others
+_SPLITS = ("train", "val", "test")
+_KINDS: dict[Stage, tuple[str, str]] = {
+    "pneumonia": ("with pneumonia", "without"),
+    "covid19": ("with COVID-19", "with another pneumonia"),
+}
 _LABELS = {
     Finding.NORMAL: NORMAL,
     Finding.OTHER: NORMAL,  # no pneumonia: what stage 2 is asked
@@ -52,10 +58,11 @@ class SiteFilm:
     label: str
     split: str = ""
 
-    @property
-    def ill(self) -> bool:
-        """Whether stage 2 should be positive."""
-        return self.label != NORMAL
+    def is_ill(self, stage: Stage) -> bool | None:
+        """Whether a stage should be positive; None if the film says nothing to it."""
+        if stage == "pneumonia":
+            return self.label != NORMAL
+        return None if self.label == NORMAL else self.label == COVID
 
     def as_film(self) -> Film:
         """The film as evaluation knows films."""
@@ -123,13 +130,11 @@ def split(films: Sequence[SiteFilm]) -> tuple[list[SiteFilm], date]:
     Raises
     ------
     TooFew
-        There are fewer than `LEAST` films, or a split has none of a kind.
+        There are fewer than `LEAST` films, or all were taken on one day.
     """
-    counts = Counter("ill" if film.ill else "well" for film in films)
-    if len(films) < LEAST or len(counts) < 2:
+    if len(films) < LEAST:
         raise TooFew(
-            f"{counts['ill']} films with pneumonia and {counts['well']} without have a verdict; "
-            f"{LEAST} in all and some of each are needed. Nothing was trained."
+            f"{len(films)} films have a verdict, at least {LEAST} are needed. Nothing was trained."
         )
     first = _first_day(films)
     known = {film.group for film in films if film.taken < first}
@@ -141,15 +146,31 @@ def split(films: Sequence[SiteFilm]) -> tuple[list[SiteFilm], date]:
             kept.append(replace(film, split="val" if is_validation else "train"))
         elif film.group not in known:
             kept.append(replace(film, split="test"))
-    kinds = Counter((film.split, film.ill) for film in kept)
-    for name in ("train", "val", "test"):
-        if not kinds[name, True] or not kinds[name, False]:
-            raise TooFew(
-                f"the {name} films ({first} divides them) are all of one kind: "
-                f"{kinds[name, True]} with pneumonia, {kinds[name, False]} without. Nothing was "
-                "trained."
-            )
     return kept, first
+
+
+def enough(films: Sequence[SiteFilm], stage: Stage) -> None:
+    """Refuse films that do not carry a stage.
+
+    Raises
+    ------
+    TooFew
+        There are fewer than `LEAST` that say something to it, or a split has none of a kind.
+    """
+    ill, other = _KINDS[stage]
+    counts = Counter((film.split, film.is_ill(stage)) for film in films)
+    total = {kind: sum(counts[split, kind] for split in _SPLITS) for kind in (True, False)}
+    if sum(total.values()) < LEAST:
+        raise TooFew(
+            f"{total[True]} films {ill} and {total[False]} {other} can be used, at least {LEAST} "
+            "are needed."
+        )
+    for split in _SPLITS:
+        if not counts[split, True] or not counts[split, False]:
+            raise TooFew(
+                f"the {split} films are all of one kind: {counts[split, True]} {ill}, "
+                f"{counts[split, False]} {other}."
+            )
 
 
 def write_table(films: Sequence[SiteFilm], path: Path) -> None:

@@ -79,6 +79,8 @@ def test_the_report_names_what_differs_and_says_when_it_is_too_few(site: Site) -
     text = site.run("shadow", "report").stdout
     assert "too few to say" in text
     assert "2 studies, 2 decided differently" in text
+    assert found["covid19"]["studies"] == 0
+    assert "0 COVID-19, 0 other" in text
 
 
 def test_a_candidate_with_too_few_verdicts_is_promoted_only_with_a_reason(site: Site) -> None:

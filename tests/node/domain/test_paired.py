@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dicom_node.domain.paired import LEAST, MARGIN, Pair, Score, compare, objections
+from dicom_node.domain.evidence import MARGIN, Pairs, objections, weigh
+from dicom_node.domain.paired import LEAST, Pair, Score, compare
+from dicom_node.domain.reading import Stage
 
 
 def _pair(used: float, other: float, *, ill: bool | None, study: str = "1.2") -> Pair:
@@ -30,6 +32,13 @@ def _studies(used: float, other: float, count: int = 100) -> list[Pair]:
     return pairs
 
 
+def _against(
+    stage_2: list[Pair], stage_3: list[Pair] | None = None, *, changed: Stage = "pneumonia"
+) -> list[str]:
+    pairs = Pairs(pneumonia=stage_2, covid19=stage_3 or [], changed=frozenset({changed}))
+    return objections(weigh(pairs))
+
+
 def test_few_verdicts_say_nothing() -> None:
     """Whatever the scores are; studies that differ are named all the same."""
     pairs = [_pair(0.2, 0.9, ill=True) for _ in range(LEAST - 1)] + _studies(1, 1)[100:]
@@ -37,17 +46,34 @@ def test_few_verdicts_say_nothing() -> None:
     assert (found.auc, found.sensitivity, found.balanced) == (None, None, None)
     assert found.specificity is not None
     assert len(found.differ) == LEAST - 1
-    assert "too few to say" in objections(found)[0]
+    assert "stage 2: too few to say" in _against(pairs)[0]
     assert found.as_json()["too_few_to_say"]
 
 
 def test_a_better_version_has_no_objection_and_a_worse_one_has() -> None:
     """Both by AUC and by its decisions."""
-    better, worse = compare(_studies(0.3, 1.5)), compare(_studies(1.5, 0.3))
-    assert better.auc is not None
-    assert better.auc.low > 0
-    assert objections(better) == []
-    assert len(objections(worse)) == 2
+    better, worse = _studies(0.3, 1.5), _studies(1.5, 0.3)
+    auc = compare(better).auc
+    assert auc is not None
+    assert auc.low > 0
+    assert _against(better) == []
+    assert len(_against(worse)) == 2
+
+
+def test_a_stage_with_another_network_must_prove_itself() -> None:
+    """Stage 3 with the same network need not, where no verdict says COVID-19."""
+    better, few = _studies(0.3, 1.5), _studies(0.3, 1.5, LEAST - 1)
+    assert _against(better, few) == []
+    (said,) = _against(better, few, changed="covid19")
+    assert said.startswith("stage 3: too few to say")
+    assert _against(_studies(1, 1), better, changed="covid19") == []
+
+
+def test_a_stage_with_the_same_network_must_not_become_worse() -> None:
+    """Stage 3 sees the film through the heatmap of another stage 2."""
+    said = _against(_studies(0.3, 1.5), _studies(1.5, 0.3))
+    assert len(said) == 2
+    assert all(each.startswith("stage 3: ") for each in said)
 
 
 def test_the_same_version_differs_in_nothing() -> None:
@@ -63,22 +89,24 @@ def test_the_same_version_differs_in_nothing() -> None:
 def test_a_gain_that_was_not_shown_is_an_objection(noise: float) -> None:
     """The same version, or one whose scores differ at random: not worse, and nothing is proven."""
     draw = np.random.default_rng(1)
-    found = compare([
+    pairs = [
         _pair(each.used.probability, each.used.probability + noise * draw.normal(), ill=each.ill)
         for each in _studies(1, 1, 600)
-    ])  # fmt: skip
-    assert found.balanced is not None
-    assert found.balanced.low > -MARGIN
-    (said,) = objections(found)
-    assert said.startswith("no gain was shown: AUC")
+    ]
+    balanced = compare(pairs).balanced
+    assert balanced is not None
+    assert balanced.low > -MARGIN
+    (said,) = _against(pairs)
+    assert said.startswith("no gain was shown: stage 2: AUC")
 
 
 def test_a_possible_loss_beyond_the_margin_is_an_objection() -> None:
     """Few studies leave wide intervals: not shown to be no worse is not enough."""
-    found = compare(_studies(1, 0.9, LEAST))
-    assert found.balanced is not None
-    assert found.balanced.low < -MARGIN < found.balanced.difference
-    assert objections(found)
+    pairs = _studies(1, 0.9, LEAST)
+    balanced = compare(pairs).balanced
+    assert balanced is not None
+    assert balanced.low < -MARGIN < balanced.difference
+    assert _against(pairs)
 
 
 def test_figures_of_a_textbook() -> None:

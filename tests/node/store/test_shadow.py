@@ -15,6 +15,7 @@ from dicom_node.domain.conflicts import PatientKey
 from dicom_node.domain.paired import Candidate
 from dicom_node.domain.values import FilmOutcome, Refusal, RefusalCode
 from dicom_node.domain.verdicts import Finding
+from dicom_node.store.pairs import paired
 from models.reading import ModelIdentity
 
 CANDIDATE = ModelIdentity(version="2.0.0", digests={"pneumonia": "b" * 64}, h2_variant="cam")
@@ -128,17 +129,34 @@ def test_a_refusal_of_the_candidate_is_stored_and_compares_with_nothing(
     refused = FilmOutcome(sop_instance_uid="", refusal=no, reading=None)
     node.store.shadow.finish(CANDIDATE, film, refused)
     assert node.rows("shadow_readings")[0]["refusal_code"] == no.code.value
-    assert node.store.shadow.pairs(SAME, {}) == []
+    assert node.store.shadow.pairs(SAME, {}).pneumonia == ()
 
 
 def test_studies_are_compared_with_the_verdict(node: StoreHarness) -> None:
     """Both scores, and what the radiologist said."""
     _read(node, "1.2")
     _shadow(node)
-    (pair,) = node.store.shadow.pairs(SAME, {"1.2": Finding.COVID19})
+    (pair,) = node.store.shadow.pairs(SAME, {"1.2": Finding.COVID19}).pneumonia
     assert (pair.used.probability, pair.other.probability, pair.ill) == (0.25, 0.75, True)
     assert pair.differs
     assert node.store.shadow.latest() == SAME
+
+
+def test_stage_3_is_compared_where_both_ran_it(node: StoreHarness) -> None:
+    """Only the stage whose network is another one has changed."""
+    both = {"1.1": (0.2, 0.9), "1.2": (0.3, None), "1.3": (None, 0.9)}
+    films = [
+        ({"study_instance_uid": study, "read_at": node.clock.now,
+          "used": reading_summary(0.9, used).as_json()},
+         replace(reading_summary(0.9, other), model_digests={"covid19": "b"}))
+        for study, (used, other) in both.items()
+    ]  # fmt: skip
+    found = paired(films, {"1.1": Finding.PNEUMONIA, "1.2": Finding.COVID19})
+    assert len(found.pneumonia) == 3
+    (pair,) = found.covid19
+    assert (pair.study_instance_uid, pair.ill) == ("1.1", False)
+    assert (pair.used.probability, pair.other.probability) == (0.2, 0.9)
+    assert found.changed == {"covid19"}
 
 
 def test_what_the_candidate_may_have_learned_from_is_not_compared(node: StoreHarness) -> None:
@@ -152,7 +170,7 @@ def test_what_the_candidate_may_have_learned_from_is_not_compared(node: StoreHar
     while _shadow(node):
         pass
     found = node.store.shadow.pairs(replace(SAME, learned_before=date(2026, 3, 15)), {})
-    assert [pair.study_instance_uid for pair in found] == ["1.3", "1.5"]
+    assert [pair.study_instance_uid for pair in found.pneumonia] == ["1.3", "1.5"]
 
 
 def test_a_removed_study_leaves_no_reading_of_the_candidate(node: StoreHarness) -> None:
