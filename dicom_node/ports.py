@@ -80,12 +80,9 @@ class Inbox(Protocol):
         """The patient of a study; None for a study that is not known."""
 
     def add(
-        self,
-        instance: Instance,
-        *events: AuditEvent,
-        patient: PatientKey | None = None,
+        self, instance: Instance, *events: AuditEvent, patient: PatientKey | None = None,
         accession: str = "",
-    ) -> bool:
+    ) -> bool:  # fmt: skip
         """Insert the row, update its study and write the events in one transaction.
 
         ``accession`` is the digest of an accession number, see `accession_key`. False, and nothing

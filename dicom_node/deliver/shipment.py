@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +13,7 @@ import structlog
 from dicom_node.deliver.retry import RetryAt
 from dicom_node.deliver.status import event_for, reached, unavailable
 from dicom_node.domain.audit import AuditEvent, AuditKind
+from dicom_node.domain.held_lease import HeldLease
 from dicom_node.domain.states import DeliveryEvent
 from dicom_node.domain.values import Answer, SendOutcome, Settlement
 from dicom_node.errors import LeaseLost
@@ -102,22 +102,20 @@ class Deliverer:
         """
         shipped = 0
         down: dict[str, str] = {}  # destination -> why it was not reached
-        while not self.stopping.is_set() and (shipment := self._claim(destination)) is not None:
+        while not self.stopping.is_set():
+            lease = HeldLease(self.clock, self.lease_seconds)
+            shipment = self.outbox.claim(self.owner, lease.extended(), destination)
+            if shipment is None:
+                break
             fail_point("deliver.claimed")
             try:
-                self._ship(shipment, down)
+                self._ship(shipment, lease, down)
             except LeaseLost:
                 log.warning("lease lost, nothing more sent", study=shipment.study_instance_uid)
             shipped += 1
         return shipped
 
-    def _claim(self, destination: str | None) -> Shipment | None:
-        return self.outbox.claim(self.owner, self._lease_until(), destination)
-
-    def _lease_until(self) -> datetime:
-        return self.clock() + timedelta(seconds=self.lease_seconds)
-
-    def _ship(self, shipment: Shipment, down: dict[str, str]) -> None:
+    def _ship(self, shipment: Shipment, lease: HeldLease, down: dict[str, str]) -> None:
         """Send one shipment; settle each accepted object at once, the others together.
 
         What has one answer with other objects is settled with them.
@@ -127,7 +125,7 @@ class Deliverer:
         others: list[tuple[Delivery, Answer]] = []
         answers: list[Answer] = []
         at_once = shipment.destination not in self.whole
-        with closing(self._answers(shipment, down)) as sending:
+        with closing(self._answers(shipment, lease, down)) as sending:
             for delivery, answer in zip(shipment.deliveries, sending, strict=True):
                 answers.append(answer)
                 if at_once and event_for(answer) is DeliveryEvent.ACCEPTED:
@@ -142,7 +140,9 @@ class Deliverer:
             if tried:
                 _log_failures(shipment, settlements)
 
-    def _answers(self, shipment: Shipment, down: dict[str, str]) -> Generator[Answer, None, None]:
+    def _answers(
+        self, shipment: Shipment, lease: HeldLease, down: dict[str, str]
+    ) -> Generator[Answer, None, None]:
         """Send the shipment, unless its destination did not answer before in this round."""
         if (why := down.get(shipment.destination)) is not None:
             yield from [unavailable(f"not tried: {why}")] * len(shipment.deliveries)
@@ -151,9 +151,11 @@ class Deliverer:
 
         def keep_lease() -> None:
             nonlocal begun
+            if begun and lease.fresh:
+                return
             connecting = (self.clock() - claimed).total_seconds()
             events = () if begun else (_begins(shipment, connecting),)
-            self.outbox.renew(shipment, self._lease_until(), *events)
+            self.outbox.renew(shipment, lease.extended(), *events)
             begun = True
 
         with ExitStack() as fetched:

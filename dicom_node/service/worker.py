@@ -6,6 +6,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from dicom_node.dicom.blobs import BlobsAway
+from dicom_node.domain.held_lease import HeldLease
 from dicom_node.domain.values import FilmOutcome
 from dicom_node.errors import LeaseLost
 from dicom_node.fail_points import fail_point
@@ -22,7 +24,6 @@ from dicom_node.store.folders import results_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from dicom_node.config import Config
     from dicom_node.domain.values import Job
@@ -75,7 +76,8 @@ class Worker:
 
     def step(self) -> bool:
         """Do one job; False if there was none."""
-        job = self.jobs.claim(self.owner, self._lease_until())
+        lease = HeldLease(self.clock, self.config.workers.lease_seconds)
+        job = self.jobs.claim(self.owner, lease.extended())
         if job is None:
             return False
         fail_point("work.claimed")
@@ -83,7 +85,7 @@ class Worker:
             study=job.study_instance_uid, revision=job.revision
         ):
             try:
-                self._do(job)
+                self._do(job, lease)
             except LeaseLost:
                 self._drop(attempt_folder(job))
                 log.warning("lease lost, results discarded", attempt=job.attempt)
@@ -94,8 +96,8 @@ class Worker:
                 self._fail(job, where(error))
         return True
 
-    def _do(self, job: Job) -> None:
-        self._reached(job, lambda: self._clear(job))
+    def _do(self, job: Job, lease: HeldLease) -> None:
+        self._reached(job, lease, lambda: self._clear(job, lease))
         most = self.config.workers.max_attempts
         if len(job.instances) > 1 and job.attempt > min(most, _ATTEMPTS_TOGETHER):
             log.warning(
@@ -109,8 +111,9 @@ class Worker:
             return
         with ExitStack() as unless_read:
             unless_read.callback(self._drop, attempt_folder(job))
-            outcomes = [self._read(job, index) for index in range(len(job.instances))]
-            self._reached(job, lambda: blobs_of(self.config).publish(attempt_folder(job)))
+            outcomes = [self._read(job, lease, index) for index in range(len(job.instances))]
+            publish = blobs_of(self.config).publish
+            self._reached(job, lease, lambda: publish(attempt_folder(job)))
             unless_read.pop_all()
         destinations = {name: each.name for name, each in self.config.editions.items()}
         fail_point("work.finishing")
@@ -124,14 +127,14 @@ class Worker:
             refused=sum(outcome.refusal is not None for outcome in outcomes),
         )
 
-    def _read(self, job: Job, index: int) -> FilmOutcome:
-        self.jobs.renew(job, self._lease_until())
+    def _read(self, job: Job, lease: HeldLease, index: int) -> FilmOutcome:
+        if not lease.fresh:
+            self.jobs.renew(job, lease.extended())
         instance = job.instances[index]
         folder, blobs = attempt_folder(job), blobs_of(self.config)
         with ExitStack() as fetched:
-            film = self._reached(
-                job, lambda: fetched.enter_context(blobs.local(instance.path, instance.sha256))
-            )
+            local = partial(blobs.local, instance.path, instance.sha256)
+            film = self._reached(job, lease, lambda: fetched.enter_context(local()))
             outcome = self.pipeline.read(
                 film,
                 self.config.node.data_dir / folder,
@@ -156,15 +159,13 @@ class Worker:
             results=tuple(replace(result, path=folder / result.path) for result in outcome.results),
         )
 
-    def _lease_until(self) -> datetime:
-        return self.clock() + timedelta(seconds=self.config.workers.lease_seconds)
-
-    def _clear(self, job: Job) -> None:
+    def _clear(self, job: Job, lease: HeldLease) -> None:
         """Remove the files of earlier attempts, whose process exited."""
         folders = blobs_of(self.config).folders(results_folder(job.study_instance_uid))
         left = [each for each in folders if each.name.startswith(f"{job.revision}-")]
-        # List first, then renew: only if the lease still holds are these folders all older.
-        self.jobs.renew(job, self._lease_until())
+        if left:
+            # List first, then renew: only if the lease still holds are these folders all older.
+            self.jobs.renew(job, lease.extended())
         for folder in left:
             self._drop(folder)
 
@@ -173,7 +174,7 @@ class Worker:
         with suppress(BlobsAway):  # the next attempt removes them
             blobs_of(self.config).drop(folder)
 
-    def _reached(self, job: Job, act: Callable[[], T]) -> T:
+    def _reached(self, job: Job, lease: HeldLease, act: Callable[[], T]) -> T:
         """Act; while the bucket is away, hold the job and try again."""
         while True:
             try:
@@ -183,7 +184,7 @@ class Worker:
                     raise
                 log.warning("waiting for films and results", reason=str(error))
                 self.stopping.wait(_AWAY_SECONDS)
-                self.jobs.renew(job, self._lease_until())
+                self.jobs.renew(job, lease.extended())
 
     def _fail(self, job: Job, reason: str) -> None:
         due_at = None

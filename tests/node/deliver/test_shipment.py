@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from support.answers import NOT_ACCEPTED, NOT_SENT, UNAVAILABLE, UNREADABLE, Said, answer
+from support.fakes import FakeClock
 
 from dicom_node.deliver.retry import RetryPolicy
 from dicom_node.deliver.shipment import Deliverer
@@ -53,6 +54,7 @@ class Queue:
     waiting: list[Shipment]
     settled: dict[str, tuple[Settlement, ...]] = field(default_factory=dict)
     leases: list[datetime] = field(default_factory=list)
+    renewed: int = 0
     lost: bool = False
     transactions: list[int] = field(default_factory=list)  # how many each settled
 
@@ -68,6 +70,7 @@ class Queue:
     def renew(self, shipment: Shipment, lease_until: datetime, *events: AuditEvent) -> None:
         if self.lost:
             raise LeaseLost
+        self.renewed += 1
 
     def settle(self, shipment: Shipment, settlements: Sequence[Settlement]) -> None:
         if self.lost:
@@ -210,6 +213,30 @@ def test_until_nothing_is_due() -> None:
     assert deliverer(queue, sender).deliver_due() == 3
     assert list(queue.settled) == ["1", "2", "3"]
     assert set(queue.leases) == {NOW + timedelta(seconds=600)}
+
+
+@pytest.mark.parametrize(("seconds", "renewed"), [(1.0, 1), (30.0, 3)])
+def test_a_lease_is_renewed_before_each_object_unless_that_was_a_moment_ago(
+    seconds: float, renewed: int
+) -> None:
+    """A process that pauses between two objects asks whether the shipment is still its own."""
+    clock = FakeClock()
+
+    class Paused(Script):
+        def send(
+            self,
+            destination: str,
+            paths: Sequence[Path],
+            before_each: Callable[[], None] = lambda: None,
+        ) -> Generator[Answer, None, None]:
+            for each in super().send(destination, paths, before_each):
+                yield each
+                clock.tick(seconds)
+
+    queue = Queue([shipment("1.2", "pacs", 1, 1, 1)])
+    sender = Paused({"pacs": [STORED, STORED, STORED]})
+    replace(deliverer(queue, sender), clock=clock).deliver_due()
+    assert queue.renewed == renewed
 
 
 def test_a_dead_destination_is_asked_once_a_round() -> None:
