@@ -106,6 +106,9 @@ class Jobs(Protocol):
     def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
         """Make a job of every study whose films were quiet, or have waited too long; how many."""
 
+    def next_quiet(self, quiet_before: datetime) -> datetime | None:
+        """When the study that is quiet next received its last instance; None if there is none."""
+
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
         """Lease the oldest due job, urgent ones first; None if no job is due."""
 

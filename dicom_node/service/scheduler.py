@@ -43,14 +43,20 @@ class Ticks:
     clock: Clock
     ready: Callable[[], object] = lambda: None  # called when studies are to be read
 
-    def assemble(self) -> None:
-        """Make a job of every study that was quiet, or has waited, for long enough."""
+    def assemble(self) -> datetime | None:
+        """Make a job of every study that was quiet, or has waited, for long enough.
+
+        Returns when the next study will have been quiet, if that is before the next tick.
+        """
         now = self.clock()
         quiet_before = now - timedelta(seconds=self.study.quiet_seconds)
         overdue_before = now - timedelta(seconds=self.study.longest_wait_seconds)
         if self.jobs.open_ready(quiet_before, overdue_before):
             fail_point("study.opened")
             self.ready()
+        last = self.jobs.next_quiet(quiet_before)
+        soon = last is not None and last - quiet_before < timedelta(seconds=_ASSEMBLE_SECONDS)
+        return now + (last - quiet_before) if last is not None and soon else None
 
     def sweep_leases(self) -> None:
         """Free work whose lease expired, and repair what a wrong clock wrote."""
@@ -85,7 +91,7 @@ def scheduler(
         timezone="UTC",
     )
     if ticks is not None:
-        ticking.add_job(ticks.assemble, "interval", seconds=_ASSEMBLE_SECONDS)
+        ticking.add_job(_assemble, "interval", (ticking, ticks), seconds=_ASSEMBLE_SECONDS)
         ticking.add_job(ticks.sweep_leases, "interval", seconds=_LEASE_SECONDS)
     if deliver is not None:
         ticking.add_job(deliver, "interval", seconds=_DELIVER_SECONDS)
@@ -93,6 +99,14 @@ def scheduler(
         ticking.add_job(task, "interval", seconds=_BACKGROUND_SECONDS)
     ticking.add_listener(_report, EVENT_JOB_ERROR)
     return ticking
+
+
+def _assemble(ticking: BackgroundScheduler, ticks: Ticks) -> None:
+    """Open what is ready now, and at its very time what will be before the next tick."""
+    if (at := ticks.assemble()) is not None:
+        ticking.add_job(
+            _assemble, "date", (ticking, ticks), run_date=at, id="ready", replace_existing=True
+        )
 
 
 def keep_house(

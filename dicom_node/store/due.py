@@ -52,6 +52,16 @@ def ready_studies(quiet_before: datetime, overdue_before: datetime | None) -> Se
     )
 
 
+def next_quiet(quiet_before: datetime) -> Select[Any]:
+    """The oldest last arrival, after ``quiet_before``, of a study with films without a job."""
+    waiting = and_(_INSTANCES.c.decision == UNDECIDED, _INSTANCES.c.job_id.is_(None))
+    unclaimed = select(_INSTANCES.c.study_instance_uid).where(waiting)
+    return select(func.min(_STUDIES.c.last_received_at)).where(
+        _STUDIES.c.study_instance_uid.in_(unclaimed),
+        _STUDIES.c.last_received_at > quiet_before,
+    )
+
+
 def next_jobs(now: datetime, without: Sequence[int] = ()) -> Select[Any]:
     """The oldest due job of each peer, with its ``peer`` and ``priority``; the greatest first.
 

@@ -13,8 +13,8 @@ from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.domain.states import JOB_TRANSITIONS, JobEvent, JobStatus
 from dicom_node.domain.values import Job
 from dicom_node.store import audit, libpq, schema
-from dicom_node.store.database import announce, claiming, finds, of, writing
-from dicom_node.store.due import next_jobs, ready_studies, take_films
+from dicom_node.store.database import announce, claiming, finds, of, reading, writing
+from dicom_node.store.due import next_jobs, next_quiet, ready_studies, take_films
 from dicom_node.store.earlier import earlier_readings
 from dicom_node.store.inbox import contested
 from dicom_node.store.leases import FREE, READINGS, lock
@@ -59,6 +59,12 @@ class JobTable:
             for study in ready:
                 self._open(connection, study["study_instance_uid"], study["revision"] + 1)
         return len(ready)
+
+    def next_quiet(self, quiet_before: datetime) -> datetime | None:
+        """When the study that is quiet next received its last instance; None if there is none."""
+        with reading(self._engine) as connection:
+            found: datetime | None = connection.execute(next_quiet(quiet_before)).scalar()
+        return found
 
     def claim(self, owner: str, lease_until: datetime) -> Job | None:
         """Lease a due job: by priority, then each peer in turn, then the oldest; or None.

@@ -6,6 +6,8 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from dicom_node.config import StudyConfig
 from dicom_node.service.scheduler import Ticks, scheduler
 
@@ -20,11 +22,15 @@ class Shelf:
         self.overdue_before: datetime | None = None
         self.released = 0
         self.ready = 0
+        self.next: datetime | None = None
 
     def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
         self.quiet_before.append(quiet_before)
         self.overdue_before = overdue_before
         return self.ready
+
+    def next_quiet(self, quiet_before: datetime) -> datetime | None:
+        return self.next
 
     def release(self, owner: str | None = None) -> int:
         self.released += 1
@@ -47,6 +53,16 @@ def test_a_study_is_ready_when_it_was_quiet_for_the_configured_time() -> None:
     _ticks(shelf).assemble()
     assert shelf.quiet_before == [NOW - timedelta(seconds=7)]
     assert shelf.overdue_before == NOW - timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(("seconds", "at"), [(0.04, NOW + timedelta(seconds=0.04)), (3.0, None)])
+def test_a_study_that_is_quiet_before_the_next_tick_is_opened_at_its_time(
+    seconds: float, at: datetime | None
+) -> None:
+    """A later one is left to a later tick."""
+    shelf = Shelf()
+    shelf.next = NOW - timedelta(seconds=7) + timedelta(seconds=seconds)
+    assert _ticks(shelf).assemble() == at
 
 
 def test_workers_are_woken_when_a_study_is_ready() -> None:

@@ -62,6 +62,9 @@ class OneJob:
             raise LeaseLost
         self.failed.append((reason, due_at))
 
+    def next_quiet(self, quiet_before: datetime) -> datetime | None:
+        return None
+
     def open_ready(self, quiet_before: datetime, overdue_before: datetime | None = None) -> int:
         return 0
 

@@ -35,6 +35,21 @@ def test_what_is_never_read_does_not_delay_the_films(node: StoreHarness) -> None
     assert _opened(node) == 1
 
 
+def test_the_study_that_is_quiet_next_is_known_until_it_is_opened(node: StoreHarness) -> None:
+    """By its last instance; one that was quiet already does not count."""
+    jobs, first = node.store.jobs, node.clock.now
+    assert jobs.next_quiet(node.clock.after(-QUIET)) is None
+    node.receive("1.2")
+    node.clock.tick()
+    node.receive("1.3", number=2)
+    assert jobs.next_quiet(node.clock.after(-QUIET)) == first
+    assert jobs.next_quiet(first) == node.clock.now
+    node.open_ready()
+    node.claim()
+    node.claim()
+    assert jobs.next_quiet(node.clock.after(-QUIET)) is None
+
+
 def test_films_that_keep_arriving_delay_the_first_one_by_the_longest_wait(
     node: StoreHarness,
 ) -> None:
