@@ -44,6 +44,7 @@ MAX_COMMITMENT = 2**20  # bytes of a storage commitment request or report: about
 
 # Without these a C-STORE-RQ cannot be answered (PS3.7 Table 9.3-1)
 _REQUIRED = ("MessageID", "AffectedSOPClassUID", "AffectedSOPInstanceUID")
+_PDV = 6  # bytes of a presentation data value before its fragment, PS3.8 9.3.5.1
 _COMMITMENT = (N_ACTION_RQ, N_EVENT_REPORT_RQ)
 
 log = structlog.get_logger()
@@ -148,6 +149,19 @@ class SpoolingDimse(DIMSEServiceProvider):
         self.guard = guard
         self._arriving: Arrival | None = None
         self._arrived: dict[Path, Arrival] = {}
+
+    @property
+    def amid(self) -> bool:
+        """See `Taking`."""
+        return self._arriving is not None
+
+    def take(self, body: memoryview) -> bool:
+        """See `Taking`."""
+        within = len(body) > _PDV and int.from_bytes(body[:4], "big") == len(body) - 4
+        if self._arriving is None or not within or body[5] & 3:  # PS3.8 E.2: 1 command, 2 last
+            return False
+        self._arriving.write(body[_PDV:])
+        return True
 
     def claim(self, path: Path | None) -> Arrival | None:
         """The data set that a C-STORE event's ``dataset_path`` names; None if there is none."""

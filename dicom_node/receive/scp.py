@@ -230,7 +230,8 @@ class Receiver:
         self._links.add(assoc, link)
         guard = self.keeping.guard(link)
         connection = PromptConnection(assoc)
-        assoc.dimse = SpoolingDimse(assoc, self.keeping.spool.incoming, guard, connection)
+        dimse = SpoolingDimse(assoc, self.keeping.spool.incoming, guard, connection)
+        assoc.dimse = connection.data = dimse
         if (wrapped := assoc.dul.socket) is not None and wrapped.socket is not None:
             wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # Without a timeout, a peer that stops in the middle of a PDU would hold a thread.

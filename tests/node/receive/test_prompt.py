@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import queue
 import socket
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydicom.uid import CTImageStorage
@@ -29,9 +32,18 @@ class UpperLayerThread:
 
     def __init__(self, own: socket.socket) -> None:
         self.socket = Wrapped(own)
+        self.event_queue: queue.Queue[str] = queue.Queue()
+        self.state_machine = SimpleNamespace(current_state="Sta6")
+        self._kill_thread = False
+        self.given: list[bytes] = []  # PDUs that reach the state machine
+        self.receive: Callable[[int], bytes] = lambda _: b""
 
     def _is_transport_event(self) -> bool:
         return False
+
+    def _read_pdu_data(self) -> None:
+        head = self.receive(6)
+        self.given.append(head + self.receive(int.from_bytes(head[2:], "big")))
 
 
 class Acceptor:
@@ -86,6 +98,62 @@ def test_what_arrived_is_acknowledged_at_once(
     peer.sendall(b"x")
     connection.receive(1)
     assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+
+
+class DataSet:
+    """Takes fragments until the last one."""
+
+    amid = True
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+
+    def take(self, body: memoryview) -> bool:
+        if body[5]:
+            return False
+        self.parts.append(bytes(body[6:]))
+        return True
+
+
+def fragment(content: bytes, *, last: bool = False) -> bytes:
+    """A P-DATA-TF with one fragment of a data set, PS3.8 9.3.5."""
+    value = struct.pack(">IBB", len(content) + 2, 1, 2 * last) + content
+    return struct.pack(">BxI", 4, len(value)) + value
+
+
+def test_fragments_within_a_data_set_pass_the_state_machine_by(
+    ends: tuple[PromptConnection, socket.socket, socket.socket],
+) -> None:
+    """It sees the last one, whole, and what follows is read from the socket again."""
+    connection, _, peer = ends
+    upper_layer, connection.data = connection._dul, DataSet()
+    upper_layer.receive = connection.receive
+    parts, last = [os.urandom(1000), os.urandom(128 * 2**10 - 6)], fragment(b"end", last=True)
+    sent = b"".join([*map(fragment, parts), last, b"next"])
+    thread = threading.Thread(target=peer.sendall, args=(sent,))
+    thread.start()
+    while not upper_layer.given:
+        assert upper_layer._is_transport_event() in (True, False)
+    thread.join()
+    assert connection.data.parts == parts
+    assert upper_layer.given == [last]
+    assert connection.receive(4) == b"next"
+
+
+@pytest.mark.parametrize("cut", [3, 6, 9, 500])
+def test_a_fragment_that_is_cut_off_reaches_the_state_machine_as_far_as_it_came(
+    ends: tuple[PromptConnection, socket.socket, socket.socket], cut: int
+) -> None:
+    """It knows what to do when a connection ends within a PDU."""
+    connection, _, peer = ends
+    upper_layer, connection.data = connection._dul, DataSet()
+    upper_layer.receive = connection.receive
+    peer.sendall(fragment(bytes(1000))[:cut])
+    peer.shutdown(socket.SHUT_WR)
+    while not upper_layer.given:
+        upper_layer._is_transport_event()
+    assert upper_layer.given == [fragment(bytes(1000))[:cut]]
+    assert not connection.data.parts
 
 
 def test_a_closed_connection_can_still_be_woken(
