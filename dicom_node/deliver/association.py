@@ -71,6 +71,8 @@ class _Wire:
         self._remember(event)  # TLS has put another socket in its place
         if self._socket is not None:
             self._socket.settimeout(self.timeout)
+            # Else the end of an object waits for the peer's delayed acknowledgement, up to 40 ms.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _cut(self, event: Event) -> None:
         # An abort is queued behind the data, and a peer that reads slowly would keep it there for

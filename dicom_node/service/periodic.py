@@ -8,9 +8,13 @@ from __future__ import annotations
 import random
 import socket
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from dicom_node.domain.clock import utc_now
+from dicom_node.errors import NodeError
 from dicom_node.service import drift
 from dicom_node.service.deliverer import Queues, Rounds
 from dicom_node.service.housekeeping import Housekeeping
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from dicom_node.config import Config
     from dicom_node.service.alarms import Alarm
     from dicom_node.store.store import Store
+
+
+log = structlog.get_logger()
 
 
 def deliver_for_a_term(owner: str, config: Config, store: Store, ended: threading.Event) -> None:
@@ -53,9 +60,17 @@ def deliver_for_a_term(owner: str, config: Config, store: Store, ended: threadin
     if schedules:
         _keep_house(ticking, config, store)
     ticking.start()
-    bells.deliveries.answer(ended, lambda: ticking.add_job(rounds.deliver.start_due))
+    bells.deliveries.answer(ended, partial(_at_once, rounds.deliver.start_due))
     ticking.shutdown(wait=True)
     rounds.wait()  # a delivery under way is finished
+
+
+def _at_once(start: Callable[[], None]) -> None:
+    """Start work that was announced; if that fails, the next tick does."""
+    try:
+        start()
+    except NodeError as error:
+        log.error("work not started at once", error=str(error))
 
 
 def schedule_for_a_term(config: Config, store: Store, ended: threading.Event) -> None:
