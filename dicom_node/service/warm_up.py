@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,7 +33,9 @@ def warm_up(
 ) -> None:
     """Start the decoder's process, run the networks, compose and check a drawn film's objects.
 
-    Then fonts, encoders and templates are loaded. Nothing is stored or sent.
+    Then fonts, encoders and templates are loaded, and the collector of garbage looks at none of the
+    objects that are there now: to look at all of them takes as long as stage 3. Nothing is stored
+    or sent.
     """
     start_decoder()  # it imports its decoders while the networks run
     networks.warm_up()
@@ -44,3 +47,5 @@ def warm_up(
         check_objects.check(objects, film)
     except Exception as error:  # noqa: BLE001 - a film that fails is recorded, one by one
         log.warning("the first film may be slow", error=where(error))
+    gc.collect()
+    gc.freeze()
