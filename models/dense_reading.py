@@ -102,7 +102,8 @@ class _Activated:
         self.scale, shift = _affine(norm)
         zero = torch.where(self.scale == 0, 0.0, -shift / self.scale)
         self._low = torch.where(self.scale < 0, -torch.inf, zero)
-        self._high = torch.where(self.scale > 0, torch.inf, zero)
+        high = torch.where(self.scale > 0, torch.inf, zero)
+        self._high = None if bool((high == torch.inf).all()) else high  # nearly always
         # Less than the shift by more than rounding: where the ReLU is 0, no gradient passes.
         self._least = shift - 1e-6 * shift.abs()
         trained = cast(nn.Conv2d, convolution)
@@ -118,6 +119,8 @@ class _Activated:
 
     def clamped(self, x: Tensor) -> Tensor:
         """What `forth` expects of maps x."""
+        if self._high is None:
+            return torch.maximum(x, self._low)
         return torch.clamp(x, self._low, self._high)
 
     def back(self, gradient: Tensor, clamped: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
+from pydicom.config import disable_value_validation
 
 from dicom_node.check_objects.attributes import check_attributes
 from dicom_node.check_objects.content import check_content
@@ -32,14 +33,14 @@ __all__ = ["check", "check_files"]
 def check_files(paths: Iterable[Path], source: Dataset) -> list[CheckFailure]:
     """Read the objects of one film from disk and check them; see `check`."""
     objects, faults = [], []
-    for path in paths:
-        try:
-            with quiet():
+    with quiet():
+        for path in paths:
+            try:
                 objects.append(dcmread(path))
-        except (OSError, *MALFORMED) as error:
-            unread = f"the file cannot be read again ({type(error).__name__})"
-            faults.append(CheckFailure(sop_instance_uid=path.stem, rule="file", message=unread))
-    return [*faults, *check(objects, source)]
+            except (OSError, *MALFORMED) as error:
+                unread = f"the file cannot be read again ({type(error).__name__})"
+                faults.append(CheckFailure(sop_instance_uid=path.stem, rule="file", message=unread))
+        return [*faults, *_check(objects, source)]
 
 
 def check(objects: Sequence[Dataset], source: Dataset) -> list[CheckFailure]:
@@ -58,15 +59,20 @@ def check(objects: Sequence[Dataset], source: Dataset) -> list[CheckFailure]:
         Empty if nothing is wrong. Messages name attributes and concepts, never values.
     """
     with quiet():
-        instances = known(source, objects)
-        faults = [*_check_together(objects)]
-        for ds in objects:
-            uid = str(ds.get("SOPInstanceUID", ""))
-            found = dict.fromkeys(_check_one(ds, source, instances))  # each once, in order
-            faults += [
-                CheckFailure(sop_instance_uid=uid, rule=rule, message=message)
-                for rule, message in found
-            ]
+        return _check(objects, source)
+
+
+@disable_value_validation()  # of pydicom, as it parses values: `check_values` looks at each
+def _check(objects: Sequence[Dataset], source: Dataset) -> list[CheckFailure]:
+    instances = known(source, objects)
+    faults = [*_check_together(objects)]
+    for ds in objects:
+        uid = str(ds.get("SOPInstanceUID", ""))
+        found = dict.fromkeys(_check_one(ds, source, instances))  # each once, in order
+        faults += [
+            CheckFailure(sop_instance_uid=uid, rule=rule, message=message)
+            for rule, message in found
+        ]
     return faults
 
 

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from pydicom.datadict import keyword_for_tag
+from pydicom.tag import Tag
 from pydicom.uid import (
     GrayscaleSoftcopyPresentationStateStorage,
     ParametricMapStorage,
@@ -24,6 +25,7 @@ from dicom_node.compose import inherited
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
+    from pydicom.tag import BaseTag
 
 #: Sequences copied from the film: the archive has stored their content before.
 INHERITED = frozenset(
@@ -104,7 +106,8 @@ def check_attributes(ds: Dataset) -> Iterator[str]:
     yield from _missing(ds, required, "")
     for of_class, keyword, filled, applies, when in _CONDITIONS:
         if of_class in ("", sop_class) and applies(ds):
-            yield from _absent(ds, keyword, filled, f"{keyword} (where: {when})")
+            tag = Tag(keyword) if keyword in ds else None
+            yield from _absent(ds, tag, filled, f"{keyword} (where: {when})")
     shared = [*(ds.get("SharedFunctionalGroupsSequence") or ())]
     for frame in ds.get("PerFrameFunctionalGroupsSequence") or ():
         for keyword in _GROUPS.get(sop_class, ()):
@@ -113,20 +116,20 @@ def check_attributes(ds: Dataset) -> Iterator[str]:
 
 
 def _missing(ds: Dataset, required: dict[str, Any], path: str) -> Iterator[str]:
-    there = set(map(keyword_for_tag, ds.keys()))
+    there = {keyword_for_tag(each.tag): each.tag for each in ds.elements()}
     for keyword, (kind, below) in required.items():
-        name = f"{path}{keyword}"
+        tag = there.get(keyword)
         if kind != "3":
-            yield from _absent(ds, keyword, kind == "1", name)
-        if below and keyword in there:
-            for item in ds[keyword].value or ():
-                yield from _missing(item, below, f"{name} > ")
+            yield from _absent(ds, tag, kind == "1", f"{path}{keyword}")
+        if below and tag is not None:
+            for item in ds[tag].value or ():
+                yield from _missing(item, below, f"{path}{keyword} > ")
 
 
-def _absent(ds: Dataset, keyword: str, filled: bool, name: str) -> Iterator[str]:
-    if keyword not in ds:
+def _absent(ds: Dataset, tag: BaseTag | None, filled: bool, name: str) -> Iterator[str]:
+    if tag is None:
         yield f"{name} is missing"
-    elif filled and ds[keyword].is_empty:
+    elif filled and ds[tag].is_empty:
         yield f"{name} is empty"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
@@ -41,10 +42,10 @@ def check_values(ds: Dataset, path: str = "") -> Iterator[str]:
 
 def _fault(element: DataElement, keyword: str) -> str | None:
     """Say what is wrong with an element, never its value, which may be patient data."""
-    vr = element.VR
-    if dictionary_has_tag(element.tag) and vr not in dictionary_VR(element.tag):
+    vr, of_dictionary = element.VR, _vr(element.tag)
+    if of_dictionary is not None and vr not in of_dictionary:
         return f"has VR {vr}"
-    if not dictionary_has_tag(element.tag) or vr in _BYTES:
+    if of_dictionary is None or vr in _BYTES:
         return None
     values = [*element.value] if element.VM > 1 else [] if element.is_empty else [element.value]
     if vr not in UNCOUNTED and not fits_multiplicity(keyword, len(values)):
@@ -57,6 +58,12 @@ def _fault(element: DataElement, keyword: str) -> str | None:
         if not is_legal(keyword, vr, value):
             return f"has a value that is not a legal {vr}"
     return None
+
+
+@cache
+def _vr(tag: int) -> str | None:
+    """The VR of the data dictionary, or several of them."""
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else None
 
 
 def _is_utf8(value: object) -> bool:

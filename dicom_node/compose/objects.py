@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
 from dicom_node import explain
@@ -37,6 +38,7 @@ _DETAILS = {
 }
 
 
+@disable_value_validation()  # `check_objects` looks at every value, and withholds bad ones
 def compose(source: Dataset, image: Image, reading: Reading, context: Context) -> list[Dataset]:
     """Turn a reading into the objects of ``context.edition``, each after those it refers to.
 
@@ -74,6 +76,7 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
     return [*images, *documents]
 
 
+@disable_value_validation()
 def compose_refusal(
     source: Dataset,
     refusal: Refusal,
@@ -186,4 +189,18 @@ def _words(
 def write(ds: Dataset, path: Path) -> None:
     """Write a Part 10 file that is either complete or absent, even after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _mark_items(ds)
     durable_write(path, lambda file: ds.save_as(file, enforce_file_format=True))
+
+
+def _mark_items(ds: Dataset) -> None:
+    """Mark the items of sequences, at any depth, as encoded in the way in which they are written.
+
+    pydicom resolves ambiguous VRs in all of them when it writes the data set; in items that are not
+    marked it would look for them again, at each depth.
+    """
+    for element in ds.elements():
+        if element.VR == "SQ":
+            for item in ds[element.tag].value:
+                item.set_original_encoding(False, True, item._character_set)
+                _mark_items(item)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from pydicom import config
@@ -73,6 +74,7 @@ def _clean(source: Dataset, keywords: Iterable[str], codec: str | None) -> Datas
     return ds
 
 
+@cache
 def is_identifier(keyword: str) -> bool:
     """Whether the element holds an identifier: cutting it would identify something else."""
     return _IDENTIFIER.search(keyword) is not None

@@ -41,10 +41,13 @@ def secondary_capture(
     source_reference.refer(ds, lineage.source)
     _descend(ds, lineage.source, overlay)
     _space(ds, lineage.source, overlay.factor)
-    _pixels(ds, overlay)
+    _describe_pixels(ds, overlay)
     if lineage.context.results.encoding == "jpeg":
         _compress_lossy(ds, overlay)
-    elif lineage.context.results.encoding == "jpeg-ls":
+        return ds
+    data = overlay.rgb.tobytes()
+    _set_pixels(ds, data + b"\0" * (len(data) % 2))
+    if lineage.context.results.encoding == "jpeg-ls":
         ds.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)
     return ds
 
@@ -79,16 +82,18 @@ def _scaled(spacing: list[float], factor: float) -> list[DSfloat]:
     return [DSfloat(float(value) * factor, auto_format=True) for value in spacing]
 
 
-def _pixels(ds: Dataset, overlay: Overlay) -> None:
-    """Image Pixel module, PS3.3 C.7.6.3."""
+def _describe_pixels(ds: Dataset, overlay: Overlay) -> None:
+    """Image Pixel module, PS3.3 C.7.6.3, without the pixels."""
     ds.Rows, ds.Columns, ds.SamplesPerPixel = overlay.rgb.shape
     ds.PhotometricInterpretation = "RGB"
     ds.PlanarConfiguration = 0
     ds.BitsAllocated = ds.BitsStored = 8
     ds.HighBit = 7
     ds.PixelRepresentation = 0
-    data = overlay.rgb.tobytes()
-    ds.PixelData = data + b"\0" * (len(data) % 2)
+
+
+def _set_pixels(ds: Dataset, data: bytes) -> None:
+    ds.PixelData = data
     ds["PixelData"].VR = "OB"
 
 
@@ -103,7 +108,7 @@ def _compress_lossy(ds: Dataset, overlay: Overlay) -> None:
     ratio = round(overlay.rgb.nbytes / len(frame), 2)
     ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
     ds.PhotometricInterpretation = "YBR_FULL_422"
-    ds.PixelData = encapsulate([frame])
+    _set_pixels(ds, encapsulate([frame]))
     ds["PixelData"].is_undefined_length = True
     ds.LossyImageCompression = "01"
     ds.LossyImageCompressionRatio = [*_values(ds, "LossyImageCompressionRatio"), ratio]

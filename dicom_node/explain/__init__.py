@@ -42,16 +42,17 @@ class Explanation:
 
 def explain(image: Image, reading: Reading, style: Style) -> Explanation:
     """Put a reading into words, pictures and outlines."""
+    scene = Scene(image, reading, Page(style.width))  # first: it needs some time
     pneumonia, covid19 = _regions(reading, max(pictures.SHOWN, style.max_regions))
+    lungs = hull(reading.lungs.mask, reading.frame)
     said = message(
         reading, [each.place for each in pneumonia], image.notes, style.facts, style.language
     )
-    scene = Scene(image, reading, Page(style.width))
     return Explanation(
         message=said,
         summary=pictures.summary(scene, said, pneumonia, style) if style.summary else None,
         details=tuple(pictures.Details(scene, said, (pneumonia, covid19), style).pictures()),
-        lungs=hull(reading.lungs.mask, reading.frame),
+        lungs=lungs,
         pneumonia=pneumonia[: style.max_regions],
         covid19=covid19[: style.max_regions],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
@@ -23,31 +24,35 @@ _REGION, _LUNGS, _BADGE = 2.6, 1.3, 24
 
 
 class Scene:
-    """A film on a page, and what can be drawn on it; every picture starts from `blank`."""
+    """A film on a page, and what can be drawn on it; every picture starts from `blank`.
+
+    A thread scales the film meanwhile: Pillow needs no lock of Python's for that.
+    """
 
     def __init__(self, image: Image, reading: Reading, page: Page) -> None:
         self.reading, self.page = reading, page
         self.box = page.film.fitted(image.pixels.shape)
         #: Film pixels per pixel of the page.
         self.factor = image.pixels.shape[1] / self.box.width
-        self._film = blank(image, page, self.box)
+        thread = ThreadPoolExecutor(1)
+        self._film = thread.submit(blank, image, page, self.box)
+        thread.shutdown(wait=False)  # it ends when the film is scaled
 
     def blank(self) -> RGB:
         """Return a page with nothing but the film on it."""
-        return self._film.copy()
+        return self._film.result().copy()
 
     def regions(self, rgb: RGB, regions: Sequence[Region], *, numbered: bool) -> None:
         """Outline regions, and number them where an outline is furthest from the lungs' border."""
         film = self._part(rgb)
         lines = [region.outline for region in regions]
-        self._stroke(lines, _REGION).draw(film, palette.CONTOUR)
+        paint.stroke(lines, *self._pen(_REGION)).draw(film, palette.CONTOUR)
         for number, region in enumerate(regions if numbered else (), 1):
             self._badge(film, str(number), region.outline)
 
     def lungs(self, rgb: RGB) -> None:
         """Outline the aerated lungs."""
-        lines = outline(self.reading.lungs.aerated, self.reading.frame)
-        self._stroke(lines, _LUNGS).draw(self._part(rgb), palette.LUNGS)
+        self._lungs.draw(self._part(rgb), palette.LUNGS)
 
     def heat(self, rgb: RGB, heat: FloatMap, stage: StageResult, *, hatched: bool) -> None:
         """Blend a stage's heat over the lungs, scaled by its score."""
@@ -69,9 +74,15 @@ class Scene:
         box = self.box
         return rgb[box.top : box.top + box.height, box.left : box.left + box.width]
 
-    def _stroke(self, lines: Sequence[Polygon], width: float) -> paint.Stroke:
+    @cached_property
+    def _lungs(self) -> paint.Stroke:
+        lines = outline(self.reading.lungs.aerated, self.reading.frame)
+        return paint.stroke(lines, *self._pen(_LUNGS))
+
+    def _pen(self, width: float) -> tuple[float, tuple[int, int], float]:
+        """What `paint.stroke` needs beside the lines."""
         size = (self.box.width, self.box.height)
-        return paint.stroke(lines, self.factor, size, width * self.page.width / 1000)
+        return self.factor, size, width * self.page.width / 1000
 
     def _badge(self, film: RGB, text: str, points: Polygon) -> None:
         side = round(_BADGE * self.page.width / 1000)
@@ -106,7 +117,8 @@ def blank(image: Image | None, page: Page, box: Box) -> RGB:
     rgb = np.zeros((page.height, page.width, 3), np.uint8)
     if image is not None:
         film = paint.scaled(paint.levels(image.pixels), (box.width, box.height))
-        rgb[box.top : box.top + box.height, box.left : box.left + box.width] = film[..., np.newaxis]
+        coloured = np.asarray(Picture.fromarray(film).convert("RGB"))
+        rgb[box.top : box.top + box.height, box.left : box.left + box.width] = coloured
     return rgb
 
 

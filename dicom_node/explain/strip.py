@@ -46,7 +46,8 @@ class Strip:
     def __init__(
         self, size: tuple[int, int], unit: float, scale: float = 1.0, *, dry: bool = False
     ) -> None:
-        self.image = Image.new("RGB", size)
+        self._width = size[0]
+        self.image = Image.new("RGB", (1, 1) if dry else size)
         self.unit, self.scale, self._dry = unit, scale, dry
         self._pen = ImageDraw.Draw(self.image)
         self._margin = 15 * unit
@@ -60,7 +61,7 @@ class Strip:
 
     def banner(self, lines: Sequence[str]) -> None:
         """Write the disclaimer, each line as large as the width allows, up to a limit."""
-        width, height, top = self.image.width, 34 * self.unit, self._top
+        width, height, top = self._width, 34 * self.unit, self._top
         bottom = top + height * len(lines) + 8 * self.unit
         self._pen.rectangle((0, top, width, bottom), palette.BANNER)
         for number, line in enumerate(lines):
@@ -78,11 +79,11 @@ class Strip:
         u = self._scaled(1)
         colour = _STATE_COLOURS[answer.state]
         self.line(answer.name, 21, bold=True)
-        room = self.image.width - 2 * self._margin - 33 * u
+        room = self._width - 2 * self._margin - 33 * u
         if answer.score is not None:
             face = font(42 * u, bold=True)
             room -= face.getlength("100") + 4 * u
-            right = self.image.width - self._margin
+            right = self._width - self._margin
             self._text((right, self._top + 17 * u), str(answer.score), colour, face, "rm")
         self._shape(answer.state, (self._margin, self._top + 4 * u), 26 * u)
         face = font(22 * u, bold=True)
@@ -98,7 +99,7 @@ class Strip:
 
     def rule(self) -> None:
         """Draw a line across."""
-        right = self.image.width - self._margin
+        right = self._width - self._margin
         self._pen.line((self._margin, self._top, right, self._top), palette.TRACK, self._thick(1))
         self.space(7)
 
@@ -107,7 +108,7 @@ class Strip:
     ) -> None:
         """Write a paragraph; ``size`` in thousandths of the page's width."""
         face = font(self._scaled(size), bold=bold)
-        for line in wrapped(text, face, self.image.width - 2 * self._margin):
+        for line in wrapped(text, face, self._width - 2 * self._margin):
             self._text((self._margin, self._top + 0.7 * face.size), line, colour, face, "lm")
             self._top += 1.35 * face.size
 
@@ -132,13 +133,13 @@ class Strip:
         """Write a warning in a box, beside an exclamation mark."""
         u = self._scaled(1)
         face = font(16.5 * u)
-        left, right = self._margin + 28 * u, self.image.width - self._margin - 6 * u
+        left, right = self._margin + 28 * u, self._width - self._margin - 6 * u
         lines = wrapped(text, face, right - left)
         height = 1.32 * face.size * len(lines) + 14 * u
         frame = (
             0.5 * self._margin,
             self._top,
-            self.image.width - 0.5 * self._margin,
+            self._width - 0.5 * self._margin,
             self._top + height,
         )
         self._pen.rectangle(frame, palette.BOX, palette.WARNING, self._thick(2))
@@ -153,11 +154,13 @@ class Strip:
         """Draw a colour bar from 0 to 1 with its ticks, and its meaning above."""
         u = self._scaled(1)
         self.line(text, 15, palette.FAINT)
-        left, right = self._margin, self.image.width - self._margin
+        left, right = self._margin, self._width - self._margin
         ramp = Image.frombytes("P", (256, 1), bytes(range(256)))
         ramp.putpalette(list(colours))
         size = (round(right - left), round(14 * u))
-        self.image.paste(ramp.convert("RGB").resize(size), (round(left), round(self._top + 4 * u)))
+        if not self._dry:
+            corner = (round(left), round(self._top + 4 * u))
+            self.image.paste(ramp.convert("RGB").resize(size), corner)
         self._top += 20 * u
         for place, tick in ticks:
             anchor = "ra" if place == 1 else "la" if place == 0 else "ma"
@@ -169,7 +172,7 @@ class Strip:
     def small_print(self, lines: Sequence[str]) -> None:
         """Write lines that end at the bottom."""
         face = font(13.5 * self._scaled(1))
-        width = self.image.width - 2 * self._margin
+        width = self._width - 2 * self._margin
         broken = [piece for line in lines for piece in wrapped(line, face, width)]
         self._bottom -= 1.35 * face.size * len(broken) + 8 * self.unit
         for number, line in enumerate(broken):
@@ -204,7 +207,7 @@ class Strip:
 
     def _ruler(self, score: int, cut_off: int, words: Words, colour: Colour) -> None:
         u = self._scaled(1)
-        left, right = self._margin, self.image.width - self._margin
+        left, right = self._margin, self._width - self._margin
         at, cut = (left + (right - left) * each / 100 for each in (score, cut_off))
         self._paste_shape("down", (at - 9 * u, self._top), 18 * u, colour)
         top, bottom = self._top + 18 * u, self._top + 27 * u

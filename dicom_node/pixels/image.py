@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -40,7 +42,7 @@ def to_image(ds: Dataset) -> Image:
         decoded = decode(ds)
         counts = _count(decoded.values)
         grey, notes = _grey(ds, decoded.layout, counts)
-        pixels = grey.astype(np.float32)[decoded.values]
+        pixels = _looked_up(grey.astype(np.float32), decoded.values)
         notes |= {
             "transfer_syntax": str(ds.file_meta.TransferSyntaxUID),
             "decoder": decoded.decoder,
@@ -54,6 +56,23 @@ def to_image(ds: Dataset) -> Image:
         if between is not None and "aspect" in changes:
             between = min(between), min(between)
         return Image(pixels=pixels, spacing_mm=between, geometry=geometry, notes=notes | changes)
+
+
+def _looked_up(grey: NDArray[np.float32], stored: Stored) -> NDArray[np.float32]:
+    """The grey of each pixel, in two threads: numpy looks up without Python's lock.
+
+    The table has an entry for every value that the pixels' type can hold.
+    """
+    pixels, middle = np.empty(stored.shape, np.float32), len(stored) // 2
+
+    def look_up(rows: slice) -> None:
+        np.take(grey, stored[rows], out=pixels[rows], mode="clip")  # other modes copy first
+
+    with ThreadPoolExecutor(1) as other:
+        upper = other.submit(look_up, slice(middle))
+        look_up(slice(middle, None))
+        upper.result()
+    return pixels
 
 
 def _count(stored: Stored) -> Counts:
