@@ -9,42 +9,21 @@ through the state machine; those within a data set go straight to `Taking` inste
 
 from __future__ import annotations
 
-import os
-import queue
 import select
 import socket
 import ssl
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from dicom_node.dicom.upper_layer import WaitingUpperLayer, WakingQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pynetdicom.association import Association
 
-#: Seconds that either thread waits for something to do; a timer may run out this much late.
-WAIT_SECONDS = 0.05
 _FIRST = 256 * 2**10  # bytes that a PDU may claim before any of them has arrived
-_CLOSED_SECONDS = 0.002
-_BETWEEN = 0.0001  # seconds that pynetdicom sleeps once it has something to do
 _HEADER, _DATA = 6, 4  # bytes before the body of a PDU; type of a P-DATA-TF, PS3.8 9.3.1
 _LONGEST = 128 * 2**10  # bytes of a body that is taken; no longer one was asked for
-
-_Item = TypeVar("_Item")
-
-
-class WakingQueue(queue.Queue[_Item]):
-    """A queue that calls ``wake`` after each item that is put into it."""
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        super().__init__()
-        self._wake = wake
-
-    def put(self, item: _Item, block: bool = True, timeout: float | None = None) -> None:
-        """Put an item into the queue, then wake the thread that waits for it."""
-        super().put(item, block, timeout)
-        self._wake()
 
 
 class Taking(Protocol):
@@ -70,27 +49,22 @@ class Waking(Protocol):
         """Free what it holds."""
 
 
-class PromptConnection:
+class PromptConnection(WaitingUpperLayer):
     """The socket of an association, and what wakes the two threads that serve it.
 
     Create it before the threads run, close it after they have ended.
     """
 
     def __init__(self, assoc: Association) -> None:
-        dul = self._dul = cast("Any", assoc.dul)
-        self._lock = threading.Lock()
-        self._wakes = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._open = True
+        dul = cast("Any", assoc.dul)
+        super().__init__(dul)
         self._body = memoryview(bytearray(_LONGEST))
         self._ahead = bytearray()  # read already, for pynetdicom
         #: Takes the fragments of data sets; None: pynetdicom does.
         self.data: Taking | None = None
         #: Set when the association's thread has something to do.
         self.news = threading.Event()
-        dul.to_provider_queue = WakingQueue(self._wake_upper_layer)
         dul.to_user_queue = WakingQueue(self.news.set)
-        dul._run_loop_delay = _BETWEEN
-        self._is_event, dul._is_transport_event = dul._is_transport_event, self._next_event
 
     def receive(self, count: int) -> bytearray:
         """Read this many bytes, fewer if the peer closes the connection.
@@ -117,21 +91,9 @@ class PromptConnection:
         _acknowledge(connection)
         return data if got == len(data) else data[:got]
 
-    def close(self) -> None:
-        """Give the file descriptor back."""
-        with self._lock:
-            if self._open:
-                self._open = False
-                os.close(self._wakes)
-
     def _next_event(self) -> bool:
-        """Read a PDU if one has arrived, else wait for one, or for something to send."""
-        if self._take_data() or self._is_event():
-            return True
-        if self._dul.to_provider_queue.empty() and self._dul.event_queue.empty():
-            self._wait()
-            return bool(self._is_event())
-        return False
+        """Take what has arrived of a data set, or else a PDU, or wait."""
+        return self._take_data() or super()._next_event()
 
     def _take_data(self) -> bool:
         """Take what has arrived of a data set; False if nothing was read.
@@ -182,22 +144,6 @@ class PromptConnection:
                 return True
         self._ahead += head + body[:got]
         return False
-
-    def _wait(self) -> None:
-        poll, seconds = select.poll(), WAIT_SECONDS
-        poll.register(self._wakes, select.POLLIN)
-        try:
-            poll.register(self._dul.socket.socket, select.POLLIN)
-        except (OSError, ValueError, TypeError, AttributeError):
-            seconds = _CLOSED_SECONDS  # the connection is closed, and the threads are about to end
-        poll.poll(1000 * seconds)
-        with suppress(OSError):
-            os.eventfd_read(self._wakes)
-
-    def _wake_upper_layer(self) -> None:
-        with self._lock:
-            if self._open:
-                os.eventfd_write(self._wakes, 1)
 
 
 def _acknowledge(connection: socket.socket) -> None:

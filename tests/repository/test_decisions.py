@@ -43,7 +43,7 @@ def test_the_internals_of_pynetdicom_are_listed() -> None:
     listed = _page("0005").split("<!-- internals: begin -->")[1].split("<!-- internals: end -->")[0]
     assert set(re.findall(r"^\| `([\w.]+)` \|", listed, re.M)) == {
         name
-        for room in ("receive", "deliver", "commitment", "demo")
+        for room in ("receive", "deliver", "commitment", "demo", "dicom")
         for path in (ROOT / "dicom_node" / room).glob("*.py")
         for name in _internals(path)
     }

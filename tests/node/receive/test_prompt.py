@@ -169,6 +169,19 @@ def test_a_closed_connection_can_still_be_woken(
     own.close()
 
 
+def test_what_is_to_be_sent_wakes_the_upper_layer(
+    ends: tuple[PromptConnection, socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread waits for the connection and for the queue, not for a moment to pass."""
+    monkeypatch.setattr("dicom_node.dicom.upper_layer.WAIT_SECONDS", 1e6)
+    connection, _, _ = ends
+    thread = threading.Thread(target=connection._dul._is_transport_event)
+    thread.start()
+    connection._dul.to_provider_queue.put(None)
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def test_an_archive_gets_an_answer_to_every_context(tmp_path: Path) -> None:
     """Of 128 proposed classes the served ones are accepted, the others rejected as unknown."""
     classes = [VERIFICATION, *list(_STORAGE_CLASSES.values())[:127]]
