@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FIRST = 256 * 2**10  # bytes that a PDU may claim before any of them has arrived
 _HEADER, _DATA = 6, 4  # bytes before the body of a PDU; type of a P-DATA-TF, PS3.8 9.3.1
 _LONGEST = 128 * 2**10  # bytes of a body that is taken; no longer one was asked for
+_AT_ONCE = 64  # PDUs that are taken before pynetdicom restarts its timers
 
 
 class Taking(Protocol):
@@ -102,7 +103,9 @@ class PromptConnection(WaitingUpperLayer):
         """
         read = False
         try:
-            while self._is_amid_data() and self._has_arrived():
+            for _ in range(_AT_ONCE):
+                if not (self._is_amid_data() and self._has_arrived()):
+                    break
                 read = True
                 if not self._take_pdu():
                     self._dul._read_pdu_data()

@@ -140,6 +140,17 @@ def test_fragments_within_a_data_set_pass_the_state_machine_by(
     assert connection.receive(4) == b"next"
 
 
+def test_a_long_data_set_lets_the_timers_be_restarted(
+    ends: tuple[PromptConnection, socket.socket, socket.socket],
+) -> None:
+    """Else a sender that is never out of data would be taken for a silent one."""
+    connection, _, peer = ends
+    connection.data = data = DataSet()
+    peer.sendall(100 * fragment(b"part"))
+    assert connection._dul._is_transport_event()
+    assert 0 < len(data.parts) < 100
+
+
 @pytest.mark.parametrize("cut", [3, 6, 9, 500])
 def test_a_fragment_that_is_cut_off_reaches_the_state_machine_as_far_as_it_came(
     ends: tuple[PromptConnection, socket.socket, socket.socket], cut: int
