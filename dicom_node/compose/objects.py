@@ -63,12 +63,13 @@ def compose(source: Dataset, image: Image, reading: Reading, context: Context) -
     if header is not source:
         image, reading = on_film(image, reading)
         explanation = explain.in_film_pixels(explanation, reading, context.report.max_regions)
+    # Words before pictures: meanwhile the film is scaled for them.
+    reported = _is_made(context, ResultKind.REPORT)
+    words = _words(lineage, image, reading, explanation, said) if reported else None
     pictures = _pictures(replace(lineage, source=header), reading, explanation)
     others = _others(lineage, image, reading, explanation)
-    images, documents = [*pictures, *others], []
-    if _is_made(context, ResultKind.REPORT):
-        words = _words(lineage, image, reading, explanation, said)
-        documents = [report(lineage, "sr", words, images)]
+    images = [*pictures, *others]
+    documents = [] if words is None else [report(lineage, "sr", words, images)]
     masks = [ds for ds in others if ds.Modality == "SEG"]
     key = [*documents, *pictures[:1], *masks]  # the first picture is the summary
     if key and _is_made(context, ResultKind.KEY_OBJECTS):

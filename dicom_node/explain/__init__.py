@@ -6,7 +6,9 @@ series, and polygons for the report. Nothing here depends on DICOM.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from dicom_node.domain.values import Image
 from dicom_node.explain import pictures
@@ -24,34 +26,54 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """What is said of a film, the pictures in the order they are shown, and outlines.
 
     ``lungs`` goes round the lung field. The regions are for the report: those of a positive stage,
-    numbered as in the pictures.
+    numbered as in the pictures. ``draw`` makes the summary and the details.
     """
 
     message: Message
-    summary: Overlay | None
-    details: tuple[Overlay, ...]
     lungs: Polygon
     pneumonia: tuple[Region, ...]
     covid19: tuple[Region, ...]
+    draw: Callable[[], tuple[Overlay | None, tuple[Overlay, ...]]]
+
+    @property
+    def summary(self) -> Overlay | None:
+        """The picture that carries the message; None if it is switched off."""
+        return self._drawn[0]
+
+    @property
+    def details(self) -> tuple[Overlay, ...]:
+        """The pictures of the second series."""
+        return self._drawn[1]
+
+    @cached_property
+    def _drawn(self) -> tuple[Overlay | None, tuple[Overlay, ...]]:
+        return self.draw()
 
 
 def explain(image: Image, reading: Reading, style: Style) -> Explanation:
-    """Put a reading into words, pictures and outlines."""
-    scene = Scene(image, reading, Page(style.width))  # first: it needs some time
+    """Put a reading into words, pictures and outlines.
+
+    The pictures are drawn when they are asked for: a thread needs some time to scale the film.
+    """
+    scene = Scene(image, reading, Page(style.width))
     pneumonia, covid19 = _regions(reading, max(pictures.SHOWN, style.max_regions))
     lungs = hull(reading.lungs.mask, reading.frame)
     said = message(
         reading, [each.place for each in pneumonia], image.notes, style.facts, style.language
     )
+
+    def draw() -> tuple[Overlay | None, tuple[Overlay, ...]]:
+        summary = pictures.summary(scene, said, pneumonia, style) if style.summary else None
+        return summary, tuple(pictures.Details(scene, said, (pneumonia, covid19), style).pictures())
+
     return Explanation(
         message=said,
-        summary=pictures.summary(scene, said, pneumonia, style) if style.summary else None,
-        details=tuple(pictures.Details(scene, said, (pneumonia, covid19), style).pictures()),
+        draw=draw,
         lungs=lungs,
         pneumonia=pneumonia[: style.max_regions],
         covid19=covid19[: style.max_regions],

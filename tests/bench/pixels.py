@@ -114,7 +114,7 @@ def compose_objects(run: Run) -> Iterator[Row]:
         for number, ds in enumerate(objects):
             compose.write(ds, run.scratch / f"{number}.dcm")
 
-    drawn = times(lambda: explain.explain(image, reading, style), run.repeat)
+    drawn = times(lambda: explain.explain(image, reading, style).draw(), run.repeat)
     made = times(lambda: compose.compose(source, image, reading, context), run.repeat)
     saved = times(written, run.repeat)
     size = sum(path.stat().st_size for path in run.scratch.glob("*.dcm")) / 1e6
