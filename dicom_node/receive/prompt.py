@@ -110,7 +110,7 @@ class PromptConnection(WaitingUpperLayer):
                 if not self._take_pdu():
                     self._dul._read_pdu_data()
                     break
-        except OSError:  # as pynetdicom does
+        except (OSError, ValueError):  # as pynetdicom does, also with a socket that was closed
             self._dul.event_queue.put("Evt17")  # the connection is closed, PS3.8 9.2.2
         return read
 
