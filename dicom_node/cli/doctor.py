@@ -31,8 +31,9 @@ def doctor_all(
     """Look at everything that the node depends on, or at one part of it; nothing is changed.
 
     Configuration, ports, disk, memory, clock, database, bucket, files, certificates, decoder, page,
-    verdicts, networks, and each destination by a connection test. Exit status 0: nothing is wrong;
-    1: warnings; 2: faults.
+    verdicts, networks, and receivers of alerts, audit lines and results by a connection test.
+
+    Exit status 0: nothing is wrong; 1: warnings; 2: faults.
     """
     part = context.invoked_subcommand
     if part is None:

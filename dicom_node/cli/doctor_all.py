@@ -15,8 +15,10 @@ import typer
 from dicom_node.cli.render import print_json, print_line
 from dicom_node.config import load
 from dicom_node.errors import ConfigError, NodeError
-from dicom_node.service import examination
+from dicom_node.service import counterparts, examination
 from dicom_node.service.examination import Finding, Level
+from dicom_node.store.libpq import DRIVER
+from dicom_node.store.plain import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,7 +115,7 @@ def looks(config: Config, path: Path | None) -> list[Look]:
         ("disk", partial(examination.folder, config), "df -h"),
         ("memory", partial(examination.memory, config), "free -h"),
         ("clock", partial(examination.clock, config, now), "timedatectl"),
-        ("store", partial(examination.store, config), "dicom-node doctor store"),
+        ("store", partial(examination.store, config), _asks_database(config)),
         ("bucket", partial(examination.bucket, config), "dicom-node doctor bucket"),
         ("files", partial(examination.files, config, path), "dicom-node doctor files"),
         ("audit log", partial(examination.audit, config), "dicom-node audit verify"),
@@ -121,14 +123,16 @@ def looks(config: Config, path: Path | None) -> list[Look]:
         ("decoder", examination.sandbox, "dicom-node doctor sandbox"),
         ("web page", partial(examination.web, config), "dicom-node status"),
         ("verdicts", partial(examination.verdicts, config), check),
-        ("delivery", partial(examination.delivery, config), check),
+        ("alerts", partial(counterparts.alerts, config), check),
+        ("repository", partial(counterparts.repository, config), "dicom-node doctor tls"),
+        ("delivery", partial(counterparts.delivery, config), check),
     )
     return [
         *(Look(about=about, find=find, command=command) for about, find, command in listed),
         *(
             Look(
                 about=f"to {peer.name}",
-                find=partial(examination.destination, config, peer),
+                find=partial(counterparts.destination, config, peer),
                 command=f"dicom-node doctor destination {peer.name}",
                 late="fault",
             )
@@ -136,6 +140,13 @@ def looks(config: Config, path: Path | None) -> list[Look]:
         ),
         Look(about="networks", find=partial(examination.models, config), command=check),
     ]
+
+
+def _asks_database(config: Config) -> str:
+    """The command that asks the database alone."""
+    if (url := config.store.url) == SQLITE:
+        return "dicom-node doctor store"
+    return f"pg_isready -d '{url.replace(DRIVER, 'postgresql', 1)}'"
 
 
 def examine(listed: Sequence[Look], seconds: float = _SECONDS) -> list[Finding]:

@@ -6,6 +6,7 @@ import smtplib
 import ssl
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -37,9 +38,20 @@ def post(webhook: WebhookConfig, message: dict[str, Any]) -> None:
         ) as answer:  # fmt: skip
             status = answer.status_code
     except requests.RequestException as error:
-        raise PeerUnavailable(f"alerts.webhook: {type(error).__name__}") from error
+        host = urlsplit(webhook.url).netloc  # the path may be a secret
+        raise PeerUnavailable(f"alerts.webhook: {host} {_meaning(error)}") from error
     if not 200 <= status < 300:
         raise PeerUnavailable(f"alerts.webhook: HTTP {status}")
+
+
+def _meaning(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "has a certificate that is not trusted"
+    if isinstance(error, requests.Timeout):
+        return f"gave no answer within {_SECONDS:g} s"
+    if isinstance(error, requests.ConnectionError):
+        return "cannot be reached"
+    return f"cannot be asked: {type(error).__name__}"
 
 
 def mail(settings: MailConfig, subject: str, text: str) -> None:
@@ -63,7 +75,10 @@ def mail(settings: MailConfig, subject: str, text: str) -> None:
                 server.login(settings.user, _secret(settings.password_file))
             server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
-        raise PeerUnavailable(f"alerts.mail: {type(error).__name__}") from error
+        # The server's own words are left out: they may repeat the recipients.
+        system = None if isinstance(error, smtplib.SMTPException) else error.strerror
+        reason = f"{settings.host}:{settings.port}: {system or type(error).__name__}"
+        raise PeerUnavailable(f"alerts.mail: {reason}") from error
 
 
 def _secret(path: Path) -> str:

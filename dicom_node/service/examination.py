@@ -1,6 +1,7 @@
-"""What `dicom-node doctor` looks at: machine, files, destinations and networks, changing nothing.
+"""What `dicom-node doctor` looks at: machine, files, database and networks, changing nothing.
 
-Each function yields what it found, at least one `Finding`.
+Each function yields what it found, at least one `Finding`. What lies outside this machine is in
+`dicom_node.service.counterparts`.
 """
 
 from __future__ import annotations
@@ -12,24 +13,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from dicom_node.config import FolderDestination
 from dicom_node.errors import ModelError, NodeError
 from dicom_node.service import alarms, machine, start_checks, work_alarms
 from dicom_node.service.pidfile import processes
-from dicom_node.store.plain import SQLITE, exists
+from dicom_node.store.plain import SQLITE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from dicom_node.config import Config, Destination
+    from dicom_node.config import Config
     from dicom_node.service.alarms import Alarm
 
 #: fault: the node would not do its work; warning: a person should know, and may leave it so.
 Level: TypeAlias = Literal["ok", "warning", "fault"]
 
 _GIB = 2**30
-_ECHO_SECONDS = 5.0  # for connecting to a destination, and for each answer
+_PAGE_SECONDS = 5.0  # for connecting to the web page
 _CHECK = "dicom-node config check"
 
 
@@ -142,18 +142,20 @@ def clock(config: Config, now: datetime) -> Iterator[Finding]:
 def store(config: Config) -> Iterator[Finding]:
     """Whether the database is intact, or the server answers."""
     from dicom_node.store.integrity import damage
-    from dicom_node.store.status import read_status
+    from dicom_node.store.status import is_new, read_status
 
     data_dir, url = config.node.data_dir, config.store.url
-    if not exists(data_dir, url):
-        sentence = "no database yet: the first start makes it"
+    if is_new(data_dir, url):
+        there = "no database yet" if url == SQLITE else "the database is empty"
+        sentence = f"{there}: the first start makes its tables"
         yield Finding(about="store", level="ok", sentence=sentence)
         return
     faults = damage(data_dir) if url == SQLITE else []
     said = ""
     if not faults:
         counted = read_status(data_dir, url)
-        said = f"intact: {counted['studies']} studies, {counted['audit_lines']} audit lines"
+        state = "intact" if url == SQLITE else "answers"
+        said = f"{state}: {counted['studies']} studies, {counted['audit_lines']} audit lines"
     yield from _findings("store", said, faults, "dicom-node doctor store")
 
 
@@ -218,7 +220,7 @@ def web(config: Config) -> Iterator[Finding]:
         yield Finding(about="web page", level="ok", sentence=f"on at {host}:{port} after the start")
         return
     try:
-        socket.create_connection((host, port), timeout=_ECHO_SECONDS).close()
+        socket.create_connection((host, port), timeout=_PAGE_SECONDS).close()
     except OSError as error:
         sentence = f"nothing answers at {host}:{port}: {error}"
         command = "journalctl -u dicom-node -n 50"
@@ -234,28 +236,6 @@ def verdicts(config: Config) -> Iterator[Finding]:
     places += [f"files in {watched}"] if watched else []
     said = f"by {' and '.join(places)}" if places else "by command only (verdicts.mllp, .folder)"
     yield from _findings("verdicts", said, start_checks.report_faults(config), _CHECK)
-
-
-def delivery(config: Config) -> Iterator[Finding]:
-    """A warning if no destination is configured."""
-    if not config.destinations:
-        sentence = "no destination: results stay in the data folder"
-        yield Finding(about="delivery", level="warning", sentence=sentence, command=_CHECK)
-
-
-def destination(config: Config, peer: Destination) -> Iterator[Finding]:
-    """Whether the destination answers within a short time; nothing is sent."""
-    from dicom_node.deliver.senders import Senders
-
-    about = f"to {peer.name}"
-    seconds = min(_ECHO_SECONDS, config.delivery.timeout_seconds)
-    answer = Senders(config.node.ae_title, [peer], seconds, config.tls).echo(peer.name)
-    if answer.ok:
-        took = "" if isinstance(peer, FolderDestination) else f", {answer.seconds:.2f} s"
-        yield Finding(about=about, level="ok", sentence=f"{answer.reason}{took}")
-        return
-    command = f"dicom-node doctor destination {peer.name}"
-    yield Finding(about=about, level="fault", sentence=answer.reason, command=command)
 
 
 def models(config: Config) -> Iterator[Finding]:
@@ -275,11 +255,13 @@ def models(config: Config) -> Iterator[Finding]:
         command = "dicom-node model rollback" if promoted else _CHECK
         yield Finding(about="networks", level="fault", sentence=str(error), command=command)
         return
+    faults = []
+    if promoted is not None:  # `configuration` looks at the configured networks
+        faults = start_checks.threshold_faults(config.model_copy(update={"models": used}))
     signed = "signed" if used.public_key else "signature not asked for (models.public_key)"
     share = "as made" if used.prevalence is None else f"{used.prevalence:g}"
     version = f"{found.version}{', promoted' if promoted else ''}, digest {found.digest[:12]}"
-    sentence = f"{version}, {signed}, prevalence {share}"
-    yield Finding(about="networks", level="ok", sentence=sentence)
+    yield from _findings("networks", f"{version}, {signed}, prevalence {share}", faults, _CHECK)
 
 
 def _findings(

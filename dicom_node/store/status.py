@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypedDict
 
-from dicom_node.store.plain import SQLITE, Plain, plain_reading
+from dicom_node.errors import NodeError
+from dicom_node.store.plain import SQLITE, Plain, exists, plain_reading
 
 #: A machine whose heartbeat is older is taken for dead.
 SILENT_SECONDS = 30
@@ -51,9 +52,21 @@ class Status(TypedDict):
     members: list[Member]  # empty if the database is one machine's
 
 
+def is_new(data_dir: Path, url: str = SQLITE) -> bool:
+    """Whether no node has made its tables yet; raises NodeError if a server does not answer."""
+    if not exists(data_dir, url):
+        return True
+    if url == SQLITE:
+        return False
+    with plain_reading(data_dir, url) as connection:
+        return not connection.has("audit")
+
+
 def read_status(data_dir: Path, url: str = SQLITE) -> Status:
     """Count; raises NodeError if there is no database, or none of this node's."""
     with plain_reading(data_dir, url) as connection:
+        if url != SQLITE and not connection.has("audit"):
+            raise NodeError("no node has used the database at store.url yet")
         return _count(connection)
 
 

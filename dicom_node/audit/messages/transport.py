@@ -46,7 +46,9 @@ def send(
             secure.sendall(b"".join(frames))
             _close(secure)
     except OSError as error:  # ssl.SSLError is one
-        return meaning(error) if isinstance(error, ssl.SSLError) else type(error).__name__
+        if isinstance(error, ssl.SSLError):
+            return meaning(error)
+        return error.strerror or type(error).__name__
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,17 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
+from support.certificates import identity
 from support.commands import Commands
-from support.peer import free_port
+from support.peer import destination, free_port
+from support.postgres import Postgres
+from support.receiving import MemoryStore, receiver
 
-from dicom_node.cli.doctor_all import Look, examine
-from dicom_node.config import Config
+from dicom_node.cli.doctor_all import Look, examine, looks
+from dicom_node.config import Config, TlsConfig
 from dicom_node.domain.audit import AuditEvent, AuditKind
 from dicom_node.errors import NodeError
-from dicom_node.service import examination
+from dicom_node.service import counterparts, examination
 from dicom_node.service.examination import Finding
+from dicom_node.store.status import read_status
 from dicom_node.store.store import open_store
+from models import SHIPPED
 
 
 def _now() -> datetime:
@@ -137,6 +144,102 @@ def test_the_networks_are_named_by_digest_or_missing(tmp_path: Path) -> None:
     config = Config.model_validate({"models": {"dir": str(tmp_path)}})
     (found,) = examination.models(config)
     assert (found.level, found.command) == ("fault", "dicom-node config check")
+
+
+def test_promoted_networks_are_looked_at_in_the_place_of_the_configured(tmp_path: Path) -> None:
+    """A copy that is gone, and one without the operating point that `thresholds` names."""
+    store = open_store(tmp_path, _now)
+    store.promotions.promote("9", "d" * 64, Path("copy"), user="u", reason="r", evidence={})
+    store.close()
+    names = {"node": {"data_dir": str(tmp_path)}, "thresholds": {"pneumonia": "specific"}}
+    config = Config.model_validate(names)
+    (found,) = examination.models(config)
+    assert (found.level, found.command) == ("fault", "dicom-node model rollback")
+    (copy := tmp_path / "copy").mkdir()
+    manifest = (SHIPPED["lite"] / "manifest.yaml").read_text()
+    for each in ("weights", "cards"):
+        (copy / each).symlink_to(SHIPPED["lite"] / each)
+    (copy / "manifest.yaml").write_text(manifest)
+    (found,) = examination.models(config)
+    assert (found.level, ", promoted, " in found.sentence) == ("ok", True)
+    (copy / "manifest.yaml").write_text(re.sub(r"\n +specific: .*", "", manifest))
+    (found,) = examination.models(config)
+    assert found.level == "fault"
+    assert "no operating point 'specific'" in found.sentence
+
+
+def _in_postgresql(folder: Path, url: str) -> Finding:
+    values = {"node": {"data_dir": str(folder)}, "store": {"url": url}}
+    listed = looks(Config.model_validate(values), None)
+    (found,) = examine([each for each in listed if each.about == "store"])
+    return found
+
+
+def test_a_postgresql_database_is_new_or_answers_or_is_asked_by_its_own_program(
+    tmp_path: Path, server: Postgres, migrated: str
+) -> None:
+    """An empty one is no fault: the first start makes its tables."""
+    empty, used = server.create(), server.create(migrated)
+    found = _in_postgresql(tmp_path, server.url(empty))
+    assert found.level == "ok"
+    assert "the first start makes its tables" in found.sentence
+    assert _in_postgresql(tmp_path, server.url(used)).sentence.startswith("answers: 0 studies")
+    with pytest.raises(NodeError, match="no node has used the database"):
+        read_status(tmp_path, server.url(empty))
+    for name in (empty, used):
+        server.drop(name)
+    found = _in_postgresql(tmp_path, server.url(empty))
+    assert found.level == "fault"
+    assert found.command == f"pg_isready -d '{server.url(empty).replace('+psycopg', '')}'"
+
+
+def test_a_destination_that_wants_a_certificate_says_what_it_thinks_of_ours(tmp_path: Path) -> None:
+    """TLS with certificates on both sides: ours is good, of another authority, or not there."""
+    ours = identity(tmp_path, "ours")
+    foreign = identity(tmp_path, "foreign", trustme.CA(organization_name="Elsewhere"))
+    said = []
+    with receiver(tmp_path / "pacs", MemoryStore(), tls=identity(tmp_path, "pacs")) as pacs:
+        peer = destination(pacs.ports[-1]).model_copy(update={"tls": True})
+        for tls in (ours, foreign, TlsConfig(ca_file=ours.ca_file)):
+            (found,) = counterparts.destination(Config(tls=tls), peer)
+            said.append((found.level, found.sentence.rpartition(": ")[2]))
+    assert said[0][0] == "ok"
+    assert said[1:] == [
+        ("fault", "the peer does not know who signed our certificate"),
+        ("fault", "the peer wants a certificate from us (mutual TLS)"),
+    ]
+
+
+def test_receivers_of_alerts_and_audit_lines_that_do_not_answer_are_warnings(
+    tmp_path: Path,
+) -> None:
+    """The node does its work without them; the path of a webhook may be secret."""
+    port, token = free_port(), tmp_path / "token"
+    webhook = {"url": f"http://127.0.0.1:{port}/secret", "token_file": str(token)}
+    mail = {"host": "127.0.0.1", "port": port, "sender": "a", "recipients": ["b"]}
+    tls = identity(tmp_path, "ours").model_dump()
+    config = Config.model_validate(
+        {
+            "alerts": {"webhook": webhook, "mail": mail},
+            "audit": {"repository": {"host": "127.0.0.1", "port": port}},
+            "tls": tls,
+        }
+    )
+    found = [*counterparts.alerts(config), *counterparts.repository(config)]
+    assert [each.sentence for each in found] == [
+        f"alerts.webhook: nothing answers at 127.0.0.1:{port}: Connection refused",
+        f"alerts.mail: nothing answers at 127.0.0.1:{port}: Connection refused",
+        f"alerts.webhook.token_file: {token} cannot be read",
+        f"no TLS connection to 127.0.0.1:{port}: Connection refused",
+    ]
+    assert {each.level for each in found} == {"warning"}
+
+
+def test_receivers_of_alerts_that_answer_are_named_so(silent: int) -> None:
+    """Nothing is sent to them."""
+    alerts = {"webhook": {"url": f"http://127.0.0.1:{silent}/"}}
+    (found,) = counterparts.alerts(Config.model_validate({"alerts": alerts}))
+    assert (found.level, found.sentence) == ("ok", "their receivers answer")
 
 
 def test_a_clock_earlier_than_the_last_start_is_a_fault(tmp_path: Path) -> None:

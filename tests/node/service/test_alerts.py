@@ -170,6 +170,19 @@ def test_a_message_comes_by_mail_even_if_the_webhook_is_down(site: Site) -> None
     assert "ALARM 2 objects are held" in text
 
 
+def test_a_receiver_that_is_away_is_named_without_the_path_of_its_url(site: Site) -> None:
+    """The path of a webhook may be its secret."""
+    port = free_port()
+    site.url, site.alarms = f"http://127.0.0.1:{port}/secret", [HELD]
+    mail = {"host": "127.0.0.1", "port": port, "sender": "a", "recipients": ["b"]}
+    with capture_logs() as logs:
+        site.run(site.alerts(mail=mail), 6)
+    assert {each["reason"] for each in logs} == {
+        f"alerts.webhook: 127.0.0.1:{port} cannot be reached",
+        f"alerts.mail: 127.0.0.1:{port}: Connection refused",
+    }
+
+
 def test_a_mail_server_that_must_encrypt_and_cannot_gets_nothing(site: Site) -> None:
     """STARTTLS is the default; without it the message stays here."""
     site.url = f"http://127.0.0.1:{free_port()}/"
