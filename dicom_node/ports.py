@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -228,8 +228,8 @@ class Breakers(Protocol):
     def answered(self, destination: str) -> None:
         """Close the breaker and forget its failures."""
 
-    def due(self) -> list[str]:
-        """Destinations whose open breaker is to be probed now."""
+    def due(self, configured: Collection[str]) -> list[str]:
+        """Destinations whose open breaker is to be probed now; at once if not ``configured``."""
 
 
 class Retention(Protocol):

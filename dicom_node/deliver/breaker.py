@@ -56,6 +56,10 @@ class Breaker:
             log.warning("destination is down", destination=destination, reason=failure)
         self.table.failed(destination, failure, probe_at)
 
+    def due(self) -> list[str]:
+        """The destinations to probe now; what left the configuration waits for no probe's time."""
+        return self.table.due(self.configured)
+
     def probe(self, sender: _Echo, destination: str) -> bool:
         """Probe a destination; return whether it answers again."""
         if destination not in self.configured:

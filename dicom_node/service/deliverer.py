@@ -114,7 +114,7 @@ class Rounds:
         self.deliver = Lanes("deliver", queues.outbox.due, deliverer.deliver_due)
         self.confirm = Lanes("confirm", queues.commitments.due, confirmer.confirm_due)
         self.report = Lanes("report", queues.commitment_requests.due, reporter.report_due)
-        self.probe = Lanes("probe", queues.breakers.due, partial(breaker.probe, sender))
+        self.probe = Lanes("probe", breaker.due, partial(breaker.probe, sender))
 
     def wait(self) -> None:
         """Wait until the work under way is done."""

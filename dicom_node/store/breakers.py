@@ -14,6 +14,7 @@ from dicom_node.store import audit, schema
 from dicom_node.store.database import reading, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Engine
@@ -85,9 +86,11 @@ class BreakerTable:
         with writing(self._engine) as connection:
             connection.execute(update(_BREAKERS).where(is_open).values(probe_at=self._clock()))
 
-    def due(self) -> list[str]:
-        """Destinations whose open breaker is to be probed now."""
-        query = select(_BREAKERS.c.destination).where(_BREAKERS.c.probe_at <= self._clock())
+    def due(self, configured: Collection[str]) -> list[str]:
+        """Destinations whose open breaker is to be probed now; at once if not ``configured``."""
+        gone = _BREAKERS.c.opened_at.is_not(None) & _BREAKERS.c.destination.not_in(configured)
+        now = _BREAKERS.c.probe_at <= self._clock()
+        query = select(_BREAKERS.c.destination).where(gone | now)
         with reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
 

@@ -184,7 +184,7 @@ def _statements(idle: StoreHarness) -> list[tuple[str, tuple[object, ...]]]:
     for queue in (store.jobs, store.outbox, store.commitments, store.commitment_requests):
         queue.claim("worker-1", idle.clock.after(1))
         queue.release()
-    store.breakers.due()
+    store.breakers.due(())
     store.breakers.answered("pacs")
     idle.store.inbox.find("1.2")
     event.remove(idle.store._engine, "before_cursor_execute", hear)
