@@ -92,9 +92,9 @@ def _steps(config: Path, unit: Path) -> list[str]:
         f"dicom-node doctor --config {config} (the rest of the machine)",
         f"dicom-node run --config {config}",
         f"send a chest film to the node, then: dicom-node studies --config {config}",
-        f"as a service: create the user dicom-node, copy {config} to /etc/dicom-node/ and {unit} "
-        "to /etc/systemd/system/, then run systemctl daemon-reload and systemctl enable --now "
-        "dicom-node; its data lies in /var/lib/dicom-node",
+        f"as a service: create the user dicom-node, copy {config} to /etc/dicom-node/, set "
+        f"node.data_dir: /var/lib/dicom-node in it, copy {unit} to /etc/systemd/system/, then run "
+        "systemctl daemon-reload and systemctl enable --now dicom-node",
         "read dicom-node docs operations and dicom-node docs deployment",
         "let your monitoring run dicom-node status --check",
     ]
