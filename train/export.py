@@ -25,6 +25,8 @@ _BACKBONES: dict[Backbone, str] = {
 _NAMES = ("lungs", "pneumonia", "covid19")
 #: Stage 2 is calibrated on films that radiologists read, stage 3 on all sources it learned from.
 _READ = ("nih",)
+#: From these stage 2's temperature comes, too.
+_LEARNED = ("quex",)
 #: Validation films of each source and label that calibrate.
 _ENOUGH = 60
 _CALIBRATED = ("nih", "quex", "ieee8023", "hannover", "bimcv")
@@ -148,11 +150,15 @@ def _publish(manifest: Manifest, out: Path) -> Cascade:
 def _with_operating_points(manifest: Manifest, cascade: Cascade, data: Path, out: Path) -> Manifest:
     """Temperatures and thresholds from the validation split, by the rules the cards state."""
     known = [f for f in read_films(data, ("val",)) if f.source in _CALIBRATED]
-    films = spread_kinds([f for f in known if f.source in _READ or f.label != NORMAL], _ENOUGH)
+    both = _READ + _LEARNED
+    films = spread_kinds([f for f in known if f.source in both or f.label != NORMAL], _ENOUGH)
     predictions = predict(cascade, films, out)
     read = [p for p in predictions if p.film.source in _READ]
+    learned = [p for p in predictions if p.film.source in _LEARNED]
     ill = [p for p in predictions if p.film.label != NORMAL]
-    pneumonia = operating.fit(read, [p.pneumonia for p in read], lambda f: f.label != NORMAL)
+    pneumonia = operating.fit(
+        read, [p.pneumonia for p in read], lambda f: f.label != NORMAL, also=learned
+    )
     covid19 = operating.fit(ill, [p.covid19 for p in ill], lambda f: f.label == COVID)
     networks = manifest.networks
     return manifest.model_copy(

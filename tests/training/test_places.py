@@ -57,6 +57,20 @@ def _predictions(logits: dict[str, list[float]]) -> list[Prediction]:
     ]  # fmt: skip
 
 
+def test_films_of_another_source_keep_a_network_from_being_too_sure() -> None:
+    """A few films that are separated wholly ask for any slope; more films, for their own."""
+    few = _predictions({"normal": [-3.0, -2.0, -1.0], "pneumonia": [1.0, 2.0, 3.0]})
+    more = _predictions({"normal": [-2.0, -1.0, 1.0], "pneumonia": [-1.0, 1.0, 2.0]})
+
+    def temperature(also: list[Prediction]) -> float:
+        logits = [p.pneumonia for p in few]
+        found = operating.fit(few, logits, lambda film: film.label == "pneumonia", also=also)
+        assert float(str(found["bias"])) == pytest.approx(0.0, abs=1e-3)
+        return float(str(found["temperature"]))
+
+    assert temperature(more) > 2 * temperature([])
+
+
 def test_operating_points_are_in_their_order() -> None:
     """`sensitive` finds 95 % of the ill, `specific` leaves 95 % of the well, balanced between."""
     rng = np.random.default_rng(0)

@@ -67,11 +67,12 @@ PNEUMONIA = Words(
         "On the validation films of NIH that radiologists read: `balanced`, the shipped "
         "threshold, has the largest minimum of sensitivity and specificity, as the average over "
         "2000 draws of patients; `sensitive` finds 95 % of the opacities, `specific` leaves 95 % "
-        "of the normal films. Temperature and bias: least cross-entropy on the same films, both "
-        "sides weighing "
-        "the same; a site's own prevalence moves them by Bayes' rule. H2 counts as confirmed where "
-        "the calibrated log odds fall by 0.08 or more (2 points at a probability of 50 %) with its "
-        "hottest tenth of the lungs hidden, and further than with as much hidden elsewhere."
+        "of the normal films. Bias: least cross-entropy on the same films, both sides weighing the "
+        "same. Temperature: the same on them and on quex's validation films, for so few films, by "
+        "which the weights were chosen, would make the network too sure. A site's own prevalence "
+        "moves both by Bayes' rule. H2 counts as confirmed where the calibrated log odds fall by "
+        "0.08 or more (2 points at a probability of 50 %) with its hottest tenth of the lungs "
+        "hidden, and further than with as much hidden elsewhere."
     ),
     caveats=(
         "In public data disease and source are entangled: the border ring, which sees no "

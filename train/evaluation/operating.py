@@ -23,7 +23,11 @@ PREVALENCE = 0.5
 
 
 def fit(
-    predictions: Sequence[Prediction], logits: Sequence[float], ill: Callable[[Film], bool]
+    predictions: Sequence[Prediction],
+    logits: Sequence[float],
+    ill: Callable[[Film], bool],
+    *,
+    also: Sequence[Prediction] = (),
 ) -> dict[str, object]:
     """Find temperature, bias and thresholds from validation films.
 
@@ -37,6 +41,9 @@ def fit(
         Of the stage, one for each prediction.
     ill
         Whether the stage should be positive.
+    also
+        Films of other sources from which stage 2's temperature is found, too: a few films that a
+        network separates almost wholly would make it too sure of itself.
 
     Returns
     -------
@@ -48,10 +55,12 @@ def fit(
         `specific` never below.
     """
     films, values = [p.film for p in predictions], np.array(logits)
-    positive = np.array([ill(film) for film in films], np.bool_)
-    weights = metrics.even_weights([(film.label, film.source) for film in films])
-    weights = balanced(weights, positive)
+    positive, weights = _sides(films, ill)
     temperature, bias = calibrate(values, positive, weights)
+    if also:
+        more = np.concatenate([values, [p.pneumonia for p in also]])
+        temperature, _ = calibrate(more, *_sides([*films, *(p.film for p in also)], ill))
+        _, bias = calibrate(values, positive, weights, temperature)
     probabilities = 1.0 / (1.0 + np.exp(-(values + bias) / temperature))
     groups = [film.group for film in films]
     threshold = metrics.steady_threshold(probabilities, positive, weights, groups)
@@ -100,6 +109,15 @@ def with_normals_above(manifest: Manifest, data: Path, cascade: Cascade, folder:
     return manifest.model_copy(update={"networks": networks})
 
 
+def _sides(
+    films: Sequence[Film], ill: Callable[[Film], bool]
+) -> tuple[metrics.Bools, metrics.Floats]:
+    """Which films are ill, and the weight of each: (N,) both."""
+    positive = np.array([ill(film) for film in films], np.bool_)
+    weights = metrics.even_weights([(film.label, film.source) for film in films])
+    return positive, balanced(weights, positive)
+
+
 def balanced(weights: metrics.Floats, positive: metrics.Bools) -> metrics.Floats:
     """Scale the weights (N,) so that both sides have the same total, and all of them sum to 1."""
     both = np.where(positive, weights / weights[positive].sum(), weights / weights[~positive].sum())
@@ -107,7 +125,10 @@ def balanced(weights: metrics.Floats, positive: metrics.Bools) -> metrics.Floats
 
 
 def calibrate(
-    logits: metrics.Floats, positive: metrics.Bools, weights: metrics.Floats
+    logits: metrics.Floats,
+    positive: metrics.Bools,
+    weights: metrics.Floats,
+    temperature: float | None = None,
 ) -> tuple[float, float]:
     """Find temperature and bias of the least cross-entropy: sigmoid((logit + bias) / temperature).
 
@@ -115,25 +136,27 @@ def calibrate(
     ----------
     logits, positive, weights
         One value for each film, (N,); both sides must have films.
+    temperature
+        If it is known; then only the bias is found.
 
     Returns
     -------
     temperature : float
-        Between an eighth and four times the deviation of the logits.
+        Between an eighth and four times the deviation of the logits, if it was not known.
     bias : float
         In logits.
     """
     spread = float(logits.std()) or 1.0
+    least, most = (spread / 8, spread * 4) if temperature is None else (temperature, temperature)
 
     def loss(parameters: metrics.Floats) -> float:
-        temperature, bias = np.exp(parameters[0]), parameters[1]
-        z = (logits + bias) / temperature
+        z = (logits + parameters[1]) / np.exp(parameters[0])
         return float((weights * (np.logaddexp(0.0, z) - z * positive)).sum())
 
     best = minimize(
         loss,
-        np.array([np.log(spread), 0.0]),
-        bounds=[(np.log(spread / 8), np.log(spread * 4)), (None, None)],
+        np.array([np.log(np.clip(spread, least, most)), 0.0]),
+        bounds=[(np.log(least), np.log(most)), (None, None)],
     )
     return float(np.exp(best.x[0])), float(best.x[1])
 
