@@ -194,7 +194,8 @@ def discard(
         raise NodeError(
             f"study {study_uid} has no parked reading and no held delivery"
             if study_uid
-            else f"no delivery to {destination} is held"
+            else f"no delivery to {destination} is held; what waits for a destination that left "
+            "the configuration is held at its next attempt"
         )
     if as_json:
         print_json(discarded)

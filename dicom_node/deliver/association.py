@@ -180,7 +180,8 @@ def _raise_why(
         raise PeerUnavailable(
             f"{where(destination)} does not answer the association request within {waited:g} s"
         )
-    raise PeerUnavailable(f"{where(destination)} hung up during the association request")
+    perhaps = "" if destination.tls else "; perhaps it wants TLS"
+    raise PeerUnavailable(f"{where(destination)} hung up during the association request{perhaps}")
 
 
 def _raise_tls_trouble(destination: DicomDestination, tls: TlsConfig) -> None:

@@ -203,6 +203,8 @@ def test_a_destination_that_wants_a_certificate_says_what_it_thinks_of_ours(tmp_
         for tls in (ours, foreign, TlsConfig(ca_file=ours.ca_file)):
             (found,) = counterparts.destination(Config(tls=tls), peer)
             said.append((found.level, found.sentence.rpartition(": ")[2]))
+        (plain,) = counterparts.destination(Config(), destination(pacs.ports[-1]))
+    assert plain.sentence.endswith("hung up during the association request; perhaps it wants TLS")
     assert said[0][0] == "ok"
     assert said[1:] == [
         ("fault", "the peer does not know who signed our certificate"),
