@@ -13,7 +13,6 @@ from pynetdicom import AE, _config, build_role, evt
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.config import TlsConfig
 from dicom_node.deliver.deadline import Deadline
-from dicom_node.dicom.upper_layer import WaitingUpperLayer
 from dicom_node.errors import PeerRefused, PeerUnavailable
 from dicom_node.tls.client import tls_args, trouble
 
@@ -44,7 +43,6 @@ class _Wire:
         self.deadline = Deadline()
         self._socket: socket.socket | None = None
         self.connected = False
-        self._upper_layer: WaitingUpperLayer | None = None
 
     @property
     def handlers(self) -> list[tuple[evt.EventType, object]]:
@@ -59,8 +57,6 @@ class _Wire:
         self.deadline.close()
         if self._socket is not None:
             self._socket.close()
-        if self._upper_layer is not None:
-            self._upper_layer.close()
 
     def _remember(self, event: Event) -> None:
         wrapped = event.assoc.dul.socket
@@ -77,7 +73,6 @@ class _Wire:
             self._socket.settimeout(self.timeout)
             # Else the end of an object waits for the peer's delayed acknowledgement, up to 40 ms.
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._upper_layer = WaitingUpperLayer(event.assoc.dul)
 
     def _cut(self, event: Event) -> None:
         # An abort is queued behind the data, and a peer that reads slowly would keep it there for

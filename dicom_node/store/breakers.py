@@ -5,6 +5,7 @@ A destination without a row, or whose row was never opened, is used as usual.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, insert, select, update
@@ -15,13 +16,13 @@ from dicom_node.store.database import reading, writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Engine
 
     from dicom_node.ports import Clock
 
 _BREAKERS = schema.breakers
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def closed(destination: ColumnElement[str]) -> ColumnElement[bool]:
@@ -88,11 +89,12 @@ class BreakerTable:
 
     def due(self, configured: Collection[str]) -> list[str]:
         """Destinations whose open breaker is to be probed now; at once if not ``configured``."""
-        gone = _BREAKERS.c.opened_at.is_not(None) & _BREAKERS.c.destination.not_in(configured)
-        now = _BREAKERS.c.probe_at <= self._clock()
-        query = select(_BREAKERS.c.destination).where(gone | now)
+        is_open = _BREAKERS.c.probe_at >= _LONG_AGO  # `is_not(None)` would not use the index
+        query = select(_BREAKERS.c.destination, _BREAKERS.c.probe_at).where(is_open)
+        now = self._clock()
         with reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+            rows = connection.execute(query).all()
+        return [name for name, probe_at in rows if name not in configured or probe_at <= now]
 
 
 def _row(connection: Connection, destination: str) -> Any:

@@ -27,7 +27,7 @@ from models import registry
 Answer: TypeAlias = Literal["positive", "negative", "refused"]
 
 _SHAPE = 640, 560
-_SEEDS = range(1, 17)  # of phantoms; the two that networks tell apart best are sent
+_SEEDS = range(1, 17)  # of phantoms; those with the lowest and the highest score are sent
 _LEAST_STAGE3 = 0.0001  # below every probability: a film that reaches stage 3 is positive there
 
 
