@@ -6,7 +6,7 @@ network may have become worse, for it sees the film times stage 2's heatmap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dicom_node.domain.paired import LEAST, compare
@@ -39,7 +39,7 @@ class Evidence:
     """Two versions compared in both stages."""
 
     stages: Mapping[Stage, Comparison]
-    changed: frozenset[Stage] = field(default=_STAGE_2)  # stages whose networks differ
+    changed: frozenset[Stage] = _STAGE_2  # stages whose networks differ
 
     def as_json(self) -> dict[str, Any]:
         """Stage 2's comparison in plain JSON values, and that of stage 3 as ``covid19``."""

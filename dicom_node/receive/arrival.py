@@ -26,10 +26,10 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from dicom_node import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.dicom.malformed import MALFORMED
-from dicom_node.dicom.upper_layer import WAIT_SECONDS, WakingQueue
 from dicom_node.receive.checks import check_command
 from dicom_node.receive.disk_space import CHECK_EVERY_BYTES
 from dicom_node.receive.store_status import StoreFault, StoreRefused
+from dicom_node.receive.waiting import WAIT_SECONDS, WakingQueue
 
 if TYPE_CHECKING:
     from pathlib import Path

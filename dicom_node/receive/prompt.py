@@ -16,7 +16,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from dicom_node.dicom.upper_layer import WaitingUpperLayer, WakingQueue
+from dicom_node.receive.waiting import WaitingUpperLayer, WakingQueue
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association

@@ -56,11 +56,11 @@ def fit(
     """
     films, values = [p.film for p in predictions], np.array(logits)
     positive, weights = _sides(films, ill)
-    temperature, bias = calibrate(values, positive, weights)
+    known = None
     if also:
         more = np.concatenate([values, [p.pneumonia for p in also]])
-        temperature, _ = calibrate(more, *_sides([*films, *(p.film for p in also)], ill))
-        _, bias = calibrate(values, positive, weights, temperature)
+        known, _ = calibrate(more, *_sides([*films, *(p.film for p in also)], ill))
+    temperature, bias = calibrate(values, positive, weights, known)
     probabilities = 1.0 / (1.0 + np.exp(-(values + bias) / temperature))
     groups = [film.group for film in films]
     threshold = metrics.steady_threshold(probabilities, positive, weights, groups)

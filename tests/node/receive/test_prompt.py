@@ -184,7 +184,7 @@ def test_what_is_to_be_sent_wakes_the_upper_layer(
     ends: tuple[PromptConnection, socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its thread waits for the connection and for the queue, not for a moment to pass."""
-    monkeypatch.setattr("dicom_node.dicom.upper_layer.WAIT_SECONDS", 1e6)
+    monkeypatch.setattr("dicom_node.receive.waiting.WAIT_SECONDS", 1e6)
     connection, _, _ = ends
     thread = threading.Thread(target=connection._dul._is_transport_event)
     thread.start()

@@ -36,7 +36,7 @@ class WakingQueue(queue.Queue[_Item]):
 class WaitingUpperLayer:
     """What the thread waits for: its connection, and what is to be sent.
 
-    Create it before the thread runs, or in it while nothing is to be sent.
+    Create it before the thread runs.
 
     Parameters
     ----------
