@@ -87,12 +87,9 @@ class WebArchive:
         """
         url = f"{self.service.url}/studies/{study_instance_uid}/series/{series_instance_uid}"
         with opened(self.service, _OBJECTS) as (session, deadline), deadline.within(self._patience):
-            try:
-                with asking(self.service, deadline):
-                    answer = session.get(url, stream=True, timeout=self._timeout)
-                    answer.raise_for_status()
-            except (requests.HTTPError, requests.TooManyRedirects) as error:
-                raise PeerUnavailable(http_sentence(status_of(error))) from None
+            with _answered(), asking(self.service, deadline):
+                answer = session.get(url, stream=True, timeout=self._timeout)
+                answer.raise_for_status()
             yield answer.headers.get("Content-Type", ""), self._pieces(answer, deadline)
 
     def _pieces(self, answer: requests.Response, deadline: Deadline) -> Iterator[bytes]:
@@ -104,7 +101,7 @@ class WebArchive:
     ) -> list[Dataset]:
         try:
             with (
-                opened(self.service, _JSON) as (session, deadline),
+                _answered(), opened(self.service, _JSON) as (session, deadline),
                 asking(self.service, deadline), deadline.within(self._patience),
             ):  # fmt: skip
                 client = DICOMwebClient(
@@ -116,9 +113,16 @@ class WebArchive:
                     *of, search_filters=filters, fields=fields, limit=_PAGE, offset=offset
                 )
             return [Dataset.from_json(each) for each in found]
-        except (requests.HTTPError, requests.TooManyRedirects) as error:
-            raise PeerUnavailable(http_sentence(status_of(error))) from None
         except (ParseError, *MALFORMED):
             raise PeerUnavailable(
                 f"{self.service.url} gives an answer that is not DICOMweb"
             ) from None
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Turn the error that an HTTP status raises into one that names the status."""
+    try:
+        yield
+    except (requests.HTTPError, requests.TooManyRedirects) as error:
+        raise PeerUnavailable(http_sentence(status_of(error))) from None
