@@ -284,6 +284,7 @@ def experiment(  # noqa: PLR0913 - one option each
         docs=docs,
         config=settings.read(config or settings.CONFIGS / "experiments" / f"{name}.yaml"),
         weights={name: path for name, path in given.items() if path is not None},
+        models=models,
     )
     Console().print(Markdown(write(run, EXPERIMENTS[name](run))))
 

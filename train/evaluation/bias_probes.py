@@ -59,6 +59,9 @@ class Heat:
     auc: Interval
     auc_without_hottest: Interval
     auc_without_random: Interval
+    lost_to_hottest: Interval  # mean fall of the logit, of the films called positive
+    lost_to_random: Interval
+    lost_more: Interval  # the former less the latter, paired
 
 
 def source_probe(
@@ -162,16 +165,25 @@ def heat(cascade: Cascade, films: Sequence[Film], folder: Path) -> Heat:
     scores = np.array([[row[name] for name in ("whole", "hottest", "random")] for row in rows])
     ill = np.array([film.label != NORMAL for film in films])
     decide = cascade.settings.pneumonia.decide
-    inside = [row["inside"] for row in rows if decide(row["whole"]).positive]
-    everyone, share = np.ones(len(films), np.bool_), np.array(inside or [np.nan])
+    called = np.array([decide(row["whole"]).positive for row in rows])
+    inside = np.array([row["inside"] for row in rows])
+    everyone, fall = np.ones(len(films), np.bool_), scores[:, :1] - scores
+
+    def mean(values: Floats) -> Interval:
+        """Over the films called positive."""
+        own = values[called] if called.any() else np.array([np.nan])
+        groups = [f.group for f, on in zip(films, called, strict=True) if on] or [""]
+        return metrics.bootstrap(lambda i: float(own[i].mean()), groups)
+
     return Heat(
         films=len(films),
-        inside_lungs=metrics.bootstrap(
-            lambda i: float(share[i].mean()), [str(i) for i in range(len(share))]
-        ),
+        inside_lungs=mean(inside),
         auc=_auc(scores[:, 0], ill, films, everyone),
         auc_without_hottest=_auc(scores[:, 1], ill, films, everyone),
         auc_without_random=_auc(scores[:, 2], ill, films, everyone),
+        lost_to_hottest=mean(fall[:, 1]),
+        lost_to_random=mean(fall[:, 2]),
+        lost_more=mean(fall[:, 1] - fall[:, 2]),
     )
 
 

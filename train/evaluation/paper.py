@@ -132,7 +132,7 @@ def _stage3(folds: Sequence[CrossValidated]) -> str:
         proved = row.auc.low > row.ring.high
         word = "is above" if proved else "is not shown to be above"
         lines.append(
-            f"- Stage 3 within {row.name}, across patients: AUC {row.auc}, which {word} the border "
-            f"ring's {row.ring}."
+            f"- A last layer on stage 2's features, within {row.name}, across patients: AUC "
+            f"{row.auc}, which {word} the border ring's {row.ring}."
         )
     return "\n".join(lines) + "\n"

@@ -123,7 +123,8 @@ off most of what noise adds; zero then means: none that these films show.
 {beside(results, depth.stage3, folder)}
 ## Experiments
 
-Each prints one of the paper's tables on public films: `python -m train experiment NAME --data DIR`.
+Each is printed by `python -m train experiment NAME --data DIR`; table5, table6 and cam need
+`--models models/paper`.
 
 {links or "None yet."}
 
@@ -177,13 +178,16 @@ when its hottest tenth of the lungs is blanked than when a random tenth is.
 | AUC, whole masked film | {found.auc} |
 | AUC, hottest tenth removed | {found.auc_without_hottest} |
 | AUC, a random tenth removed | {found.auc_without_random} |
+| log odds lost, hottest tenth removed, films called positive | {found.lost_to_hottest} |
+| log odds lost, a random tenth removed, the same films | {found.lost_to_random} |
+| the former less the latter, paired | {found.lost_more} |
 
 {_heat_says(found)}
 """
 
 
 def _heat_says(found: Heat) -> str:
-    if found.auc_without_hottest.high < found.auc_without_random.value:
+    if found.lost_more.low > 0:
         return "Over these films the heat stands where the answer comes from."
     return "Over these films the heat is not shown to stand where the answer comes from."
 

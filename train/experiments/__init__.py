@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from train.experiments.cam_variants import cam_variants
 from train.experiments.figures import figures
-from train.experiments.quex import quex
 from train.experiments.result import Result, Run
 from train.experiments.table3 import table3
 from train.experiments.table4 import table4
 from train.experiments.table5 import table5
 from train.experiments.table6 import table6
 from train.experiments.table7 import table7
+from train.experiments.within import within
 
 EXPERIMENTS: dict[str, Callable[[Run], Result]] = {
     "table3": table3,
@@ -20,7 +20,7 @@ EXPERIMENTS: dict[str, Callable[[Run], Result]] = {
     "table5": table5,
     "table6": table6,
     "table7": table7,
-    "quex": quex,
+    "within": within,
     "cam": cam_variants,
     "figures": figures,
 }

@@ -52,10 +52,9 @@ def given(run: Run, name: str) -> Network:
     return Network(path=path, digest=cascade.identity.digests[name])
 
 
-def masking(run: Run, lungs: Network, *, whole: bool = False) -> Masking:
-    """Read how films are masked, from the experiment's YAML; with ``whole`` they are not."""
-    raw = dict(run.config["masking"]) | ({"margin": None} if whole else {})
-    return Masking(weights=lungs.path, **raw)
+def masking(run: Run, lungs: Network) -> Masking:
+    """Read how films are masked, from the experiment's YAML."""
+    return Masking(weights=lungs.path, **run.config["masking"])
 
 
 def work(run: Run, name: str, recipe: dict[str, Any], *networks: Network) -> Path:

@@ -22,11 +22,14 @@ class Run:
     docs: Path  # tables and plots
     config: dict[str, Any]  # the content of its YAML
     weights: dict[str, Path] = field(default_factory=dict)  # network -> instead of the models' own
+    models: Path | None = None  # the models directory, if not the packaged one
 
     @property
     def command(self) -> str:
         """What printed the result."""
         given = "".join(f" --{name} FILE" for name in self.weights)
+        if self.models:
+            given = f" --models {self.models}{given}"
         return f"python -m train experiment {self.name} --data DIR{given}"
 
 

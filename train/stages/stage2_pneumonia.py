@@ -31,8 +31,8 @@ class ClassifierTask:
     ----------
     network
         The classifier to train, with the weights to start from.
-    data
-        Folder with films and manifest.
+    films
+        Those of the splits "train" and "val" teach and validate; see `learning_films`.
     masking
         Stage 1 as the node uses it.
     recipe
@@ -47,15 +47,14 @@ class ClassifierTask:
     def __init__(
         self,
         network: ChestClassifier,
-        data: Path,
+        films: list[Film],
         masking: Masking,
         recipe: Recipe,
         *,
         negative: str,
         stage2: Path | None = None,
     ) -> None:
-        self.network, self.masking, self.recipe = network, masking, recipe
-        self.films = _films(data, recipe, without=NORMAL if stage2 else "")
+        self.network, self.films, self.masking, self.recipe = network, films, masking, recipe
         self.shown = Shown(self.films, masking, data_cache(masking), stage2)
         train = [(i, f) for i, f in enumerate(self.films) if f.split == "train"]
         self.groups = [[i for i, f in train if group.holds(f)] for group in recipe.groups]
@@ -124,16 +123,35 @@ class ClassifierTask:
     def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
         """AUC over all validation films and within one source; the score is their mean."""
         val = [i for i, f in enumerate(self.films) if f.split == "val" and f.label in LABELS]
-        device = next(network.parameters()).device
-        logits = []
-        for part in _parts(val, 16):
-            batch = self.shown.plain(part, phase.size, self.recipe.floor)
-            logits.append(network(self.seen(batch).to(device)).float().cpu())
         films = [self.films[i] for i in val]
         positive = self.targets(films).numpy() > 0
-        return within_and_pooled(
-            torch.cat(logits).double().numpy(), positive, films, self.recipe.within
-        )
+        logits = self.logits(network, val, phase.size)
+        return within_and_pooled(logits, positive, films, self.recipe.within)
+
+    @torch.inference_mode()
+    def logits(self, network: nn.Module, chosen: Sequence[int], size: int) -> NDArray[np.float64]:
+        """Logits of films as the node would show them, at this size.
+
+        Parameters
+        ----------
+        network
+            In eval mode.
+        chosen
+            Indices of N films.
+        size
+            Side at which the network sees them, pixels.
+
+        Returns
+        -------
+        array
+            (N,).
+        """
+        device = next(network.parameters()).device
+        logits = []
+        for part in _parts(chosen, 16):
+            batch = self.shown.plain(part, size, self.recipe.floor)
+            logits.append(network(self.seen(batch).to(device)).float().cpu())
+        return torch.cat(logits).double().numpy()
 
     @torch.no_grad()
     def _previous_logits(self, x: Tensor) -> Tensor | None:
@@ -148,11 +166,21 @@ class PneumoniaTask(ClassifierTask):
     def __init__(
         self, network: ChestClassifier, data: Path, masking: Masking, recipe: Recipe
     ) -> None:
-        super().__init__(network, data, masking, recipe, negative=NORMAL)
+        super().__init__(network, learning_films(data, recipe), masking, recipe, negative=NORMAL)
 
 
-def _films(data: Path, recipe: Recipe, without: str) -> list[Film]:
-    """Every film of the training split that a group holds, and the labelled ones that validate."""
+def learning_films(data: Path, recipe: Recipe, without: str = "") -> list[Film]:
+    """Every film of the training split that a group holds, and the labelled ones that validate.
+
+    Parameters
+    ----------
+    data
+        Folder with films and manifest.
+    recipe
+        Names the groups.
+    without
+        A label that neither teaches nor validates.
+    """
     sources = {source for group in recipe.groups for source in group.sources}
     films = read_films(data, ("train", "val"), labels=None)
     return [
@@ -198,5 +226,5 @@ def data_cache(masking: Masking) -> Path:
     return masking.weights.parent / "cache"
 
 
-def _parts(indices: list[int], size: int) -> list[list[int]]:
+def _parts(indices: Sequence[int], size: int) -> list[Sequence[int]]:
     return [indices[i : i + size] for i in range(0, len(indices), size)]

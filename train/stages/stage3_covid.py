@@ -8,11 +8,11 @@ from torch import Tensor
 
 from models import preprocess
 from models.classifier import ChestClassifier
-from train.data.films import PNEUMONIA
+from train.data.films import NORMAL, PNEUMONIA
 from train.stages.masked import Masking
 from train.stages.recipe import Recipe
 from train.stages.shown import Batch
-from train.stages.stage2_pneumonia import ClassifierTask
+from train.stages.stage2_pneumonia import ClassifierTask, learning_films
 
 
 class CovidTask(ClassifierTask):
@@ -24,7 +24,8 @@ class CovidTask(ClassifierTask):
     def __init__(
         self, network: ChestClassifier, data: Path, masking: Masking, stage2: Path, recipe: Recipe
     ) -> None:
-        super().__init__(network, data, masking, recipe, negative=PNEUMONIA, stage2=stage2)
+        films = learning_films(data, recipe, without=NORMAL)
+        super().__init__(network, films, masking, recipe, negative=PNEUMONIA, stage2=stage2)
 
     def seen(self, batch: Batch) -> Tensor:
         """Return the network's input, x ⊙ H2 (paper eq. 3)."""
