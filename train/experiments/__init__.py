@@ -1,4 +1,4 @@
-"""The paper's tables on public films: ``python -m train experiment NAME``."""
+"""The paper's tables, and questions of our own, on public films: ``train experiment NAME``."""
 
 from __future__ import annotations
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from train.data.films import COVID, PNEUMONIA, Film, read_films
+from train.data.films import COVID, PNEUMONIA, read_films
 from train.evaluation.border_baseline import ring
-from train.evaluation.comparisons import CASE_REPORTS, labelled
+from train.evaluation.comparisons import labelled
 from train.evaluation.plots import intervals
 from train.experiments import networks
 from train.experiments.features import Floats, features, folds, held_out
 from train.experiments.result import Result, Run
-from train.experiments.sample import sample
+from train.experiments.sample import covid_or_other
 
 _RING = "border ring, no network"
 _ALL, _CASES = "ieee8023", "radiopaedia + eurorad alone"
@@ -38,10 +36,8 @@ def cam_variants(run: Run) -> Result:
         return np.asarray(np.mean(once, axis=0))
 
     scores = {name: score(rows) for name, rows in x.items()}
-    sets = {
-        _ALL: sample(films, _is(PNEUMONIA), _is(COVID), config["draws"]),
-        _CASES: sample(films, _is_case(PNEUMONIA), _is_case(COVID), config["draws"]),
-    }
+    both = covid_or_other(films, "ieee8023", config["draws"])
+    sets = dict(zip((_ALL, _CASES), both, strict=True))
     numbers = {
         name: {part: one.auc(z) for part, one in sets.items()}
         | {f"gain, {part}": one.gain(z, scores["none"]) for part, one in sets.items()}
@@ -67,12 +63,3 @@ def cam_variants(run: Run) -> Result:
         "patients cannot decide. The paper gives no "
         f"figure for this; it calls its H2 a CAM.\n\n![AUC under each H2]({run.name}.svg)",
     )  # fmt: skip
-
-
-def _is(label: str) -> Callable[[Film], bool]:
-    return labelled((label,), "ieee8023")
-
-
-def _is_case(label: str) -> Callable[[Film], bool]:
-    has_label = _is(label)
-    return lambda film: has_label(film) and film.subsource in CASE_REPORTS

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from train.data.films import COVID, NORMAL, PNEUMONIA, Film
 from train.evaluation import metrics
-from train.evaluation.comparisons import labelled
+from train.evaluation.comparisons import CASE_REPORTS, labelled
 from train.evaluation.metrics import Interval
 
 Floats = NDArray[np.float64]
@@ -82,6 +82,27 @@ def sample(
         positive=np.array([positive(films[i]) for i in at], np.bool_),
         groups=[films[i].group for i in at],
         draws=draws,
+    )
+
+
+def covid_or_other(films: Sequence[Film], source: str, draws: int) -> tuple[Sample, Sample]:
+    """Other pneumonias against COVID-19 within one source: all its films, and its case reports.
+
+    Parameters
+    ----------
+    films
+        Of any source and label.
+    source
+        Its name.
+    draws
+        Of patients, for the intervals.
+    """
+    other, covid = labelled((PNEUMONIA,), source), labelled((COVID,), source)
+    return sample(films, other, covid, draws), sample(
+        films,
+        lambda film: other(film) and film.subsource in CASE_REPORTS,
+        lambda film: covid(film) and film.subsource in CASE_REPORTS,
+        draws,
     )
 
 

@@ -17,11 +17,11 @@ from models import registry
 from models.classifier import ChestClassifier
 from train import settings
 from train.data.films import COVID, PNEUMONIA, Film, read_films
-from train.evaluation.comparisons import CASE_REPORTS, labelled
+from train.evaluation.comparisons import CASE_REPORTS
 from train.evaluation.paper_tables import ALL, ELSEWHERE, WITHOUT_QUEX
 from train.experiments import networks
 from train.experiments.result import Result, Run
-from train.experiments.sample import sample
+from train.experiments.sample import Floats, covid_or_other
 from train.loop import fit
 from train.schedule import Phase
 from train.stages.masked import Masking
@@ -34,8 +34,6 @@ from train.weights import frozen
 _SOURCE = "ieee8023"
 _CASES = " + ".join(CASE_REPORTS)
 _ELSEWHERE = -1  # in place of a fold: films of other sources
-
-Floats = NDArray[np.float64]
 
 
 class _Task(CovidTask):
@@ -67,17 +65,8 @@ def within(run: Run) -> Result:
     whole, never = training.held_out(fold)
     without, _ = training.held_out(fold, quex=False)
     scores = {ALL: whole, WITHOUT_QUEX: without, ELSEWHERE: never}
-    other, covid = labelled((PNEUMONIA,), _SOURCE), labelled((COVID,), _SOURCE)
-    draws = run.config["draws"]
-    sets = {
-        _SOURCE: sample(films, other, covid, draws),
-        _CASES: sample(
-            films,
-            lambda film: other(film) and film.subsource in CASE_REPORTS,
-            lambda film: covid(film) and film.subsource in CASE_REPORTS,
-            draws,
-        ),
-    }
+    both = covid_or_other(films, _SOURCE, run.config["draws"])
+    sets = dict(zip((_SOURCE, _CASES), both, strict=True))
     numbers = {
         name: {part: one.auc(z) for part, one in sets.items()}
         | {f"gain, {part}": one.gain(z, scores[ALL]) for part, one in sets.items()}
