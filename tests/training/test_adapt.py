@@ -148,7 +148,7 @@ def test_a_candidate_is_written_that_a_node_can_load(
     seen = see(cascade, "pneumonia", sorted((tmp_path / "films").glob("?.png")))
     places = seen[[int(film.path.stem) for film in films]]
     site = candidate.Site(films=films, places=places, first_day=first)
-    lesson = Lesson(steps=8, batch=8, places=2, validate_every=2, learning_rate=0.05)
+    lesson = Lesson(steps=40, batch=8, places=2, validate_every=8, learning_rate=0.05)
     result = candidate.make(base, cascade, site, tmp_path / "candidate", lesson=lesson)
     made, before = (registry.load(each).identity for each in (tmp_path / "candidate", base))
     assert made.learned_before == first

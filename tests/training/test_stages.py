@@ -33,7 +33,7 @@ GROUPS = (
     Group(label="pneumonia", sources=("nih", "ieee8023")),
     Group(label="covid", sources=("ieee8023",)),
 )
-ONE_STEP = Schedule(phases=(Phase(size=64, batch=6, steps=1, learning_rate=1e-4),), threads=2)
+ONE_STEP = Schedule(phases=(Phase(size=64, batch=6, steps=1, learning_rate=1e-4),), threads=1)
 
 
 @pytest.fixture
