@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -172,16 +173,20 @@ def _networks(store: Store, settings: Config) -> Networks | None:
 
 
 def _print(proposal: Proposal) -> None:
+    """Print the studies decided otherwise, then the figures: these stay on the screen."""
     found = proposal.found
+    sides = {True: "ill", False: "well", None: "no verdict"}
     print_line(NOT_FOR_DIAGNOSIS)
+    for pair in found.differ:
+        now = "positive" if pair.other.positive else "negative"
+        print_line(f"becomes    {now}: {pair.study_instance_uid} ({sides[pair.ill]})")
     print_line(f"threshold  {proposal.stage} {proposal.threshold:.4f}")
     print_line(f"networks   {proposal.networks.version}")
     print_line(f"verdicts   {found.ill} ill, {found.well} well, of {found.studies} studies")
+    kinds = Counter(sides[pair.ill] for pair in found.differ)
+    counted = ", ".join(f"{kinds[side]} {side}" for side in sides.values())
+    print_line(f"differ     {len(found.differ)} studies: {counted}")
     for name, change in found.changes().items():
         if name != "auc":  # the scores are the same
             print_line(f"{name:<12}{change}")
-    for pair in found.differ:
-        now = "positive" if pair.other.positive else "negative"
-        verdict = {True: "ill", False: "well", None: "no verdict"}[pair.ill]
-        print_line(f"becomes    {now}: {pair.study_instance_uid} ({verdict})")
     print_line(f"adopt      dicom-node thresholds adopt {proposal.digest[:12]}")

@@ -75,6 +75,8 @@ def test_a_proposal_is_adopted_by_its_digest_and_reverted(site: Site) -> None:
     assert site.adopted() == {}
     text = site.run("thresholds", "propose", "--cost-ratio", "5").stdout
     assert "becomes    positive: 1.2.0 (ill)" in text
+    assert f"differ     {STUDIES} studies: {STUDIES} ill, 0 well, 0 no verdict" in text
+    assert text.index("becomes") < text.index("sensitivity"), "the figures end the page"
     assert site.json("thresholds", "adopt", proposal["digest"][:12])["threshold"] == 0.4
     assert site.adopted() == {"pneumonia": 0.4}
     shown = site.json("thresholds", "show")
