@@ -275,6 +275,7 @@ def test_stage_3_is_learned_whole_without_each_patient_in_turn(
     assert list(numbers) == ["all", "all but quex's COVID-19", "all but ieee8023"]
     assert numbers["all"]["gain, ieee8023"]["value"] == 0.0
     assert "AUC, ieee8023 (6 / 6)" in text
+    assert "AUC, ieee8023's validation and test splits (4 / 4)" in text
     assert not any(of & by for by, of in scored)
     (base, everyone), first, second, (without, _), *_ = scored
     assert (
@@ -289,3 +290,6 @@ def test_stage_3_is_learned_whole_without_each_patient_in_turn(
     )
     assert first[0] & everyone
     assert base - without == {"quextraincovid0", "quextraincovid1"}
+    taught_once = len(taught)
+    assert write(run, within(run)) == text
+    assert len(taught) == taught_once, "a second run trains nothing"
