@@ -28,11 +28,12 @@ def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path)
         running_node(tmp_path / "node", [destination(pacs.port)], environment=STAND_IN) as node,
     ):
         victims = {1: "receiver-1", 2: "worker-1", 4: "deliverer-1", 5: "supervisor"}
+        killed: set[int] = set()
         for number, path in enumerate(paths):
             if number in victims:
                 # Let the node be in the middle of something before it dies.
                 node.wait_until(lambda: len(pacs.instances()) > 0, seconds=120)
-                _kill(node, victims[number])
+                _kill(node, victims[number], killed)
             _send_until_stored(node, path)
         node.wait_until(lambda: _settled(node), seconds=240)
         assert node.cli("status", "--json")["jobs"] == node.status()["jobs"]
@@ -45,9 +46,10 @@ def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path)
         assert _files_without_a_row(node) == set()
 
 
-def _kill(node: RunningNode, victim: str) -> None:
+def _kill(node: RunningNode, victim: str, killed: set[int]) -> None:
     if victim == "supervisor":  # not before it has seen how the others died
-        node.wait_until(lambda: node.pids().keys() >= {"receiver-1", "worker-1", "deliverer-1"})
+        node.wait_until(lambda: not killed & set(node.pids().values()))
+    killed.add(node.pids()[victim])
     node.kill(victim)
     if victim == "supervisor":
         assert node.process is not None

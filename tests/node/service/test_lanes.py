@@ -58,6 +58,7 @@ def test_a_destination_that_hangs_delays_no_other(node: StoreHarness) -> None:
     lanes = Lanes("deliver", node.store.outbox.due, deliverer.deliver_due)
     lanes.start_due()
     assert eventually(lambda: len([to for to, _ in sender.sent if to == "pacs"]) == 4)
+    assert eventually(lambda: "slow" in sender.asked)
     lanes.start_due()  # the slow one is under way already
     assert sender.asked.count("slow") == 1
     sender.go.set()
