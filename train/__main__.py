@@ -35,7 +35,7 @@ from train.gate import release as gate_release
 from train.loop import fit
 from train.stages.refit import refit
 from train.stages.stage1_lungs import LungTask
-from train.stages.stage2_pneumonia import PneumoniaTask
+from train.stages.stage2_pneumonia import PneumoniaTask, learning_films
 from train.stages.stage3_covid import CovidTask
 from train.starts import start
 
@@ -98,10 +98,10 @@ def stage2(
     raw = settings.read(config)
     schedule = settings.schedule(raw)
     torch.manual_seed(schedule.seed)  # of the first weights
-    masking = settings.masking(raw, lungs)
+    masking, recipe = settings.masking(raw, lungs), settings.recipe(raw)
     network = registry.classifier(masking.backbone)
     _start(network, init or raw.get("init"), out)
-    task = PneumoniaTask(network, data, masking, settings.recipe(raw))
+    task = PneumoniaTask(network, learning_films(data, recipe), masking, recipe)
     return fit(task, schedule, out)
 
 
@@ -119,10 +119,10 @@ def stage3(
     The first weights are stage 2's. If the YAML has `refit`, only the last layer is fitted.
     """
     raw = settings.read(config)
-    masking = settings.masking(raw, lungs)
+    masking, recipe = settings.masking(raw, lungs), settings.recipe(raw)
     network = registry.classifier(masking.backbone)
     _start(network, init or raw.get("init") or pneumonia, out)
-    task = CovidTask(network, data, masking, pneumonia, settings.recipe(raw))
+    task = CovidTask(network, learning_films(data, recipe), masking, pneumonia, recipe)
     if ridges := raw.get("refit"):
         return refit(task, ridges, out)
     return fit(task, settings.schedule(raw), out)

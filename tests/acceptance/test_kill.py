@@ -48,9 +48,11 @@ def test_killing_every_process_loses_nothing_and_doubles_nothing(tmp_path: Path)
 
 def _kill(node: RunningNode, victim: str, killed: set[int]) -> None:
     if victim == "supervisor":  # not before it has seen how the others died
-        node.wait_until(lambda: not killed & set(node.pids().values()))
-    killed.add(node.pids()[victim])
-    node.kill(victim)
+        others = {"receiver-1", "worker-1", "deliverer-1"}
+        node.wait_until(
+            lambda: (pids := node.pids()).keys() >= others and not killed & set(pids.values())
+        )
+    killed.add(node.kill(victim))
     if victim == "supervisor":
         assert node.process is not None
         node.process.wait(10)

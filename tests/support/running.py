@@ -74,9 +74,11 @@ class RunningNode:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
-    def kill(self, name: str) -> None:
-        """SIGKILL one process of the node by name, e.g. "worker-1", or "supervisor"."""
-        os.kill(self.pids()[name], signal.SIGKILL)
+    def kill(self, name: str) -> int:
+        """SIGKILL one process of the node, e.g. "worker-1", or "supervisor"; returns its PID."""
+        pid = self.pids()[name]
+        os.kill(pid, signal.SIGKILL)
+        return pid
 
     def pids(self) -> dict[str, int]:
         return processes(self.data_dir)

@@ -24,7 +24,7 @@ from train.stages.recipe import Group, Recipe
 from train.stages.refit import refit
 from train.stages.shown import masked_films
 from train.stages.stage1_lungs import LungTask
-from train.stages.stage2_pneumonia import PneumoniaTask
+from train.stages.stage2_pneumonia import PneumoniaTask, learning_films
 from train.stages.stage3_covid import CovidTask
 from train.weights import read_state, started
 
@@ -81,7 +81,8 @@ def test_stage_3_sees_the_film_times_the_heat(tiny_data: Path, lungs: Path) -> N
     stage2 = lungs.with_name("pneumonia.pt")
     torch.save(ChestDenseNet().state_dict(), stage2)
     recipe = Recipe(groups=GROUPS[1:], within="ieee8023")
-    task = CovidTask(ChestDenseNet(), tiny_data, masking, stage2, recipe)
+    films = learning_films(tiny_data, recipe)
+    task = CovidTask(ChestDenseNet(), films, masking, stage2, recipe)
     batch = task.shown.plain(list(range(len(task.films))), 64)
     seen = task.seen(batch)
     assert all(film.label != "normal" for film in task.films)
@@ -100,9 +101,8 @@ def test_a_refit_moves_the_last_layer_alone(tiny_data: Path, lungs: Path) -> Non
     everywhere = LungUNet()
     nn.init.constant_(list(everywhere.parameters())[-1], 9.0)  # and every place is lung
     torch.save(everywhere.state_dict(), lungs)
-    task = CovidTask(
-        before, tiny_data, masking, stage2, Recipe(groups=GROUPS[1:], within="ieee8023")
-    )
+    recipe = Recipe(groups=GROUPS[1:], within="ieee8023")
+    task = CovidTask(before, learning_films(tiny_data, recipe), masking, stage2, recipe)
     path = refit(task, (0.01,), lungs.parent / "stage3")
     after = started(ChestDenseNet(), path).eval()
     changed = {
@@ -131,7 +131,7 @@ def test_distillation_holds_the_network_to_the_previous_one(tiny_data: Path, lun
         recipe = Recipe(
             groups=GROUPS, within="nih", distil=distil, previous=(previous,), original=("nih",)
         )
-        task = PneumoniaTask(network, tiny_data, masking, recipe)
+        task = PneumoniaTask(network, learning_films(tiny_data, recipe), masking, recipe)
         task.prepare(64)
         with torch.no_grad():
             batch = task.batch(ONE_STEP.phases[0], step_generator(0, 0, 0))
@@ -192,7 +192,8 @@ def test_unlabelled_films_are_learned_from_teachers_alone(tiny_data: Path, lungs
     groups = (*GROUPS, Group(label="unlabelled", sources=("ieee8023",), share=3))
     recipe = Recipe(groups=groups, within="nih", distil=1.0, previous=(previous,))
     masking = Masking(weights=lungs, size=64, margin=4)
-    task = PneumoniaTask(ChestDenseNet(), tiny_data, masking, recipe)
+    films = learning_films(tiny_data, recipe)
+    task = PneumoniaTask(ChestDenseNet(), films, masking, recipe)
     batch = task.batch(ONE_STEP.phases[0], step_generator(0, 0, 0))
     assert batch["labelled"].sum() == len(batch["labelled"]) / 2
     assert torch.equal(batch["original"], 1 - batch["labelled"])
@@ -204,10 +205,13 @@ def test_trained_weights_become_models_the_node_accepts(tiny_data: Path) -> None
     runs = {name: tiny_data / "runs" / name for name in ("lungs", "pneumonia", "covid19")}
     weights = {"lungs": fit(LungTask(LungUNet(), tiny_data), ONE_STEP, runs["lungs"])}
     masking = Masking(weights=weights["lungs"], size=64, margin=2)
-    stage2 = PneumoniaTask(ChestDenseNet(), tiny_data, masking, Recipe(groups=GROUPS, within="nih"))
+    recipe = Recipe(groups=GROUPS, within="nih")
+    films = learning_films(tiny_data, recipe)
+    stage2 = PneumoniaTask(ChestDenseNet(), films, masking, recipe)
     weights["pneumonia"] = fit(stage2, ONE_STEP, runs["pneumonia"])
     recipe = Recipe(groups=GROUPS[1:], within="ieee8023")
-    stage3 = CovidTask(ChestDenseNet(), tiny_data, masking, weights["pneumonia"], recipe)
+    films = learning_films(tiny_data, recipe)
+    stage3 = CovidTask(ChestDenseNet(), films, masking, weights["pneumonia"], recipe)
     weights["covid19"] = fit(stage3, ONE_STEP, runs["covid19"])
     release = Release(
         version="test",

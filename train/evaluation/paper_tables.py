@@ -16,7 +16,7 @@ from train.evaluation.metrics import Interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One of the paper's tables, and where ours stand in an experiment's numbers."""
+    """One of the paper's tables, and which of our experiment's numbers stand beside it."""
 
     name: str  # of the experiment
     title: str
@@ -26,7 +26,7 @@ class Table:
 
 
 DISTILLED = ("lambda1", "lambda4")  # rows of table5 with a lambda above 0
-_DENSENETS = ("table5", "table6")  # experiments with the version that has the paper's network
+_DENSENETS = ("table5", "table6")  # tables that need the version with the paper's network
 #: Rows of within: the films that teach.
 ALL, WITHOUT_QUEX, ELSEWHERE = "all", "all but quex's COVID-19", "all but ieee8023"
 
@@ -116,10 +116,14 @@ def section(table: Table, folder: Path) -> str:
     return f"{head}{lines}\n\n{_worse(table, rows)}All of it: {linked(table.name, folder)}.\n"
 
 
+def models_option(name: str) -> str:
+    """Return what a table's command needs after its name: `--models`, or nothing."""
+    return " --models models/paper" if name in _DENSENETS else ""
+
+
 def linked(name: str, folder: Path) -> str:
     """Name an experiment's page, if ``folder`` has it, and the command that prints it."""
-    models = " --models models/paper" if name in _DENSENETS else ""
-    command = f"`python -m train experiment {name} --data DIR{models}`"
+    command = f"`python -m train experiment {name} --data DIR{models_option(name)}`"
     if not (folder / f"{name}.md").exists():
         return f"not run yet, {command} writes it"
     return f"[{name}](results/{name}.md), printed by {command}"

@@ -11,7 +11,7 @@ from train.data.films import PNEUMONIA
 from train.evaluation.comparisons import CASE_REPORTS, Row
 from train.evaluation.depth import Depth
 from train.evaluation.metrics import Interval
-from train.evaluation.paper_tables import ALL, DISTILLED, WITHOUT_QUEX, found
+from train.evaluation.paper_tables import ALL, DISTILLED, WITHOUT_QUEX, found, models_option
 from train.evaluation.subgroups import Outlines
 from train.evaluation.tables import Results
 
@@ -29,7 +29,7 @@ _CHILDREN = (
 _MASKS, _DRAWN = "more outlined films", "more films with drawn infections, of other hospitals"
 _WHITE = "outlines of white lungs that radiologists drew"
 _PATIENTS = "more patients in both test sets"
-_EVALUATE, _TABLE5 = "evaluate", "experiment table5 --models models/paper"
+_EVALUATE, _TABLE5 = "evaluate", f"experiment table5{models_option('table5')}"
 _READ = "NIH, radiologists: normal / opacity"
 
 
@@ -63,7 +63,7 @@ class Target:
 
 
 def targets(results: Results, depth: Depth, folder: Path) -> list[Target]:
-    """Return all targets.
+    """Return every target with our figure for it.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def _tuned(rows: Mapping[str, Any] | None) -> list[Target]:
 
 
 def _within(rows: Mapping[str, Any] | None) -> list[Target]:
-    """Stage 3 learned whole, on patients of ieee8023 it never saw; with and without quex's."""
+    """Targets of `experiment within`: AUC on patients never seen, and what quex's films add."""
     cases = " + ".join(CASE_REPORTS)
     figures = (
         ("within ieee8023 across patients", 0.80, ALL, "ieee8023"),

@@ -11,7 +11,7 @@ from train.evaluation.plots import intervals
 from train.experiments import networks
 from train.experiments.features import Floats, features, folds, held_out
 from train.experiments.result import Result, Run
-from train.experiments.sample import covid_or_other
+from train.experiments.sample import covid_or_other, is_case_report
 
 _RING = "border ring, no network"
 _ALL, _CASES = "ieee8023", "radiopaedia + eurorad alone"
@@ -36,8 +36,10 @@ def cam_variants(run: Run) -> Result:
         return np.asarray(np.mean(once, axis=0))
 
     scores = {name: score(rows) for name, rows in x.items()}
-    both = covid_or_other(films, "ieee8023", config["draws"])
-    sets = dict(zip((_ALL, _CASES), both, strict=True))
+    sets = {
+        _ALL: covid_or_other(films, "ieee8023", config["draws"]),
+        _CASES: covid_or_other(films, "ieee8023", config["draws"], is_case_report),
+    }
     numbers = {
         name: {part: one.auc(z) for part, one in sets.items()}
         | {f"gain, {part}": one.gain(z, scores["none"]) for part, one in sets.items()}

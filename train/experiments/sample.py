@@ -48,7 +48,7 @@ class Sample:
         return self._interval(lambda i: float(apart[i].mean()))
 
     def recalled(self, logits: Floats, *, positive: bool) -> Interval:
-        """Sensitivity, or with ``positive`` False specificity, at a probability of 1/2."""
+        """Sensitivity at a probability of 1/2, or specificity if ``positive`` is False."""
         side = self.positive == positive
         right = (logits[self.at] > 0) == self.positive
         return metrics.share(
@@ -85,8 +85,13 @@ def sample(
     )
 
 
-def covid_or_other(films: Sequence[Film], source: str, draws: int) -> tuple[Sample, Sample]:
-    """Other pneumonias against COVID-19 within one source: all its films, and its case reports.
+def covid_or_other(
+    films: Sequence[Film],
+    source: str,
+    draws: int,
+    part: Callable[[Film], bool] = lambda film: True,
+) -> Sample:
+    """Choose the other pneumonias and the COVID-19 films of one source, or of a part of it.
 
     Parameters
     ----------
@@ -96,14 +101,21 @@ def covid_or_other(films: Sequence[Film], source: str, draws: int) -> tuple[Samp
         Its name.
     draws
         Of patients, for the intervals.
+    part
+        Whether a film is of the part; by default all are.
     """
     other, covid = labelled((PNEUMONIA,), source), labelled((COVID,), source)
-    return sample(films, other, covid, draws), sample(
+    return sample(
         films,
-        lambda film: other(film) and film.subsource in CASE_REPORTS,
-        lambda film: covid(film) and film.subsource in CASE_REPORTS,
+        lambda film: other(film) and part(film),
+        lambda film: covid(film) and part(film),
         draws,
     )
+
+
+def is_case_report(film: Film) -> bool:
+    """Whether the film's sub-source publishes case reports of both kinds of pneumonia."""
+    return film.subsource in CASE_REPORTS
 
 
 def normal_or_ill(

@@ -32,7 +32,7 @@ class ClassifierTask:
     network
         The classifier to train, with the weights to start from.
     films
-        Those of the splits "train" and "val" teach and validate; see `learning_films`.
+        Those of the split "train" teach, those of "val" validate; see `learning_films`.
     masking
         Stage 1 as the node uses it.
     recipe
@@ -62,7 +62,7 @@ class ClassifierTask:
         self.previous = teachers(recipe.previous)
 
     def prepare(self, size: int) -> None:
-        """Films are kept at one size; a batch is brought to the phase's."""
+        """Do nothing: films are kept at one size, and each batch is resized to the phase's."""
 
     def batch(self, phase: Phase, generator: Generator) -> dict[str, Tensor]:
         """Varied films; which of them teach by their label, and which belong to D_o."""
@@ -164,12 +164,12 @@ class PneumoniaTask(ClassifierTask):
     """Normal against pneumonia of any kind."""
 
     def __init__(
-        self, network: ChestClassifier, data: Path, masking: Masking, recipe: Recipe
+        self, network: ChestClassifier, films: list[Film], masking: Masking, recipe: Recipe
     ) -> None:
-        super().__init__(network, learning_films(data, recipe), masking, recipe, negative=NORMAL)
+        super().__init__(network, films, masking, recipe, negative=NORMAL)
 
 
-def learning_films(data: Path, recipe: Recipe, without: str = "") -> list[Film]:
+def learning_films(data: Path, recipe: Recipe) -> list[Film]:
     """Every film of the training split that a group holds, and the labelled ones that validate.
 
     Parameters
@@ -178,8 +178,6 @@ def learning_films(data: Path, recipe: Recipe, without: str = "") -> list[Film]:
         Folder with films and manifest.
     recipe
         Names the groups.
-    without
-        A label that neither teaches nor validates.
     """
     sources = {source for group in recipe.groups for source in group.sources}
     films = read_films(data, ("train", "val"), labels=None)
@@ -187,7 +185,6 @@ def learning_films(data: Path, recipe: Recipe, without: str = "") -> list[Film]:
         film
         for film in films
         if film.source in sources
-        and film.label != without
         and (
             any(group.holds(film) for group in recipe.groups)
             if film.split == "train"

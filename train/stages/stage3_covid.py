@@ -8,24 +8,29 @@ from torch import Tensor
 
 from models import preprocess
 from models.classifier import ChestClassifier
-from train.data.films import NORMAL, PNEUMONIA
+from train.data.films import NORMAL, PNEUMONIA, Film
 from train.stages.masked import Masking
 from train.stages.recipe import Recipe
 from train.stages.shown import Batch
-from train.stages.stage2_pneumonia import ClassifierTask, learning_films
+from train.stages.stage2_pneumonia import ClassifierTask
 
 
 class CovidTask(ClassifierTask):
-    """Pneumonia films only; stages 1 and 2 stay as they are.
+    """Normal films are left out; stages 1 and 2 stay as they are.
 
     Parameters are those of `ClassifierTask`; ``stage2`` are the weights that give H2.
     """
 
     def __init__(
-        self, network: ChestClassifier, data: Path, masking: Masking, stage2: Path, recipe: Recipe
+        self,
+        network: ChestClassifier,
+        films: list[Film],
+        masking: Masking,
+        stage2: Path,
+        recipe: Recipe,
     ) -> None:
-        films = learning_films(data, recipe, without=NORMAL)
-        super().__init__(network, films, masking, recipe, negative=PNEUMONIA, stage2=stage2)
+        ill = [film for film in films if film.label != NORMAL]
+        super().__init__(network, ill, masking, recipe, negative=PNEUMONIA, stage2=stage2)
 
     def seen(self, batch: Batch) -> Tensor:
         """Return the network's input, x ⊙ H2 (paper eq. 3)."""
