@@ -134,11 +134,15 @@ def role(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the networks that read; default: those of `lite`."),
+    ] = None,
 ) -> None:
     """Run the node and a small PACS on loopback, send public radiographs, show the results."""
     from dicom_node.demo.show import run_demo
 
-    raise typer.Exit(run_demo(out))
+    raise typer.Exit(run_demo(out, models))
 
 
 @config_commands.command("check")

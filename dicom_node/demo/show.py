@@ -47,6 +47,7 @@ class _Demo:
     out: Path
     node_port: int
     pacs_port: int
+    models: Path | None  # None: the default
 
     @property
     def data_dir(self) -> Path:
@@ -74,13 +75,16 @@ class _Demo:
             "destinations": [
                 {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": self.pacs_port}
             ],
+            "models": {"dir": str(self.models.resolve()) if self.models else None},
             "log": {"level": "info"},
         }
         self.config.write_text(yaml.safe_dump(values, sort_keys=False))
 
 
-def run_demo(out: Path) -> int:
+def run_demo(out: Path, models: Path | None = None) -> int:
     """Run the node once on all films, write the results below ``out`` and return the exit status.
+
+    ``models`` is the folder of the networks that read; None: the default.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def run_demo(out: Path) -> int:
     _clear(out)
     started = time.monotonic()
     with DemoPacs(out / "returned") as pacs:
-        demo = _Demo(out, free_port(), pacs.port)
+        demo = _Demo(out, free_port(), pacs.port, models)
         demo.write_config()
         with (
             running_node(demo.config, out / "node.log") as node,

@@ -9,17 +9,25 @@ from pathlib import Path
 import pytest
 from support.running import COMMAND
 
+from models import registry
+
 
 @pytest.mark.timeout(300)
-def test_the_demo_reads_two_films_and_draws_what_came_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", registry.SHIPPED)
+def test_the_demo_reads_two_films_and_draws_what_came_back(version: str, tmp_path: Path) -> None:
     """Exit status 0; each picture as a PNG; the extremity refused; the warning said."""
     out = tmp_path / "demo"
     done = subprocess.run(
-        [COMMAND, "demo", "--out", out], capture_output=True, text=True, check=False
+        [COMMAND, "demo", "--out", out, "--models", registry.SHIPPED[version]],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "not a medical device" in done.stdout
     summary = json.loads((out / "summary.json").read_text())
+    read_by = {film["reading"]["model"]["version"] for film in summary["films"] if film["reading"]}
+    assert read_by == {registry.identity(registry.SHIPPED[version]).version}
     assert [film["refusal"] is None for film in summary["films"]] == [True, True, False]
     overlays = [path for path in summary["overlays"] if Path(path).stat().st_size > 10_000]
     assert len(overlays) == len(summary["overlays"]) >= 2

@@ -40,6 +40,8 @@ from support.film import write
 from support.peer import destination, free_port
 from support.running import running_node
 
+from models import registry
+
 _NEEDED = {"orthanc", "dcmtk"}  # to get anything to a node and back
 _BROKEN = (OSError, RuntimeError, AssertionError, subprocess.SubprocessError)
 _BROWSER = ("chromium", "ohif", "playwright")
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         why = tuple(missing[name] for name in sorted(lacking))
         verdicts.append(Verdict("round trip", "all", "SKIP", why))
     else:
-        for one in _run_rounds(given.rounds, given.out, missing):
+        for one in _run_rounds(given.rounds, given.out, given.models, missing):
             progress.print(
                 f"{one.outcome}  {one.program:16} {one.case}", *one.why[:3], markup=False
             )
@@ -73,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(failed(verdicts, given.strict))
 
 
-def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> Iterator[Verdict]:
+def _run_rounds(
+    names: Sequence[str], out: Path, models: Path, missing: Mapping[str, str]
+) -> Iterator[Verdict]:
     for name, check in _without_round_trip(out, missing).items():
         if not names or name in names:
             try:
@@ -83,7 +87,7 @@ def _run_rounds(names: Sequence[str], out: Path, missing: Mapping[str, str]) -> 
     if names and set(names) <= _without_round_trip(out, missing).keys():
         return
     try:
-        models_dir, sick, well = tuned_models(out / "tuning")
+        models_dir, sick, well = tuned_models(out / "tuning", models)
     except _BROKEN as error:
         yield _broken("read", error)
         return
@@ -192,6 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--out", type=_new_folder, default=f"runs/interop/{stamp}",
                         metavar="FOLDER", help="folder for films and results")  # fmt: skip
+    parser.add_argument("--models", type=Path, default=registry.DEFAULT, metavar="FOLDER",
+                        help="models that read, as models/paper")  # fmt: skip
     parser.add_argument("--pictures", type=Path, metavar="FOLDER",
                         help="folder for small screenshots of the viewers")  # fmt: skip
     parser.add_argument("--strict", action="store_true", default=os.environ.get("STRICT") == "1",

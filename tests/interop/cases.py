@@ -22,8 +22,6 @@ from pydicom.dataset import Dataset
 from support.film import Stored, film, phantom, write
 from support.running import COMMAND
 
-from models import registry
-
 Answer: TypeAlias = Literal["positive", "negative", "refused"]
 
 _SHAPE = 640, 560
@@ -142,8 +140,8 @@ def _noise() -> Any:
     return np.random.default_rng(0).random(_SHAPE, dtype=np.float32)
 
 
-def tuned_models(folder: Path) -> tuple[Path, int, int]:
-    """Copy the models with thresholds between two of the phantoms.
+def tuned_models(folder: Path, models: Path) -> tuple[Path, int, int]:
+    """Copy ``models`` into ``folder``, with thresholds between two of the phantoms.
 
     Returns
     -------
@@ -151,7 +149,8 @@ def tuned_models(folder: Path) -> tuple[Path, int, int]:
         The copy's folder, the seed of the positive phantom, the seed of the negative one.
     """
     folder.mkdir(parents=True)
-    (folder / "read.yaml").write_text(yaml.safe_dump({"gate": {"enabled": False}}))
+    read_by = {"gate": {"enabled": False}, "models": {"dir": str(models)}}
+    (folder / "read.yaml").write_text(yaml.safe_dump(read_by))
     for seed in _SEEDS:
         write(film(phantom(*_SHAPE, seed)), folder / "films" / f"{seed}.dcm")
     words = ["read", str(folder / "films"), "--out", str(folder / "read"), "--json"]
@@ -169,7 +168,7 @@ def tuned_models(folder: Path) -> tuple[Path, int, int]:
     if high - low < 0.01:
         raise RuntimeError(f"the networks do not distinguish any two phantoms: {low}, {high}")
     copy = folder / "models"
-    shutil.copytree(registry.DEFAULT, copy)
+    shutil.copytree(models, copy)
     manifest = yaml.safe_load((copy / "manifest.yaml").read_text())
     manifest["networks"]["pneumonia"]["threshold"] = (low + high) / 2
     manifest["networks"]["covid19"]["threshold"] = _LEAST_STAGE3
