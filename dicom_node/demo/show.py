@@ -64,7 +64,7 @@ class _Demo:
         )
 
     def write_config(self) -> None:
-        """Write the node's configuration, so that the commands can be used on it afterwards."""
+        """Write the node's configuration to a file that other commands can be given afterwards."""
         values = {
             "node": {
                 "ae_title": _AE_TITLE,

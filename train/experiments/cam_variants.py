@@ -18,7 +18,7 @@ _ALL, _CASES = "ieee8023", "radiopaedia + eurorad alone"
 
 
 def cam_variants(run: Run) -> Result:
-    """Refit stage 3's last layer with each H2, cross-validated by patient within ieee8023."""
+    """Refit stage 3's last layer with each H2; cross-validate by patient within ieee8023."""
     lungs, stage2 = networks.given(run, "lungs"), networks.given(run, "pneumonia")
     config = run.config
     wanted = labelled((PNEUMONIA, COVID), "ieee8023")

@@ -1,4 +1,4 @@
-"""Films of two classes from a test set, and how well probabilities separate them."""
+"""Test films of two classes, and how well logits separate them."""
 
 from __future__ import annotations
 

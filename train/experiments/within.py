@@ -38,7 +38,7 @@ class _Task(CovidTask):
     """Stage 3, of which nothing is selected."""
 
     def validate(self, network: nn.Module, phase: Phase) -> dict[str, float]:
-        """The last step's average is taken."""
+        """Give each step the same score, so that the last one is kept."""
         return {"score": 0.0}
 
 
@@ -137,7 +137,7 @@ class _Training:
     def _answers(
         self, name: str, own: dict[str, Any], unseen: NDArray[np.intp], init: str | Path
     ) -> tuple[Floats, Path]:
-        """Train one network without some films; returns its logits of these and its weights."""
+        """Train one network without some films; return its logits for these, and its weights."""
         raw = self.run.config | {
             "recipe": self.run.config["recipe"] | {"groups": own["groups"]},
             "schedule": self.run.config["schedule"] | {"phases": own["phases"]},

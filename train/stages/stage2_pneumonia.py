@@ -25,7 +25,7 @@ from train.weights import teachers
 
 
 class ClassifierTask:
-    """Cross-entropy with paper eq. 2, plus a loss on the place of the evidence.
+    """Train a classifier by cross-entropy, distillation (paper eq. 2) and its heat's place.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class ClassifierTask:
 
     @torch.inference_mode()
     def logits(self, network: nn.Module, chosen: Sequence[int], size: int) -> NDArray[np.float64]:
-        """Logits of films as the node would show them, at this size.
+        """Compute the logits of films that are prepared as in the node, at this size.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class PneumoniaTask(ClassifierTask):
 
 
 def learning_films(data: Path, recipe: Recipe) -> list[Film]:
-    """Every film of the training split that a group holds, and the labelled ones that validate.
+    """Choose the training films that a group holds, and the labelled validation films.
 
     Parameters
     ----------

@@ -16,9 +16,10 @@ from train.stages.stage2_pneumonia import ClassifierTask
 
 
 class CovidTask(ClassifierTask):
-    """Normal films are left out; stages 1 and 2 stay as they are.
+    """Train stage 3; stages 1 and 2 stay as they are.
 
-    Parameters are those of `ClassifierTask`; ``stage2`` are the weights that give H2.
+    Parameters are those of `ClassifierTask`. Normal films among ``films`` are left out; ``stage2``
+    are the weights that give H2.
     """
 
     def __init__(
